@@ -1,0 +1,41 @@
+"""Train one LoRA with the composed configuration; with ``-m``, sweep over configurations."""
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from ugro.config import register_schema, typed
+from ugro.errors import UserError
+from ugro.report import TrialResult
+from ugro.sweep.plugins import register_plugins
+from ugro.validation import validate
+
+register_schema()
+register_plugins()
+
+
+# All that a configuration's _target_ may call.
+CALLABLE = ("ugro.hooks.*", "ugro.sweep.plugins.*", "hydra_plugins.*", "optuna.samplers.*")
+
+
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=CALLABLE)
+def main(config: DictConfig) -> TrialResult:
+    """Compose, validate, run, return the objective."""
+    try:
+        settings = typed(config)
+        validate(settings)
+        from ugro.trial.trial import run_trial  # torch is imported only when something is trained
+
+        return run_trial(settings, Path(HydraConfig.get().runtime.output_dir))
+    except UserError as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            raise  # the sweeper tells it
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""UGRO finds the best LoRA hyperparameters for a language model."""

@@ -1,0 +1,58 @@
+"""What came out of a study? ``python -m ugro.analyze study.name=NAME`` writes and shows it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from ugro.errors import UserError, fault
+from ugro.sweep.results import write_results
+from ugro.sweep.study import read
+from ugro.summary import show
+
+STUDIES = Path("multirun")
+
+
+def analyze(name: str, storage: str, folder: Path) -> None:
+    """Write a study's result files and print its summary."""
+    study = read(name, storage)
+    write_results(study, folder)
+    show(study, folder)
+
+
+def main(arguments: list[str]) -> None:
+    """``study.name=NAME`` and ``storage=URL``; by default the latest study of ``multirun/``.
+
+    Raises:
+        UserError: there is no such study, or an argument that is not known.
+    """
+    given: Any = OmegaConf.from_dotlist(arguments)
+    known = {"study.name", "study.dir", "storage"}
+    for argument in arguments:
+        if argument.partition("=")[0] not in known:
+            raise UserError(fault("argument", argument, ", ".join(sorted(known))))
+    folder = Path(OmegaConf.select(given, "study.dir") or _folder(given))
+    name = OmegaConf.select(given, "study.name") or folder.name
+    storage = OmegaConf.select(given, "storage")
+    database = folder / "study.db"
+    if storage is None and not database.exists():
+        raise UserError(fault("study.name", name, f"a study with a database {database}"))
+    analyze(str(name), storage or f"sqlite:///{database}", folder)
+
+
+def _folder(given: Any) -> Path:
+    name = OmegaConf.select(given, "study.name")
+    if name:
+        return STUDIES / str(name)
+    databases = sorted(STUDIES.glob("*/study.db"), key=lambda path: path.stat().st_mtime)
+    if not databases:
+        raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
+    return databases[-1].parent
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")

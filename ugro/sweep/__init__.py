@@ -1,0 +1,1 @@
+"""How is a study run? Space, proposals, launches, results. No torch."""

@@ -1,0 +1,61 @@
+"""What does Hydra see of UGRO? A sweeper; what is heavy is imported when it is used."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.config import Direction, SamplerConfig
+from omegaconf import MISSING, DictConfig
+
+
+@dataclass
+class StreamingSweeperConf:
+    """``hydra.sweeper``: the upstream sweeper's keys, with a total and slots that find themselves.
+
+    The sampler is any of upstream's ``hydra/sweeper/sampler``.
+    """
+
+    _target_: str = "ugro.sweep.plugins.StreamingSweeper"
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}])
+    sampler: SamplerConfig = MISSING
+    direction: Direction = MISSING
+    storage: str | None = None  # an Optuna storage URL
+    study_name: str = MISSING
+    n_trials: int | None = None  # in total; None: every combination of a finite space
+    n_jobs: Any = MISSING  # trials at once, or auto
+    max_failure_rate: float = MISSING  # share of the finished trials
+    params: dict[str, str] = field(default_factory=dict)
+
+
+class StreamingSweeper(Sweeper):
+    """Asks Optuna for a trial whenever a slot is free, and tells it the result at once."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take up the launcher that the configuration names."""
+        self.config = config
+        self.config_loader = hydra_context.config_loader
+        self.launcher = Plugins.instance().instantiate_launcher(
+            config=config, hydra_context=hydra_context, task_function=task_function
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the study."""
+        from ugro.sweep.sweeper import run_sweep
+
+        run_sweep(self.settings, self.config, self.config_loader, self.launcher, arguments)
+
+
+def register_plugins() -> None:
+    """Make the sweeper and its configuration known to Hydra."""
+    Plugins.instance().register(StreamingSweeper)
+    ConfigStore.instance().store(
+        group="hydra/sweeper", name="streaming_schema", node=StreamingSweeperConf
+    )

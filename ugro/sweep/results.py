@@ -1,0 +1,84 @@
+"""What does a study leave behind? A table, the best configuration, and upstream's result file."""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial
+
+from ugro.sweep.search_space import override
+from ugro.sweep.study import Study, ending, metrics
+
+
+def write_results(study: Study, folder: Path) -> None:
+    """Write ``trials.csv``, ``optimization_results.yaml`` and ``experiment/best.yaml``.
+
+    The latter two are written once a trial is complete.
+
+    Args:
+        study: finished, running or stopped
+        folder: the study's own, with its trials' folders in ``trials/``
+    """
+    write_table(study, folder / "trials.csv")
+    best = study.best()
+    if best is None:
+        return
+    results = {"name": "optuna", "best_params": best.params, "best_value": best.value}
+    _replace(folder / "optimization_results.yaml", OmegaConf.to_yaml(results))
+    trial_config = trial_folder(folder, best.number) / ".hydra" / "config.yaml"
+    if trial_config.exists():
+        _replace(folder / "experiment" / "best.yaml", experiment(best, trial_config))
+
+
+def write_table(study: Study, path: Path) -> None:
+    """A row a trial: number, state, value, the searched keys, what it measured, reason."""
+    trials = study.trials()
+    searched = study.searched()
+    measured = list(dict.fromkeys(name for trial in trials for name in metrics(trial)))
+    header = ["number", "state", "value", *searched, *measured, "seconds", "reason", "error"]
+    draft = path.with_suffix(".draft")
+    with draft.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(header)
+        for trial in trials:
+            how = ending(trial)
+            seconds = trial.duration.total_seconds() if trial.duration else None
+            table.writerow(
+                [trial.number, trial.state.name, trial.value]
+                + [trial.params.get(key) for key in searched]
+                + [metrics(trial).get(name) for name in measured]
+                + [seconds, how.value if how else None, trial.user_attrs.get("error")]
+            )
+    os.replace(draft, path)
+
+
+def experiment(best: FrozenTrial, trial_config: Path) -> str:
+    """The best trial's whole configuration, less its study, as a Hydra experiment."""
+    config: Any = OmegaConf.load(trial_config)
+    del config["study"]
+    pasted = " ".join(best_overrides(best))
+    head = (
+        "# @package _global_\n"
+        f"# Trial {best.number}, value {best.value}.\n"
+        f"# As overrides: {pasted}\n"
+    )
+    return head + OmegaConf.to_yaml(config)
+
+
+def best_overrides(trial: FrozenTrial) -> list[str]:
+    """A trial's searched keys as overrides to paste into a shell."""
+    return [override(key, value) for key, value in trial.params.items()]
+
+
+def trial_folder(study_folder: Path, number: int) -> Path:
+    """Where a trial's files are."""
+    return study_folder / "trials" / f"{number:04d}"
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

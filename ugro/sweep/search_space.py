@@ -1,0 +1,131 @@
+"""Which configurations may a study try? Hydra's sweep syntax as Optuna's distributions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+from math import prod
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from ugro.errors import UserError
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The searched keys with their distributions, and the overrides that every trial shares."""
+
+    distributions: Mapping[str, BaseDistribution]
+    fixed: tuple[str, ...]
+
+    @property
+    def size(self) -> int | None:
+        """How many configurations there are; None where a key is continuous."""
+        counts = [count(distribution) for distribution in self.distributions.values()]
+        return None if None in counts else prod(c for c in counts if c is not None)
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Every configuration of a finite space once, the last key turning fastest."""
+        levels = [values(distribution) for distribution in self.distributions.values()]
+        for combination in product(*levels):
+            yield dict(zip(self.distributions, combination, strict=True))
+
+    def corners(self) -> Iterator[dict[str, Any]]:
+        """Each key's choices and bounds, one key at a time."""
+        for key, distribution in self.distributions.items():
+            for value in corner_values(distribution):
+                yield {key: value}
+
+    def overrides(self, parameters: Mapping[str, Any]) -> list[str]:
+        """A trial's overrides, the shared ones first, so that what is searched wins."""
+        return [*self.fixed, *(override(key, value) for key, value in parameters.items())]
+
+
+def parse(params: Mapping[str, str], arguments: Sequence[str]) -> SearchSpace:
+    """The search space of a named group and the command line; the command line wins.
+
+    Args:
+        params: ``hydra.sweeper.params``, from a key to a sweep (``choice(8,16)``) or a value
+        arguments: the command line's overrides, sweeps among them
+
+    Raises:
+        UserError: a sweep that Hydra cannot parse or Optuna cannot express.
+    """
+    lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    by_key = {override.get_key_element(): override for override in map(_parsed, lines)}
+    searched = {key: o for key, o in by_key.items() if o.is_sweep_override()}
+    return SearchSpace(
+        distributions={key: _distribution(key, o) for key, o in searched.items()},
+        fixed=tuple(str(o.input_line) for key, o in by_key.items() if key not in searched),
+    )
+
+
+def _parsed(line: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(line)
+    except HydraException as error:
+        raise UserError(f"{line}: not a value or sweep ({str(error).splitlines()[0]})") from error
+
+
+def _distribution(key: str, sweep: Override) -> BaseDistribution:
+    try:
+        distribution = create_optuna_distribution_from_override(sweep)
+    except (AssertionError, NotImplementedError, ValueError) as error:
+        raise UserError(f"{key}: {sweep.input_line} cannot be searched ({error})") from error
+    assert isinstance(distribution, BaseDistribution)
+    return distribution
+
+
+def count(distribution: BaseDistribution) -> int | None:
+    """How many values there are; None where it is continuous or an integer on a log scale."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return len(dict.fromkeys(choices))
+        case IntDistribution(low=low, high=high, step=step):
+            return (high - low) // step + 1
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            return round((high - low) / step) + 1
+    return None
+
+
+def values(distribution: BaseDistribution) -> list[Any]:
+    """Every value of a finite distribution, in order.
+
+    Raises:
+        TypeError: the distribution is continuous.
+    """
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return list(dict.fromkeys(choices))
+        case IntDistribution(low=low, high=high, step=step):
+            return list(range(low, high + 1, step))
+        case FloatDistribution(low=low, high=high, step=float(step)):
+            steps = round((high - low) / step)
+            first, stride = Decimal(str(low)), Decimal(str(step))  # 0.3, not 0.30000000000000004
+            return [float(first + index * stride) for index in range(steps + 1)]
+    raise TypeError(f"{distribution} is continuous")
+
+
+def corner_values(distribution: BaseDistribution) -> list[Any]:
+    """Every choice, or the lowest and the highest value."""
+    match distribution:
+        case CategoricalDistribution():
+            return values(distribution)
+        case IntDistribution(low=low, high=high) | FloatDistribution(low=low, high=high):
+            return [low, high]
+    raise TypeError(f"{distribution} is unknown")
+
+
+def override(key: str, value: object) -> str:
+    """One override as the command line takes it; null for None."""
+    return f"{key}={'null' if value is None else value}"

@@ -1,0 +1,1 @@
+"""What happens inside one trial: base model, adapter, data, training. No Optuna, Ray or MLflow."""

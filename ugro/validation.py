@@ -1,0 +1,114 @@
+"""Which values are impossible? All faults of a configuration, gathered before anything starts."""
+
+from collections.abc import Iterator
+
+from ugro.config import Config, LoraConfig, Source, TrainingConfig
+from ugro.errors import UserError, fault
+
+INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa")
+
+
+def validate(config: Config) -> None:
+    """Raise one error that tells every fault, a line each; change nothing.
+
+    Raises:
+        UserError: at least one value is impossible.
+    """
+    faults = [
+        *_lora(config.lora, config.model.linear_modules),
+        *_training(config.training),
+        *_data(config),
+        *_model(config),
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _at_least(key: str, value: float | None, least: float) -> Iterator[str]:
+    if value is not None and not value >= least:
+        yield fault(key, value, f"{least} or more")
+
+
+def _above_zero(key: str, value: float | None) -> Iterator[str]:
+    if value is not None and not value > 0:
+        yield fault(key, value, "above 0")
+
+
+def _share(key: str, value: float) -> Iterator[str]:
+    if not 0 <= value < 1:
+        yield fault(key, value, "0 or more, below 1")
+
+
+def _lora(lora: LoraConfig, linear_modules: list[str] | None) -> Iterator[str]:
+    yield from _at_least("lora.r", lora.r, 1)
+    yield from _above_zero("lora.alpha", lora.alpha)
+    yield from _share("lora.dropout", lora.dropout)
+    yield from _target_modules(lora.target_modules, linear_modules)
+    yield from _initialisation(lora.init_lora_weights)
+
+
+def _target_modules(given: object, linear_modules: list[str] | None) -> Iterator[str]:
+    key = "lora.target_modules"
+    known = ", ".join(linear_modules or ["module names"])
+    if isinstance(given, str):
+        if given != "all-linear":
+            yield fault(key, given, f"all-linear, or a list of {known}")
+    elif not isinstance(given, list) or not given:
+        yield fault(key, given, f"all-linear, or a list of {known}")
+    elif linear_modules is not None:
+        # A dotted name picks single layers (layers.0.self_attn.q_proj); its last part is the kind.
+        unknown = [str(n) for n in given if str(n).rpartition(".")[-1] not in linear_modules]
+        if unknown:
+            yield fault(key, ",".join(unknown), f"all-linear, or a list of {known}")
+
+
+def _initialisation(given: object) -> Iterator[str]:
+    name = str(given)
+    numbered = name.startswith("pissa_niter_") and name.removeprefix("pissa_niter_").isdigit()
+    if not isinstance(given, bool) and name not in INITIALISATIONS and not numbered:
+        yield fault(
+            "lora.init_lora_weights",
+            given,
+            f"true, false, {', '.join(INITIALISATIONS)}, pissa_niter_N",
+        )
+
+
+def _training(training: TrainingConfig) -> Iterator[str]:
+    for name in ("batch_size", "gradient_accumulation_steps", "eval_batch_size", "max_steps",
+                 "max_tokens", "early_stopping_patience"):
+        yield from _at_least(f"training.{name}", getattr(training, name), 1)
+    for name in ("learning_rate", "max_grad_norm", "epochs", "eval_steps"):
+        yield from _above_zero(f"training.{name}", getattr(training, name))
+    yield from _share("training.warmup_ratio", training.warmup_ratio)
+    yield from _at_least("training.weight_decay", training.weight_decay, 0)
+    if training.max_steps is training.max_tokens is training.epochs is None:
+        yield fault("training.epochs", None, "a number, or set max_steps or max_tokens")
+    if training.eval_steps > 1 and training.eval_steps % 1:
+        yield fault("training.eval_steps", training.eval_steps, "a whole number, or below 1")
+    if training.max_steps is not None and training.eval_steps > training.max_steps:
+        allowed = f"training.max_steps={training.max_steps} at most"
+        yield fault("training.eval_steps", training.eval_steps, allowed)
+
+
+def _data(config: Config) -> Iterator[str]:
+    data = config.data
+    yield from _at_least("data.block_size", data.block_size, 2)
+    yield from _at_least("data.max_train_blocks", data.max_train_blocks, 1)
+    yield from _at_least("data.max_eval_blocks", data.max_eval_blocks, 1)
+    if not 0 < data.eval_fraction < 1:
+        yield fault("data.eval_fraction", data.eval_fraction, "above 0, below 1")
+    if data.source is Source.hub and not data.path:
+        yield fault("data.path", data.path, "a hub id or a folder")
+    if data.source in (Source.text, Source.jsonl) and not data.train_files:
+        yield fault("data.train_files", data.train_files, "a list of paths or globs")
+
+
+def _model(config: Config) -> Iterator[str]:
+    model = config.model
+    if not model.path and not model.random_llama and not model.package:
+        yield fault("model.path", model.path, "a hub id or a folder")
+    if model.package and not model.gguf_file:
+        yield fault("model.gguf_file", model.gguf_file, "the file's name inside the package")
+    if model.random_llama and config.data.block_size > model.random_llama.max_position_embeddings:
+        allowed = f"{model.random_llama.max_position_embeddings} at most"
+        yield fault("data.block_size", config.data.block_size, allowed)
