@@ -7,9 +7,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ugro.errors import UserError, fault
+from ugro.summary import show
 from ugro.sweep.results import write_results
 from ugro.sweep.study import read
-from ugro.summary import show
 
 STUDIES = Path("multirun")
 

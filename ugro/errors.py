@@ -12,7 +12,7 @@ class UserError(CompactHydraException):
     """
 
 
-class StudyFailed(CompactHydraException):  # noqa: N818  it is an outcome, not a mistake
+class StudyFailed(CompactHydraException):
     """Too many trials failed. What was computed is kept."""
 
 

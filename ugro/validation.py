@@ -74,8 +74,14 @@ def _initialisation(given: object) -> Iterator[str]:
 
 
 def _training(training: TrainingConfig) -> Iterator[str]:
-    for name in ("batch_size", "gradient_accumulation_steps", "eval_batch_size", "max_steps",
-                 "max_tokens", "early_stopping_patience"):
+    for name in (
+        "batch_size",
+        "gradient_accumulation_steps",
+        "eval_batch_size",
+        "max_steps",
+        "max_tokens",
+        "early_stopping_patience",
+    ):
         yield from _at_least(f"training.{name}", getattr(training, name), 1)
     for name in ("learning_rate", "max_grad_norm", "epochs", "eval_steps"):
         yield from _above_zero(f"training.{name}", getattr(training, name))

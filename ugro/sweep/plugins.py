@@ -34,15 +34,15 @@ class StreamingSweeper(Sweeper):
     """Asks Optuna for a trial whenever a slot is free, and tells it the result at once."""
 
     def __init__(self, **settings: Any) -> None:
-        self.settings = settings
+        self._settings = settings
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Take up the launcher that the configuration names."""
-        self.config = config
-        self.config_loader = hydra_context.config_loader
-        self.launcher = Plugins.instance().instantiate_launcher(
+        self._master = config
+        self._loader = hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
             config=config, hydra_context=hydra_context, task_function=task_function
         )
 
@@ -50,7 +50,7 @@ class StreamingSweeper(Sweeper):
         """Run the study."""
         from ugro.sweep.sweeper import run_sweep
 
-        run_sweep(self.settings, self.config, self.config_loader, self.launcher, arguments)
+        run_sweep(self._settings, self._master, self._loader, self._launcher, arguments)
 
 
 def register_plugins() -> None:

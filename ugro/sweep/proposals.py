@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from hydra.utils import instantiate
@@ -88,7 +88,7 @@ def sampler_of(config: DictConfig, space: SearchSpace, tried: int) -> optuna.sam
         tried: trials that the study has already
     """
     reseeded = {} if config.get("seed") is None else {"seed": config.seed + tried}
-    sampler = instantiate(
+    sampler: Any = instantiate(
         config,
         _execution_whitelist_=("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*"),
         **reseeded,
@@ -96,8 +96,11 @@ def sampler_of(config: DictConfig, space: SearchSpace, tried: int) -> optuna.sam
     if isinstance(sampler, optuna.samplers.BaseSampler):
         return sampler
     if space.size is None:
-        raise UserError(fault("hydra/sweeper/sampler", "grid", "another, as the space is continuous"))
-    return sampler({key: values(d) for key, d in space.distributions.items()})
+        raise UserError(
+            fault("hydra/sweeper/sampler", "grid", "another, as the space is continuous")
+        )
+    grid = {key: values(distribution) for key, distribution in space.distributions.items()}
+    return cast(optuna.samplers.BaseSampler, sampler(grid))
 
 
 def _identity(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

@@ -118,7 +118,7 @@ class RaySlots:
 
 
 def _with_gpu(remote: DictConfig) -> DictConfig:
-    """``num_gpus: null`` means one where the cluster has any, so that none trains on CPU unasked."""
+    """``num_gpus: null`` is one where the cluster has any: no trial is on a CPU unasked."""
     import ray
 
     if remote.num_gpus is None:

@@ -97,7 +97,7 @@ def metrics(trial: FrozenTrial) -> dict[str, float]:
     return dict(trial.user_attrs.get("metrics", {}))
 
 
-def create_or_continue(name: str, storage: str, direction: str) -> Study:
+def create_or_continue(name: str, storage: str, direction: StudyDirection) -> Study:
     """The study of this name, new or as it was left."""
     record = optuna.create_study(
         study_name=name, storage=storage, direction=direction, load_if_exists=True

@@ -14,6 +14,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
+from optuna.study import StudyDirection
 
 from ugro.errors import StudyFailed, UserError, fault
 from ugro.report import TrialResult
@@ -148,14 +149,12 @@ def _open(settings: Mapping[str, Any], space: SearchSpace) -> Study:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, storage = settings["study_name"], settings["storage"]
-    study = create_or_continue(name, storage, settings["direction"].name)
+    study = create_or_continue(name, storage, StudyDirection[settings["direction"].name.upper()])
     study.record.sampler = sampler_of(settings["sampler"], space, len(study.record.trials))
     return study
 
 
-def _announce(
-    space: SearchSpace, total: int, n_trials: int | None, config: DictConfig
-) -> None:
+def _announce(space: SearchSpace, total: int, n_trials: int | None, config: DictConfig) -> None:
     if not space.distributions:
         log.info("Nothing to search: one trial of the configuration as it is")
     elif n_trials is not None and total < n_trials:

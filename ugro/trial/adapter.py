@@ -74,7 +74,9 @@ def check_modules(model: nn.Module, config: LoraConfig) -> None:
         UserError: a name that matches no module.
     """
     present = {name for name, _ in model.named_modules()}
-    linear = sorted({n.rpartition(".")[-1] for n, m in model.named_modules() if isinstance(m, nn.Linear)})
+    linear = sorted(
+        {n.rpartition(".")[-1] for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    )
     wanted = {"lora.modules_to_save": config.modules_to_save or []}
     if config.target_modules != "all-linear":
         wanted["lora.target_modules"] = config.target_modules

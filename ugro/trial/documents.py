@@ -1,4 +1,4 @@
-"""Where does the text come from, and which of it is held out? Documents of trained and given text."""
+"""Where does the text come from, and which of it is held out for evaluation?"""
 
 import glob
 import json
@@ -92,9 +92,7 @@ def hold_out(documents: list[Document], fraction: float, seed: int) -> Split:
     return Split(train, evaluation)
 
 
-def _read(
-    config: DataConfig, tokenizer: Any, for_evaluation: bool = False
-) -> Iterator[Document]:
+def _read(config: DataConfig, tokenizer: Any, for_evaluation: bool = False) -> Iterator[Document]:
     files = config.eval_files if for_evaluation else config.train_files
     match config.source:
         case Source.pydocs:
@@ -193,7 +191,7 @@ def _record(line: str, place: str, tokenizer: Any) -> Document:
 
 
 def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any) -> Document:
-    """The conversation as the tokenizer's chat template renders it; loss on the assistant's turns."""
+    """A conversation as the chat template renders it; loss on the assistant's turns."""
     if not tokenizer.chat_template:
         raise UserError(f"{place}: chat records, but this model's tokenizer has no chat template")
     segments: list[Segment] = []
@@ -205,7 +203,8 @@ def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any) -> Documen
         answer = _render(tokenizer, messages[: turn + 1], place)
         if not (answer.startswith(prompt) and prompt.startswith(done)):
             raise UserError(
-                f"{place}: this chat template rewrites earlier turns; give one assistant turn a record"
+                f"{place}: this chat template rewrites earlier turns; "
+                "give one assistant turn a record"
             )
         segments += [Segment(prompt[len(done) :], trained=False), Segment(answer[len(prompt) :])]
         done = answer

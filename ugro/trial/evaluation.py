@@ -10,8 +10,6 @@ from torch.nn import functional
 from ugro.trial.blocks import IGNORED, Blocks
 
 
-
-
 def eval_loss(model: nn.Module, blocks: Blocks, batch_size: int) -> float:
     """Mean negative log-likelihood in nats per predicted token.
 

@@ -14,6 +14,7 @@ from filelock import FileLock
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    GgufConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -98,10 +99,13 @@ def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
 
     def write(folder: Path) -> None:
         log.info("De-quantising %s, once", config.gguf_file)
-        options = {"gguf_file": config.gguf_file}
-        AutoTokenizer.from_pretrained(source, **options).save_pretrained(folder)
+        name = config.gguf_file
+        AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(folder)
         AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.float32, **options
+            source,
+            gguf_file=name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),  # else it cannot be saved
         ).save_pretrained(folder)
 
     made_once(copy, write)

@@ -148,7 +148,7 @@ class TokenWeightedTrainer(Trainer):
         self.eval_seconds += time.perf_counter() - began
         metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(
+        self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics

