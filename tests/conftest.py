@@ -1,0 +1,85 @@
+"""What many tests need: composed configurations, one cache, the command line as a user runs it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from ugro.config import Config, register_schema, typed
+from ugro.sweep.plugins import register_plugins
+
+ROOT = Path(__file__).parents[1]
+
+# A trial of well under a second.
+QUICK = (
+    "model=tiny",
+    "data.block_size=32",
+    "data.max_train_blocks=64",
+    "data.max_eval_blocks=8",
+    "training.max_steps=4",
+    "training.eval_steps=2",
+    "training.batch_size=4",
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _registered() -> None:
+    register_schema()
+    register_plugins()
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session, empty at its start."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_in_environment(cache_dir: Path) -> None:
+    os.environ["UGRO_CACHE_DIR"] = str(cache_dir)
+
+
+@pytest.fixture(scope="session")
+def composed(_registered: None) -> Callable[..., DictConfig]:
+    """``composed("model=tiny", ...)``: the configuration as Hydra composes it."""
+
+    def _compose(*overrides: str, with_hydra: bool = False) -> DictConfig:
+        with initialize_config_dir(config_dir=str(ROOT / "conf")):
+            return compose("config", overrides=list(overrides), return_hydra_config=with_hydra)
+
+    return _compose
+
+
+@pytest.fixture(scope="session")
+def settings(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
+    """``settings("model=tiny", ...)``: the configuration as dataclasses."""
+
+    def _settings(*overrides: str) -> Config:
+        return typed(composed("study.name=test", *overrides))
+
+    return _settings
+
+
+@pytest.fixture
+def train_py(tmp_path: Path, cache_dir: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``train_py("-m", "lora.r=8,16")``: the command in a folder of its own, as a user runs it."""
+
+    def _run(*arguments: str, module: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = ["-m", module] if module else [str(ROOT / "train.py")]
+        environment = {**os.environ, "UGRO_CACHE_DIR": str(cache_dir), "COLUMNS": "200"}
+        return subprocess.run(
+            [sys.executable, *command, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+    return _run

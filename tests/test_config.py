@@ -1,0 +1,70 @@
+from collections.abc import Callable
+
+import pytest
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig
+
+from ugro.config import Config, Dtype, typed
+from ugro.errors import UserError
+from ugro.validation import validate
+
+from .conftest import ROOT
+
+GROUPS = [
+    f"{path.relative_to(ROOT / 'conf').parent}={path.stem}"
+    for path in sorted((ROOT / "conf").glob("*/*.yaml"))
+    if path.parent.name != "hydra"
+]
+
+
+@pytest.mark.parametrize("choice", GROUPS)
+def test_every_option_of_every_group_composes_and_is_valid(
+    choice: str, composed: Callable[..., DictConfig]
+) -> None:
+    needed = {
+        "model=local": ["model.path=somewhere"],
+        "data=text": ["data.train_files=[a.txt]"],
+        "data=jsonl": ["data.train_files=[a.jsonl]"],
+    }
+    validate(typed(composed(choice, "study.name=test", *needed.get(choice, []))))
+
+
+def test_alpha_follows_r_by_its_ratio_unless_it_is_given(settings: Callable[..., Config]) -> None:
+    assert settings("lora.r=4").lora.alpha == 8
+    assert settings("lora.r=4", "lora.alpha_ratio=0.5").lora.alpha == 2
+    assert settings("lora.r=4", "lora.alpha=16").lora.alpha == 16
+
+
+def test_enumerations_are_given_by_name(settings: Callable[..., Config]) -> None:
+    assert settings("training.dtype=bf16").training.dtype is Dtype.bf16
+
+
+@pytest.mark.parametrize(
+    "override", ["lora.rank=8", "lora.r=eight", "training.lr_scheduler_type=cosinus"]
+)
+def test_misspelt_keys_and_wrong_types_are_refused(
+    override: str, composed: Callable[..., DictConfig]
+) -> None:
+    with pytest.raises(ConfigCompositionException):
+        composed(override)
+
+
+def test_a_missing_mandatory_value_is_told_by_its_key(settings: Callable[..., Config]) -> None:
+    with pytest.raises(UserError, match=r"^lora\.r: needs a value"):
+        settings("lora.r=???")
+
+
+def test_the_gpu_recipe_is_what_it_says(composed: Callable[..., DictConfig]) -> None:
+    config = composed("experiment=llama2_7b_lora", with_hydra=True)
+    sweeper, launcher = config.hydra.sweeper, config.hydra.launcher
+    assert config.lora.target_modules == ["q_proj", "v_proj"]
+    assert (sweeper.n_trials, sweeper.n_jobs) == (100, 8)
+    assert launcher.ray.remote.num_gpus == 0.5
+    assert set(sweeper.params) == {
+        "lora.r",
+        "lora.alpha",
+        "lora.dropout",
+        "training.learning_rate",
+        "training.batch_size",
+        "training.warmup_ratio",
+    }
