@@ -38,4 +38,7 @@ def main(config: DictConfig) -> TrialResult:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)  # the sweep's results are written by then

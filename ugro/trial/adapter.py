@@ -47,6 +47,7 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
                 parameter.copy_(trained_in_place[name])
     base.model.activation_checkpointing_disable()
     base.model.config.use_cache = use_cache
+    model.delete_adapter("default")  # else unload() leaves the trained modules_to_save in
     base.model = model.unload()
     base.model.requires_grad_(False)
 

@@ -31,7 +31,7 @@ def eval_loss(model: nn.Module, blocks: Blocks, batch_size: int) -> float:
 
 def perplexity(loss: float) -> float:
     """exp(loss); infinite where that is beyond a float."""
-    return math.exp(loss) if loss < 700 else math.inf
+    return math.inf if loss > 700 else math.exp(loss)
 
 
 def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:

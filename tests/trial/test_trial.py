@@ -1,0 +1,199 @@
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from ugro.config import Config
+from ugro.report import TrialResult
+from ugro.trial import models
+from ugro.trial.blocks import train_and_eval_blocks
+from ugro.trial.evaluation import eval_loss
+from ugro.trial.trial import run_trial
+
+from ..conftest import QUICK
+
+Run = Callable[..., tuple[TrialResult, Path]]
+
+
+@pytest.fixture
+def run(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Run:
+    """``run("lora.r=4", ...)``: a quick trial on tiny; its result and folder."""
+
+    def _run(*overrides: str) -> tuple[TrialResult, Path]:
+        folder = tmp_path_factory.mktemp("trial")
+        return run_trial(settings(*QUICK, *overrides), folder), folder
+
+    return _run
+
+
+def reports(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_trial_tells_what_it_measured(run: Run) -> None:
+    result, _ = run()
+    assert set(result.metrics) >= {
+        "eval_loss",
+        "eval_perplexity",
+        "train_loss",
+        "tokens_seen",
+        "train_tokens_per_second",
+        "trainable_parameters",
+        "peak_memory_mb",
+        "train_seconds",
+    }
+    assert float(result) == result.objective == result.metrics["eval_loss"]
+    assert result.metrics["eval_perplexity"] == math.exp(result.metrics["eval_loss"])
+    assert result.metrics["eval_loss"] < result.metrics["base_eval_loss"]
+    assert all(math.isfinite(value) for value in result.metrics.values())
+
+
+def test_tokens_seen_is_steps_times_batch_times_accumulation_times_block(run: Run) -> None:
+    result, folder = run("training.gradient_accumulation_steps=3")
+    assert result.metrics["tokens_seen"] == 4 * 4 * 3 * 32
+    assert [r["tokens_seen"] for r in reports(folder)] == [0, 2 * 4 * 3 * 32, 4 * 4 * 3 * 32]
+
+
+def test_the_last_batch_of_an_epoch_counts_what_it_holds(run: Run) -> None:
+    result, _ = run("training.max_steps=null", "training.epochs=2", "data.max_train_blocks=10")
+    assert result.metrics["steps"] == 2 * 3  # batches of 4, 4 and 2 blocks
+    assert result.metrics["tokens_seen"] == 2 * 10 * 32
+
+
+def test_a_token_budget_is_met_whatever_the_batch_size(run: Run) -> None:
+    budget = ["training.max_steps=null", "training.max_tokens=1024"]
+    for batch_size in (2, 4, 8):
+        result, _ = run(*budget, f"training.batch_size={batch_size}")
+        assert result.metrics["tokens_seen"] == 1024
+
+
+def test_it_evaluates_every_eval_steps_and_after_the_last_step(run: Run) -> None:
+    _, folder = run("training.max_steps=5")
+    assert [report["step"] for report in reports(folder)] == [0, 2, 4, 5]
+
+
+def test_the_first_report_is_the_base_model(run: Run) -> None:
+    result, folder = run()
+    assert reports(folder)[0]["eval_loss"] == result.metrics["base_eval_loss"]
+
+
+def test_the_same_seed_gives_the_same_loss_to_the_last_digit_warm_or_cold(run: Run) -> None:
+    models.forget()
+    cold, _ = run("lora.dropout=0.1")
+    warm, _ = run("lora.dropout=0.1")
+    other, _ = run("lora.dropout=0.1", "seed=7")
+    assert cold.objective == warm.objective
+    assert cold.objective != other.objective
+
+
+def test_another_number_of_threads_changes_the_loss_by_rounding_only(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    losses = []
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        losses.append(run()[0].objective)
+    torch.set_num_threads(before)
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["training.learning_rate=0.01"],
+        ["lora.use_dora=true", "lora.use_rslora=true"],
+        ["lora.modules_to_save=[lm_head]", "lora.target_modules=[q_proj,v_proj]"],
+    ],
+)
+def test_plain_peft_loads_the_adapter_and_gets_the_same_loss(
+    overrides: list[str], run: Run, settings: Callable[..., Config], cache_dir: Path
+) -> None:
+    result, folder = run(*overrides)
+    config = settings(*QUICK)
+    fresh = models.load(config.model, torch.float32, cache_dir)
+    _, blocks = train_and_eval_blocks(config.data, fresh.tokenizer, cache_dir)
+    model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
+    assert eval_loss(model, blocks, 8) == pytest.approx(result.objective, abs=1e-5)
+
+
+def test_the_best_checkpoint_is_the_one_that_is_kept(
+    run: Run, settings: Callable[..., Config], cache_dir: Path
+) -> None:
+    """A learning rate that soon ruins the adapter: the best evaluation is not the last."""
+    overrides = ["training.learning_rate=0.5", "training.max_steps=12", "training.eval_steps=1"]
+    result, folder = run(*overrides, "training.lr_scheduler_type=constant")
+    losses = {r["step"]: r["eval_loss"] for r in reports(folder) if r["step"] > 0}
+    best_step = min(losses, key=lambda step: losses[step])
+    assert best_step < 12
+    assert result.metrics["best_step"] == best_step
+    assert result.objective == losses[best_step]
+    config = settings(*QUICK)
+    fresh = models.load(config.model, torch.float32, cache_dir)
+    _, blocks = train_and_eval_blocks(config.data, fresh.tokenizer, cache_dir)
+    model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
+    assert eval_loss(model, blocks, 8) == pytest.approx(losses[best_step], abs=1e-5)
+    kept = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert kept == {f"checkpoint-{best_step}", "checkpoint-12"}
+
+
+def test_it_stops_when_the_patience_is_used_up(run: Run) -> None:
+    overrides = ["training.learning_rate=0.5", "training.max_steps=50", "training.eval_steps=1"]
+    result, folder = run(*overrides, "training.early_stopping_patience=2")
+    losses = [r["eval_loss"] for r in reports(folder) if r["step"] > 0]
+    assert result.metrics["steps"] == len(losses) < 50
+    assert result.metrics["best_step"] == len(losses) - 2
+    assert min(losses) == losses[-3]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant_with_warmup"])
+def test_the_learning_rate_follows_the_schedule(schedule: str, run: Run) -> None:
+    overrides = [f"training.lr_scheduler_type={schedule}", "training.learning_rate=0.1"]
+    _, folder = run(
+        *overrides, "training.max_steps=10", "training.eval_steps=1", "training.warmup_ratio=0.4"
+    )
+    rates = [report["learning_rate"] for report in reports(folder)][1:]
+    # The Trainer logs the rate of the step just done: 4 steps up from 0, then 6 steps by schedule.
+    assert rates[:5] == pytest.approx([0.0, 0.025, 0.05, 0.075, 0.1])
+    after = [(step - 4) / 6 for step in range(5, 10)]
+    expected = {
+        "linear": [0.1 * (1 - x) for x in after],
+        "cosine": [0.1 * (1 + math.cos(math.pi * x)) / 2 for x in after],
+        "constant_with_warmup": [0.1] * 5,
+    }
+    assert rates[5:] == pytest.approx(expected[schedule])
+
+
+def test_a_loss_that_is_never_finite_is_told_as_divergence(run: Run) -> None:
+    with pytest.raises(FloatingPointError, match="diverged"):
+        run("training.learning_rate=1e30", "training.max_grad_norm=1e30", "training.warmup_ratio=0")
+
+
+def test_the_configuration_is_not_changed(settings: Callable[..., Config], tmp_path: Path) -> None:
+    config = settings(*QUICK)
+    before = dataclasses.asdict(config)
+    run_trial(config, tmp_path)
+    assert dataclasses.asdict(config) == before
+
+
+def test_it_trains_on_completions_only(run: Run, tmp_path: Path) -> None:
+    """All completions are alike and all prompts are not: the loss is that of the completions."""
+    prompts = [f"{number * 7919 % 10007:05d}" for number in range(200)]
+    records = [{"prompt": prompt, "completion": "zzzzzzzz"} for prompt in prompts]
+    file = tmp_path / "records.jsonl"
+    file.write_text("\n".join(map(json.dumps, records)))
+    overrides = ["data=jsonl", f"data.train_files=[{file}]", "data.block_size=32"]
+    result, _ = run(
+        *overrides,
+        "training.learning_rate=0.02",
+        "training.max_steps=60",
+        "training.eval_steps=30",
+        "lora.modules_to_save=[lm_head]",
+    )
+    # Five random digits of fourteen tokens would cost 5 ln(10) / 14 = 0.82 nats a token.
+    assert result.objective < 0.5
