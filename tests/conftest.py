@@ -42,6 +42,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _cache_in_environment(cache_dir: Path) -> None:
     os.environ["UGRO_CACHE_DIR"] = str(cache_dir)
+    os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,8 @@ class Sweep:
         self._study.tell(trial, how, error=error)
         log.warning("trial %d %s: %s", trial.number, how.value, error)
         if isinstance(returned, UserError) and self._study.best() is None:
-            raise returned  # a mistake in the configuration: the other trials share it
+            # A mistake in the configuration: the other trials share it. Anew, without its traceback.
+            raise UserError(str(returned))
 
     def _check_failures(self, total: int) -> None:
         failed = self._study.failed()

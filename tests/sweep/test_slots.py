@@ -1,0 +1,155 @@
+"""Each kind of slots passes the same tests; Ray is started once for all of them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, open_dict
+
+from ugro.errors import UserError
+from ugro.sweep.slots import InProcessSlot, RaySlots, Slots, slots_of
+
+from ..conftest import ROOT
+
+
+def scripted(config: DictConfig) -> Any:
+    """A trial that does as ``model.path`` tells it: a test of faults needs no training."""
+    match config.model.path:
+        case "fail":
+            raise ValueError("as told")
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "sleep":
+            time.sleep(1)
+        case "process":
+            return os.getpid()
+        case "threads":
+            return os.environ["OMP_NUM_THREADS"]
+    return config.seed
+
+
+@pytest.fixture(scope="module")
+def _ray() -> Iterator[None]:
+    import ray
+
+    os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it, where nobody else did
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=100 * 2**20,
+    )
+    yield
+    ray.shutdown()
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture
+def make(tmp_path: Path, _ray: None) -> Iterator[Callable[..., Slots]]:
+    """``make("hydra/launcher=basic", ...)``: the slots of such a sweep."""
+
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        loader = GlobalHydra.instance().config_loader()
+
+        def _make(*overrides: str) -> Slots:
+            config = loader.load_configuration(
+                "config", [f"study.dir={tmp_path}", *overrides], RunMode.MULTIRUN
+            )
+            with open_dict(config.hydra):
+                config.hydra.job.name = "test"
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+                task_function=scripted,
+                config=config,
+            )
+            return slots_of(launcher)
+
+        yield _make
+
+
+@pytest.fixture(params=["basic", "ray_local"])
+def slots(request: pytest.FixtureRequest, make: Callable[..., Slots]) -> Slots:
+    return make(f"hydra/launcher={request.param}")
+
+
+def test_each_launcher_has_its_kind_of_slots(make: Callable[..., Slots]) -> None:
+    assert isinstance(make("hydra/launcher=basic"), InProcessSlot)
+    assert isinstance(make("hydra/launcher=ray_local"), RaySlots)
+
+
+def test_every_trial_comes_back_once_with_its_own_number(slots: Slots) -> None:
+    for number in (3, 5, 8):
+        slots.submit(number, [f"seed={number}"])
+    returned = dict(slots.wait() for _ in range(3))
+    assert {number: job.return_value for number, job in returned.items()} == {3: 3, 5: 5, 8: 8}
+
+
+def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(slots: Slots) -> None:
+    slots.submit(0, ["model.path=fail"])
+    number, job = slots.wait()
+    assert (number, job.status) == (0, JobStatus.FAILED)
+    with pytest.raises(ValueError, match="as told"):
+        job.return_value  # noqa: B018  it raises
+
+
+def test_the_first_to_end_comes_first_on_ray(make: Callable[..., Slots]) -> None:
+    slots = make("hydra/launcher=ray_local")
+    slots.submit(0, ["model.path=process"])  # both workers up before the race
+    slots.wait()
+    slots.submit(1, ["model.path=sleep"])
+    slots.submit(2, [])
+    assert slots.wait()[0] == 2
+    assert slots.wait()[0] == 1
+
+
+def test_a_killed_worker_fails_its_trial_and_no_other(make: Callable[..., Slots]) -> None:
+    slots = make("hydra/launcher=ray_local")
+    slots.submit(0, ["model.path=die"])
+    slots.submit(1, ["model.path=sleep"])
+    jobs = dict(slots.wait() for _ in range(2))
+    assert jobs[0].status is JobStatus.FAILED
+    assert jobs[1].status is JobStatus.COMPLETED
+
+
+def test_a_worker_process_is_used_again(make: Callable[..., Slots]) -> None:
+    slots = make("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_cpus=2")
+    processes = set()
+    for number in range(3):
+        slots.submit(number, ["model.path=process"])
+        processes.add(slots.wait()[1].return_value)
+    assert len(processes) == 1
+    assert processes != {os.getpid()}
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_trial_gets_as_many_threads_as_cpus(cpus: int, make: Callable[..., Slots]) -> None:
+    slots = make("hydra/launcher=ray_local", f"hydra.launcher.ray.remote.num_cpus={cpus}")
+    slots.submit(0, ["model.path=threads"])
+    assert slots.wait()[1].return_value == str(cpus)
+
+
+def test_the_cluster_decides_how_many_trials_fit(make: Callable[..., Slots]) -> None:
+    assert make("hydra/launcher=basic").count() == 1
+    for cpus, fit in ((1, 2), (2, 1), (0.5, 4)):
+        slots = make("hydra/launcher=ray_local", f"hydra.launcher.ray.remote.num_cpus={cpus}")
+        assert slots.count() == fit
+
+
+def test_more_than_this_machine_has_is_refused_instead_of_waited_for(
+    make: Callable[..., Slots],
+) -> None:
+    slots = make("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_cpus=64")
+    with pytest.raises(UserError, match=r"remote\.num_cpus: 64 given, allowed: 2 at most here"):
+        slots.count()

@@ -1,0 +1,147 @@
+"""Sweeps through the command line, on real Ray, as a user runs them."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from omegaconf import OmegaConf
+
+from ..conftest import QUICK, ROOT
+
+TrainPy = Callable[..., subprocess.CompletedProcess[str]]
+IN_PROCESS = "hydra/launcher=basic"
+
+
+def table(study: Path) -> list[dict[str, str]]:
+    with (study / "trials.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_choices_on_the_command_line_run_once_each_on_ray_and_the_best_runs_again(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    done = train_py("-m", *QUICK, "lora.r=8,16", "study.name=two")
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "multirun" / "two"
+    rows = table(study)
+    assert sorted(row["lora.r"] for row in rows) == ["16", "8"]
+    assert [row["state"] for row in rows] == ["COMPLETE", "COMPLETE"]
+    assert [row["number"] for row in rows] == ["0", "1"]
+    for row in rows:
+        assert row["value"] == row["eval_loss"]
+        folder = study / "trials" / f"{int(row['number']):04d}"
+        for kept in (".hydra/config.yaml", "train.log", "metrics.jsonl", "checkpoints", "adapter"):
+            assert (folder / kept).exists()
+    record = optuna.load_study(study_name="two", storage=f"sqlite:///{study / 'study.db'}")
+    assert {trial.params["lora.r"] for trial in record.trials} == {8, 16}
+    best = min(rows, key=lambda row: float(row["value"]))
+    results = OmegaConf.load(study / "optimization_results.yaml")
+    assert results.best_value == float(best["value"])
+    assert f"As overrides: lora.r={best['lora.r']}" in done.stdout
+
+    again = train_py("--config-dir", str(study), "experiment=best", "hydra.run.dir=again")
+    assert again.returncode == 0, again.stderr
+    last = (tmp_path / "again" / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["eval_loss"] == float(best["value"])
+
+
+def test_a_named_space_is_searched_with_the_number_of_trials_that_was_asked_for(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    done = train_py(
+        "-m", *QUICK, IN_PROCESS, "search_space=lora", "hydra.sweeper.n_trials=4", "study.name=lora"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = table(tmp_path / "multirun" / "lora")
+    assert len(rows) == 4
+    space = OmegaConf.load(ROOT / "conf" / "search_space" / "lora.yaml").params
+    searched = set(space) - {"training.batch_size"}  # fixed on this command line
+    assert searched <= set(rows[0])
+    assert all(1e-5 <= float(row["training.learning_rate"]) <= 2e-3 for row in rows)
+
+
+def test_a_finite_space_ends_the_study_early_and_says_why(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    asked = ["lora.r=2,4", "hydra.sweeper.n_trials=5", "study.name=six"]
+    done = train_py("-m", *QUICK, IN_PROCESS, *asked)
+    assert done.returncode == 0, done.stderr
+    assert "The space holds 2 configurations: 2 trials, not 5" in done.stdout
+    assert sorted(row["lora.r"] for row in table(tmp_path / "multirun" / "six")) == ["2", "4"]
+
+
+def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_path: Path) -> None:
+    done = train_py("-m", *QUICK, IN_PROCESS, "study.name=one")
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to search: one trial" in done.stdout
+    assert len(table(tmp_path / "multirun" / "one")) == 1
+
+
+def test_the_same_command_again_finishes_the_study_instead_of_repeating_it(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    asked = ["-m", *QUICK, IN_PROCESS, "search_space=lora_small", "study.name=again"]
+    for total in (1, 2):
+        done = train_py(*asked, f"hydra.sweeper.n_trials={total}")
+        assert done.returncode == 0, done.stderr
+        rows = table(tmp_path / "multirun" / "again")
+        assert [row["number"] for row in rows] == [str(number) for number in range(total)]
+    assert len({row["training.learning_rate"] for row in rows}) == 2
+
+
+def test_a_searched_value_that_is_impossible_starts_nothing(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    done = train_py("-m", *QUICK, IN_PROCESS, "lora.r=8,0", "lora.dropout=0,1.5")
+    assert done.returncode != 0
+    assert "lora.r: 0 given, allowed: 1 or more" in done.stderr
+    assert "lora.dropout: 1.5 given" in done.stderr
+    assert not (tmp_path / "multirun").exists()
+
+
+def test_failing_trials_are_told_and_the_exit_code_says_so(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    """A module that is in the list of the model's kind, but not in this one, fails in the trial."""
+    broken = ["model.linear_modules=[nonsense]", "lora.target_modules=[nonsense]", "lora.r=2,4"]
+    done = train_py("-m", *QUICK, IN_PROCESS, *broken, "study.name=broken")
+    assert done.returncode == 1
+    assert "lora.target_modules: 'nonsense' given" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [row["reason"] for row in table(tmp_path / "multirun" / "broken")] == ["failed"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_sweep_leaves_its_results(
+    how: signal.Signals, tmp_path: Path, cache_dir: Path
+) -> None:
+    sweep = [*QUICK, IN_PROCESS, "lora.r=2,4", "study.name=stopped"]
+    slow = ["training.max_steps=100000,4", "training.eval_steps=2"]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *sweep, *slow]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "UGRO_CACHE_DIR": str(cache_dir)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    reports = tmp_path / "multirun" / "stopped" / "trials" / "0000" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (reports.exists() and reports.read_text().count("\n") > 2):
+        assert time.monotonic() < deadline, process.communicate(timeout=10)
+        time.sleep(0.2)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + how
+    assert "Traceback" not in errors
+    rows = table(tmp_path / "multirun" / "stopped")
+    assert [(row["state"], row["reason"]) for row in rows] == [("FAIL", "interrupted")]
