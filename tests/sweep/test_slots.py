@@ -31,6 +31,8 @@ def scripted(config: DictConfig) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
             time.sleep(1)
+        case "folder":
+            return os.getcwd()
         case "process":
             return os.getpid()
         case "threads":
@@ -65,7 +67,7 @@ def make(tmp_path: Path, _ray: None) -> Iterator[Callable[..., Slots]]:
 
         def _make(*overrides: str) -> Slots:
             config = loader.load_configuration(
-                "config", [f"study.dir={tmp_path}", *overrides], RunMode.MULTIRUN
+                "config", [f"hydra.sweep.dir={tmp_path}", *overrides], RunMode.MULTIRUN
             )
             with open_dict(config.hydra):
                 config.hydra.job.name = "test"
@@ -131,6 +133,16 @@ def test_a_worker_process_is_used_again(make: Callable[..., Slots]) -> None:
         processes.add(slots.wait()[1].return_value)
     assert len(processes) == 1
     assert processes != {os.getpid()}
+
+
+def test_a_trial_runs_where_the_sweep_was_started(
+    make: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    slots = make("hydra/launcher=ray_local", "hydra.sweep.dir=studies/one")
+    monkeypatch.chdir(tmp_path)
+    slots.submit(7, ["model.path=folder"])
+    assert slots.wait()[1].return_value == str(tmp_path)
+    assert (tmp_path / "studies" / "one" / "trials" / "7" / ".hydra").is_dir()
 
 
 @pytest.mark.parametrize("cpus", [1, 2])

@@ -1,17 +1,17 @@
 """Where do trials run? In slots: Ray tasks on warm workers, or one at a time in this process."""
 
-import logging
+import os
+from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
+from hydra.types import TaskFunction
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ugro.errors import UserError, fault
-
-log = logging.getLogger(__name__)
 
 
 class Slots(Protocol):
@@ -81,8 +81,9 @@ class RaySlots:
         local = self._launcher.ray_cfg.init.get("address") == "local"
         for name, amount in wanted.items():
             if local and amount and amount > total.get(name, 0):
-                key = f"hydra.launcher.ray.remote.num_{name.lower()}s"
-                raise UserError(fault(key, amount, f"{total.get(name, 0):g} at most here"))
+                key = {"CPU": "num_cpus", "GPU": "num_gpus"}.get(name, f"resources.{name}")
+                allowed = f"{total.get(name, 0):g} at most here"
+                raise UserError(fault(f"hydra.launcher.ray.remote.{key}", amount, allowed))
         fits = [int(total.get(name, 0) / amount) for name, amount in wanted.items() if amount]
         return max(1, min(fits, default=1))
 
@@ -92,15 +93,17 @@ class RaySlots:
 
         launcher = self._launcher
         assert launcher.hydra_context is not None
+        assert launcher.task_function is not None
         config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, overrides)
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
+            config.hydra.sweep.dir = os.path.abspath(config.hydra.sweep.dir)
         task = launch_job_on_ray(
             launcher.hydra_context,
             self._remote,
             config,
-            launcher.task_function,
+            InFolder(os.getcwd(), launcher.task_function),
             Singleton.get_state(),
         )
         self._running[task] = number
@@ -115,6 +118,20 @@ class RaySlots:
             return number, ray.get(task)
         except ray.exceptions.RayError as error:
             return number, JobReturn(status=JobStatus.FAILED, _return_value=error)
+
+
+@dataclass(frozen=True)
+class InFolder:
+    """A task that runs where the driver was started: a worker starts where its node was."""
+
+    folder: str
+    task: TaskFunction
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the task; on a node without the folder, where the node is."""
+        if os.path.isdir(self.folder):
+            os.chdir(self.folder)
+        return self.task(config)
 
 
 def _with_gpu(remote: DictConfig) -> DictConfig:

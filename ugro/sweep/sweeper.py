@@ -51,14 +51,15 @@ def run_sweep(
     check_jobs(settings["n_jobs"])
     total = total_trials(space, settings["n_trials"])
     check_space(space, config, loader)
+    slots = slots_of(launcher)
+    slots.count()  # refuses a trial that fits nowhere
     _announce(space, total, settings["n_trials"], config)
 
     Path(config.study.dir).mkdir(parents=True, exist_ok=True)
     study = _open(settings, space)
     proposals = Proposals(study, space, settings["n_trials"], config.seed)
-    sweep = Sweep(study, space, slots_of(launcher), settings)
     with _terminable():
-        sweep.run(proposals)
+        Sweep(study, space, slots, settings).run(proposals)
 
 
 class Sweep:
@@ -119,7 +120,7 @@ class Sweep:
         self._study.tell(trial, how, error=error)
         log.warning("trial %d %s: %s", trial.number, how.value, error)
         if isinstance(returned, UserError) and self._study.best() is None:
-            # A mistake in the configuration: the other trials share it. Anew, without its traceback.
+            # A mistake in the configuration: the other trials share it.
             raise UserError(str(returned))
 
     def _check_failures(self, total: int) -> None:
