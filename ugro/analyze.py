@@ -2,9 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf
 
 from ugro.errors import UserError, fault
 from ugro.summary import show
@@ -15,8 +12,15 @@ STUDIES = Path("multirun")
 
 
 def analyze(name: str, storage: str, folder: Path) -> None:
-    """Write a study's result files and print its summary."""
-    study = read(name, storage)
+    """Write a study's result files and print its summary.
+
+    Raises:
+        UserError: the storage holds no study of this name.
+    """
+    try:
+        study = read(name, storage)
+    except KeyError as error:
+        raise UserError(fault("study.name", name, "a study that the storage holds")) from error
     write_results(study, folder)
     show(study, folder)
 
@@ -27,24 +31,23 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: there is no such study, or an argument that is not known.
     """
-    given: Any = OmegaConf.from_dotlist(arguments)
     known = {"study.name", "study.dir", "storage"}
     for argument in arguments:
         if argument.partition("=")[0] not in known:
             raise UserError(fault("argument", argument, ", ".join(sorted(known))))
-    folder = Path(OmegaConf.select(given, "study.dir") or _folder(given))
-    name = OmegaConf.select(given, "study.name") or folder.name
-    storage = OmegaConf.select(given, "storage")
+    given = {key: value for key, _, value in (a.partition("=") for a in arguments)}
+    folder = Path(given.get("study.dir") or _folder(given.get("study.name")))
+    name = given.get("study.name") or folder.name
+    storage = given.get("storage")
     database = folder / "study.db"
-    if storage is None and not database.exists():
+    if not storage and not database.exists():
         raise UserError(fault("study.name", name, f"a study with a database {database}"))
-    analyze(str(name), storage or f"sqlite:///{database}", folder)
+    analyze(name, storage or f"sqlite:///{database}", folder)
 
 
-def _folder(given: Any) -> Path:
-    name = OmegaConf.select(given, "study.name")
+def _folder(name: str | None) -> Path:
     if name:
-        return STUDIES / str(name)
+        return STUDIES / name
     databases = sorted(STUDIES.glob("*/study.db"), key=lambda path: path.stat().st_mtime)
     if not databases:
         raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")

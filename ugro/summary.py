@@ -4,6 +4,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ugro.sweep.results import best_overrides, trial_folder
@@ -22,16 +23,16 @@ def show(study: Study, folder: Path, console: Console | None = None) -> None:
         console.print("No trial is complete yet: there is no best configuration.")
         return
     for line in _best(best, folder):
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
 
 
 def _table(study: Study) -> Table:
     searched = study.searched()
-    table = Table(title=f"Study {study.record.study_name}", title_justify="left")
+    table = Table(title=escape(f"Study {study.record.study_name}"), title_justify="left")
     for column in ("trial", "eval_loss", *searched, "tokens", "seconds", "state"):
         table.add_column(column, justify="right" if column != "state" else "left")
     for trial in _ranked(study)[:MOST_ROWS]:
-        table.add_row(*_row(trial, searched))
+        table.add_row(*map(escape, _row(trial, searched)))
     return table
 
 
@@ -59,7 +60,9 @@ def _row(trial: FrozenTrial, searched: list[str]) -> list[str]:
 def _number(value: object) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4g}"
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)
 
 
 def _counts(study: Study) -> str:

@@ -147,7 +147,7 @@ def test_the_best_checkpoint_is_the_one_that_is_kept(
     model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
     assert eval_loss(model, blocks, 8) == pytest.approx(losses[best_step], abs=1e-5)
     kept = {path.name for path in (folder / "checkpoints").iterdir()}
-    assert kept == {f"checkpoint-{best_step}", "checkpoint-12"}
+    assert kept == {f"checkpoint-{best_step}", "checkpoint-12"}  # the best and the last
 
 
 def test_it_stops_when_the_patience_is_used_up(run: Run) -> None:

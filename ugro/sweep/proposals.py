@@ -1,12 +1,13 @@
 """Which configuration is tried next? What the sampler proposes, but none twice."""
 
 import random
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import optuna
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from optuna.trial import FrozenTrial, TrialState
 
 from ugro.errors import UserError, fault
 from ugro.sweep.search_space import SearchSpace, values
@@ -100,8 +101,26 @@ def sampler_of(config: DictConfig, space: SearchSpace, tried: int) -> optuna.sam
             fault("hydra/sweeper/sampler", "grid", "another, as the space is continuous")
         )
     grid = {key: values(distribution) for key, distribution in space.distributions.items()}
-    return cast(optuna.samplers.BaseSampler, sampler(grid))
+    return _Grid(grid, seed=sampler.keywords.get("seed"))
+
+
+class _Grid(optuna.samplers.GridSampler):
+    """Optuna's grid for a study that is asked and told."""
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Nothing: Optuna's would stop a loop that is not there and needs its own proposals."""
 
 
 def _identity(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(parameters.items()))
+    """What makes two configurations the same; samplers give 0.30000000000000004 for 0.3."""
+    return tuple(sorted((key, _rounded(value)) for key, value in parameters.items()))
+
+
+def _rounded(value: object) -> object:
+    return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -39,6 +39,7 @@ def write_table(study: Study, path: Path) -> None:
     measured = list(dict.fromkeys(name for trial in trials for name in metrics(trial)))
     header = ["number", "state", "value", *searched, *measured, "seconds", "reason", "error"]
     draft = path.with_suffix(".draft")
+    draft.parent.mkdir(parents=True, exist_ok=True)
     with draft.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(header)

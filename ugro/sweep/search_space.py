@@ -62,12 +62,17 @@ def parse(params: Mapping[str, str], arguments: Sequence[str]) -> SearchSpace:
         UserError: a sweep that Hydra cannot parse or Optuna cannot express.
     """
     lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
-    by_key = {override.get_key_element(): override for override in map(_parsed, lines)}
-    searched = {key: o for key, o in by_key.items() if o.is_sweep_override()}
+    by_key = {_without_plus(override): override for override in map(_parsed, lines)}
+    searched = {o.get_key_element(): o for o in by_key.values() if o.is_sweep_override()}
     return SearchSpace(
         distributions={key: _distribution(key, o) for key, o in searched.items()},
-        fixed=tuple(str(o.input_line) for key, o in by_key.items() if key not in searched),
+        fixed=tuple(str(o.input_line) for o in by_key.values() if not o.is_sweep_override()),
     )
+
+
+def _without_plus(override: Override) -> str:
+    """The key that is set: ``++lora.r=8`` sets the same one as ``lora.r=8``."""
+    return str(override.get_key_element()).lstrip("+")
 
 
 def _parsed(line: str) -> Override:
@@ -87,7 +92,7 @@ def _distribution(key: str, sweep: Override) -> BaseDistribution:
 
 
 def count(distribution: BaseDistribution) -> int | None:
-    """How many values there are; None where it is continuous or an integer on a log scale."""
+    """How many values there are; None where it is continuous."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return len(dict.fromkeys(choices))

@@ -144,14 +144,15 @@ def _hub(config: DataConfig, for_evaluation: bool) -> Iterator[Document]:
         raise UserError(f"{fault('data.path', config.path, allowed)} ({reason})") from error
     if config.text_column not in rows.column_names:
         raise UserError(fault("data.text_column", config.text_column, ", ".join(rows.column_names)))
-    texts = [text for text in rows[config.text_column] if text.strip()]
+    texts = [text for text in rows[config.text_column] if text and text.strip()]
     yield from map(_plain, ["\n\n".join(texts)] if config.join_rows else texts)
 
 
 def _files(patterns: list[str]) -> list[Path]:
     files: list[Path] = []
     for pattern in patterns:
-        found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+        names = glob.glob(pattern, recursive=True)  # ** finds folders too
+        found = sorted(path for path in map(Path, names) if path.is_file())
         if not found:
             raise UserError(fault("data.train_files or eval_files", pattern, "files that exist"))
         files += found
@@ -160,17 +161,23 @@ def _files(patterns: list[str]) -> list[Path]:
 
 def _text(patterns: list[str]) -> Iterator[Document]:
     for path in _files(patterns):
-        text = path.read_text(encoding="utf-8")
+        text = _utf8(path)
         if text.strip():
             yield _plain(text)
 
 
 def _jsonl(patterns: list[str], tokenizer: Any) -> Iterator[Document]:
     for path in _files(patterns):
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _record(line, f"{path}:{number}", tokenizer)
+        for number, line in enumerate(_utf8(path).split("\n"), start=1):
+            if line.strip():
+                yield _record(line, f"{path}:{number}", tokenizer)
+
+
+def _utf8(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text ({error})") from error
 
 
 def _record(line: str, place: str, tokenizer: Any) -> Document:
@@ -194,6 +201,8 @@ def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any) -> Documen
     """A conversation as the chat template renders it; loss on the assistant's turns."""
     if not tokenizer.chat_template:
         raise UserError(f"{place}: chat records, but this model's tokenizer has no chat template")
+    if not all(isinstance(message, dict) for message in messages):
+        raise UserError(fault(place, messages, "messages of {role, content}"))
     segments: list[Segment] = []
     done = ""
     for turn, message in enumerate(messages):
@@ -218,5 +227,5 @@ def _render(tokenizer: Any, messages: list[dict[str, str]], place: str, **option
 
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
-    except (TemplateError, KeyError, TypeError) as error:
+    except (TemplateError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{place}: the chat template refuses this record ({error})") from error

@@ -43,16 +43,26 @@ def train(
     model: nn.Module,
     train_blocks: Blocks,
     eval_blocks: Blocks,
+    base_loss: float,
     config: Config,
     checkpoints: Path,
     report: Callable[[Report], None],
 ) -> Trained:
     """Train until the budget or the patience ends, then load the best checkpoint back.
 
+    Args:
+        model: with a fresh adapter
+        train_blocks: trained on
+        eval_blocks: evaluated on
+        base_loss: of the base model on the evaluation blocks, for the report at step 0
+        config: the trial
+        checkpoints: a folder for the best and the last
+        report: called at step 0 and at each evaluation
+
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
     """
-    reporter = Reporter(report)
+    reporter = Reporter(report, base_loss)
     callbacks: list[TrainerCallback] = [reporter]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
@@ -65,7 +75,6 @@ def train(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reports say it
-    began = time.perf_counter()
     outcome = trainer.train()
     state = trainer.state
     if state.best_metric is None or not math.isfinite(state.best_metric):
@@ -76,7 +85,7 @@ def train(
         train_loss=outcome.training_loss,
         tokens_seen=state.num_input_tokens_seen,
         steps=state.global_step,
-        seconds=time.perf_counter() - began,
+        seconds=reporter.seconds(),
         eval_seconds=trainer.eval_seconds,
     )
 
@@ -102,7 +111,7 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         eval_steps=training.eval_steps,
         save_strategy="steps",
         save_steps=training.eval_steps,
-        save_total_limit=1,  # beside the best one
+        save_total_limit=2,  # the best and the last
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
@@ -157,14 +166,22 @@ class TokenWeightedTrainer(Trainer):
 class Reporter(TrainerCallback):
     """Turns each evaluation into a :class:`Report`, the one after the last step included."""
 
-    def __init__(self, report: Callable[[Report], None]) -> None:
+    def __init__(self, report: Callable[[Report], None], base_loss: float) -> None:
         self._report = report
+        self._base_loss = base_loss
         self._began = time.perf_counter()
         self._logged: dict[str, float] = {}
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """Start the clock."""
+    def seconds(self) -> float:
+        """Since training began."""
+        return time.perf_counter() - self._began
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any
+    ) -> None:
+        """Start the clock; what is reported first is the base model."""
         self._began = time.perf_counter()
+        self._tell(state, self._base_loss)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -187,15 +204,18 @@ class Reporter(TrainerCallback):
         **_: Any,
     ) -> None:
         """Hand the report over."""
+        self._tell(state, metrics["eval_loss"])
+
+    def _tell(self, state: TrainerState, loss: float) -> None:
         self._report(
             Report(
                 step=state.global_step,
                 tokens_seen=state.num_input_tokens_seen,
-                eval_loss=metrics["eval_loss"],
-                eval_perplexity=metrics["eval_perplexity"],
+                eval_loss=loss,
+                eval_perplexity=perplexity(loss),
                 train_loss=self._logged.get("loss"),
                 learning_rate=self._logged.get("learning_rate"),
-                seconds=time.perf_counter() - self._began,
+                seconds=self.seconds(),
                 time=time.time(),
             )
         )

@@ -54,9 +54,9 @@ def run_trial(config: Config, folder: Path) -> TrialResult:
             lines.flush()
             log.info("step %d: eval_loss %.4f", progress.step, progress.eval_loss)
 
-        report(_start(base_loss))
-        startup_seconds = time.perf_counter() - began
-        trained = train(model, train_blocks, eval_blocks, config, folder / "checkpoints", report)
+        checkpoints = folder / "checkpoints"
+        trained = train(model, train_blocks, eval_blocks, base_loss, config, checkpoints, report)
+        startup_seconds = time.perf_counter() - began - trained.seconds
         model.save_pretrained(folder / "adapter")
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
 
@@ -70,10 +70,6 @@ def base_eval_loss(base: BaseModel, blocks: Blocks, batch_size: int) -> float:
     if blocks.fingerprint not in base.losses:
         base.losses[blocks.fingerprint] = eval_loss(base.model, blocks, batch_size)
     return base.losses[blocks.fingerprint]
-
-
-def _start(base_loss: float) -> Report:
-    return Report(0, 0, base_loss, perplexity(base_loss), None, None, 0.0, time.time())
 
 
 def _metrics(

@@ -1,0 +1,55 @@
+"""How long from a trial's hand-over to its first training step, in a cold and in a warm worker?
+
+Runs a sweep of four trials on one Ray slot and reads when each was handed over (the study) and when
+it began to train (the first line of its metrics.jsonl).
+
+    python benchmarks/warm_start.py model=tiny
+    python benchmarks/warm_start.py model=smollm2_135m
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import optuna
+
+ROOT = Path(__file__).parents[1]
+SWEEP = (
+    "lora.r=2,4,8,16",
+    "hydra.sweeper.n_jobs=1",
+    "data.block_size=64",
+    "data.max_eval_blocks=4",
+    "training.batch_size=2",
+    "training.max_steps=2",
+    "training.eval_steps=2",
+    "study.name=warm",
+)
+
+
+def start_seconds(folder: Path) -> list[float]:
+    """Seconds from hand-over to training, by trial number."""
+    study = folder / "multirun" / "warm"
+    record = optuna.load_study(study_name="warm", storage=f"sqlite:///{study / 'study.db'}")
+    seconds = []
+    for trial in record.trials:
+        assert trial.datetime_start is not None
+        reports = (study / "trials" / f"{trial.number:04d}" / "metrics.jsonl").read_text()
+        began = json.loads(reports.splitlines()[0])["time"]
+        seconds.append(began - trial.datetime_start.timestamp())
+    return seconds
+
+
+def main() -> None:
+    """Run the sweep with the command line's overrides and print a line a trial."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "train.py"), "-m", *SWEEP, *sys.argv[1:]]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        seconds = start_seconds(Path(folder))
+    for number, value in enumerate(seconds):
+        print(f"trial {number} ({'warm' if number else 'cold'} worker): {value:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
