@@ -1,11 +1,14 @@
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as property_settings
 from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
 
-from ugro.config import Config
+from ugro.config import Config, typed
 from ugro.errors import UserError
 from ugro.validation import validate
 
@@ -14,6 +17,19 @@ Settings = Callable[..., Config]
 LINEAR = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
 MODULES = f"all-linear, or a list of {LINEAR}"
 NAMES = "true, false, gaussian, orthogonal, olora, pissa, pissa_niter_N"
+
+
+@pytest.fixture(scope="module")
+def settings(composed: Callable[..., DictConfig]) -> Settings:
+    """As everywhere, but groups are composed once: what is set over them is merged in."""
+    groups = cache(lambda *choices: composed("study.name=test", *choices))
+
+    def _settings(*overrides: str) -> Config:
+        choices = [line for line in overrides if "." not in line.partition("=")[0]]
+        values = [line for line in overrides if line not in choices]
+        return typed(OmegaConf.merge(groups(*choices), OmegaConf.from_dotlist(values)))
+
+    return _settings
 
 
 def faults(config: Config) -> list[str]:
@@ -141,11 +157,12 @@ def test_validation_changes_nothing(overrides: list[str], settings: Settings) ->
     assert config == before
 
 
+@property_settings(deadline=None, derandomize=True)
 @given(share=st.floats(allow_nan=True, allow_infinity=True))
 def test_a_share_is_refused_unless_it_lies_from_0_to_below_1(
     share: float, settings: Settings
 ) -> None:
-    config = settings()
+    config = settings()  # a new one each time
     config.lora.dropout = share
     if 0 <= share < 1:
         validate(config)
