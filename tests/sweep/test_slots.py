@@ -21,6 +21,8 @@ from ugro.sweep.slots import InProcessSlot, RaySlots, Slots, slots_of
 
 from ..conftest import ROOT
 
+ON_RAY = ("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0")
+
 
 def scripted(config: DictConfig) -> Any:
     """A trial that does as ``model.path`` tells it: a test of faults needs no training."""
@@ -31,6 +33,8 @@ def scripted(config: DictConfig) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
             time.sleep(1)
+        case "gpu":
+            return os.environ["CUDA_VISIBLE_DEVICES"]
         case "folder":
             return os.getcwd()
         case "process":
@@ -48,6 +52,7 @@ def _ray() -> Iterator[None]:
     ray.init(
         address="local",
         num_cpus=2,
+        num_gpus=1,  # declared: what fits where does not need the device
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
@@ -66,9 +71,8 @@ def make(tmp_path: Path, _ray: None) -> Iterator[Callable[..., Slots]]:
         loader = GlobalHydra.instance().config_loader()
 
         def _make(*overrides: str) -> Slots:
-            config = loader.load_configuration(
-                "config", [f"hydra.sweep.dir={tmp_path}", *overrides], RunMode.MULTIRUN
-            )
+            given = [f"hydra.sweep.dir={tmp_path}", *overrides]
+            config = loader.load_configuration("config", given, RunMode.MULTIRUN)
             with open_dict(config.hydra):
                 config.hydra.job.name = "test"
             launcher = Plugins.instance().instantiate_launcher(
@@ -81,9 +85,9 @@ def make(tmp_path: Path, _ray: None) -> Iterator[Callable[..., Slots]]:
         yield _make
 
 
-@pytest.fixture(params=["basic", "ray_local"])
+@pytest.fixture(params=[("hydra/launcher=basic",), ON_RAY], ids=["basic", "ray"])
 def slots(request: pytest.FixtureRequest, make: Callable[..., Slots]) -> Slots:
-    return make(f"hydra/launcher={request.param}")
+    return make(*request.param)
 
 
 def test_each_launcher_has_its_kind_of_slots(make: Callable[..., Slots]) -> None:
@@ -107,7 +111,7 @@ def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(slots: Slots) ->
 
 
 def test_the_first_to_end_comes_first_on_ray(make: Callable[..., Slots]) -> None:
-    slots = make("hydra/launcher=ray_local")
+    slots = make(*ON_RAY)
     slots.submit(0, ["model.path=process"])  # both workers up before the race
     slots.wait()
     slots.submit(1, ["model.path=sleep"])
@@ -117,7 +121,7 @@ def test_the_first_to_end_comes_first_on_ray(make: Callable[..., Slots]) -> None
 
 
 def test_a_killed_worker_fails_its_trial_and_no_other(make: Callable[..., Slots]) -> None:
-    slots = make("hydra/launcher=ray_local")
+    slots = make(*ON_RAY)
     slots.submit(0, ["model.path=die"])
     slots.submit(1, ["model.path=sleep"])
     jobs = dict(slots.wait() for _ in range(2))
@@ -126,7 +130,7 @@ def test_a_killed_worker_fails_its_trial_and_no_other(make: Callable[..., Slots]
 
 
 def test_a_worker_process_is_used_again(make: Callable[..., Slots]) -> None:
-    slots = make("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_cpus=2")
+    slots = make(*ON_RAY, "hydra.launcher.ray.remote.num_cpus=2")
     processes = set()
     for number in range(3):
         slots.submit(number, ["model.path=process"])
@@ -138,7 +142,7 @@ def test_a_worker_process_is_used_again(make: Callable[..., Slots]) -> None:
 def test_a_trial_runs_where_the_sweep_was_started(
     make: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    slots = make("hydra/launcher=ray_local", "hydra.sweep.dir=studies/one")
+    slots = make(*ON_RAY, "hydra.sweep.dir=studies/one")
     monkeypatch.chdir(tmp_path)
     slots.submit(7, ["model.path=folder"])
     assert slots.wait()[1].return_value == str(tmp_path)
@@ -147,7 +151,7 @@ def test_a_trial_runs_where_the_sweep_was_started(
 
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_a_trial_gets_as_many_threads_as_cpus(cpus: int, make: Callable[..., Slots]) -> None:
-    slots = make("hydra/launcher=ray_local", f"hydra.launcher.ray.remote.num_cpus={cpus}")
+    slots = make(*ON_RAY, f"hydra.launcher.ray.remote.num_cpus={cpus}")
     slots.submit(0, ["model.path=threads"])
     assert slots.wait()[1].return_value == str(cpus)
 
@@ -155,13 +159,28 @@ def test_a_trial_gets_as_many_threads_as_cpus(cpus: int, make: Callable[..., Slo
 def test_the_cluster_decides_how_many_trials_fit(make: Callable[..., Slots]) -> None:
     assert make("hydra/launcher=basic").count() == 1
     for cpus, fit in ((1, 2), (2, 1), (0.5, 4)):
-        slots = make("hydra/launcher=ray_local", f"hydra.launcher.ray.remote.num_cpus={cpus}")
+        slots = make(*ON_RAY, f"hydra.launcher.ray.remote.num_cpus={cpus}")
         assert slots.count() == fit
+
+
+def test_a_gpu_is_shared_by_two_trials_of_half_a_gpu(make: Callable[..., Slots]) -> None:
+    slots = make("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0.5")
+    assert slots.count() == 2
+    for number in (0, 1):
+        slots.submit(number, ["model.path=gpu"])
+    assert [slots.wait()[1].return_value for _ in range(2)] == ["0", "0"]
+
+
+def test_a_trial_has_a_gpu_where_there_is_one(make: Callable[..., Slots]) -> None:
+    slots = make("hydra/launcher=ray_local")
+    assert slots.count() == 1
+    slots.submit(0, ["model.path=gpu"])
+    assert slots.wait()[1].return_value == "0"
 
 
 def test_more_than_this_machine_has_is_refused_instead_of_waited_for(
     make: Callable[..., Slots],
 ) -> None:
-    slots = make("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_cpus=64")
+    slots = make(*ON_RAY, "hydra.launcher.ray.remote.num_cpus=64")
     with pytest.raises(UserError, match=r"remote\.num_cpus: 64 given, allowed: 2 at most here"):
         slots.count()
