@@ -27,7 +27,7 @@ def show(study: Study, folder: Path, console: Console | None = None) -> None:
 
 
 def _table(study: Study) -> Table:
-    searched = study.searched()
+    searched = list(study.searched())
     table = Table(title=escape(f"Study {study.record.study_name}"), title_justify="left")
     for column in ("trial", "eval_loss", *searched, "tokens", "seconds", "state"):
         table.add_column(column, justify="right" if column != "state" else "left")
@@ -79,7 +79,7 @@ def _best(best: FrozenTrial, folder: Path) -> list[str]:
         lines.append(f"eval_loss {loss:.4f}; the untrained base model has {base:.4f}")
     return [
         *lines,
-        f"As overrides: {' '.join(best_overrides(best))}",
+        f"As overrides: {best_overrides(best)}",
         f"Run it again: python train.py --config-dir {folder} experiment=best",
         f"Its adapter: {trial_folder(folder, best.number) / 'adapter'}",
         f"All trials: {folder / 'trials.csv'}",

@@ -1,5 +1,6 @@
 """Which values are impossible? All faults of a configuration, gathered before anything starts."""
 
+import math
 from collections.abc import Iterator
 
 from ugro.config import Config, LoraConfig, Source, TrainingConfig
@@ -30,7 +31,7 @@ def _at_least(key: str, value: float | None, least: float) -> Iterator[str]:
 
 
 def _above_zero(key: str, value: float | None) -> Iterator[str]:
-    if value is not None and not value > 0:
+    if value is not None and not 0 < value < math.inf:
         yield fault(key, value, "above 0")
 
 
@@ -41,7 +42,8 @@ def _share(key: str, value: float) -> Iterator[str]:
 
 def _lora(lora: LoraConfig, linear_modules: list[str] | None) -> Iterator[str]:
     yield from _at_least("lora.r", lora.r, 1)
-    yield from _above_zero("lora.alpha", lora.alpha)
+    if lora.r >= 1:  # else alpha, a multiple of r, is wrong for r's reason
+        yield from _above_zero("lora.alpha", lora.alpha)
     yield from _share("lora.dropout", lora.dropout)
     yield from _target_modules(lora.target_modules, linear_modules)
     yield from _initialisation(lora.init_lora_weights)

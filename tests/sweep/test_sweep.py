@@ -79,10 +79,20 @@ def test_a_finite_space_ends_the_study_early_and_says_why(
 
 
 def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_path: Path) -> None:
-    done = train_py("-m", *QUICK, IN_PROCESS, "study.name=one")
+    done = train_py("-m", *QUICK, IN_PROCESS)
     assert done.returncode == 0, done.stderr
     assert "Nothing to search: one trial" in done.stdout
-    assert len(table(tmp_path / "multirun" / "one")) == 1
+    [study] = (tmp_path / "multirun").iterdir()  # named by the time, the same name everywhere
+    assert len(table(study)) == 1
+    config = OmegaConf.load(study / "trials" / "0000" / ".hydra" / "config.yaml")
+    assert config.study.name == study.name
+    assert {path.name for path in study.iterdir()} == {
+        "experiment",
+        "optimization_results.yaml",
+        "study.db",
+        "trials",
+        "trials.csv",
+    }
 
 
 def test_the_same_command_again_finishes_the_study_instead_of_repeating_it(
@@ -95,6 +105,10 @@ def test_the_same_command_again_finishes_the_study_instead_of_repeating_it(
         rows = table(tmp_path / "multirun" / "again")
         assert [row["number"] for row in rows] == [str(number) for number in range(total)]
     assert len({row["training.learning_rate"] for row in rows}) == 2
+    other = train_py("-m", *QUICK, IN_PROCESS, "lora.r=1,2", "study.name=again")
+    assert other.returncode != 0
+    assert "study.name: 'again' given, allowed: a new name" in other.stderr
+    assert "Traceback" not in other.stderr
 
 
 def test_a_searched_value_that_is_impossible_starts_nothing(

@@ -81,7 +81,7 @@ LENGTHS = st.lists(st.integers(1, 60), min_size=2, max_size=30)
 FRACTIONS = st.floats(0.01, 0.99)
 
 
-@property_settings(deadline=None, derandomize=True)
+@property_settings(deadline=None, derandomize=True, max_examples=50)
 @given(lengths=LENGTHS, fraction=FRACTIONS, seed=st.integers(0, 2**32))
 def test_the_two_sides_are_disjoint_in_order_and_together_everything(
     lengths: list[int], fraction: float, seed: int
@@ -96,7 +96,7 @@ def test_the_two_sides_are_disjoint_in_order_and_together_everything(
     assert hold_out(documents, fraction, seed) == split
 
 
-@property_settings(deadline=None, derandomize=True)
+@property_settings(deadline=None, derandomize=True, max_examples=50)
 @given(lengths=LENGTHS, fraction=FRACTIONS, seed=st.integers(0, 2**32))
 def test_the_fraction_is_never_exceeded_unless_every_document_is_too_long(
     lengths: list[int], fraction: float, seed: int

@@ -33,13 +33,18 @@ class StreamingSweeperConf:
 class StreamingSweeper(Sweeper):
     """Asks Optuna for a trial whenever a slot is free, and tells it the result at once."""
 
-    def __init__(self, **settings: Any) -> None:
-        self._settings = settings
+    def __init__(self, **_: Any) -> None:
+        """What Hydra hands over is read from the configuration in :meth:`sweep`."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take up the launcher that the configuration names."""
+        """Take up the launcher that the configuration names.
+
+        A study named by the time gets its name here, once: each copy of a configuration works out
+        ``${now:...}`` anew.
+        """
+        config.study.name = str(config.study.name)
         self._master = config
         self._loader = hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(
@@ -50,7 +55,10 @@ class StreamingSweeper(Sweeper):
         """Run the study."""
         from ugro.sweep.sweeper import run_sweep
 
-        run_sweep(self._settings, self._master, self._loader, self._launcher, arguments)
+        name = f"study.name={self._master.study.name}"
+        given = any(argument.startswith("study.name=") for argument in arguments)
+        shared = arguments if given else [name, *arguments]
+        run_sweep(self._master, self._loader, self._launcher, shared)
 
 
 def register_plugins() -> None:

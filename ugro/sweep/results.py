@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def write_results(study: Study, folder: Path) -> None:
 def write_table(study: Study, path: Path) -> None:
     """A row a trial: number, state, value, the searched keys, what it measured, reason."""
     trials = study.trials()
-    searched = study.searched()
+    searched = list(study.searched())
     measured = list(dict.fromkeys(name for trial in trials for name in metrics(trial)))
     header = ["number", "state", "value", *searched, *measured, "seconds", "reason", "error"]
     draft = path.with_suffix(".draft")
@@ -59,7 +60,7 @@ def experiment(best: FrozenTrial, trial_config: Path) -> str:
     """The best trial's whole configuration, less its study, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
     del config["study"]
-    pasted = " ".join(best_overrides(best))
+    pasted = best_overrides(best)
     head = (
         "# @package _global_\n"
         f"# Trial {best.number}, value {best.value}.\n"
@@ -68,9 +69,9 @@ def experiment(best: FrozenTrial, trial_config: Path) -> str:
     return head + OmegaConf.to_yaml(config)
 
 
-def best_overrides(trial: FrozenTrial) -> list[str]:
+def best_overrides(trial: FrozenTrial) -> str:
     """A trial's searched keys as overrides to paste into a shell."""
-    return [override(key, value) for key, value in trial.params.items()]
+    return shlex.join(override(key, value) for key, value in trial.params.items())
 
 
 def trial_folder(study_folder: Path, number: int) -> Path:

@@ -4,6 +4,7 @@ from enum import Enum
 from typing import cast
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -62,9 +63,9 @@ class Study:
         sign = -1 if self.record.direction is StudyDirection.MAXIMIZE else 1
         return min(complete, key=lambda trial: sign * cast(float, trial.value), default=None)
 
-    def searched(self) -> list[str]:
-        """The keys that the trials searched, in order of first appearance."""
-        return list(dict.fromkeys(key for trial in self.trials() for key in trial.params))
+    def searched(self) -> dict[str, BaseDistribution]:
+        """The keys that the trials searched, in order of first appearance, and over what."""
+        return {key: over for trial in self.trials() for key, over in trial.distributions.items()}
 
     def tell(
         self, trial: optuna.Trial, how: Ending, result: TrialResult | None = None, error: str = ""

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 
 def run_sweep(
-    settings: Mapping[str, Any],
     config: DictConfig,
     loader: ConfigLoader,
     launcher: Launcher,
@@ -37,8 +36,7 @@ def run_sweep(
     """Run the study to its end.
 
     Args:
-        settings: ``hydra.sweeper``
-        config: the sweep's configuration
+        config: the sweep's configuration; its study has its final name
         loader: Hydra's, which composes a trial's configuration
         launcher: where trials run
         arguments: the command line's overrides
@@ -47,6 +45,7 @@ def run_sweep(
         UserError: something that was asked for is impossible; nothing was started.
         StudyFailed: too many trials failed; what was computed is kept.
     """
+    settings = config.hydra.sweeper
     space = parse(settings["params"], arguments)
     check_jobs(settings["n_jobs"])
     total = total_trials(space, settings["n_trials"])
@@ -116,7 +115,8 @@ class Sweep:
             log.info("trial %d: %.4f after %.0f s", trial.number, result.objective, seconds)
             return
         how = Ending.DIVERGED if isinstance(returned, FloatingPointError) else Ending.FAILED
-        error = f"{type(returned).__name__}: {returned}"
+        lines = str(returned).strip().splitlines() or [""]
+        error = f"{type(returned).__name__}: {lines[0]}"  # all of it is in the trial's log
         self._study.tell(trial, how, error=error)
         log.warning("trial %d %s: %s", trial.number, how.value, error)
         if isinstance(returned, UserError) and self._study.best() is None:
@@ -152,6 +152,10 @@ def _open(settings: Mapping[str, Any], space: SearchSpace) -> Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name, storage = settings["study_name"], settings["storage"]
     study = create_or_continue(name, storage, StudyDirection[settings["direction"].name.upper()])
+    before = study.searched()
+    if study.trials() and before != dict(space.distributions):
+        allowed = f"a new name, as the study of this name searches another space: {before}"
+        raise UserError(fault("study.name", name, allowed))
     study.record.sampler = sampler_of(settings["sampler"], space, len(study.record.trials))
     return study
 

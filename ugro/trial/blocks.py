@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from ugro.config import DataConfig
-from ugro.errors import UserError, fault
+from ugro.errors import UserError
 from ugro.trial.documents import Document, split_documents
 
 IGNORED = -100  # the label of tokens that carry no loss
@@ -61,9 +61,8 @@ def train_and_eval_blocks(
     ):
         blocks = _cached(documents, tokenizer, config.block_size, cache_dir / "blocks")
         if not len(blocks):
-            raise UserError(
-                fault("data.block_size", config.block_size, f"fewer: the {name} data is shorter")
-            )
+            given = f"data.block_size: {config.block_size} given"
+            raise UserError(f"{given}, but the {name} data does not fill one such block")
         if not (blocks.labels[:, 1:] != IGNORED).any():
             raise UserError(f"data: the {name} blocks hold prompts only, no token to learn from")
         sides.append(blocks.first(most))

@@ -189,7 +189,7 @@ def _record(line: str, place: str, tokenizer: Any) -> Document:
         case {"prompt": str(prompt), "completion": str(completion)}:
             return Document((Segment(prompt, trained=False), Segment(completion)))
         case {"prompt": [*prompt], "completion": [*completion]}:
-            return _chat(prompt + completion, place, tokenizer)
+            return _chat(prompt + completion, place, tokenizer, given=len(prompt))
         case {"messages": [_, *_] as messages}:
             return _chat(messages, place, tokenizer)
     allowed = "{prompt, completion} or {messages: [{role, content}, ...]}"
@@ -197,8 +197,11 @@ def _record(line: str, place: str, tokenizer: Any) -> Document:
     raise UserError(fault(place, given, allowed))
 
 
-def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any) -> Document:
-    """A conversation as the chat template renders it; loss on the assistant's turns."""
+def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any, given: int = 0) -> Document:
+    """A conversation as the chat template renders it.
+
+    Loss on the assistant's turns, less those among the first ``given`` messages.
+    """
     if not tokenizer.chat_template:
         raise UserError(f"{place}: chat records, but this model's tokenizer has no chat template")
     if not all(isinstance(message, dict) for message in messages):
@@ -206,7 +209,7 @@ def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any) -> Documen
     segments: list[Segment] = []
     done = ""
     for turn, message in enumerate(messages):
-        if message.get("role") != "assistant":
+        if message.get("role") != "assistant" or turn < given:
             continue
         prompt = _render(tokenizer, messages[:turn], place, add_generation_prompt=True)
         answer = _render(tokenizer, messages[: turn + 1], place)

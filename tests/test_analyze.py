@@ -1,0 +1,195 @@
+import io
+import os
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.study import StudyDirection
+from rich.console import Console
+
+from ugro.analyze import main
+from ugro.errors import UserError
+from ugro.report import TrialResult
+from ugro.summary import show
+from ugro.sweep.study import Ending, Study, create_or_continue
+
+SPACE = {
+    "lora.r": CategoricalDistribution((4, 8, 16)),
+    "lora.target_modules": CategoricalDistribution(("[q_proj,v_proj]", "all-linear")),
+    "lora.use_dora": CategoricalDistribution((False, True)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def in_memory(direction: str = "minimize") -> Study:
+    return Study(optuna.create_study(study_name="s", direction=direction))
+
+
+def finished(study: Study, *objectives: float, base: float = 3.0) -> Study:
+    """Trials of ranks 4, 8, 16 with these losses."""
+    for r, loss in zip((4, 8, 16), objectives, strict=False):
+        given = {"lora.r": r, "lora.target_modules": "[q_proj,v_proj]", "lora.use_dora": True}
+        study.record.enqueue_trial(given)
+        measured = {
+            "eval_loss": loss,
+            "base_eval_loss": base,
+            "tokens_seen": 4096,
+            "train_seconds": 12.4,
+        }
+        study.tell(study.record.ask(SPACE), Ending.COMPLETE, TrialResult(loss, measured))
+    return study
+
+
+def made(name: str, *objectives: float, folder: str | None = None) -> Study:
+    """A study in a database, by default where a sweep puts it."""
+    place = Path(folder or f"multirun/{name}")
+    place.mkdir(parents=True)
+    storage = f"sqlite:///{place}/study.db"
+    return finished(create_or_continue(name, storage, StudyDirection.MINIMIZE), *objectives)
+
+
+def told(study: Study) -> str:
+    text = io.StringIO()
+    show(study, Path("multirun/s"), Console(file=text, width=200))
+    return text.getvalue()
+
+
+def rows(text: str) -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in text.splitlines()
+        if line.startswith("│")
+    ]
+
+
+# The command
+
+
+def test_a_study_is_found_by_name_written_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    made("first", 2.0)
+    made("second")
+    main(["study.name=first"])
+    assert "Best: trial 0, value 2.0000" in capsys.readouterr().out
+    assert Path("multirun/first/trials.csv").exists()
+    assert Path("multirun/first/optimization_results.yaml").exists()
+    assert not Path("multirun/second/trials.csv").exists()
+
+
+def test_by_default_the_study_that_was_written_last_is_taken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for age, name in enumerate(("b", "a")):
+        made(name)
+        os.utime(f"multirun/{name}/study.db", (1000 - age, 1000 - age))
+    Path("multirun/unfinished").mkdir()  # no database in it
+    main([])
+    assert "Study b" in capsys.readouterr().out
+
+
+def test_a_name_of_digits_is_a_name() -> None:
+    made("007")
+    main(["study.name=007"])
+    assert Path("multirun/007/trials.csv").exists()
+
+
+def test_a_study_may_have_another_folder_or_storage(capsys: pytest.CaptureFixture[str]) -> None:
+    made("moved", 2.0, folder="elsewhere")
+    main(["study.name=moved", "study.dir=elsewhere"])
+    assert Path("elsewhere/trials.csv").exists()
+    main(["study.name=moved", "storage=sqlite:///elsewhere/study.db"])
+    assert Path("multirun/moved/trials.csv").exists()
+    assert capsys.readouterr().out.count("Best: trial 0") == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("study=first", "argument: 'study=first' given, allowed: storage, study.dir, study.name"),
+        ("--help", "argument: '--help' given, allowed: storage, study.dir, study.name"),
+        ("[", "argument: '[' given, allowed: storage, study.dir, study.name"),
+        (
+            "study.name=none",
+            "study.name: 'none' given, allowed: a study with a database multirun/none/study.db",
+        ),
+    ],
+)
+def test_an_unknown_argument_or_study_is_one_line(argument: str, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        main([argument])
+    assert str(error.value) == line
+
+
+def test_a_database_that_holds_another_study_is_told() -> None:
+    made("inside", 2.0, folder="multirun/renamed")
+    with pytest.raises(
+        UserError, match=r"^study\.name: 'renamed' given, allowed: a study that the"
+    ):
+        main([])
+
+
+def test_where_nothing_was_swept_yet_the_first_step_is_named() -> None:
+    with pytest.raises(UserError, match=r"^no study in multirun/ yet; run: make sweep$"):
+        main([])
+
+
+# The summary
+
+
+def test_the_summary_ranks_the_trials_and_says_how_to_use_the_best() -> None:
+    text = told(finished(in_memory(), 2.0, 1.25, 1.5))
+    table = rows(text)
+    assert [row[0] for row in table] == ["1", "2", "0"]
+    assert table[0] == [
+        "1", "1.25", "8", "[q_proj,v_proj]", "True", "4,096", "12", "complete",
+    ]  # fmt: skip
+    assert text.splitlines()[-6:] == [
+        "Best: trial 1, value 1.2500",
+        "eval_loss 1.2500; the untrained base model has 3.0000",
+        "As overrides: lora.r=8 'lora.target_modules=[q_proj,v_proj]' lora.use_dora=True",
+        "Run it again: python train.py --config-dir multirun/s experiment=best",
+        "Its adapter: multirun/s/trials/0001/adapter",
+        "All trials: multirun/s/trials.csv",
+    ]
+    assert "3 complete" in text
+
+
+def test_where_more_is_better_the_highest_comes_first() -> None:
+    text = told(finished(in_memory("maximize"), 0.25, 0.75, 0.5))
+    assert [row[0] for row in rows(text)] == ["1", "2", "0"]
+    assert "Best: trial 1, value 0.7500" in text
+
+
+def test_trials_without_a_value_come_last_and_all_endings_are_counted() -> None:
+    study = in_memory()
+    study.tell(study.record.ask(SPACE), Ending.FAILED, error="e")
+    study.record.ask(SPACE)
+    finished(study, 2.0)
+    text = told(study)
+    assert [(row[0], row[-1]) for row in rows(text)] == [
+        ("2", "complete"),
+        ("0", "failed"),
+        ("1", "running"),
+    ]
+    assert "1 failed, 1 running, 1 complete" in text
+
+
+def test_a_study_without_a_complete_trial_says_so() -> None:
+    study = in_memory()
+    assert "no trial yet" in told(study)
+    study.record.ask(SPACE)
+    assert "No trial is complete yet: there is no best configuration." in told(study)
+
+
+def test_of_many_trials_the_twenty_best_are_shown() -> None:
+    study = in_memory()
+    for number in range(25):
+        study.tell(study.record.ask({}), Ending.COMPLETE, TrialResult(25.5 - number, {}))
+    text = told(study)
+    assert [row[0] for row in rows(text)] == [str(number) for number in range(24, 4, -1)]
+    assert "25 complete" in text
