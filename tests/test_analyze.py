@@ -1,5 +1,6 @@
 import io
 import os
+import re
 from pathlib import Path
 
 import optuna
@@ -61,11 +62,11 @@ def told(study: Study) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    return [
-        [cell.strip() for cell in line.strip("│").split("│")]
-        for line in text.splitlines()
-        if line.startswith("│")
-    ]
+    """The table's cells, less the empty ones."""
+    lines = [line.strip() for line in text.splitlines()]
+    rule = next(index for index, line in enumerate(lines) if line.startswith("──"))
+    table = lines[rule + 1 : lines.index("", rule)]
+    return [re.split(r"\s{2,}", line) for line in table]
 
 
 # The command

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,12 +29,19 @@ def show(study: Study, folder: Path, console: Console | None = None) -> None:
 
 def _table(study: Study) -> Table:
     searched = list(study.searched())
-    table = Table(title=escape(f"Study {study.record.study_name}"), title_justify="left")
-    for column in ("trial", "eval_loss", *searched, "tokens", "seconds", "state"):
-        table.add_column(column, justify="right" if column != "state" else "left")
+    title = escape(f"Study {study.record.study_name}")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
+    for column in ("trial", "value", *_headings(searched), "tokens", "seconds", "state"):
+        table.add_column(column, justify="left" if column == "state" else "right", overflow="fold")
     for trial in _ranked(study)[:MOST_ROWS]:
         table.add_row(*map(escape, _row(trial, searched)))
     return table
+
+
+def _headings(keys: list[str]) -> list[str]:
+    """The keys' last parts, where those tell them apart: a terminal is narrow."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return [s if short.count(s) == 1 else key for s, key in zip(short, keys, strict=True)]
 
 
 def _ranked(study: Study) -> list[FrozenTrial]:

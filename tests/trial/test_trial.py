@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 
 from ugro.config import Config
 from ugro.report import TrialResult
@@ -204,3 +205,24 @@ def test_it_trains_on_completions_only(run: Run, tmp_path: Path) -> None:
     )
     # Five random digits of fourteen tokens would cost 5 ln(10) / 14 = 0.82 nats a token.
     assert result.objective < 0.5
+
+
+def test_bfloat16_trains_and_its_adapter_stays_float32(run: Run) -> None:
+    result, folder = run("training.dtype=bf16", "training.learning_rate=0.01")
+    assert result.objective < result.metrics["base_eval_loss"]
+    weights = load_file(folder / "adapter" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+def test_gradient_checkpointing_changes_memory_not_numbers(run: Run) -> None:
+    plain, _ = run()
+    checkpointed, _ = run("training.gradient_checkpointing=true")
+    again, _ = run()
+    assert checkpointed.objective == pytest.approx(plain.objective, abs=1e-6)
+    assert again.objective == plain.objective
+
+
+def test_accumulated_batches_train_like_one_large_batch(run: Run) -> None:
+    large, _ = run("training.batch_size=8")
+    accumulated, _ = run("training.batch_size=2", "training.gradient_accumulation_steps=4")
+    assert accumulated.objective == pytest.approx(large.objective, abs=1e-5)

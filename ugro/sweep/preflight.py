@@ -1,6 +1,6 @@
 """Would every trial of the space be possible? Asked before anything is started."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -29,14 +29,21 @@ def check_space(space: SearchSpace, master: DictConfig, loader: ConfigLoader) ->
     """
     exhaustive = space.size is not None and space.size <= MOST_COMBINATIONS
     shared = _composed(space.overrides({}), master, loader)
-    faults: dict[str, None] = {}
-    for parameters in space.combinations() if exhaustive else space.corners():
-        try:
-            validate(typed(_with(shared, parameters, space, master, loader)))
-        except UserError as error:
-            faults |= dict.fromkeys(str(error).splitlines())
-    if faults:
-        raise UserError("\n".join(faults))
+    found = [
+        fault
+        for parameters in (space.combinations() if exhaustive else _around_the_first(space))
+        for fault in _faults(parameters, shared, space, master, loader)
+    ]
+    if found:
+        raise UserError("\n".join(dict.fromkeys(found)))
+
+
+def _around_the_first(space: SearchSpace) -> Iterator[dict[str, Any]]:
+    """Each corner beside the first of every other key: what stands in conf/ is never tried."""
+    first: dict[str, Any] = {}
+    for corner in space.corners():
+        first = {**corner, **first}
+    return ({**first, **corner} for corner in space.corners())
 
 
 def _composed(overrides: list[str], master: DictConfig, loader: ConfigLoader) -> DictConfig:
@@ -46,23 +53,27 @@ def _composed(overrides: list[str], master: DictConfig, loader: ConfigLoader) ->
     return config
 
 
-def _with(
-    shared: DictConfig,
+def _faults(
     parameters: Mapping[str, Any],
+    shared: DictConfig,
     space: SearchSpace,
     master: DictConfig,
     loader: ConfigLoader,
-) -> DictConfig:
-    """A trial's configuration; only where a whole group is searched it is composed anew."""
-    nodes = {key: OmegaConf.select(shared, key, throw_on_missing=False) for key in parameters}
-    if any(isinstance(node, DictConfig) or key[0] in "+~" for key, node in nodes.items()):
-        return _composed(space.overrides(parameters), master, loader)
-    config = shared.copy()
-    parser = OverridesParser.create()
-    for key, value in parameters.items():
-        parsed = parser.parse_override(override(key, value))
-        try:
-            OmegaConf.update(config, key, parsed.value(), force_add=False)
-        except OmegaConfBaseException as error:
-            raise UserError(f"{key}: {value!r} given ({str(error).splitlines()[0]})") from error
-    return config
+) -> Iterator[str]:
+    """What is wrong with a trial; only where a whole group is searched it is composed anew."""
+    groups = loader.list_groups("")
+    if any(key in groups or key[0] in "+~" for key in parameters):
+        config = _composed(space.overrides(parameters), master, loader)
+    else:
+        config = shared.copy()
+        parser = OverridesParser.create()
+        for key, value in parameters.items():
+            parsed = parser.parse_override(override(key, value))
+            try:
+                OmegaConf.update(config, key, parsed.value(), force_add=False)
+            except OmegaConfBaseException as error:
+                yield f"{key}: {value!r} given ({str(error).splitlines()[0]})"
+    try:
+        validate(typed(config))
+    except UserError as error:
+        yield from str(error).splitlines()

@@ -20,8 +20,10 @@ def eval_loss(model: nn.Module, blocks: Blocks, batch_size: int) -> float:
     was_training = model.training
     model.eval()
     total, tokens = 0.0, 0
-    with torch.no_grad():
-        for input_ids, labels in _batches(blocks, batch_size, next(model.parameters()).device):
+    weights = next(model.parameters())
+    half = weights.dtype is not torch.float32  # as in training: adapters are float32 even then
+    with torch.no_grad(), torch.autocast(weights.device.type, weights.dtype, enabled=half):
+        for input_ids, labels in _batches(blocks, batch_size, weights.device):
             logits = model(input_ids=input_ids, use_cache=False).logits
             total += summed_loss(logits, labels).item()
             tokens += int((labels[:, 1:] != IGNORED).sum())

@@ -24,6 +24,7 @@ from ugro.config import Config
 from ugro.report import Report
 from ugro.trial.blocks import Blocks
 from ugro.trial.evaluation import eval_loss, perplexity
+from ugro.trial.hardware import device
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         greater_is_better=False,
         logging_strategy="steps",
         logging_steps=training.eval_steps,
+        use_cpu=device().type == "cpu",
         bf16=device_dtype == torch.bfloat16,
         fp16=device_dtype == torch.float16,
         seed=config.seed,
@@ -152,8 +154,7 @@ class TokenWeightedTrainer(Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Token-weighted loss on the evaluation blocks, logged and handed to the callbacks."""
         began = time.perf_counter()
-        with self.compute_loss_context_manager():
-            loss = eval_loss(self.model, self.eval_dataset, self.args.per_device_eval_batch_size)
+        loss = eval_loss(self.model, self.eval_dataset, self.args.per_device_eval_batch_size)
         self.eval_seconds += time.perf_counter() - began
         metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
         self.log(dict(metrics))
