@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config import typed
 from ugro.errors import UserError
-from ugro.sweep.search_space import SearchSpace, override
+from ugro.sweep.search_space import SearchSpace, corner_values, override
 from ugro.validation import validate
 
 MOST_COMBINATIONS = 256  # up to here all are checked; beyond, each key's choices and bounds
@@ -39,10 +39,8 @@ def check_space(space: SearchSpace, master: DictConfig, loader: ConfigLoader) ->
 
 
 def _around_the_first(space: SearchSpace) -> Iterator[dict[str, Any]]:
-    """Each corner beside the first of every other key: what stands in conf/ is never tried."""
-    first: dict[str, Any] = {}
-    for corner in space.corners():
-        first = {**corner, **first}
+    """Each corner, the other keys at their first: what conf/ says of a searched key is not run."""
+    first = {key: corner_values(over)[0] for key, over in space.distributions.items()}
     return ({**first, **corner} for corner in space.corners())
 
 

@@ -13,7 +13,7 @@ from ugro.errors import UserError, fault
 from ugro.sweep.search_space import SearchSpace, values
 from ugro.sweep.study import Ending, Study, ending
 
-ASKED_AGAIN = 20  # times, when the sampler proposes what was tried before
+ASKED_AGAIN = 3  # times, when the sampler proposes what was tried; each leaves a refused trial
 
 
 class Proposals:
