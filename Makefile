@@ -28,7 +28,7 @@ analyze: setup  ## write and show the results of the latest study, or of STUDY=n
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .

@@ -21,8 +21,6 @@ from ugro.sweep.slots import InProcessSlot, RaySlots, Slots, slots_of
 
 from ..conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("ray")  # one process, so that Ray is started once
-
 ON_RAY = ("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0")
 
 
