@@ -238,7 +238,7 @@ def test_two_processes_racing_for_one_cache_tokenise_once_and_read_the_same(
     files: DataConfig, tmp_path: Path
 ) -> None:
     Path(files.train_files[0]).write_text("abcdefgh" * 20_000)
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork inherits locks
     start, told = context.Barrier(2), context.Queue()
     racers = [
         context.Process(target=_race, args=(files, tmp_path, start, told), daemon=True)
