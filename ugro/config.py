@@ -20,12 +20,130 @@ LRScheduler = Enum(
 )
 
 
+Direction = Enum("Direction", ["minimize", "maximize"])
+Mode = Enum("Mode", ["scalarized", "chebyshev", "pareto"])
+Resource = Enum("Resource", ["tokens_seen", "step", "seconds"])
+
+
 @dataclass
 class StudyConfig:
-    """Which study a trial belongs to and where its files are."""
+    """Which study a trial belongs to, what it begins with and when it ends."""
 
     name: str = MISSING
     dir: str = MISSING
+    baseline: bool = (
+        MISSING  # trial 0 is the configuration as it is, where a named space is searched
+    )
+    enqueue: list[dict[str, Any]] = field(default_factory=list)  # run first: key to value
+    warm_start: list[str] = field(default_factory=list)  # names or folders of earlier studies
+    warm_start_trials: int = MISSING  # the best of each
+    allow_duplicates: bool = MISSING  # a configuration may be run twice
+    # Limits; what is in flight then ends at its next report.
+    max_trials: int | None = None
+    max_seconds: float | None = None
+    max_tokens: int | None = None
+    target: float | None = None  # of the first objective
+    dry_run: bool = MISSING  # print the plan, launch nothing
+
+
+@dataclass
+class SchedulerConfig:
+    """A trial scheduler: it tells which trials go on."""
+
+    _target_: str = MISSING
+    time_attr: Resource = MISSING  # what rungs are measured in
+    grace_period: float = MISSING  # no trial is stopped before; below 1: a share of max_t
+
+
+@dataclass
+class NoSchedulerConfig(SchedulerConfig):
+    """Every trial runs to its end."""
+
+
+@dataclass
+class AshaConfig(SchedulerConfig):
+    """Asynchronous successive halving, with one bracket or several."""
+
+    max_t: float | None = None  # null: a trial's length
+    reduction_factor: float = MISSING
+    brackets: int = MISSING
+    stop_last_trials: bool = MISSING
+
+
+@dataclass
+class AdaptiveAshaConfig(SchedulerConfig):
+    """ASHA with a grace period that adapts."""
+
+    max_t: float | None = None  # null: a trial's length
+    reduction_factor: float = MISSING
+    min_correlation: float = MISSING
+    min_pairs: int = MISSING
+
+
+@dataclass
+class DominanceConfig(SchedulerConfig):
+    """ASHA by non-dominated sorting, for several objectives."""
+
+    max_t: float | None = None  # null: a trial's length
+    reduction_factor: float = MISSING
+
+
+@dataclass
+class MedianConfig(SchedulerConfig):
+    """Stops what is worse than the median of the others."""
+
+    min_samples_required: int = MISSING
+    min_time_slice: float = MISSING
+    hard_stop: bool = MISSING
+
+
+@dataclass
+class StoppersConfig:
+    """What ends a trial whatever the scheduler says."""
+
+    max_tokens: int | None = None
+    max_seconds: float | None = None  # since it was started, loading included
+    kill_after_seconds: float = MISSING  # beyond max_seconds without a report: it hangs
+    plateau_patience: int | None = None  # reports without an improvement
+    plateau_min_delta: float = MISSING  # nats
+    divergence_factor: float | None = None  # times the untrained model's loss
+
+
+@dataclass
+class ObjectiveConfig:
+    """One measured number and how it counts."""
+
+    direction: Direction = MISSING
+    weight: float = 1.0
+    # Reference points of chebyshev, in the metric's unit.
+    best: float | None = None
+    worst: float | None = None
+
+
+@dataclass
+class ObjectivesConfig:
+    """What makes one trial better than another."""
+
+    mode: Mode = MISSING
+    metrics: dict[str, ObjectiveConfig] = field(default_factory=dict)
+
+
+@dataclass
+class ConstraintsConfig:
+    """What a configuration or its results must satisfy."""
+
+    expressions: list[str] = field(default_factory=list)
+
+
+@dataclass
+class LatencyConfig:
+    """How latency_ms is measured, where an objective or a constraint asks for it."""
+
+    prompt_tokens: int = MISSING
+    new_tokens: int = MISSING
+    batch_size: int = MISSING  # prompts at once
+    warmup: int = MISSING  # generations that are not timed
+    repeats: int = MISSING  # generations that are; the median counts
 
 
 @dataclass
@@ -124,11 +242,28 @@ class Config:
     lora: LoraConfig = field(default_factory=LoraConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    scheduler: Any = MISSING  # one of SCHEDULERS
+    stoppers: StoppersConfig = field(default_factory=StoppersConfig)
+    objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
+    constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
+
+
+SCHEDULERS = {
+    "none": NoSchedulerConfig,
+    "asha": AshaConfig,
+    "adaptive_asha": AdaptiveAshaConfig,
+    "dominance": DominanceConfig,
+    "median": MedianConfig,
+}
 
 
 def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for name, scheduler in SCHEDULERS.items():  # each has keys of its own
+        store.store(group="scheduler/schema", name=name, node=scheduler)
     register_resolvers()
 
 

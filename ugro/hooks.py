@@ -16,7 +16,7 @@ class WriteResults(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Also after Ctrl-C, SIGTERM or an error; not where no trial was started."""
         folder = Path(config.study.dir)
-        if not folder.exists():
+        if config.study.dry_run or not folder.exists():
             return
         from ugro.analyze import analyze
 

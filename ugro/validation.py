@@ -3,8 +3,18 @@
 import math
 from collections.abc import Iterator
 
-from ugro.config import Config, LoraConfig, Source, TrainingConfig
+from ugro.config import (
+    Config,
+    LatencyConfig,
+    LoraConfig,
+    Source,
+    StoppersConfig,
+    StudyConfig,
+    TrainingConfig,
+)
 from ugro.errors import UserError, fault
+from ugro.objectives import faults as objective_faults
+from ugro.report import MEASURED
 
 INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa")
 
@@ -20,6 +30,11 @@ def validate(config: Config) -> None:
         *_training(config.training),
         *_data(config),
         *_model(config),
+        *_study(config.study),
+        *_scheduler(config.scheduler),
+        *_stoppers(config.stoppers),
+        *objective_faults(config.objectives, MEASURED),
+        *_latency(config.latency),
     ]
     if faults:
         raise UserError("\n".join(faults))
@@ -120,3 +135,43 @@ def _model(config: Config) -> Iterator[str]:
     if model.random_llama and config.data.block_size > model.random_llama.max_position_embeddings:
         allowed = f"{model.random_llama.max_position_embeddings} at most"
         yield fault("data.block_size", config.data.block_size, allowed)
+
+
+def _study(study: StudyConfig) -> Iterator[str]:
+    yield from _at_least("study.max_trials", study.max_trials, 1)
+    yield from _at_least("study.warm_start_trials", study.warm_start_trials, 1)
+    yield from _above_zero("study.max_seconds", study.max_seconds)
+    yield from _at_least("study.max_tokens", study.max_tokens, 1)
+
+
+def _scheduler(scheduler: object) -> Iterator[str]:
+    """Each trial scheduler has some of these keys."""
+    given = vars(scheduler)
+    yield from _above_zero("scheduler.grace_period", given["grace_period"])
+    yield from _above_zero("scheduler.max_t", given.get("max_t"))
+    longest = given.get("max_t")
+    if longest is not None and given["grace_period"] > longest:
+        allowed = f"scheduler.max_t={longest:g} at most"
+        yield fault("scheduler.grace_period", given["grace_period"], allowed)
+    factor = given.get("reduction_factor")
+    if factor is not None and not 1 < factor < math.inf:
+        yield fault("scheduler.reduction_factor", factor, "above 1")
+    yield from _at_least("scheduler.brackets", given.get("brackets"), 1)
+    yield from _at_least("scheduler.min_samples_required", given.get("min_samples_required"), 1)
+
+
+def _stoppers(stoppers: StoppersConfig) -> Iterator[str]:
+    yield from _at_least("stoppers.max_tokens", stoppers.max_tokens, 1)
+    yield from _above_zero("stoppers.max_seconds", stoppers.max_seconds)
+    yield from _at_least("stoppers.kill_after_seconds", stoppers.kill_after_seconds, 0)
+    yield from _at_least("stoppers.plateau_patience", stoppers.plateau_patience, 1)
+    yield from _at_least("stoppers.plateau_min_delta", stoppers.plateau_min_delta, 0)
+    factor = stoppers.divergence_factor
+    if factor is not None and not factor > 1:
+        yield fault("stoppers.divergence_factor", factor, "above 1, or null")
+
+
+def _latency(latency: LatencyConfig) -> Iterator[str]:
+    for name in ("prompt_tokens", "new_tokens", "batch_size", "repeats"):
+        yield from _at_least(f"latency.{name}", getattr(latency, name), 1)
+    yield from _at_least("latency.warmup", latency.warmup, 0)

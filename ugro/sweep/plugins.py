@@ -7,7 +7,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.hydra_optuna_sweeper.config import Direction, SamplerConfig
+from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
 from omegaconf import MISSING, DictConfig
 
 
@@ -21,13 +21,13 @@ class StreamingSweeperConf:
     _target_: str = "ugro.sweep.plugins.StreamingSweeper"
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}])
     sampler: SamplerConfig = MISSING
-    direction: Direction = MISSING
     storage: str | None = None  # an Optuna storage URL
     study_name: str = MISSING
     n_trials: int | None = None  # in total; None: every combination of a finite space
     n_jobs: Any = MISSING  # trials at once, or auto
     max_failure_rate: float = MISSING  # share of the finished trials
     params: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)  # when a key of params is searched
 
 
 class StreamingSweeper(Sweeper):

@@ -1,126 +1,143 @@
-"""Which configuration is tried next? What the sampler proposes, but none twice."""
+"""Which configuration is tried next? Planned ones, then what the sampler proposes, none twice."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-from optuna.trial import FrozenTrial, TrialState
 
 from ugro.errors import UserError, fault
-from ugro.sweep.search_space import SearchSpace, values
-from ugro.sweep.study import Ending, Study, ending
+from ugro.sweep.feasible import FeasibleSpace, identity
+from ugro.sweep.planned import Planned
+from ugro.sweep.sampling import Sampling, at_random
 
-ASKED_AGAIN = 3  # times, when the sampler proposes what was tried; each leaves a refused trial
+ASKED_AGAIN = 20  # times, when the sampler proposes what was tried or breaks a constraint
+DRAWN = 1000  # at random after that
+Refused = Callable[[Mapping[str, Any], Sequence[str]], None]  # hears parameters and reasons
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to be run; the trial is the sampler's."""
+
+    parameters: Mapping[str, Any]
+    source: str
+    trial: optuna.Trial
 
 
 class Proposals:
     """The trials still to be run, one at a time.
 
-    A space that the budget covers is run through in order, each configuration once. Otherwise the
-    sampler proposes; what it proposes a second time is refused, and after some refusals a
-    configuration that was not tried yet is drawn at random.
+    First what is planned. Then a space that the budget covers is run through in order, each
+    configuration once; otherwise the sampler proposes. What was tried, or breaks a constraint, is
+    refused, the sampler told and asked again; after some refusals a configuration is drawn at
+    random.
     """
 
-    def __init__(self, study: Study, space: SearchSpace, n_trials: int | None, seed: int) -> None:
-        self.total = total_trials(space, n_trials)
-        self._study = study
-        self._space = space
-        self._exhausts = space.size is not None and self.total >= space.size
+    def __init__(
+        self,
+        sampling: Sampling,
+        feasible: FeasibleSpace,
+        plan: Sequence[Planned],
+        tried: Sequence[Mapping[str, Any]],
+        total: int,
+        refused: Refused,
+        seed: int,
+        allow_duplicates: bool = False,
+    ) -> None:
+        self.total = total
+        self._sampling = sampling
+        self._randomly = at_random(feasible, seed)
+        self._feasible = feasible
+        self._once = feasible.size is not None and not allow_duplicates
+        self._exhausts = self._once and total >= (feasible.size or 0)
+        self._refused = refused
         self._random = random.Random(seed)
-        tried = [t for t in study.trials() if ending(t) is not Ending.INTERRUPTED]
-        self._tried = {_identity(trial.params) for trial in tried}
-        self._left = self.total - len(study.finished())
+        self._tried = {identity(parameters) for parameters in tried}
+        self._left = total - len(tried)
+        self._plan = iter([one for one in plan if identity(one.parameters) not in self._tried])
         self._untried = self._combinations()
 
-    def __iter__(self) -> Iterator[optuna.Trial]:
+    def __iter__(self) -> Iterator[Proposal]:
         return self
 
-    def __next__(self) -> optuna.Trial:
+    def __next__(self) -> Proposal:
         """The next trial, its parameters drawn."""
         if self._left <= 0:
             raise StopIteration
-        trial = self._fixed(next(self._untried)) if self._exhausts else self._sampled()
+        proposal = self._planned() or self._next()
         self._left -= 1
-        self._tried.add(_identity(trial.params))
-        return trial
+        self._tried.add(identity(proposal.parameters))
+        return proposal
 
-    def _sampled(self) -> optuna.Trial:
+    def _planned(self) -> Proposal | None:
+        for one in self._plan:
+            trial = self._sampling.ask(one.parameters)
+            if not self._reasons(trial.params):
+                return Proposal(trial.params, one.source, trial)
+            self._refuse(trial)
+        return None
+
+    def _next(self) -> Proposal:
+        if self._exhausts:
+            return self._fixed(next(self._untried), "space")
         for _ in range(ASKED_AGAIN):
-            trial = self._study.record.ask(dict(self._space.distributions))
-            if self._space.size is None or _identity(trial.params) not in self._tried:
-                return trial
-            self._study.tell(trial, Ending.DUPLICATE)
-        return self._fixed(self._random.choice(list(self._combinations())))
+            trial = self._sampling.ask()
+            if not self._reasons(trial.params):
+                return Proposal(trial.params, "sampler", trial)
+            self._refuse(trial)
+        return self._fixed(self._drawn(), "random")
 
-    def _fixed(self, parameters: dict[str, Any]) -> optuna.Trial:
-        self._study.record.enqueue_trial(parameters)
-        return self._study.record.ask(dict(self._space.distributions))
+    def _refuse(self, trial: optuna.Trial) -> None:
+        reasons = self._reasons(trial.params)
+        if reasons == ["duplicate"]:
+            self._sampling.forget(trial)
+        else:
+            self._sampling.refuse(trial)
+        self._refused(trial.params, reasons)
+
+    def _reasons(self, parameters: Mapping[str, Any]) -> list[str]:
+        if self._once and identity(parameters) in self._tried:
+            return ["duplicate"]
+        return self._feasible.broken(parameters)
+
+    def _drawn(self) -> Mapping[str, Any]:
+        for _ in range(DRAWN):
+            trial = self._randomly.ask()
+            self._randomly.forget(trial)
+            if not self._reasons(trial.params):
+                return trial.params
+        untried = list(self._combinations()) if self._once else []
+        if not untried:
+            raise StopIteration
+        return self._random.choice(untried)
+
+    def _fixed(self, parameters: Mapping[str, Any], source: str) -> Proposal:
+        trial = self._sampling.ask(parameters)
+        return Proposal(trial.params, source, trial)
 
     def _combinations(self) -> Iterator[dict[str, Any]]:
-        return (c for c in self._space.combinations() if _identity(c) not in self._tried)
+        every = self._feasible.combinations()
+        return (one for one in every if identity(one) not in self._tried)
 
 
-def total_trials(space: SearchSpace, n_trials: int | None) -> int:
+def total_trials(held: int | None, n_trials: int | None, max_trials: int | None) -> int:
     """How many trials the study has when it is done.
+
+    Args:
+        held: how many configurations the space holds; None where there is no end to them
+        n_trials: ``hydra.sweeper.n_trials``
+        max_trials: ``study.max_trials``
 
     Raises:
         UserError: the space is continuous and nobody said how many.
     """
-    if n_trials is not None and n_trials < 1:
-        raise UserError(fault("hydra.sweeper.n_trials", n_trials, "1 or more"))
-    if space.size is None:
-        if n_trials is None:
-            raise UserError(
-                fault("hydra.sweeper.n_trials", None, "a number, as the space is continuous")
-            )
-        return n_trials
-    return space.size if n_trials is None else min(n_trials, space.size)
-
-
-def sampler_of(config: DictConfig, space: SearchSpace, tried: int) -> optuna.samplers.BaseSampler:
-    """The configured sampler; a continued study gets other draws from the same seed.
-
-    Args:
-        config: one of ``hydra/sweeper/sampler``
-        space: which the grid sampler wants to know beforehand
-        tried: trials that the study has already
-    """
-    reseeded = {} if config.get("seed") is None else {"seed": config.seed + tried}
-    sampler: Any = instantiate(
-        config,
-        _execution_whitelist_=("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*"),
-        **reseeded,
-    )
-    if isinstance(sampler, optuna.samplers.BaseSampler):
-        return sampler
-    if space.size is None:
-        raise UserError(
-            fault("hydra/sweeper/sampler", "grid", "another, as the space is continuous")
-        )
-    grid = {key: values(distribution) for key, distribution in space.distributions.items()}
-    return _Grid(grid, seed=sampler.keywords.get("seed"))
-
-
-class _Grid(optuna.samplers.GridSampler):
-    """Optuna's grid for a study that is asked and told."""
-
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Nothing: Optuna's would stop a loop that is not there and needs its own proposals."""
-
-
-def _identity(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """What makes two configurations the same; samplers give 0.30000000000000004 for 0.3."""
-    return tuple(sorted((key, _rounded(value)) for key, value in parameters.items()))
-
-
-def _rounded(value: object) -> object:
-    return float(f"{value:.12g}") if isinstance(value, float) else value
+    for key, given in (("hydra.sweeper.n_trials", n_trials), ("study.max_trials", max_trials)):
+        if given is not None and given < 1:
+            raise UserError(fault(key, given, "1 or more"))
+    asked = [given for given in (n_trials, max_trials) if given is not None]
+    if held is None and not asked:
+        allowed = "a number, as the space is continuous"
+        raise UserError(fault("hydra.sweeper.n_trials", None, allowed))
+    return min([*asked, *([] if held is None else [held])])

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
 from ugro.sweep.search_space import override
-from ugro.sweep.study import Study, ending, metrics
+from ugro.sweep.study import Study, ending, metrics, source
 
 
 def write_results(study: Study, folder: Path) -> None:
@@ -26,44 +26,63 @@ def write_results(study: Study, folder: Path) -> None:
     best = study.best()
     if best is None:
         return
-    results = {"name": "optuna", "best_params": best.params, "best_value": best.value}
-    _replace(folder / "optimization_results.yaml", OmegaConf.to_yaml(results))
+    _replace(folder / "optimization_results.yaml", OmegaConf.to_yaml(_as_upstream(study, best)))
     trial_config = trial_folder(folder, best.number) / ".hydra" / "config.yaml"
     if trial_config.exists():
         _replace(folder / "experiment" / "best.yaml", experiment(best, trial_config))
 
 
+def _as_upstream(study: Study, best: FrozenTrial) -> dict[str, Any]:
+    """What the upstream sweeper writes: the best trial, or the front of several objectives."""
+    if len(study.objectives) == 1:
+        return {"name": "optuna", "best_params": best.params, "best_value": best.value}
+    front = [{"params": trial.params, "values": list(trial.values)} for trial in study.front()]
+    return {"name": "optuna", "solutions": front}
+
+
 def write_table(study: Study, path: Path) -> None:
-    """A row a trial: number, state, value, the searched keys, what it measured, reason."""
+    """A row a trial: number, state, value, the searched keys, what it measured, reason.
+
+    With several objectives each has a column of its own instead of ``value``. A pruned trial's
+    value is its last intermediate one.
+    """
     trials = study.trials()
+    objectives = ["value"] if len(study.objectives) == 1 else list(study.objectives)
     searched = list(study.searched())
-    measured = list(dict.fromkeys(name for trial in trials for name in metrics(trial)))
-    header = ["number", "state", "value", *searched, *measured, "seconds", "reason", "error"]
+    measured = dict.fromkeys(name for trial in trials for name in metrics(trial))
+    names = [name for name in measured if name not in objectives]
+    ends = ["seconds", "reason", "source", "error"]
     draft = path.with_suffix(".draft")
     draft.parent.mkdir(parents=True, exist_ok=True)
     with draft.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(header)
+        table.writerow(["number", "state", *objectives, *searched, *names, *ends])
         for trial in trials:
-            how = ending(trial)
+            how, found = ending(trial), metrics(trial)
             seconds = trial.duration.total_seconds() if trial.duration else None
+            told = [seconds, how.value if how else None, source(trial)]
             table.writerow(
-                [trial.number, trial.state.name, trial.value]
+                [trial.number, trial.state.name]
+                + _values(trial, len(objectives))
                 + [trial.params.get(key) for key in searched]
-                + [metrics(trial).get(name) for name in measured]
-                + [seconds, how.value if how else None, trial.user_attrs.get("error")]
+                + [found.get(name) for name in names]
+                + [*told, trial.user_attrs.get("error")]
             )
     os.replace(draft, path)
 
 
+def _values(trial: FrozenTrial, count: int) -> list[float | None]:
+    return list(trial.values) if trial.values else [None] * count
+
+
 def experiment(best: FrozenTrial, trial_config: Path) -> str:
-    """The best trial's whole configuration, less its study, as a Hydra experiment."""
+    """The best trial's configuration, less what is of its study alone, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
-    del config["study"]
+    del config["study"], config["scheduler"]
     pasted = best_overrides(best)
     head = (
         "# @package _global_\n"
-        f"# Trial {best.number}, value {best.value}.\n"
+        f"# Trial {best.number}, value {', '.join(map(str, best.values))}.\n"
         f"# As overrides: {pasted}\n"
     )
     return head + OmegaConf.to_yaml(config)

@@ -1,7 +1,7 @@
 """Which configurations may a study try? Hydra's sweep syntax as Optuna's distributions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import product
 from math import prod
@@ -18,19 +18,26 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from ugro.errors import UserError
+from ugro.errors import UserError, fault
+from ugro.expressions import Expression
+from ugro.expressions import parse as parse_expression
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The searched keys with their distributions, and the overrides that every trial shares."""
+    """The searched keys with their distributions, and the overrides that every trial shares.
+
+    Attributes:
+        conditions: a key is searched only where its condition holds, else it is as configured
+    """
 
     distributions: Mapping[str, BaseDistribution]
     fixed: tuple[str, ...]
+    conditions: Mapping[str, Expression] = field(default_factory=dict)
 
     @property
     def size(self) -> int | None:
-        """How many configurations there are; None where a key is continuous."""
+        """How many configurations there are at most; None where a key is continuous."""
         counts = [count(distribution) for distribution in self.distributions.values()]
         return None if None in counts else prod(c for c in counts if c is not None)
 
@@ -39,6 +46,11 @@ class SearchSpace:
         levels = [values(distribution) for distribution in self.distributions.values()]
         for combination in product(*levels):
             yield dict(zip(self.distributions, combination, strict=True))
+
+    def around_the_first(self) -> Iterator[dict[str, Any]]:
+        """Each corner, the other keys at their first: what conf/ says of them may never be run."""
+        first = {key: corner_values(over)[0] for key, over in self.distributions.items()}
+        return ({**first, **corner} for corner in self.corners())
 
     def corners(self) -> Iterator[dict[str, Any]]:
         """Each key's choices and bounds, one key at a time."""
@@ -51,15 +63,19 @@ class SearchSpace:
         return [*self.fixed, *(override(key, value) for key, value in parameters.items())]
 
 
-def parse(params: Mapping[str, str], arguments: Sequence[str]) -> SearchSpace:
+def parse(
+    params: Mapping[str, str], arguments: Sequence[str], conditions: Mapping[str, str] | None = None
+) -> SearchSpace:
     """The search space of a named group and the command line; the command line wins.
 
     Args:
         params: ``hydra.sweeper.params``, from a key to a sweep (``choice(8,16)``) or a value
         arguments: the command line's overrides, sweeps among them
+        conditions: ``hydra.sweeper.conditions``, from a searched key to when it is searched
 
     Raises:
-        UserError: a sweep that Hydra cannot parse or Optuna cannot express.
+        UserError: a sweep that Hydra cannot parse or Optuna cannot express, or a condition that
+            does not parse or depends on another one.
     """
     lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     by_key = {_without_plus(override): override for override in map(_parsed, lines)}
@@ -67,7 +83,20 @@ def parse(params: Mapping[str, str], arguments: Sequence[str]) -> SearchSpace:
     return SearchSpace(
         distributions={key: _distribution(key, o) for key, o in searched.items()},
         fixed=tuple(str(o.input_line) for o in by_key.values() if not o.is_sweep_override()),
+        conditions=_conditions(
+            {key: text for key, text in (conditions or {}).items() if key in searched}
+        ),
     )
+
+
+def _conditions(texts: Mapping[str, str]) -> dict[str, Expression]:
+    conditions = {key: parse_expression(text) for key, text in texts.items()}
+    for key, condition in conditions.items():
+        conditional = sorted(condition.names & set(conditions))
+        if conditional:
+            allowed = "keys that have no condition of their own"
+            raise UserError(fault(f"hydra.sweeper.conditions.{key}", conditional[0], allowed))
+    return conditions
 
 
 def _without_plus(override: Override) -> str:

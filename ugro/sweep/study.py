@@ -1,49 +1,65 @@
-"""What is known of a study? Optuna's record of its trials. Only the driver writes it."""
+"""What is known of a study? The record of its trials in an Optuna storage; the driver writes it."""
 
-from enum import Enum
-from typing import cast
+import math
+import sqlite3
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ugro.ending import Ending
 from ugro.report import TrialResult
-
-
-class Ending(Enum):
-    """How a trial ended; the value is the reason that the study keeps."""
-
-    COMPLETE = "complete"
-    DIVERGED = "diverged"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-    DUPLICATE = "duplicate"  # proposed a second time, so not run
-
 
 STATES = {
     Ending.COMPLETE: TrialState.COMPLETE,
+    Ending.PLATEAU: TrialState.COMPLETE,
+    Ending.RUNG: TrialState.PRUNED,
+    Ending.BUDGET: TrialState.PRUNED,
+    Ending.TIMED_OUT: TrialState.PRUNED,
     Ending.DIVERGED: TrialState.PRUNED,  # FAIL would tell the sampler nothing
+    Ending.STUDY_LIMIT: TrialState.PRUNED,
+    Ending.INFEASIBLE: TrialState.PRUNED,
     Ending.FAILED: TrialState.FAIL,
     Ending.INTERRUPTED: TrialState.FAIL,
-    Ending.DUPLICATE: TrialState.FAIL,
 }
+
+
+@dataclass(frozen=True)
+class Started:
+    """A trial that runs, as the storage knows it."""
+
+    number: int
+    key: int  # the storage's own id
 
 
 class Study:
     """An Optuna study in UGRO's terms: what was run, how it ended, what is best."""
 
-    def __init__(self, record: optuna.Study) -> None:
+    def __init__(self, record: optuna.Study, storage: BaseStorage) -> None:
         self.record = record
+        self._storage = storage
+        self._key = storage.get_study_id_from_name(record.study_name)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives' names; ``value`` where another program made the study."""
+        named = self.record.metric_names
+        directions = self.record.directions
+        return tuple(
+            named or (["value"] if len(directions) == 1 else map(str, range(len(directions))))
+        )
 
     def trials(self) -> list[FrozenTrial]:
         """Every trial that was started, by number."""
         every = self.record.get_trials(deepcopy=False)
-        return [
-            trial
-            for trial in every
-            if trial.state is not TrialState.WAITING and ending(trial) is not Ending.DUPLICATE
-        ]
+        return [trial for trial in every if trial.state is not TrialState.WAITING]
 
     def finished(self) -> list[FrozenTrial]:
         """The trials that ended by themselves: an interrupted one is still to be done."""
@@ -58,60 +74,136 @@ class Study:
         return [trial for trial in self.trials() if ending(trial) is Ending.FAILED]
 
     def best(self) -> FrozenTrial | None:
-        """The complete trial with the best value; None before there is one."""
+        """The complete trial with the best first objective; None before there is one."""
+        return next(iter(self.ranked()), None)
+
+    def ranked(self) -> list[FrozenTrial]:
+        """The complete trials, the best first objective first."""
         complete = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
-        sign = -1 if self.record.direction is StudyDirection.MAXIMIZE else 1
-        return min(complete, key=lambda trial: sign * cast(float, trial.value), default=None)
+        maximised = self.record.directions[0] is StudyDirection.MAXIMIZE
+        return sorted(complete, key=lambda trial: trial.values[0], reverse=maximised)
+
+    def front(self) -> list[FrozenTrial]:
+        """The complete trials that no other one beats in every objective."""
+        if len(self.record.directions) == 1:
+            return self.ranked()[:1]
+        return sorted(self.record.best_trials, key=lambda trial: trial.values[0])
 
     def searched(self) -> dict[str, BaseDistribution]:
         """The keys that the trials searched, in order of first appearance, and over what."""
         return {key: over for trial in self.trials() for key, over in trial.distributions.items()}
 
+    def start(
+        self,
+        parameters: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        source: str,
+    ) -> Started:
+        """Record a trial that is about to run, in one transaction.
+
+        Optuna's own ``ask`` takes a transaction for each parameter: 60 ms for eight of them.
+        """
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(parameters),
+            distributions=dict(distributions),
+            user_attrs={"source": source},
+        )
+        key = self._storage.create_new_trial(self._key, template)
+        return Started(self._storage.get_trial_number_from_id(key), key)
+
+    def report(self, trial: Started, resource: int, value: float) -> None:
+        """Record an intermediate value."""
+        self._storage.set_trial_intermediate_value(trial.key, resource, value)
+
     def tell(
-        self, trial: optuna.Trial, how: Ending, result: TrialResult | None = None, error: str = ""
+        self, trial: Started, how: Ending, result: TrialResult | None = None, error: str = ""
     ) -> None:
-        """Write down how a trial ended, what it measured or what went wrong."""
-        trial.set_user_attr("reason", how.value)
+        """Record how a trial ended, what it measured or what went wrong."""
+        self._storage.set_trial_user_attr(trial.key, "reason", how.value)
         if error:
-            trial.set_user_attr("error", error)
+            self._storage.set_trial_user_attr(trial.key, "error", error)
         if result is not None:
-            trial.set_user_attr("metrics", result.metrics)
-        value = result.objective if result and how is Ending.COMPLETE else None
-        self.record.tell(trial, value, state=STATES[how])
+            self._storage.set_trial_user_attr(trial.key, "metrics", dict(result.metrics))
+        state = STATES[how]
+        values = result.values if result and state is TrialState.COMPLETE else None
+        if state is TrialState.PRUNED and len(self.record.directions) == 1:
+            values = last_value(self._storage.get_trial(trial.key))
+        self._storage.set_trial_state_values(trial.key, state, values)
 
     def close_abandoned(self) -> None:
         """Mark trials that a killed driver left running; their configurations are still to do."""
         for trial in self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.record.tell(trial.number, state=TrialState.FAIL)
+            self.tell(Started(trial.number, trial._trial_id), Ending.INTERRUPTED)
+
+
+def quieten() -> None:
+    """Optuna tells of each trial, and at each start that multivariate TPE is experimental."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def last_value(trial: FrozenTrial) -> tuple[float] | None:
+    """The last intermediate value, which Optuna takes for a pruned trial's value."""
+    if trial.last_step is None:
+        return None
+    value = trial.intermediate_values[trial.last_step]
+    return (value,) if math.isfinite(value) else None
 
 
 def ending(trial: FrozenTrial) -> Ending | None:
-    """How a trial ended; None while it runs. A failure without a reason was left running."""
+    """How a trial ended; None while it runs, and where another program ran it."""
     reason = trial.user_attrs.get("reason")
-    if reason:
-        return Ending(reason)
-    return Ending.INTERRUPTED if trial.state is TrialState.FAIL else None
+    return Ending(reason) if reason else None
 
 
 def metrics(trial: FrozenTrial) -> dict[str, float]:
-    """What a trial measured; nothing where it did not end well."""
+    """What a trial measured; nothing where it did not end by itself."""
     return dict(trial.user_attrs.get("metrics", {}))
 
 
-def create_or_continue(name: str, storage: str, direction: StudyDirection) -> Study:
+def source(trial: FrozenTrial) -> str:
+    """Who proposed a trial; nobody knows where another program did."""
+    return str(trial.user_attrs.get("source", ""))
+
+
+def create_or_continue(
+    name: str, url: str, objectives: Sequence[str], directions: Sequence[str]
+) -> Study:
     """The study of this name, new or as it was left."""
+    quieten()
+    storage = _open(url)
     record = optuna.create_study(
-        study_name=name, storage=storage, direction=direction, load_if_exists=True
+        study_name=name,
+        storage=storage,
+        directions=[StudyDirection[one.upper()] for one in directions],
+        load_if_exists=True,
     )
-    study = Study(record)
+    if record.metric_names is None:
+        record.set_metric_names(list(objectives))
+    study = Study(record, storage)
     study.close_abandoned()
     return study
 
 
-def read(name: str, storage: str) -> Study:
+def read(name: str, url: str) -> Study:
     """A study that exists.
 
     Raises:
         KeyError: there is none of this name.
     """
-    return Study(optuna.load_study(study_name=name, storage=storage))
+    quieten()
+    storage = _open(url)
+    return Study(optuna.load_study(study_name=name, storage=storage), storage)
+
+
+def _open(url: str) -> BaseStorage:
+    """The storage; SQLite in WAL mode, so that who reads a running study holds nobody up."""
+    path = url.removeprefix("sqlite:///")
+    if path != url:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    storage: BaseStorage = optuna.storages.get_storage(url)
+    return storage

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from transformers import (
 
 from ugro.config import Config
 from ugro.report import Report
+from ugro.reporting import Line
 from ugro.trial.blocks import Blocks
 from ugro.trial.evaluation import eval_loss, perplexity
-from ugro.trial.hardware import device
+from ugro.trial.hardware import device, peak_memory_mb
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ def train(
     base_loss: float,
     config: Config,
     checkpoints: Path,
-    report: Callable[[Report], None],
+    report: Line,
 ) -> Trained:
-    """Train until the budget or the patience ends, then load the best checkpoint back.
+    """Train until the budget, the patience or the line says so; load the best checkpoint back.
 
     Args:
         model: with a fresh adapter
@@ -58,12 +58,12 @@ def train(
         base_loss: of the base model on the evaluation blocks, for the report at step 0
         config: the trial
         checkpoints: a folder for the best and the last
-        report: called at step 0 and at each evaluation
+        report: called at step 0 and at each evaluation; says whether to go on
 
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
     """
-    reporter = Reporter(report, base_loss)
+    reporter = Reporter(report, base_loss, tokens_per_step(config))
     callbacks: list[TrainerCallback] = [reporter]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
@@ -167,11 +167,13 @@ class TokenWeightedTrainer(Trainer):
 class Reporter(TrainerCallback):
     """Turns each evaluation into a :class:`Report`, the one after the last step included."""
 
-    def __init__(self, report: Callable[[Report], None], base_loss: float) -> None:
+    def __init__(self, report: Line, base_loss: float, tokens_per_step: int) -> None:
         self._report = report
         self._base_loss = base_loss
+        self._tokens_per_step = tokens_per_step
         self._began = time.perf_counter()
         self._logged: dict[str, float] = {}
+        self._go_on = True
 
     def seconds(self) -> float:
         """Since training began."""
@@ -188,8 +190,8 @@ class Reporter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """The Trainer saves after the last step, but evaluates there only by chance."""
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = control.should_log = True
+        if state.global_step >= state.max_steps or not self._go_on:
+            control.should_evaluate = control.should_log = control.should_training_stop = True
 
     def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
         """Keep the training loss for the evaluation that follows it."""
@@ -204,19 +206,24 @@ class Reporter(TrainerCallback):
         metrics: dict[str, float],
         **_: Any,
     ) -> None:
-        """Hand the report over."""
+        """Hand the report over and do as told."""
         self._tell(state, metrics["eval_loss"])
+        control.should_training_stop |= not self._go_on
 
     def _tell(self, state: TrainerState, loss: float) -> None:
-        self._report(
+        metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
+        if self._logged:
+            metrics["train_loss"] = self._logged["loss"]
+            metrics["learning_rate"] = self._logged["learning_rate"]
+        metrics["peak_memory_mb"] = peak_memory_mb()
+        self._go_on = self._report(
             Report(
                 step=state.global_step,
-                tokens_seen=state.num_input_tokens_seen,
-                eval_loss=loss,
-                eval_perplexity=perplexity(loss),
-                train_loss=self._logged.get("loss"),
-                learning_rate=self._logged.get("learning_rate"),
+                total_steps=state.max_steps,
+                tokens_seen=int(state.num_input_tokens_seen),
+                total_tokens=state.max_steps * self._tokens_per_step,
                 seconds=self.seconds(),
+                metrics=metrics,
                 time=time.time(),
             )
         )

@@ -9,19 +9,23 @@ from transformers import logging as transformers_logging
 from transformers import set_seed
 
 from ugro.config import Config
+from ugro.constraints import names
+from ugro.objectives import objectives_of
 from ugro.report import Report, TrialResult
+from ugro.reporting import Line
 from ugro.trial import hardware
 from ugro.trial.adapter import adapted
 from ugro.trial.blocks import Blocks, train_and_eval_blocks
 from ugro.trial.evaluation import eval_loss, perplexity
+from ugro.trial.latency import latency_ms
 from ugro.trial.models import BaseModel, base_model
 from ugro.trial.training import Trained, train
 
 log = logging.getLogger(__name__)
 
 
-def run_trial(config: Config, folder: Path) -> TrialResult:
-    """Train one adapter and return its objective.
+def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
+    """Train one adapter and return its objectives.
 
     Writes ``metrics.jsonl`` (a line a report), ``checkpoints/`` (the best and the last) and
     ``adapter/`` (the best, as PEFT saves it) into ``folder``.
@@ -29,6 +33,7 @@ def run_trial(config: Config, folder: Path) -> TrialResult:
     Args:
         config: the trial, validated
         folder: the trial's own; it exists
+        line: hears each report and says whether the trial goes on
 
     Raises:
         UserError: model or data are not as configured.
@@ -49,20 +54,23 @@ def run_trial(config: Config, folder: Path) -> TrialResult:
     set_seed(config.seed)
     with adapted(base, config.lora) as model, (folder / "metrics.jsonl").open("w") as lines:
 
-        def report(progress: Report) -> None:
+        def report(progress: Report) -> bool:
             lines.write(json.dumps(progress.as_dict()) + "\n")
             lines.flush()
-            log.info("step %d: eval_loss %.4f", progress.step, progress.eval_loss)
+            log.info("step %d: eval_loss %.4f", progress.step, progress.metrics["eval_loss"])
+            return line(progress)
 
         checkpoints = folder / "checkpoints"
         trained = train(model, train_blocks, eval_blocks, base_loss, config, checkpoints, report)
         startup_seconds = time.perf_counter() - began - trained.seconds
         model.save_pretrained(folder / "adapter")
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        metrics = _metrics(trained, base_loss, startup_seconds, trainable)
+        if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
+            metrics["latency_ms"] = latency_ms(model, eval_blocks, config.latency)
 
-    metrics = _metrics(trained, base_loss, startup_seconds, trainable)
     log.info("eval_loss %.4f, base model %.4f", trained.best_loss, base_loss)
-    return TrialResult(objective=trained.best_loss, metrics=metrics)
+    return TrialResult(values=objectives_of(config.objectives).values(metrics), metrics=metrics)
 
 
 def base_eval_loss(base: BaseModel, blocks: Blocks, batch_size: int) -> float:

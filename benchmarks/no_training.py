@@ -1,0 +1,63 @@
+"""A task with nothing to train, for measuring what is around the trials.
+
+It sleeps ``SECONDS * 10 ** u`` seconds, where u in [0, 1) is drawn from ``seed``: lengths vary
+tenfold. It writes when it began and ended into its folder and returns a number. ``DRIVER_LOG``
+names a file for what the driver waited: all of its time that is not waiting is the control plane.
+"""
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+import ray
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ugro.config import register_schema
+from ugro.sweep.plugins import register_plugins
+
+register_schema()
+register_plugins()
+CALLABLE = ("ugro.*", "hydra_plugins.*", "optuna.*", "ray.tune.schedulers.*")
+
+
+@hydra.main(config_path="../conf", config_name="config", execution_whitelist=CALLABLE)
+def main(config: DictConfig) -> float:
+    """Sleep, and return what a bowl over the learning rate gives."""
+    began = time.time()
+    drawn = random.Random(config.seed).random()
+    time.sleep(float(os.environ.get("SECONDS", "0")) * 10**drawn)
+    written = Path(HydraConfig.get().runtime.output_dir) / "slept.json"
+    written.write_text(json.dumps({"began": began, "ended": time.time()}))
+    return drawn + (config.training.learning_rate - 1e-3) ** 2
+
+
+def measured() -> None:
+    """Run the sweep and write down the driver's seconds and how many of them it waited."""
+    waited = 0.0
+
+    def timed(function: Any) -> Any:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            nonlocal waited
+            began = time.perf_counter()
+            try:
+                return function(*arguments, **options)
+            finally:
+                waited += time.perf_counter() - began
+
+        return wrapped
+
+    ray.wait, ray.get, ray.init = timed(ray.wait), timed(ray.get), timed(ray.init)
+    began = time.perf_counter()
+    main()
+    seconds = time.perf_counter() - began
+    log = {"seconds": seconds, "waited": waited}
+    Path(os.environ["DRIVER_LOG"]).write_text(json.dumps(log))
+
+
+if __name__ == "__main__":
+    measured() if "DRIVER_LOG" in os.environ else main()

@@ -1,0 +1,42 @@
+"""How much of their time are slots idle while there is still something to launch?
+
+Eight slots, trials whose lengths vary tenfold (2 to 20 s), UGRO and the upstream plugins in one
+run.
+
+    python benchmarks/slot_idle.py [trials]
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from sweepers import RAY, UGRO, UPSTREAM, run, spans
+
+SLOTS = 8
+
+
+def idle(found: list[tuple[float, float]]) -> float:
+    """The share of the slots' time, from the first launch to the last, in which nothing ran."""
+    first, last = found[0][0], found[-1][0]
+    busy = sum(min(ended, last) - began for began, ended in found)
+    return 1 - busy / (SLOTS * (last - first))
+
+
+def main(trials: int) -> None:
+    """Print a line a sweeper."""
+    seeds = ",".join(map(str, range(trials)))
+    for name, sweeper in (("UGRO", UGRO), ("upstream", UPSTREAM)):
+        overrides = [f"seed={seeds}", f"hydra.sweeper.n_trials={trials}"]
+        overrides += [f"hydra.sweeper.n_jobs={SLOTS}"]
+        plus = "+" if sweeper is UPSTREAM else ""
+        overrides += [f"{plus}{RAY}num_cpus={SLOTS}", "hydra.sweeper.sampler.seed=1"]
+        with tempfile.TemporaryDirectory() as folder:
+            study = Path(folder) / "study"
+            run(sweeper, overrides, study, SECONDS="2")
+            found = spans(study)
+        wall = max(ended for _, ended in found) - found[0][0]
+        print(f"{name}: {len(found)} trials in {wall:.0f} s, slots idle {idle(found):.1%}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 64)

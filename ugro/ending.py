@@ -1,0 +1,18 @@
+"""How can a trial end? One enum; the study keeps its value as the reason."""
+
+from enum import Enum
+
+
+class Ending(Enum):
+    """How a trial ended."""
+
+    COMPLETE = "complete"
+    PLATEAU = "plateau"  # no improvement any more: its value stands
+    RUNG = "rung"  # behind the others at equal resource
+    BUDGET = "budget"  # its own tokens are used up
+    TIMED_OUT = "timed_out"
+    DIVERGED = "diverged"
+    STUDY_LIMIT = "study_limit"  # the study ended while it ran
+    INFEASIBLE = "infeasible"  # its results break a constraint
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"  # still to be done

@@ -1,0 +1,46 @@
+"""When does a study end before its trials are used up?"""
+
+from dataclasses import dataclass
+
+from ugro.config import StudyConfig
+
+
+@dataclass
+class Limits:
+    """The study's own limits and what counts towards them.
+
+    Attributes:
+        maximised: whether the first objective is
+        tokens: trained on by all trials, running ones included
+        best: first objective so far
+    """
+
+    config: StudyConfig
+    maximised: bool
+    tokens: int = 0
+    best: float | None = None
+
+    def trained(self, tokens: int) -> None:
+        """Count tokens."""
+        self.tokens += tokens
+
+    def valued(self, value: float) -> None:
+        """Take note of a complete trial's first objective."""
+        better = max if self.maximised else min
+        self.best = value if self.best is None else better(self.best, value)
+
+    def reached(self, seconds: float) -> str:
+        """The limit that is reached, as ``key=value``; empty while there is none.
+
+        Args:
+            seconds: since the driver began
+        """
+        config = self.config
+        if config.max_seconds is not None and seconds >= config.max_seconds:
+            return f"study.max_seconds={config.max_seconds:g}"
+        if config.max_tokens is not None and self.tokens >= config.max_tokens:
+            return f"study.max_tokens={config.max_tokens}"
+        if config.target is not None and self.best is not None:
+            hit = self.best >= config.target if self.maximised else self.best <= config.target
+            return f"study.target={config.target:g}" if hit else ""
+        return ""

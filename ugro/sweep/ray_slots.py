@@ -1,0 +1,205 @@
+"""How do trials run on Ray? Each a task on a warm worker, with a mailbox to the driver."""
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import TaskFunction
+from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from ugro.errors import UserError, fault
+from ugro.report import Report
+from ugro.reporting import connected
+from ugro.sweep.slots import Listener, Task, TrialTimeoutError
+
+
+class Mailbox:
+    """An actor between the workers and the driver, which cannot be called itself."""
+
+    def __init__(self) -> None:
+        self._letters: list[tuple[int, Report | None]] = []
+        self._arrived = asyncio.Event()
+        self._answers: dict[int, asyncio.Future[bool]] = {}
+
+    async def start(self, number: int) -> None:
+        """A worker has taken the trial up."""
+        self._letters.append((number, None))
+        self._arrived.set()
+
+    async def report(self, number: int, report: Report) -> bool:
+        """A report; returns when the driver has answered it."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        self._letters.append((number, report))
+        self._arrived.set()
+        return await answer
+
+    async def take(self) -> list[tuple[int, Report | None]]:
+        """What has arrived, as soon as there is something."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        letters, self._letters = self._letters, []
+        return letters
+
+    async def answer(self, number: int, go_on: bool) -> None:
+        """The driver's answer to a trial's last report."""
+        answer = self._answers.pop(number, None)
+        if answer is not None:
+            answer.set_result(go_on)
+
+
+@dataclass
+class _Running:
+    number: int
+    max_seconds: float | None
+    started_at: float | None = None
+    killed: bool = False
+
+    def seconds_left(self) -> float:
+        if self.killed or self.max_seconds is None or self.started_at is None:
+            return float("inf")
+        return self.started_at + self.max_seconds - time.monotonic()
+
+
+@dataclass
+class RaySlots:
+    """Each trial a Ray task, launched as the upstream launcher does it."""
+
+    launcher: RayLauncher
+    _running: dict[Any, _Running] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        import ray
+        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+
+        launcher = self.launcher
+        start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
+        self._remote = _with_gpu(launcher.ray_cfg.remote)
+        self._mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+        self._letters = self._mailbox.take.remote()
+        self._launch = partial(
+            launch_job_on_ray,
+            ray.put(launcher.hydra_context),
+            self._remote,
+            singleton_state=ray.put(Singleton.get_state()),
+        )
+
+    def count(self) -> int:
+        """How often a trial's resources fit into the cluster, at least once.
+
+        Raises:
+            UserError: this machine is the whole cluster and a trial does not fit into it.
+        """
+        import ray
+
+        total = ray.cluster_resources()
+        wanted = {"CPU": self._remote.num_cpus, "GPU": self._remote.num_gpus}
+        wanted |= self._remote.get("resources") or {}
+        local = self.launcher.ray_cfg.init.get("address") == "local"
+        for name, amount in wanted.items():
+            if local and amount and amount > total.get(name, 0):
+                key = {"CPU": "num_cpus", "GPU": "num_gpus"}.get(name, f"resources.{name}")
+                allowed = f"{total.get(name, 0):g} at most here"
+                raise UserError(fault(f"hydra.launcher.ray.remote.{key}", amount, allowed))
+        fits = [int(total.get(name, 0) / amount) for name, amount in wanted.items() if amount]
+        return max(1, min(fits, default=1))
+
+    def submit(self, task: Task) -> None:
+        """Hand the trial to Ray."""
+        config = task.config
+        with open_dict(config):
+            config.hydra.job.id = str(task.number)
+            config.hydra.job.num = task.number
+            config.hydra.sweep.dir = os.path.abspath(config.hydra.sweep.dir)
+        assert self.launcher.task_function is not None
+        job = OnWorker(os.getcwd(), task.number, self._mailbox, self.launcher.task_function)
+        future = self._launch(sweep_config=config, task_function=job)
+        self._running[future] = _Running(task.number, task.max_seconds)
+
+    def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
+        """Wait for a task to end; a lost worker is a failed trial, not a failed sweep."""
+        import ray
+
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._end_overdue()
+            left = min([left, *(max(0.0, one.seconds_left()) for one in self._running.values())])
+            ready, _ = ray.wait([self._letters, *self._running], num_returns=1, timeout=left)
+            for future in ready:
+                if future is not self._letters:
+                    return self._ended(future)
+                self._read(listener)
+        return None
+
+    def _read(self, listener: Listener) -> None:
+        import ray
+
+        letters = ray.get(self._letters)
+        self._letters = self._mailbox.take.remote()
+        running = {one.number: one for one in self._running.values()}
+        for number, report in letters:
+            if number not in running:
+                continue  # its worker is gone
+            if report is None:
+                running[number].started_at = time.monotonic()
+                listener.started(number)
+            else:
+                self._mailbox.answer.remote(number, listener.reported(number, report))
+
+    def _end_overdue(self) -> None:
+        import ray
+
+        for future, one in self._running.items():
+            if one.seconds_left() <= 0:
+                one.killed = True
+                ray.cancel(future, force=True)
+
+    def _ended(self, future: Any) -> tuple[int, JobReturn]:
+        import ray
+
+        one = self._running.pop(future)
+        try:
+            return one.number, ray.get(future)
+        except ray.exceptions.RayError as error:
+            late = TrialTimeoutError(f"no end after {one.max_seconds} s, its worker was killed")
+            cause = late if one.killed else error
+            return one.number, JobReturn(status=JobStatus.FAILED, _return_value=cause)
+
+
+@dataclass(frozen=True)
+class OnWorker:
+    """The task, as a worker runs it: where the driver was started, with a line to the driver."""
+
+    folder: str
+    number: int
+    mailbox: Any
+    task: TaskFunction
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the task; on a node without the folder, where the node is."""
+        if os.path.isdir(self.folder):
+            os.chdir(self.folder)
+        self.mailbox.start.remote(self.number)
+        with connected(self._send):
+            return self.task(config)
+
+    def _send(self, report: Report) -> bool:
+        import ray
+
+        return bool(ray.get(self.mailbox.report.remote(self.number, report)))
+
+
+def _with_gpu(remote: DictConfig) -> DictConfig:
+    """``num_gpus: null`` is one where the cluster has any: no trial is on a CPU unasked."""
+    import ray
+
+    if remote.num_gpus is None:
+        has_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        return cast(DictConfig, OmegaConf.merge(remote, {"num_gpus": 1 if has_gpu else 0}))
+    return remote

@@ -1,0 +1,130 @@
+"""What does the sampler propose? Optuna's samplers, asked in memory."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from ugro.ending import Ending
+from ugro.errors import UserError, fault
+from ugro.sweep.feasible import FeasibleSpace
+from ugro.sweep.search_space import SearchSpace, values
+from ugro.sweep.study import STATES, quieten
+
+
+class Sampling:
+    """A sampler with all that it knows, in memory.
+
+    The study's record is not asked: there a proposal costs a transaction for each parameter, and
+    one that is refused would leave a trial behind.
+    """
+
+    def __init__(
+        self,
+        sampler: optuna.samplers.BaseSampler,
+        directions: Sequence[str],
+        feasible: FeasibleSpace,
+        past: Sequence[FrozenTrial],
+    ) -> None:
+        quieten()
+        self._view = optuna.create_study(
+            directions=[StudyDirection[one.upper()] for one in directions], sampler=sampler
+        )
+        self._view.add_trials([trial for trial in past if trial.state.is_finished()])
+        self._feasible = feasible
+
+    def ask(self, fixed: Mapping[str, Any] | None = None) -> optuna.Trial:
+        """A proposal; the parameters that ``fixed`` does not have are drawn by the sampler."""
+        if fixed is not None:
+            self._view.enqueue_trial(dict(fixed))
+        trial = self._view.ask(dict(self._feasible.unconditional))
+        for key, distribution in self._feasible.conditional.items():
+            if self._feasible.is_active(key, trial.params):
+                _suggest(trial, key, distribution)
+        return trial
+
+    def report(self, trial: optuna.Trial, resource: int, value: float) -> None:
+        """Let the sampler see an intermediate value; with several objectives none looks at it."""
+        if len(self._view.directions) == 1:
+            trial.report(value, resource)
+
+    def tell(self, trial: optuna.Trial, how: Ending, values: Sequence[float] | None = None) -> None:
+        """Let the sampler see how a trial ended."""
+        complete = STATES[how] is TrialState.COMPLETE
+        self._view.tell(trial, values if complete else None, state=STATES[how])
+
+    def refuse(self, trial: optuna.Trial) -> None:
+        """Tell the sampler that its proposal is of no use: it ranks behind all that was run."""
+        self._view.tell(trial, state=TrialState.PRUNED)
+
+    def forget(self, trial: optuna.Trial) -> None:
+        """Take a proposal back that says nothing new."""
+        self._view.tell(trial, state=TrialState.FAIL)
+
+
+def at_random(feasible: FeasibleSpace, seed: int) -> Sampling:
+    """Proposals at random, each key by its own distribution."""
+    return Sampling(optuna.samplers.RandomSampler(seed), ["minimize"], feasible, [])
+
+
+def _suggest(trial: optuna.Trial, key: str, over: BaseDistribution) -> None:
+    match over:
+        case CategoricalDistribution():
+            trial.suggest_categorical(key, over.choices)
+        case IntDistribution():
+            trial.suggest_int(key, over.low, over.high, step=over.step, log=over.log)
+        case FloatDistribution():
+            trial.suggest_float(key, over.low, over.high, step=over.step, log=over.log)
+
+
+def sampler_of(
+    config: DictConfig, space: SearchSpace, seed: int, tried: int
+) -> optuna.samplers.BaseSampler:
+    """The configured sampler; a continued study gets other draws from the same seed.
+
+    Args:
+        config: one of ``hydra/sweeper/sampler``
+        space: which the grid sampler wants to know beforehand
+        seed: where the sampler's own is not set
+        tried: trials that the study has already
+    """
+    own = config.get("seed")
+    changed: dict[str, Any] = {"seed": (seed if own is None else own) + tried}
+    if space.conditions and config.get("multivariate"):
+        changed["group"] = True  # else Optuna draws what is in a branch one by one
+    sampler: Any = instantiate(
+        config,
+        _execution_whitelist_=("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*"),
+        **changed,
+    )
+    if isinstance(sampler, optuna.samplers.BaseSampler):
+        return sampler
+    if space.size is None:
+        raise UserError(
+            fault("hydra/sweeper/sampler", "grid", "another, as the space is continuous")
+        )
+    grid = {key: values(distribution) for key, distribution in space.distributions.items()}
+    return _Grid(grid, seed=sampler.keywords.get("seed"))
+
+
+class _Grid(optuna.samplers.GridSampler):
+    """Optuna's grid for a study that is asked and told."""
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Nothing: Optuna's would stop a loop that is not there and needs its own proposals."""

@@ -1,0 +1,91 @@
+"""How long does a generation take? The median of several, as the model would be served."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from transformers import GenerationConfig
+
+from ugro.config import LatencyConfig
+from ugro.trial.blocks import Blocks
+
+
+def latency_ms(model: PeftModel, blocks: Blocks, config: LatencyConfig) -> float:
+    """Median wall time of a greedy generation in milliseconds, the adapter merged.
+
+    Args:
+        model: with its adapter; it is left as it was, to the last bit
+        blocks: whose first tokens are the prompts
+        config: prompt and generated tokens, batch, repeats
+    """
+    device = next(model.parameters()).device
+    prompts = _prompts(blocks, config).to(device)
+    how = GenerationConfig(
+        max_new_tokens=config.new_tokens,
+        min_new_tokens=config.new_tokens,  # an early end token would make it look fast
+        do_sample=False,
+        use_cache=True,
+        pad_token_id=0,
+    )
+    was_training = model.training
+    model.eval()
+    weights = next(model.parameters()).dtype
+    half = weights is not torch.float32
+    try:
+        with merged(model), torch.no_grad(), torch.autocast(device.type, weights, enabled=half):
+            seconds = [_seconds(model, prompts, how) for _ in range(config.warmup + config.repeats)]
+    finally:
+        model.train(was_training)
+    return 1000 * statistics.median(seconds[config.warmup :])
+
+
+def _prompts(blocks: Blocks, config: LatencyConfig) -> Tensor:
+    """Token ids, [batch_size, prompt_tokens]; the blocks are gone through again where they end."""
+    flat = blocks.input_ids.flatten().long()
+    wanted = config.batch_size * config.prompt_tokens
+    repeated = flat.repeat(-(-wanted // len(flat)))
+    return repeated[:wanted].view(config.batch_size, config.prompt_tokens)
+
+
+def _seconds(model: PeftModel, prompts: Tensor, how: GenerationConfig) -> float:
+    _synchronize(prompts.device)
+    began = time.perf_counter()
+    model.generate(
+        input_ids=prompts, attention_mask=torch.ones_like(prompts), generation_config=how
+    )
+    _synchronize(prompts.device)
+    return time.perf_counter() - began
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+@contextmanager
+def merged(model: PeftModel) -> Iterator[None]:
+    """The adapter merged within the block; the base weights are put back bit by bit.
+
+    PEFT's ``unmerge_adapter`` subtracts what it has added, which rounds: the next trial on the same
+    base model would start from other weights. The copies wait in main memory.
+    """
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    bases: list[nn.Module] = [layer.get_base_layer() for layer in layers]
+    kept = [
+        {name: one.detach().to("cpu", copy=True) for name, one in base.named_parameters()}
+        for base in bases
+    ]
+    model.merge_adapter()
+    try:
+        yield
+    finally:
+        model.unmerge_adapter()
+        with torch.no_grad():
+            for base, values in zip(bases, kept, strict=True):
+                for name, one in base.named_parameters():
+                    one.copy_(values[name])
