@@ -14,18 +14,15 @@ from pathlib import Path
 
 from sweepers import RAY, UGRO, UPSTREAM, run, spans
 
-SQLITE = "hydra.sweeper.storage=sqlite:///study.db"
-
 
 def main(trials: int) -> None:
     """Print a line a sweeper."""
     baseline = 0.0
     rows = (("UGRO, SQLite", UGRO, []), ("upstream, memory", UPSTREAM, []))
-    for name, sweeper, extra in (*rows, ("upstream, SQLite", UPSTREAM, [SQLITE])):
-        plus = "+" if sweeper is UPSTREAM else ""
+    for name, sweeper, extra in rows:
         tpe = ["multivariate=true", "constant_liar=true", "seed=1"]
         overrides = ["search_space=lora", f"hydra.sweeper.n_trials={trials}"]
-        overrides += ["hydra.sweeper.n_jobs=2", f"{plus}{RAY}num_cpus=2", *extra]
+        overrides += ["hydra.sweeper.n_jobs=2", f"{RAY}num_cpus=2", *extra]
         overrides += [f"hydra.sweeper.sampler.{one}" for one in tpe]
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "driver.json"

@@ -28,8 +28,7 @@ def main(trials: int) -> None:
     for name, sweeper in (("UGRO", UGRO), ("upstream", UPSTREAM)):
         overrides = [f"seed={seeds}", f"hydra.sweeper.n_trials={trials}"]
         overrides += [f"hydra.sweeper.n_jobs={SLOTS}"]
-        plus = "+" if sweeper is UPSTREAM else ""
-        overrides += [f"{plus}{RAY}num_cpus={SLOTS}", "hydra.sweeper.sampler.seed=1"]
+        overrides += [f"{RAY}num_cpus={SLOTS}", "hydra.sweeper.sampler.seed=1"]
         with tempfile.TemporaryDirectory() as folder:
             study = Path(folder) / "study"
             run(sweeper, overrides, study, SECONDS="2")

@@ -9,15 +9,13 @@ from pathlib import Path
 TASK = Path(__file__).with_name("no_training.py")
 UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")
 UGRO = ("study.baseline=false",)
-RAY = "hydra.launcher.ray.init."
+RAY = "++hydra.launcher.ray.init."
 
 
 def run(sweeper: tuple[str, ...], overrides: list[str], folder: Path, **environment: str) -> None:
     """Run a sweep of the task that trains nothing, in ``folder``."""
     folder.mkdir(parents=True)
     slots = [f"{RAY}include_dashboard=false", f"{RAY}log_to_driver=false"]
-    plus = "+" if sweeper is UPSTREAM else ""
-    slots = [f"{plus}{one}" for one in slots]
     subprocess.run(
         [sys.executable, str(TASK), "-m", *sweeper, *overrides, *slots],
         cwd=folder,

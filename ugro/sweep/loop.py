@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig
 
 from ugro.config import StoppersConfig
 from ugro.constraints import broken
@@ -27,9 +26,9 @@ from ugro.sweep.composition import lookup
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.limits import Limits
 from ugro.sweep.proposals import Proposal, Proposals
+from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling
 from ugro.sweep.slots import Slots, Task, TrialTimeoutError
-from ugro.sweep.study import Started, Study
 
 LOOK_AGAIN_SECONDS = 5.0  # how often the cluster is counted while no trial ends
 
@@ -39,8 +38,6 @@ class Running:
     """A trial in flight."""
 
     proposal: Proposal
-    record: Started
-    config: DictConfig
     started_at: float | None = None
     tokens: int = 0
     told: Ending | None = None  # how it was told to end
@@ -50,7 +47,7 @@ class Running:
 class Parts:
     """What a sweep is put together from."""
 
-    study: Study
+    recorder: Recorder
     sampling: Sampling
     feasible: FeasibleSpace
     objectives: Objectives
@@ -70,6 +67,7 @@ class Sweep:
         max_failures: trials that may fail
         stoppers: with the seconds of a trial
         clock: seconds, from any beginning
+        any_complete: whether an earlier trial of the study is
     """
 
     parts: Parts
@@ -77,12 +75,12 @@ class Sweep:
     max_failures: float
     stoppers: StoppersConfig
     clock: Callable[[], float] = time.monotonic
+    any_complete: bool = False
     _running: dict[int, Running] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
         self._failed: list[tuple[int, str]] = []
-        self._any_complete = self.parts.study.best() is not None
 
     def run(self, proposals: Proposals) -> None:
         """Keep the slots busy until there is nothing left to propose, or a limit is reached.
@@ -105,6 +103,7 @@ class Sweep:
         finally:
             for number in list(self._running):
                 self._finish(number, Ending.INTERRUPTED)
+            self.parts.recorder.close()
             self.parts.events.emit(StudyFinished(reason))
 
     def started(self, number: int) -> None:
@@ -119,7 +118,7 @@ class Sweep:
         trial.tokens = report.tokens_seen
         if report.step:
             value = parts.objectives.intermediate(report.metrics)
-            parts.study.report(trial.record, report.tokens_seen, value)
+            parts.recorder.report(number, report.tokens_seen, value)
             parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
         elapsed = self.clock() - (trial.started_at or self.clock())
         stop = parts.referee.judge(number, report, elapsed)
@@ -145,18 +144,13 @@ class Sweep:
     def _start(self, proposal: Proposal) -> None:
         parts = self.parts
         parameters = proposal.parameters
-        config = parts.feasible.composer.compose(parameters)
         over = proposal.trial.distributions
-        record = parts.study.start(parameters, over, proposal.source)
-        number = record.number
-        self._running[number] = Running(proposal, record, config)
-        config.hydra.sweep.subdir = f"trials/{number:04d}"
-        overrides = [
-            *parts.feasible.space.overrides(parameters),
-            f"hydra.sweep.subdir=trials/{number:04d}",
-        ]
+        number = parts.recorder.start(parameters, over, proposal.source)
+        self._running[number] = Running(proposal)
+        overrides = parts.feasible.space.overrides(parameters)
+        config = parts.feasible.composer.compose(parameters)
         parts.events.emit(TrialAsked(number, parameters, proposal.source))
-        parts.slots.submit(Task(number, tuple(overrides), config, self._seconds_left()))
+        parts.slots.submit(Task(number, overrides, config, self._seconds_left()))
 
     def _seconds_left(self) -> float | None:
         """After which a trial that starts now hangs, and is ended from outside."""
@@ -180,7 +174,7 @@ class Sweep:
         self._finish(number, how, error=error)
         if how is Ending.FAILED:
             self._failed.append((number, error))
-        if isinstance(returned, UserError) and not self._any_complete:
+        if isinstance(returned, UserError) and not self.any_complete:
             # A mistake in the configuration: the other trials share it.
             raise UserError(str(returned))
 
@@ -194,11 +188,15 @@ class Sweep:
         if how not in (Ending.COMPLETE, Ending.PLATEAU):
             return how
 
-        def value(name: str) -> object:
-            return result.metrics[name] if name in result.metrics else lookup(trial.config, name)
+        feasible = self.parts.feasible
+        if not feasible.constraints.on_results:
+            return how
+        config = feasible.composer.compose(trial.proposal.parameters)
 
-        violated = broken(self.parts.feasible.constraints.on_results, value)
-        return Ending.INFEASIBLE if violated else how
+        def value(name: str) -> object:
+            return result.metrics[name] if name in result.metrics else lookup(config, name)
+
+        return Ending.INFEASIBLE if broken(feasible.constraints.on_results, value) else how
 
     def _finish(
         self, number: int, how: Ending, result: TrialResult | None = None, error: str = ""
@@ -208,9 +206,9 @@ class Sweep:
         complete = how in (Ending.COMPLETE, Ending.PLATEAU)
         values = result.values if result and complete else ()
         if values:
-            self._any_complete = True
+            self.any_complete = True
             parts.limits.valued(values[0])
-        parts.study.tell(trial.record, how, result, error)
+        parts.recorder.tell(number, how, result, error)
         parts.sampling.tell(trial.proposal.trial, how, values)
         parts.referee.ended(number)
         metrics = result.metrics if result else {}

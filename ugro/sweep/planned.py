@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -16,9 +15,8 @@ from optuna.distributions import (
 
 from ugro.config import StudyConfig
 from ugro.errors import UserError, fault
-from ugro.sweep.composition import lookup
+from ugro.sweep.composition import lookup, parsed
 from ugro.sweep.feasible import FeasibleSpace, identity
-from ugro.sweep.search_space import override
 from ugro.sweep.study import read
 
 log = logging.getLogger(__name__)
@@ -122,7 +120,7 @@ def member(over: BaseDistribution, value: Any) -> Any:
     """
     if isinstance(over, CategoricalDistribution):
         for choice in over.choices:
-            if choice == value or _parsed(choice) == value:
+            if choice == value or parsed(choice) == value:
                 return choice
         return NOWHERE
     assert isinstance(over, FloatDistribution | IntDistribution)
@@ -141,7 +139,3 @@ def described(over: BaseDistribution) -> str:
     assert isinstance(over, FloatDistribution | IntDistribution)
     step = f" in steps of {over.step:g}" if over.step else ""
     return f"{over.low:g} to {over.high:g}{step}{', log' if over.log else ''}"
-
-
-def _parsed(choice: Any) -> Any:
-    return OverridesParser.create().parse_override(override("key", choice)).value()

@@ -18,12 +18,17 @@ from ugro.reporting import connected
 
 @dataclass(frozen=True)
 class Task:
-    """A trial to be run."""
+    """A trial to be run, in a folder of its own."""
 
     number: int
-    overrides: tuple[str, ...]
-    config: DictConfig  # what the overrides make of the sweep's configuration
+    overrides: list[str]
+    config: DictConfig  # what the overrides make of the sweep's; changes after submission
     max_seconds: float | None  # after which it is ended from outside
+
+    @property
+    def subdir(self) -> str:
+        """Its folder, below the study's."""
+        return f"trials/{self.number:04d}"
 
 
 class Listener(Protocol):
@@ -78,7 +83,8 @@ class InProcessSlot:
         listener.started(task.number)
         line = _Line(listener, task.number)
         with connected(line), _alarm(task.max_seconds):
-            [result] = self._launcher.launch([list(task.overrides)], initial_job_idx=task.number)
+            overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
+            [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
         if line.error is not None:
             raise line.error
         return task.number, result

@@ -29,6 +29,7 @@ from ugro.sweep.plan import show_plan
 from ugro.sweep.planned import Planned, planned
 from ugro.sweep.preflight import check_space
 from ugro.sweep.proposals import Proposals, total_trials
+from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.search_space import parse
 from ugro.sweep.slots import InProcessSlot, Slots
@@ -59,8 +60,8 @@ def run_sweep(
     check_jobs(settings["n_jobs"])
     space = parse(settings["params"], arguments, settings["conditions"])
     composer = Composer(space, config, loader)
-    trial = composer.compose(next(space.around_the_first(), {}))
-    of = typed(without_hydra(trial.copy()))
+    trial = composer.compose(next(space.around_the_first(), {})).copy()
+    of = typed(without_hydra(trial))
     constraints = constraints_of(of.constraints, lambda key: has(trial, key))
     feasible = FeasibleSpace(space, composer, constraints)
     check_space(feasible, of)
@@ -124,9 +125,11 @@ def _run(
     events.emit(
         StudyStarted(of.study.name, str(folder), total, len(past), names, tuple(directions))
     )
-    parts = Parts(study, sampling, feasible, objectives, referee, slots, limits, events)
+    parts = Parts(Recorder(study), sampling, feasible, objectives, referee, slots, limits, events)
     max_failures = settings["max_failure_rate"] * total
-    Sweep(parts, settings["n_jobs"], max_failures, of.stoppers).run(proposals)
+    any_complete = study.best() is not None
+    sweep = Sweep(parts, settings["n_jobs"], max_failures, of.stoppers, any_complete=any_complete)
+    sweep.run(proposals)
 
 
 def _study(
