@@ -3,17 +3,17 @@ import os
 import re
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
-from optuna.study import StudyDirection
 from rich.console import Console
 
 from ugro.analyze import main
+from ugro.ending import Ending
 from ugro.errors import UserError
-from ugro.report import TrialResult
 from ugro.summary import show
-from ugro.sweep.study import Ending, Study, create_or_continue
+from ugro.sweep.study import Study, create_or_continue
+
+from .sweep.studies import ended, in_memory, start
 
 SPACE = {
     "lora.r": CategoricalDistribution((4, 8, 16)),
@@ -28,22 +28,17 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def in_memory(direction: str = "minimize") -> Study:
-    return Study(optuna.create_study(study_name="s", direction=direction))
-
-
 def finished(study: Study, *objectives: float, base: float = 3.0) -> Study:
     """Trials of ranks 4, 8, 16 with these losses."""
     for r, loss in zip((4, 8, 16), objectives, strict=False):
-        given = {"lora.r": r, "lora.target_modules": "[q_proj,v_proj]", "lora.use_dora": True}
-        study.record.enqueue_trial(given)
+        given = {"lora.r": r, "lora.use_dora": True}
         measured = {
             "eval_loss": loss,
             "base_eval_loss": base,
             "tokens_seen": 4096,
             "train_seconds": 12.4,
         }
-        study.tell(study.record.ask(SPACE), Ending.COMPLETE, TrialResult(loss, measured))
+        ended(study, SPACE, Ending.COMPLETE, loss, measured=measured, given=given)
     return study
 
 
@@ -52,7 +47,7 @@ def made(name: str, *objectives: float, folder: str | None = None) -> Study:
     place = Path(folder or f"multirun/{name}")
     place.mkdir(parents=True)
     storage = f"sqlite:///{place}/study.db"
-    return finished(create_or_continue(name, storage, StudyDirection.MINIMIZE), *objectives)
+    return finished(create_or_continue(name, storage, ["eval_loss"], ["minimize"]), *objectives)
 
 
 def told(study: Study) -> str:
@@ -168,29 +163,58 @@ def test_where_more_is_better_the_highest_comes_first() -> None:
 
 def test_trials_without_a_value_come_last_and_all_endings_are_counted() -> None:
     study = in_memory()
-    study.tell(study.record.ask(SPACE), Ending.FAILED, error="e")
-    study.record.ask(SPACE)
+    ended(study, SPACE, Ending.FAILED)
+    start(study, SPACE)
+    pruned = start(study, SPACE)
+    study.report(pruned, 1024, 0.5)
+    study.tell(pruned, Ending.RUNG)
     finished(study, 2.0)
     text = told(study)
     assert [(row[0], row[-1]) for row in rows(text)] == [
-        ("2", "complete"),
+        ("3", "complete"),
+        ("2", "rung"),
         ("0", "failed"),
         ("1", "running"),
     ]
-    assert "1 failed, 1 running, 1 complete" in text
+    assert "1 failed, 1 running, 1 rung, 1 complete" in text
+
+
+def test_the_gain_over_the_configuration_as_it_was_is_told() -> None:
+    study = in_memory()
+    ended(study, SPACE, Ending.COMPLETE, 2.0, source="baseline")
+    assert "Gain over the configuration as it was, trial 0: 0.0000 (0.0%)" in told(study)
+    ended(study, SPACE, Ending.COMPLETE, 1.5)
+    assert "Gain over the configuration as it was, trial 0: 0.5000 (25.0%)" in told(study)
+
+
+def test_a_baseline_that_was_stopped_is_told_instead_of_a_gain() -> None:
+    study = in_memory()
+    ended(study, SPACE, Ending.RUNG, source="baseline")
+    ended(study, SPACE, Ending.COMPLETE, 1.5)
+    assert "The configuration as it was, trial 0, ended: rung" in told(study)
+
+
+def test_several_objectives_have_a_column_each_and_a_front() -> None:
+    study = in_memory("minimize", "minimize", objectives=["eval_loss", "latency_ms"])
+    ended(study, SPACE, Ending.COMPLETE, 2.0, 30.0)
+    ended(study, SPACE, Ending.COMPLETE, 1.5, 50.0)
+    text = told(study)
+    assert re.search(r"trial +eval_loss +latency_ms +r ", text)
+    assert "Best: trial 1, eval_loss, latency_ms 1.5000, 50.0000" in text
+    assert "Not dominated: trials 1, 0" in text
 
 
 def test_a_study_without_a_complete_trial_says_so() -> None:
     study = in_memory()
     assert "no trial yet" in told(study)
-    study.record.ask(SPACE)
+    start(study, SPACE)
     assert "No trial is complete yet: there is no best configuration." in told(study)
 
 
 def test_of_many_trials_the_twenty_best_are_shown() -> None:
     study = in_memory()
     for number in range(25):
-        study.tell(study.record.ask({}), Ending.COMPLETE, TrialResult(25.5 - number, {}))
+        ended(study, {}, Ending.COMPLETE, 25.5 - number)
     text = told(study)
     assert [row[0] for row in rows(text)] == [str(number) for number in range(24, 4, -1)]
     assert "25 complete" in text

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import Config
+from ugro.reporting import line
 from ugro.trial.trial import run_trial
 
 pytestmark = pytest.mark.smollm2
@@ -23,8 +24,8 @@ def test_a_few_steps_lower_the_loss_of_the_real_model(
         "training.eval_steps=6",
         "training.learning_rate=2e-3",
     )
-    result = run_trial(config, tmp_path)
+    result = run_trial(config, tmp_path, line())
     # An instruction-tuned 135M model knows English: far below ln(49152) = 10.8 nats.
     assert 2.0 < result.metrics["base_eval_loss"] < 5.0
-    assert result.objective < result.metrics["base_eval_loss"] - 0.05
+    assert float(result) < result.metrics["base_eval_loss"] - 0.05
     assert result.metrics["tokens_seen"] == 6 * 2 * 64

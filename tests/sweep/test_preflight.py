@@ -8,6 +8,8 @@ from hydra.types import RunMode
 
 from ugro.errors import UserError
 from ugro.sweep import preflight
+from ugro.sweep.composition import Composer, constraints_in
+from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.preflight import check_space
 from ugro.sweep.search_space import parse
 
@@ -29,7 +31,10 @@ def faults() -> Iterator[Faults]:
 
         def _faults(*arguments: str) -> list[str]:
             try:
-                check_space(parse({}, arguments), master, loader)
+                space = parse({}, arguments)
+                composer = Composer(space, master, loader)
+                constraints = constraints_in(composer.compose({}))
+                check_space(FeasibleSpace(space, composer, constraints))
             except UserError as error:
                 return str(error).splitlines()
             return []
@@ -88,13 +93,22 @@ def test_faults_between_two_keys_are_found_exactly(faults: Faults) -> None:
 
 def test_wrong_types_and_misspelt_keys_are_told_by_their_key(faults: Faults) -> None:
     wrong = ("lora.r=eight,eight", "lora.bias=some,some", "lora.rank=8,8")
-    of_hydra = ("hydra.sweeper.n_jobs=1,1", "hydra/launcher=basic,basic")
-    assert faults(*wrong, *of_hydra) == [
+    assert faults(*wrong) == [
         "lora.r: 'eight' given (Value 'eight' of type 'str' could not be converted to Integer)",
         "lora.bias: 'some' given (Invalid value 'some', expected one of [none, all, lora_only])",
         "lora.rank: 8 given (Key 'rank' not in 'LoraConfig')",
-        "hydra.sweeper.n_jobs: 1 given (Key 'hydra' not in 'Config')",
-        "hydra/launcher: 'basic' given (Key 'hydra/launcher' not in 'Config')",
+    ]
+
+
+@pytest.mark.parametrize(
+    "sweep", ["hydra.sweeper.n_jobs=1,2", "hydra/launcher=basic,joblib", "scheduler=asha,none"]
+)
+def test_what_is_the_same_for_the_whole_study_cannot_be_searched(
+    sweep: str, faults: Faults
+) -> None:
+    key = sweep.partition("=")[0]
+    assert faults(sweep) == [
+        f"{key}: 'a sweep' given, allowed: keys of a trial; this one is the same for the whole study"
     ]
 
 

@@ -1,17 +1,18 @@
 import csv
 from pathlib import Path
 
-import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from ugro.ending import Ending
 from ugro.report import TrialResult
 from ugro.sweep.results import best_overrides, trial_folder, write_results, write_table
-from ugro.sweep.study import Ending, Study
+from ugro.sweep.study import Started, Study
 
 from ..conftest import ROOT
+from .studies import in_memory, start
 
 R = CategoricalDistribution((4, 8))
 MODULES = CategoricalDistribution(("[q_proj,v_proj]", "all-linear"))
@@ -20,18 +21,16 @@ STEPS = CategoricalDistribution((None, 10))
 
 @pytest.fixture
 def study() -> Study:
-    return Study(optuna.create_study(study_name="s"))
+    return in_memory()
 
 
-def started(study: Study, **parameters: object) -> optuna.Trial:
-    given = {"lora.r": 8, "lora.target_modules": "[q_proj,v_proj]", **parameters}
-    study.record.enqueue_trial(given)
-    return study.record.ask({"lora.r": R, "lora.target_modules": MODULES})
+def started(study: Study) -> Started:
+    return start(study, {"lora.r": R, "lora.target_modules": MODULES}, **{"lora.r": 8})
 
 
-def complete(study: Study, objective: float, **measured: float) -> optuna.Trial:
+def complete(study: Study, objective: float, **measured: float) -> Started:
     trial = started(study)
-    result = TrialResult(objective, {"eval_loss": objective, **measured})
+    result = TrialResult((objective,), {"eval_loss": objective, **measured})
     study.tell(trial, Ending.COMPLETE, result)
     return trial
 
@@ -63,7 +62,7 @@ def test_the_columns_are_number_state_value_keys_metrics_seconds_and_reason(
     write_results(study, tmp_path)
     columns, (row,) = table(tmp_path)
     keys, measured = ["lora.r", "lora.target_modules"], ["eval_loss", "tokens_seen"]
-    ends = ["seconds", "reason", "error"]
+    ends = ["seconds", "reason", "source", "error"]
     assert columns == ["number", "state", "value", *keys, *measured, *ends]
     assert float(row.pop("seconds")) >= 0
     assert row == {
@@ -75,6 +74,7 @@ def test_the_columns_are_number_state_value_keys_metrics_seconds_and_reason(
         "eval_loss": "1.5",
         "tokens_seen": "4096",
         "reason": "complete",
+        "source": "sampler",
         "error": "",
     }
 
@@ -83,7 +83,6 @@ def test_a_row_a_trial_whatever_became_of_it(study: Study, tmp_path: Path) -> No
     complete(study, 1.5)
     study.tell(started(study), Ending.FAILED, error='ValueError: "a", b')
     study.tell(started(study), Ending.DIVERGED)
-    study.tell(started(study), Ending.DUPLICATE)
     study.tell(started(study), Ending.INTERRUPTED)
     started(study)
     study.record.enqueue_trial({"lora.r": 4})
@@ -93,8 +92,8 @@ def test_a_row_a_trial_whatever_became_of_it(study: Study, tmp_path: Path) -> No
         ("0", "COMPLETE", "1.5", "complete"),
         ("1", "FAIL", "", "failed"),
         ("2", "PRUNED", "", "diverged"),
-        ("4", "FAIL", "", "interrupted"),
-        ("5", "RUNNING", "", ""),
+        ("3", "FAIL", "", "interrupted"),
+        ("4", "RUNNING", "", ""),
     ]
     assert rows[1]["error"] == 'ValueError: "a", b'
     assert rows[4]["seconds"] == ""
@@ -104,15 +103,14 @@ def test_a_row_a_trial_whatever_became_of_it(study: Study, tmp_path: Path) -> No
 def test_a_study_without_a_trial_has_a_table_of_columns_only(study: Study, tmp_path: Path) -> None:
     write_results(study, tmp_path / "new" / "folder")
     columns, rows = table(tmp_path / "new" / "folder")
-    assert columns == ["number", "state", "value", "seconds", "reason", "error"]
+    assert columns == ["number", "state", "value", "seconds", "reason", "source", "error"]
     assert rows == []
 
 
 def test_a_key_or_metric_that_a_trial_has_not_is_left_empty(study: Study, tmp_path: Path) -> None:
     complete(study, 1.5)
-    study.record.enqueue_trial({"lora.dropout": 0.25, "training.max_steps": None})
-    other = study.record.ask({"lora.dropout": FloatDistribution(0, 1), "training.max_steps": STEPS})
-    study.tell(other, Ending.COMPLETE, TrialResult(2.0, {"accuracy": 0.5}))
+    over = {"lora.dropout": FloatDistribution(0.25, 1), "training.max_steps": STEPS}
+    study.tell(start(study, over), Ending.COMPLETE, TrialResult((2.0,), {"accuracy": 0.5}))
     write_table(study, tmp_path / "trials.csv")
     _, (first, second) = table(tmp_path)
     assert (first["lora.dropout"], first["accuracy"], first["eval_loss"]) == ("", "", "1.5")
@@ -164,8 +162,8 @@ def test_the_best_experiment_is_the_whole_configuration_less_its_study(
         "# As overrides: lora.r=8 'lora.target_modules=[q_proj,v_proj]'",
     ]
     best = OmegaConf.load(path)
-    assert "study" not in best
-    assert set(best) == {"seed", "cache_dir", "model", "lora", "data", "training"}
+    of_a_trial = {"seed", "cache_dir", "model", "lora", "data", "training", "latency"}
+    assert set(best) == of_a_trial | {"objectives", "constraints", "stoppers"}
     assert best.lora.r == 8
 
 
@@ -182,7 +180,7 @@ def test_the_best_experiment_composes_to_the_best_trials_configuration(
     assert again.study.name == "new"
     of_both = [OmegaConf.to_container(config, enum_to_str=True) for config in (again, trial)]
     for config in of_both:
-        del config["study"]
+        del config["study"], config["scheduler"]
     assert of_both[0] == of_both[1]
 
 
@@ -209,8 +207,7 @@ def test_written_again_the_files_are_the_new_ones_and_no_draft_is_left(
 
 
 def test_overrides_to_paste_name_every_searched_key(study: Study) -> None:
-    study.record.enqueue_trial({"lora.dropout": 0.25, "training.max_steps": None})
-    study.record.ask({"lora.dropout": FloatDistribution(0, 1), "training.max_steps": STEPS})
+    start(study, {"lora.dropout": FloatDistribution(0.25, 1), "training.max_steps": STEPS})
     (trial,) = study.trials()
     assert best_overrides(trial) == "lora.dropout=0.25 training.max_steps=null"
 

@@ -3,11 +3,13 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from ugro.ending import Ending
 from ugro.report import TrialResult
-from ugro.sweep.study import Ending, Study, create_or_continue, ending, metrics, read
+from ugro.sweep.study import STATES, Study, create_or_continue, ending, metrics, read, source
+
+from .studies import ended, in_memory, start
 
 SPACE = {"lora.r": optuna.distributions.CategoricalDistribution((4, 8, 16, 32))}
 
@@ -19,41 +21,71 @@ def storage(tmp_path: Path) -> str:
 
 @pytest.fixture
 def stored(storage: str) -> Study:
-    return create_or_continue("s", storage, StudyDirection.MINIMIZE)
+    return create_or_continue("s", storage, ["eval_loss"], ["minimize"])
 
 
 @pytest.fixture
 def study() -> Study:
-    return Study(optuna.create_study())
+    return in_memory()
 
 
-def ended(study: Study, how: Ending, objective: float = 1.0) -> int:
-    trial = study.record.ask(SPACE)
-    study.tell(trial, how, TrialResult(objective, {"eval_loss": objective}))
-    return trial.number
+COMPLETE = (Ending.COMPLETE, Ending.PLATEAU)
+FAIL = (Ending.FAILED, Ending.INTERRUPTED)
 
 
-@pytest.mark.parametrize(
-    ("how", "state"),
-    [
-        (Ending.COMPLETE, TrialState.COMPLETE),
-        (Ending.DIVERGED, TrialState.PRUNED),
-        (Ending.FAILED, TrialState.FAIL),
-        (Ending.INTERRUPTED, TrialState.FAIL),
-        (Ending.DUPLICATE, TrialState.FAIL),
-    ],
-)
-def test_each_ending_has_its_state_and_can_be_told_from_it(
-    how: Ending, state: TrialState, study: Study
-) -> None:
-    ended(study, how)
+@pytest.mark.parametrize("how", list(Ending))
+def test_each_ending_has_its_state_and_can_be_told_from_it(how: Ending, study: Study) -> None:
+    ended(study, SPACE, how)
     (trial,) = study.record.trials
-    assert (trial.state, ending(trial)) == (state, how)
-    assert trial.value == (1.0 if how is Ending.COMPLETE else None)
+    assert (trial.state, ending(trial)) == (STATES[how], how)
+    assert (trial.state is TrialState.COMPLETE) == (how in COMPLETE)
+    assert (trial.state is TrialState.FAIL) == (how in FAIL)
+    assert trial.value == (1.0 if how in COMPLETE else None)
+
+
+def test_a_pruned_trial_keeps_its_intermediate_values_and_the_last_is_its_value(
+    stored: Study, storage: str
+) -> None:
+    trial = start(stored, SPACE)
+    stored.report(trial, 1024, 3.5)
+    stored.report(trial, 2048, 3.25)
+    stored.tell(trial, Ending.RUNG, TrialResult((3.0,), {"eval_loss": 3.0}))
+    (pruned,) = read("s", storage).trials()
+    assert (pruned.state, pruned.value) == (TrialState.PRUNED, 3.25)
+    assert pruned.intermediate_values == {1024: 3.5, 2048: 3.25}
+    assert metrics(pruned) == {"eval_loss": 3.0}
+
+
+def test_a_diverged_trial_has_no_value_even_if_it_reported_one(study: Study) -> None:
+    trial = start(study, SPACE)
+    study.report(trial, 1024, math.nan)
+    study.tell(trial, Ending.DIVERGED)
+    (pruned,) = study.trials()
+    assert (pruned.state, pruned.value) == (TrialState.PRUNED, None)
+
+
+def test_who_proposed_a_trial_is_kept(study: Study) -> None:
+    start(study, SPACE, "baseline")
+    assert [source(trial) for trial in study.trials()] == ["baseline"]
+
+
+def test_with_several_objectives_the_best_is_that_of_the_first_and_there_is_a_front() -> None:
+    study = in_memory("minimize", "maximize", objectives=["eval_loss", "accuracy"])
+    for values in ((2.0, 0.5), (1.0, 0.25), (3.0, 0.25)):  # the last is dominated by both
+        ended(study, SPACE, Ending.COMPLETE, *values)
+    trial = start(study, SPACE)
+    study.report(trial, 1024, 0.1)
+    study.tell(trial, Ending.RUNG)
+    assert study.objectives == ("eval_loss", "accuracy")
+    assert [trial.number for trial in study.front()] == [1, 0]
+    found = study.best()
+    assert found is not None
+    assert found.number == 1
+    assert study.trials()[3].intermediate_values == {1024: 0.1}
 
 
 def test_a_running_trial_has_no_ending_yet(study: Study) -> None:
-    study.record.ask(SPACE)
+    start(study, SPACE)
     (trial,) = study.trials()
     assert ending(trial) is None
     assert metrics(trial) == {}
@@ -62,8 +94,8 @@ def test_a_running_trial_has_no_ending_yet(study: Study) -> None:
 
 def test_what_a_trial_measured_and_what_went_wrong_is_kept(stored: Study, storage: str) -> None:
     measured = {"eval_loss": 2.5, "tokens_seen": 4096}
-    stored.tell(stored.record.ask(SPACE), Ending.COMPLETE, TrialResult(2.5, measured))
-    stored.tell(stored.record.ask(SPACE), Ending.FAILED, error="MemoryError: too large")
+    stored.tell(start(stored, SPACE), Ending.COMPLETE, TrialResult((2.5,), measured))
+    stored.tell(start(stored, SPACE), Ending.FAILED, error="MemoryError: too large")
     good, bad = read("s", storage).trials()
     assert metrics(good) == measured
     assert metrics(bad) == {}
@@ -72,21 +104,24 @@ def test_what_a_trial_measured_and_what_went_wrong_is_kept(stored: Study, storag
 
 
 def test_finished_are_those_that_ended_by_themselves(study: Study) -> None:
-    numbers = {how: ended(study, how) for how in Ending}
-    study.record.ask(SPACE)  # runs
+    numbers = {how: ended(study, SPACE, how).number for how in Ending}
+    start(study, SPACE)  # runs
     study.record.enqueue_trial({"lora.r": 4})  # waits
-    by_themselves = (Ending.COMPLETE, Ending.DIVERGED, Ending.FAILED)
+    by_themselves = [how for how in Ending if how is not Ending.INTERRUPTED]
     assert [t.number for t in study.finished()] == [numbers[how] for how in by_themselves]
     assert [t.number for t in study.failed()] == [numbers[Ending.FAILED]]
-    assert [t.number for t in study.trials()] == [0, 1, 2, 3, 5]  # 4 is the duplicate, 6 waits
+    assert len(study.trials()) == len(Ending) + 1
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 2), ("maximize", 1)])
 def test_the_best_trial_follows_the_direction(direction: str, best: int) -> None:
-    study = Study(optuna.create_study(direction=direction))
+    study = in_memory(direction)
     for objective in (2.0, 3.0, 1.0):
-        ended(study, Ending.COMPLETE, objective)
-    ended(study, Ending.DIVERGED, objective=math.inf)
+        ended(study, SPACE, Ending.COMPLETE, objective)
+    for how in (Ending.RUNG, Ending.INFEASIBLE):
+        trial = start(study, SPACE)
+        study.report(trial, 1024, -9.0 if direction == "minimize" else 9.0)
+        study.tell(trial, how)
     found = study.best()
     assert found is not None
     assert found.number == best
@@ -94,7 +129,7 @@ def test_the_best_trial_follows_the_direction(direction: str, best: int) -> None
 
 def test_among_equals_the_first_is_best(study: Study) -> None:
     for _ in range(2):
-        ended(study, Ending.COMPLETE)
+        ended(study, SPACE)
     found = study.best()
     assert found is not None
     assert found.number == 0
@@ -102,19 +137,19 @@ def test_among_equals_the_first_is_best(study: Study) -> None:
 
 def test_before_a_trial_is_complete_there_is_no_best(study: Study) -> None:
     assert study.best() is None
-    ended(study, Ending.FAILED)
-    ended(study, Ending.DIVERGED)
-    study.record.ask(SPACE)
+    ended(study, SPACE, Ending.FAILED)
+    ended(study, SPACE, Ending.DIVERGED)
+    start(study, SPACE)
     assert study.best() is None
 
 
 def test_a_continued_study_closes_what_a_killed_driver_left_running(
     stored: Study, storage: str
 ) -> None:
-    ended(stored, Ending.COMPLETE)
-    stored.record.ask(SPACE)
+    ended(stored, SPACE)
+    start(stored, SPACE)
     stored.record.enqueue_trial({"lora.r": 4})
-    again = create_or_continue("s", storage, StudyDirection.MINIMIZE)
+    again = create_or_continue("s", storage, ["eval_loss"], ["minimize"])
     assert [trial.state for trial in again.record.trials] == [
         TrialState.COMPLETE,
         TrialState.FAIL,
@@ -125,15 +160,15 @@ def test_a_continued_study_closes_what_a_killed_driver_left_running(
 
 
 def test_reading_a_study_closes_nothing(stored: Study, storage: str) -> None:
-    stored.record.ask(SPACE)
+    start(stored, SPACE)
     (trial,) = read("s", storage).trials()
     assert trial.state is TrialState.RUNNING
 
 
 def test_the_searched_keys_come_in_order_of_appearance(study: Study) -> None:
     more = {"lora.dropout": optuna.distributions.FloatDistribution(0, 1), **SPACE}
-    study.record.ask(SPACE)
-    study.record.ask(more)
+    start(study, SPACE)
+    start(study, more)
     assert list(study.searched().items()) == [
         *SPACE.items(),
         ("lora.dropout", more["lora.dropout"]),

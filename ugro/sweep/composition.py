@@ -10,6 +10,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from ugro.config import ConstraintsConfig
+from ugro.constraints import Constraints, constraints_of
 from ugro.errors import UserError
 from ugro.sweep.search_space import SearchSpace, override
 
@@ -34,7 +36,7 @@ class Composer:
         It is the caller's until the next call, which sets other parameters in it.
 
         Raises:
-            UserError: a value is not of its key's type.
+            UserError: values that are not of their keys' types, a line each.
         """
         structural = [override(key, parameters[key]) for key in parameters if self._is_group(key)]
         plain = {key: value for key, value in parameters.items() if not self._is_group(key)}
@@ -43,12 +45,14 @@ class Composer:
             overrides = [*self._space.fixed, *structural]
             self._composed[which] = self._loader.load_sweep_config(self._master, overrides)
         config = self._composed[which]
+        wrong = []
         for key, value in plain.items():
             try:
                 OmegaConf.update(config, key, parsed(value), force_add=False)
             except OmegaConfBaseException as error:
-                reason = str(error).splitlines()[0]
-                raise UserError(f"{key}: {value!r} given ({reason})") from error
+                wrong.append(f"{key}: {value!r} given ({str(error).splitlines()[0]})")
+        if wrong:
+            raise UserError("\n".join(wrong))
         return config
 
     def _is_group(self, key: str) -> bool:
@@ -79,7 +83,16 @@ def lookup(config: DictConfig, key: str) -> object:
     return value.name if isinstance(value, Enum) else value
 
 
-def has(config: DictConfig, key: str) -> bool:
-    """Whether the configuration has the key, even if its value is null."""
-    missing = object()
-    return OmegaConf.select(config, key, default=missing) is not missing
+def constraints_in(config: DictConfig) -> Constraints:
+    """The constraints of a composed configuration.
+
+    Raises:
+        UserError: an expression does not parse, or names what is neither key nor metric.
+    """
+    missing = object()  # a key whose value is null is there
+
+    def is_key(key: str) -> bool:
+        return OmegaConf.select(config, key, default=missing) is not missing
+
+    expressions = list(config.constraints.expressions)
+    return constraints_of(ConstraintsConfig(expressions), is_key)

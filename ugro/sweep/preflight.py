@@ -1,40 +1,50 @@
 """Would every trial of the space be possible? Asked before anything is started."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ugro.config import Config, typed
-from ugro.errors import UserError
+from ugro.config import typed
+from ugro.errors import UserError, fault
 from ugro.sweep.composition import without_hydra
 from ugro.sweep.feasible import FeasibleSpace
-from ugro.sweep.survey import check_satisfiable
 from ugro.validation import validate
 
 MOST_COMBINATIONS = 256  # up to here all are checked; beyond, each key's choices and bounds
+OF_THE_STUDY = r"[+~]*(hydra|study|scheduler|objectives|constraints)\b"
 
 
-def check_space(feasible: FeasibleSpace, trial: Config) -> None:
+def check_space(feasible: FeasibleSpace) -> None:
     """Compose and validate what the space may propose.
 
-    Args:
-        feasible: the search space
-        trial: any trial of it
-
     Raises:
-        UserError: every fault that was found, a line each; or no trial satisfies the constraints.
+        UserError: every fault that was found, a line each.
     """
     space = feasible.space
+    of_the_study = [key for key in space.distributions if re.match(OF_THE_STUDY, key)]
+    if of_the_study:
+        allowed = "keys of a trial; this one is the same for the whole study"
+        raise UserError("\n".join(fault(key, "a sweep", allowed) for key in of_the_study))
     exhaustive = space.size is not None and space.size <= MOST_COMBINATIONS
-    candidates = feasible.combinations() if exhaustive else space.around_the_first()
+    candidates = space.combinations() if exhaustive else space.around_the_first()
     found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]
     if found:
         raise UserError("\n".join(dict.fromkeys(found)))
-    check_satisfiable(feasible, trial.seed)
 
 
 def _faults(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Iterator[str]:
     try:
-        if not feasible.broken(parameters):
-            validate(typed(without_hydra(feasible.composer.compose(parameters))))
+        config = feasible.composer.compose(parameters)
+    except UserError as error:
+        wrong = str(error).splitlines()
+        yield from wrong
+        keys = [line.partition(":")[0] for line in wrong]
+        right = {key: value for key, value in parameters.items() if key not in keys}
+        config = feasible.composer.compose(right)  # the other keys may have faults of their own
+    else:
+        if feasible.broken(parameters):
+            return
+    try:
+        validate(typed(without_hydra(config)))
     except UserError as error:
         yield from str(error).splitlines()

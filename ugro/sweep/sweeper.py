@@ -14,14 +14,13 @@ from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig
 
 from ugro.config import Config, Direction, typed
-from ugro.constraints import constraints_of
 from ugro.errors import UserError, fault
 from ugro.events import EventStream, ProposalRejected, StudyStarted
 from ugro.objectives import objectives_of
 from ugro.observers.audit import AuditLog
 from ugro.observers.lines import Lines
 from ugro.schedulers.referee import Referee
-from ugro.sweep.composition import Composer, has, without_hydra
+from ugro.sweep.composition import Composer, constraints_in, without_hydra
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
@@ -34,6 +33,7 @@ from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.search_space import parse
 from ugro.sweep.slots import InProcessSlot, Slots
 from ugro.sweep.study import Study, create_or_continue
+from ugro.sweep.survey import check_satisfiable
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,11 @@ def run_sweep(
     check_jobs(settings["n_jobs"])
     space = parse(settings["params"], arguments, settings["conditions"])
     composer = Composer(space, config, loader)
+    feasible = FeasibleSpace(space, composer, constraints_in(composer.compose({})))
+    check_space(feasible)
     trial = composer.compose(next(space.around_the_first(), {})).copy()
     of = typed(without_hydra(trial))
-    constraints = constraints_of(of.constraints, lambda key: has(trial, key))
-    feasible = FeasibleSpace(space, composer, constraints)
-    check_space(feasible, of)
+    check_satisfiable(feasible, of.seed)
     plan = planned(of.study, bool(settings["params"]), feasible)
     held = None if of.study.allow_duplicates else feasible.size
     total = total_trials(held, settings["n_trials"], of.study.max_trials)
