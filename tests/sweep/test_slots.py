@@ -10,17 +10,23 @@ from typing import Any
 import pytest
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 
 from ugro.errors import UserError
-from ugro.sweep.slots import InProcessSlot, RaySlots, Slots, slots_of
+from ugro.report import Report
+from ugro.reporting import line
+from ugro.sweep.ray_slots import RaySlots
+from ugro.sweep.slots import InProcessSlot, Slots, Task, TrialTimeoutError
+from ugro.sweep.sweeper import slots_of
 
 from ..conftest import ROOT
 
+Make = Callable[..., "Driver"]
 ON_RAY = ("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0")
 
 
@@ -33,6 +39,14 @@ def scripted(config: DictConfig) -> Any:
             os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
             time.sleep(1)
+        case "hang":
+            time.sleep(600)
+        case "report":
+            steps = range(1, 6)
+            return next((step for step in steps if not line()(report(step))), None)
+        case "die late":
+            line()(report(1))
+            os.kill(os.getpid(), signal.SIGKILL)
         case "gpu":
             return os.environ["CUDA_VISIBLE_DEVICES"]
         case "folder":
@@ -42,6 +56,49 @@ def scripted(config: DictConfig) -> Any:
         case "threads":
             return os.environ["OMP_NUM_THREADS"]
     return config.seed
+
+
+def report(step: int) -> Report:
+    metrics = {"eval_loss": 3.0 - step}
+    return Report(step, 5, step * 100, 500, step * 1.0, metrics, time=0.0)
+
+
+class Heard:
+    """A listener that stops every trial at step ``stop_at``."""
+
+    def __init__(self, stop_at: int = 100) -> None:
+        self.stop_at = stop_at
+        self.begun: list[int] = []
+        self.reports: list[tuple[int, Report]] = []
+
+    def started(self, number: int) -> None:
+        self.begun.append(number)
+
+    def reported(self, number: int, report: Report) -> bool:
+        self.reports.append((number, report))
+        return report.step < self.stop_at
+
+
+class Driver:
+    """What the sweep does with slots."""
+
+    def __init__(self, slots: Slots, master: DictConfig, loader: ConfigLoader) -> None:
+        self.slots = slots
+        self.heard = Heard()
+        self._master = master
+        self._loader = loader
+
+    def count(self) -> int:
+        return self.slots.count()
+
+    def submit(self, number: int, overrides: list[str], seconds: float | None = None) -> None:
+        config = self._loader.load_sweep_config(self._master, overrides)
+        self.slots.submit(Task(number, overrides, config, seconds))
+
+    def wait(self) -> tuple[int, JobReturn]:
+        ended = self.slots.wait(self.heard, 120)
+        assert ended is not None
+        return ended
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +121,13 @@ def _ray() -> Iterator[None]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, _ray: None) -> Iterator[Callable[..., Slots]]:
+def make(tmp_path: Path, _ray: None) -> Iterator[Make]:
     """``make("hydra/launcher=basic", ...)``: the slots of such a sweep."""
 
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
 
-        def _make(*overrides: str) -> Slots:
+        def _make(*overrides: str) -> Driver:
             given = [f"hydra.sweep.dir={tmp_path}", *overrides]
             config = loader.load_configuration("config", given, RunMode.MULTIRUN)
             with open_dict(config.hydra):
@@ -80,29 +137,29 @@ def make(tmp_path: Path, _ray: None) -> Iterator[Callable[..., Slots]]:
                 task_function=scripted,
                 config=config,
             )
-            return slots_of(launcher)
+            return Driver(slots_of(launcher), config, loader)
 
         yield _make
 
 
 @pytest.fixture(params=[("hydra/launcher=basic",), ON_RAY], ids=["basic", "ray"])
-def slots(request: pytest.FixtureRequest, make: Callable[..., Slots]) -> Slots:
+def slots(request: pytest.FixtureRequest, make: Make) -> Driver:
     return make(*request.param)
 
 
-def test_each_launcher_has_its_kind_of_slots(make: Callable[..., Slots]) -> None:
-    assert isinstance(make("hydra/launcher=basic"), InProcessSlot)
-    assert isinstance(make("hydra/launcher=ray_local"), RaySlots)
+def test_each_launcher_has_its_kind_of_slots(make: Make) -> None:
+    assert isinstance(make("hydra/launcher=basic").slots, InProcessSlot)
+    assert isinstance(make("hydra/launcher=ray_local").slots, RaySlots)
 
 
-def test_every_trial_comes_back_once_with_its_own_number(slots: Slots) -> None:
+def test_every_trial_comes_back_once_with_its_own_number(slots: Driver) -> None:
     for number in (3, 5, 8):
         slots.submit(number, [f"seed={number}"])
     returned = dict(slots.wait() for _ in range(3))
     assert {number: job.return_value for number, job in returned.items()} == {3: 3, 5: 5, 8: 8}
 
 
-def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(slots: Slots) -> None:
+def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(slots: Driver) -> None:
     slots.submit(0, ["model.path=fail"])
     number, job = slots.wait()
     assert (number, job.status) == (0, JobStatus.FAILED)
@@ -110,7 +167,7 @@ def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(slots: Slots) ->
         job.return_value  # noqa: B018  it raises
 
 
-def test_the_first_to_end_comes_first_on_ray(make: Callable[..., Slots]) -> None:
+def test_the_first_to_end_comes_first_on_ray(make: Make) -> None:
     slots = make(*ON_RAY)
     slots.submit(0, ["model.path=process"])  # both workers up before the race
     slots.wait()
@@ -120,7 +177,7 @@ def test_the_first_to_end_comes_first_on_ray(make: Callable[..., Slots]) -> None
     assert slots.wait()[0] == 1
 
 
-def test_a_killed_worker_fails_its_trial_and_no_other(make: Callable[..., Slots]) -> None:
+def test_a_killed_worker_fails_its_trial_and_no_other(make: Make) -> None:
     slots = make(*ON_RAY)
     slots.submit(0, ["model.path=die"])
     slots.submit(1, ["model.path=sleep"])
@@ -129,7 +186,7 @@ def test_a_killed_worker_fails_its_trial_and_no_other(make: Callable[..., Slots]
     assert jobs[1].status is JobStatus.COMPLETED
 
 
-def test_a_worker_process_is_used_again(make: Callable[..., Slots]) -> None:
+def test_a_worker_process_is_used_again(make: Make) -> None:
     slots = make(*ON_RAY, "hydra.launcher.ray.remote.num_cpus=2")
     processes = set()
     for number in range(3):
@@ -140,30 +197,30 @@ def test_a_worker_process_is_used_again(make: Callable[..., Slots]) -> None:
 
 
 def test_a_trial_runs_where_the_sweep_was_started(
-    make: Callable[..., Slots], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     slots = make(*ON_RAY, "hydra.sweep.dir=studies/one")
     monkeypatch.chdir(tmp_path)
     slots.submit(7, ["model.path=folder"])
     assert slots.wait()[1].return_value == str(tmp_path)
-    assert (tmp_path / "studies" / "one" / "trials" / "7" / ".hydra").is_dir()
+    assert (tmp_path / "studies" / "one" / "trials" / "0007" / ".hydra").is_dir()
 
 
 @pytest.mark.parametrize("cpus", [1, 2])
-def test_a_trial_gets_as_many_threads_as_cpus(cpus: int, make: Callable[..., Slots]) -> None:
+def test_a_trial_gets_as_many_threads_as_cpus(cpus: int, make: Make) -> None:
     slots = make(*ON_RAY, f"hydra.launcher.ray.remote.num_cpus={cpus}")
     slots.submit(0, ["model.path=threads"])
     assert slots.wait()[1].return_value == str(cpus)
 
 
-def test_the_cluster_decides_how_many_trials_fit(make: Callable[..., Slots]) -> None:
+def test_the_cluster_decides_how_many_trials_fit(make: Make) -> None:
     assert make("hydra/launcher=basic").count() == 1
     for cpus, fit in ((1, 2), (2, 1), (0.5, 4)):
         slots = make(*ON_RAY, f"hydra.launcher.ray.remote.num_cpus={cpus}")
         assert slots.count() == fit
 
 
-def test_a_gpu_is_shared_by_two_trials_of_half_a_gpu(make: Callable[..., Slots]) -> None:
+def test_a_gpu_is_shared_by_two_trials_of_half_a_gpu(make: Make) -> None:
     slots = make("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0.5")
     assert slots.count() == 2
     for number in (0, 1):
@@ -171,7 +228,7 @@ def test_a_gpu_is_shared_by_two_trials_of_half_a_gpu(make: Callable[..., Slots])
     assert [slots.wait()[1].return_value for _ in range(2)] == ["0", "0"]
 
 
-def test_a_trial_has_a_gpu_where_there_is_one(make: Callable[..., Slots]) -> None:
+def test_a_trial_has_a_gpu_where_there_is_one(make: Make) -> None:
     slots = make("hydra/launcher=ray_local")
     assert slots.count() == 1
     slots.submit(0, ["model.path=gpu"])
@@ -179,8 +236,62 @@ def test_a_trial_has_a_gpu_where_there_is_one(make: Callable[..., Slots]) -> Non
 
 
 def test_more_than_this_machine_has_is_refused_instead_of_waited_for(
-    make: Callable[..., Slots],
+    make: Make,
 ) -> None:
     slots = make(*ON_RAY, "hydra.launcher.ray.remote.num_cpus=64")
     with pytest.raises(UserError, match=r"remote\.num_cpus: 64 given, allowed: 2 at most here"):
         slots.count()
+
+
+# Reports
+
+
+def test_reports_reach_the_driver_in_order_and_the_trial_does_as_it_is_told(slots: Driver) -> None:
+    slots.heard.stop_at = 3
+    for number in (4, 5):
+        slots.submit(number, ["model.path=report"])
+    jobs = dict(slots.wait() for _ in range(2))
+    assert {number: job.return_value for number, job in jobs.items()} == {4: 3, 5: 3}
+    assert sorted(slots.heard.begun) == [4, 5]
+    for number in (4, 5):
+        said = [heard for trial, heard in slots.heard.reports if trial == number]
+        assert said == [report(1), report(2), report(3)]
+
+
+def test_a_trial_that_is_not_stopped_reports_to_its_end(slots: Driver) -> None:
+    slots.submit(0, ["model.path=report"])
+    assert slots.wait()[1].return_value is None
+    assert [heard.step for _, heard in slots.heard.reports] == [1, 2, 3, 4, 5]
+
+
+def test_a_hung_trial_is_ended_from_outside_and_its_slot_is_free(slots: Driver) -> None:
+    slots.submit(0, ["model.path=hang"], seconds=1.0)
+    number, job = slots.wait()
+    assert (number, job.status) == (0, JobStatus.FAILED)
+    assert isinstance(job._return_value, TrialTimeoutError)
+    slots.submit(1, ["seed=7"])
+    assert slots.wait()[1].return_value == 7
+
+
+def test_an_error_of_the_driver_is_not_taken_for_one_of_the_trial(slots: Driver) -> None:
+    def broken(number: int, report: Report) -> bool:
+        raise ZeroDivisionError("in the driver")
+
+    slots.heard.reported = broken  # type: ignore[method-assign]
+    slots.submit(0, ["model.path=report"])
+    with pytest.raises(ZeroDivisionError, match="in the driver"):
+        slots.wait()
+
+
+def test_a_worker_that_dies_after_a_report_fails_its_trial(make: Make) -> None:
+    slots = make(*ON_RAY)
+    slots.submit(0, ["model.path=die late"])
+    assert slots.wait()[1].status is JobStatus.FAILED
+    assert [heard.step for _, heard in slots.heard.reports] == [1]
+
+
+def test_while_nothing_ends_the_driver_gets_its_turn_back(make: Make) -> None:
+    slots = make(*ON_RAY)
+    slots.submit(0, ["model.path=sleep"])
+    assert slots.slots.wait(slots.heard, 0.01) is None
+    assert slots.wait()[0] == 0

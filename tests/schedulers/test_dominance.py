@@ -1,0 +1,63 @@
+import pytest
+
+from ugro.schedulers.dominance import DominanceScheduler, dominates, fronts
+from ugro.schedulers.protocol import CONTINUE, STOP, Handle
+
+from .curves import Controller, result
+
+
+def at_rung(factor: float, *values: tuple[float, ...]) -> list[str]:
+    """The answers of trials that come to one rung after another."""
+    scheduler = DominanceScheduler("tokens_seen", 1600, 100, factor)
+    return [
+        scheduler.on_trial_result(
+            Controller(), Handle(str(trial)), result(100, one[0], None, *one[1:])
+        )
+        for trial, one in enumerate(values)
+    ]
+
+
+def test_who_is_dominated_by_enough_others_stops() -> None:
+    # The third is dominated by the first alone: 1 of 3, and half of 3 is 1.5. The fourth by three.
+    assert at_rung(2, (1.0, 5.0), (5.0, 1.0), (2.0, 6.0), (9.0, 9.0)) == [
+        CONTINUE,
+        CONTINUE,
+        STOP if 2 >= 1.5 else CONTINUE,  # both of the first front are better than the second front
+        STOP,
+    ]
+
+
+def test_who_is_not_dominated_goes_on_however_many_there_are() -> None:
+    trade_off = [(float(i), float(9 - i)) for i in range(10)]
+    assert at_rung(4, *trade_off) == [CONTINUE] * 10
+
+
+def test_with_one_objective_the_best_share_goes_on() -> None:
+    # 3: first. 4: one of two is better, which fills half of two. 2: none is better.
+    # 2.5: one of four (2) is better than it, half of four is two. 5: all are better.
+    assert at_rung(2, (3.0,), (4.0,), (2.0,), (2.5,), (5.0,)) == [
+        CONTINUE,
+        STOP,
+        CONTINUE,
+        CONTINUE,
+        STOP,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((1.0, 1.0), (2.0, 2.0), True),
+        ((1.0, 2.0), (1.0, 3.0), True),
+        ((1.0, 3.0), (2.0, 2.0), False),
+        ((1.0, 1.0), (1.0, 1.0), False),
+    ],
+)
+def test_dominance_is_nowhere_worse_and_somewhere_better(
+    one: tuple[float, ...], other: tuple[float, ...], expected: bool
+) -> None:
+    assert dominates(one, other) is expected
+
+
+def test_fronts_are_peeled_off_one_after_the_other() -> None:
+    assert fronts([(1.0, 4.0), (2.0, 5.0), (4.0, 1.0), (5.0, 5.0), (3.0, 3.0)]) == [0, 1, 0, 2, 0]

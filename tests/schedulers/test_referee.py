@@ -1,0 +1,163 @@
+"""Decisions on scripted curves, worked out by hand."""
+
+import math
+from collections.abc import Callable
+
+import numpy
+import pytest
+from omegaconf import DictConfig
+
+from ugro.config import typed
+from ugro.ending import Ending
+from ugro.objectives import objectives_of
+from ugro.report import Report
+from ugro.schedulers.referee import Referee
+
+from .curves import LENGTH, report
+
+Make = Callable[..., Referee]
+HALVING = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
+
+
+@pytest.fixture
+def make(composed: Callable[..., DictConfig]) -> Make:
+    """``make("scheduler=asha", ...)``: a referee."""
+
+    def _make(*overrides: str) -> Referee:
+        config = composed("study.name=s", *overrides)
+        settings = typed(config)
+        objectives = objectives_of(settings.objectives)
+        return Referee(config.scheduler, settings.stoppers, objectives, settings.seed)
+
+    return _make
+
+
+def judge(referee: Referee, number: int, *reports: Report) -> list[Ending | None]:
+    """A trial's answers, up to the one that ends it."""
+    answers: list[Ending | None] = []
+    for one in reports:
+        answers.append(referee.judge(number, one, one.seconds))
+        if answers[-1] is not None:
+            break
+    referee.ended(number)
+    return answers
+
+
+def curve(*losses: float) -> list[Report]:
+    """The untrained model, then reports at 200, 400, 800 and 1,600 of 1,600 tokens."""
+    return [report(0, 9.0)] + [
+        report(tokens, loss) for tokens, loss in zip((200, 400, 800, 1600), losses, strict=False)
+    ]
+
+
+def test_asha_by_hand(make: Make) -> None:
+    """Rungs at 200, 400, 800 (and 1,600, the end); at each the better half goes on.
+
+    A loss is compared with the median of those recorded before it at the rung.
+    """
+    referee = make(*HALVING)
+    # The first trial finds empty rungs.
+    assert judge(referee, 0, *curve(5.0, 4.0, 3.0, 2.5)) == [None] * 5
+    # 200: 4.0 against 5.0, goes on. 400: 4.5 against 4.0, stops.
+    assert judge(referee, 1, *curve(4.0, 4.5)) == [None, None, Ending.RUNG]
+    # 200: the median of 5.0 and 4.0 is 4.5; 4.6 is behind it.
+    assert judge(referee, 2, *curve(4.6)) == [None, Ending.RUNG]
+    # 200: 4.55 against the median of 5.0, 4.0 and 4.6, which is 4.6: goes on.
+    # 400: 4.2 against the median of 4.0 and 4.5, which is 4.25: goes on. 800: 3.5 against 3.0.
+    assert judge(referee, 3, *curve(4.55, 4.2, 3.5)) == [None, None, None, Ending.RUNG]
+    # The best all the way. At its end a trial is finished, not stopped.
+    assert judge(referee, 4, *curve(3.0, 2.8, 2.6, 9.0)) == [None] * 5
+
+
+def test_trials_that_run_at_once_are_judged_as_they_come(make: Make) -> None:
+    referee = make(*HALVING)
+    for number in (0, 1):
+        referee.judge(number, report(0, 9.0), 0.0)
+    assert referee.judge(1, report(200, 5.0), 2.0) is None  # the first at the rung
+    assert referee.judge(0, report(200, 6.0), 2.0) is Ending.RUNG
+    assert referee.judge(1, report(400, 5.0), 4.0) is None
+
+
+def test_the_untrained_model_is_compared_with_nobody(make: Make) -> None:
+    referee = make(*HALVING)
+    assert judge(referee, 0, *curve(5.0)) == [None, None]
+    assert judge(referee, 1, report(0, 99.0)) == [None]
+
+
+def test_tokens_are_what_trials_are_compared_at(make: Make) -> None:
+    """Eight times the tokens a step: after one step it stands where the other was after eight."""
+    referee = make("scheduler=asha", "scheduler.grace_period=800", "scheduler.reduction_factor=2")
+    small = [Report(step, 16, step * 100, 1600, step, {"eval_loss": 5.0}, 0.0) for step in (1, 8)]
+    large = [Report(step, 2, step * 800, 1600, step, {"eval_loss": 6.0}, 0.0) for step in (1,)]
+    assert judge(referee, 0, report(0, 9.0), *small) == [None, None, None]
+    assert judge(referee, 1, report(0, 9.0), *large) == [None, Ending.RUNG]
+    by_step = make(
+        "scheduler=asha",
+        "scheduler.time_attr=step",
+        "scheduler.grace_period=8",
+        "scheduler.reduction_factor=2",
+    )
+    assert judge(by_step, 0, report(0, 9.0), *small) == [None, None, None]
+    assert judge(by_step, 1, report(0, 9.0), *large) == [None, None]  # one step: no rung yet
+
+
+def test_what_reaches_max_t_is_finished_and_not_stopped(make: Make) -> None:
+    referee = make(*HALVING, "scheduler.max_t=800", "scheduler.stop_last_trials=true")
+    assert judge(referee, 0, *curve(5.0, 4.0, 3.0)) == [None] * 4
+    assert referee.judge(1, report(800, 1.0), 8.0) is None
+
+
+def test_stoppers_work_with_any_scheduler(make: Make) -> None:
+    for scheduler in ("none", "asha", "hyperband", "median", "adaptive_asha", "dominance"):
+        referee = make(f"scheduler={scheduler}", "stoppers.max_tokens=400")
+        assert judge(referee, 0, *curve(5.0, 4.0)) == [None, None, Ending.BUDGET]
+        assert judge(referee, 1, *curve(math.nan)) == [None, Ending.DIVERGED]
+        assert judge(referee, 2, *curve(18.1)) == [None, Ending.DIVERGED]
+
+
+def test_a_trial_that_diverges_in_its_last_report_has_diverged(make: Make) -> None:
+    referee = make()
+    assert judge(referee, 0, report(0, 9.0), report(LENGTH, math.nan)) == [None, Ending.DIVERGED]
+    assert judge(referee, 1, report(0, 9.0), report(LENGTH, 3.0)) == [None, None]
+
+
+def test_a_grace_period_below_one_is_a_share_of_a_trial(make: Make) -> None:
+    referee = make("scheduler=asha", "scheduler.grace_period=0.25", "scheduler.reduction_factor=2")
+    assert judge(referee, 0, *curve(5.0, 5.0)) == [None] * 3
+    assert judge(referee, 1, *curve(6.0, 6.0)) == [None, None, Ending.RUNG]  # 400 of 1,600
+
+
+def test_brackets_are_drawn_from_the_studys_seed_and_leave_numpys_generator_alone(
+    make: Make,
+) -> None:
+    def answers(*overrides: str) -> list[list[Ending | None]]:
+        referee = make("scheduler=hyperband", "scheduler.reduction_factor=2", *overrides)
+        return [judge(referee, n, *curve(*[5.0 + n] * 4)) for n in range(24)]
+
+    numpy.random.seed(0)
+    before = numpy.random.rand()
+    numpy.random.seed(0)
+    first = answers()
+    assert numpy.random.rand() == before
+    numpy.random.seed(7)
+    assert answers() == first
+    assert answers("seed=1") != first
+    stopped_at = {len(one) for one in first[1:]}
+    assert len(stopped_at) > 1  # brackets differ in their first rung
+
+
+def test_several_objectives_are_compared_by_dominance_at_equal_tokens(make: Make) -> None:
+    pareto = ("objectives=loss_memory", "objectives.mode=pareto", "scheduler=dominance")
+    referee = make(*pareto, "scheduler.grace_period=200", "scheduler.reduction_factor=2")
+    base = report(0, 9.0, peak_memory_mb=1.0)
+    assert judge(referee, 0, base, report(200, 5.0, peak_memory_mb=900.0)) == [None, None]
+    assert judge(referee, 1, base, report(200, 6.0, peak_memory_mb=500.0)) == [None, None]
+    assert judge(referee, 2, base, report(200, 6.5, peak_memory_mb=950.0)) == [None, Ending.RUNG]
+
+
+def test_or_by_their_scalarised_value(make: Make) -> None:
+    referee = make("objectives=loss_memory", "objectives.mode=pareto", *HALVING)
+    base = report(0, 9.0, peak_memory_mb=1.0)
+    assert judge(referee, 0, base, report(200, 5.0, peak_memory_mb=900.0)) == [None, None]
+    # 0.7/(1 + 6) + 0.3/501 = 0.1006 against 0.7/(1 + 5) + 0.3/901 = 0.1170
+    assert judge(referee, 1, base, report(200, 6.0, peak_memory_mb=500.0)) == [None, Ending.RUNG]
