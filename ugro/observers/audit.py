@@ -25,7 +25,7 @@ def as_dict(event: Event) -> dict[str, Any]:
     """The event's name, its time, then what it says; a report's numbers in one level."""
     said = {one.name: getattr(event, one.name) for one in fields(event)}
     if isinstance(event, TrialReported):
-        said |= {"time": event.time, **event.report.as_dict()}
+        said |= {**event.report.as_dict(), "time": event.time}
         del said["report"]
     return {"event": type(event).__name__, "time": said.pop("time"), **said}
 

@@ -1,0 +1,109 @@
+import json
+import logging
+import math
+from pathlib import Path
+
+import pytest
+
+from ugro.ending import Ending
+from ugro.events import (
+    Event,
+    EventStream,
+    ProposalRejected,
+    StudyFinished,
+    StudyStarted,
+    TrialAsked,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+)
+from ugro.observers.audit import AuditLog
+from ugro.observers.lines import Lines
+from ugro.report import Report
+
+REPORT = Report(2, 4, 256, 512, 1.5, {"eval_loss": 3.5, "peak_memory_mb": 600.0}, time=9.0)
+EVERY = [
+    StudyStarted("s", "multirun/s", 5, 1, ("eval_loss",), ("minimize",), time=1.0),
+    TrialAsked(1, {"lora.r": 8, "training.learning_rate": 0.000123456}, "baseline", time=2.0),
+    ProposalRejected({"lora.r": 64}, ("lora.r <= 8",), time=3.0),
+    TrialStarted(1, time=4.0),
+    TrialReported(1, REPORT, None, time=5.0),
+    TrialReported(1, REPORT, Ending.RUNG, time=6.0),
+    TrialFinished(1, Ending.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
+    TrialFinished(2, Ending.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
+    TrialFinished(3, Ending.FAILED, (), {}, "ValueError: as told", time=8.0),
+    StudyFinished("all trials are done", time=9.0),
+]
+
+
+def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    for events in (EVERY[:4], EVERY[4:]):
+        log = AuditLog(path)
+        for event in events:
+            log.observe(event)
+            written = path.read_text().splitlines()[-1]  # flushed at once
+            assert json.loads(written)["time"] == event.time
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["event"] for line in lines] == [type(event).__name__ for event in EVERY]
+    assert lines[1] == {
+        "event": "TrialAsked",
+        "time": 2.0,
+        "number": 1,
+        "parameters": {"lora.r": 8, "training.learning_rate": 0.000123456},
+        "source": "baseline",
+    }
+    assert lines[5] == {
+        "event": "TrialReported",
+        "time": 6.0,
+        "number": 1,
+        "stop": "rung",
+        "step": 2,
+        "total_steps": 4,
+        "tokens_seen": 256,
+        "total_tokens": 512,
+        "seconds": 1.5,
+        "eval_loss": 3.5,
+        "peak_memory_mb": 600.0,
+    }
+
+
+def test_a_loss_that_is_no_number_is_written_too(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "events.jsonl")
+    log.observe(TrialFinished(0, Ending.DIVERGED, (), {"eval_loss": math.nan}))
+    (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert math.isnan(json.loads(line)["metrics"]["eval_loss"])
+
+
+def test_the_log_has_a_plain_line_for_what_matters(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for event in EVERY:
+        Lines().observe(event)
+    assert caplog.messages == [
+        "Study s: 5 trials, 1 of them done, in multirun/s",
+        "trial 1: lora.r=8 training.learning_rate=0.0001235 (baseline)",
+        "trial 1 rung after 256 tokens, 3 s",
+        "trial 2 3.2500 after 512 tokens",
+        "trial 3 failed: ValueError: as told",
+        "Study ended: all trials are done",
+    ]
+
+
+def test_an_observer_that_fails_is_told_once_and_the_others_hear_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken:
+        def observe(self, event: Event) -> None:
+            raise OSError("disk full")
+
+    class Heard:
+        events: list[Event] = []
+
+        def observe(self, event: Event) -> None:
+            self.events.append(event)
+
+    stream = EventStream([Broken(), Heard()])
+    for event in EVERY:
+        stream.emit(event)
+    assert Heard.events == EVERY
+    assert [record.message for record in caplog.records] == ["Broken failed and hears no more"]

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+
+import pytest
+
+from ugro.config import Config
+from ugro.sweep.limits import Limits
+
+
+@pytest.fixture
+def limits(settings: Callable[..., Config]) -> Callable[..., Limits]:
+    def _limits(*overrides: str, maximised: bool = False) -> Limits:
+        return Limits(settings(*overrides).study, maximised)
+
+    return _limits
+
+
+def test_without_limits_none_is_reached(limits: Callable[..., Limits]) -> None:
+    free = limits()
+    free.trained(10**12)
+    free.valued(0.0)
+    assert free.reached(1e9) == ""
+
+
+def test_seconds_and_tokens_end_a_study(limits: Callable[..., Limits]) -> None:
+    assert limits("study.max_seconds=60").reached(59.9) == ""
+    assert limits("study.max_seconds=60").reached(60.0) == "study.max_seconds=60"
+    tokens = limits("study.max_tokens=1000")
+    tokens.trained(600)
+    assert tokens.reached(0.0) == ""
+    tokens.trained(400)
+    assert tokens.reached(0.0) == "study.max_tokens=1000"
+
+
+@pytest.mark.parametrize(("maximised", "near", "hit"), [(False, 2.1, 1.9), (True, 1.9, 2.1)])
+def test_a_target_is_reached_from_its_own_side(
+    maximised: bool, near: float, hit: float, limits: Callable[..., Limits]
+) -> None:
+    target = limits("study.target=2", maximised=maximised)
+    assert target.reached(0.0) == ""
+    target.valued(near)
+    assert target.reached(0.0) == ""
+    target.valued(hit)
+    target.valued(near)  # the best counts, not the last
+    assert target.reached(0.0) == "study.target=2"
