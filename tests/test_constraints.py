@@ -35,5 +35,5 @@ def test_an_unknown_name_is_told_with_the_metrics_that_there_are() -> None:
 
 
 def test_what_does_not_parse_is_refused() -> None:
-    with pytest.raises(UserError, match="lora.r <: does not parse"):
+    with pytest.raises(UserError, match=r"lora\.r <: does not parse"):
         constraints_of(ConstraintsConfig(["lora.r <"]), KEYS.__contains__)

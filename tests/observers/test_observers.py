@@ -97,13 +97,15 @@ def test_an_observer_that_fails_is_told_once_and_the_others_hear_on(
             raise OSError("disk full")
 
     class Heard:
-        events: list[Event] = []
+        def __init__(self) -> None:
+            self.events: list[Event] = []
 
         def observe(self, event: Event) -> None:
             self.events.append(event)
 
-    stream = EventStream([Broken(), Heard()])
+    heard = Heard()
+    stream = EventStream([Broken(), heard])
     for event in EVERY:
         stream.emit(event)
-    assert Heard.events == EVERY
+    assert heard.events == EVERY
     assert [record.message for record in caplog.records] == ["Broken failed and hears no more"]
