@@ -273,3 +273,8 @@ def test_reference_points_are_for_chebyshev_of_several_metrics(
 ) -> None:
     bare = {name: changed(one, best=None, worst=None) for name, one in metrics.items()}
     assert list(faults(ObjectivesConfig(mode, bare), MEASURED)) == []
+
+
+def test_what_is_known_only_at_a_trials_end_cannot_be_all_there_is() -> None:
+    (line,) = faults(ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED)
+    assert line.startswith("objectives.metrics: 'latency_ms' given, allowed: at least one that is")

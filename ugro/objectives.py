@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ugro.config import Direction, Mode, ObjectiveConfig, ObjectivesConfig
 from ugro.errors import UserError, fault
+from ugro.report import REPORTED
 
 COMPOSITE = "composite_score"
 AUGMENTATION = 0.05  # rho of ParEGO (Knowles 2006): what is only weakly dominated never ties
@@ -139,6 +140,9 @@ def faults(config: ObjectivesConfig, known: Collection[str]) -> Iterator[str]:
     """
     if not config.metrics:
         yield fault("objectives.metrics", {}, "at least one metric")
+    elif set(config.metrics) <= set(known) and not any(one in REPORTED for one in config.metrics):
+        allowed = f"at least one that is reported while training: {', '.join(REPORTED)}"
+        yield fault("objectives.metrics", ", ".join(config.metrics), allowed)
     for name, one in config.metrics.items():
         key = f"objectives.metrics.{name}"
         if name not in known:
@@ -153,6 +157,9 @@ def _reference_faults(key: str, one: ObjectiveConfig) -> Iterator[str]:
     if one.best is None or one.worst is None:
         given = {"best": one.best, "worst": one.worst}
         yield fault(key, given, "two reference points, as objectives.mode is chebyshev")
+        return
+    if math.isinf(one.best) or math.isinf(one.worst):
+        yield fault(key, {"best": one.best, "worst": one.worst}, "two finite reference points")
         return
     good = one.best < one.worst if one.direction is Direction.minimize else one.best > one.worst
     if not good:

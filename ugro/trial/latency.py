@@ -29,6 +29,7 @@ def latency_ms(model: PeftModel, blocks: Blocks, config: LatencyConfig) -> float
         max_new_tokens=config.new_tokens,
         min_new_tokens=config.new_tokens,  # an early end token would make it look fast
         do_sample=False,
+        num_beams=1,  # else the model's own generation config has a say
         use_cache=True,
         pad_token_id=0,
     )

@@ -1,0 +1,308 @@
+"""The loop on slots whose trials are scripts and whose clock is a number."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+from optuna.trial import TrialState
+
+from ugro.config import typed
+from ugro.ending import Ending
+from ugro.errors import StudyFailed, UserError
+from ugro.events import Event, EventStream, StudyFinished, TrialAsked, TrialFinished, TrialStarted
+from ugro.objectives import objectives_of
+from ugro.report import Report, TrialResult
+from ugro.schedulers.referee import Referee
+from ugro.sweep.limits import Limits
+from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.proposals import Proposals
+from ugro.sweep.recorder import Recorder
+from ugro.sweep.sampling import Sampling
+from ugro.sweep.slots import Listener, Task, TrialTimeoutError
+from ugro.sweep.study import Study, ending
+
+from .conftest import Feasible
+from .studies import in_memory
+
+SIX = ("lora.r=1,2,3,4,5,6",)
+
+
+@dataclass
+class Script:
+    """What a trial does: losses at 100, 200, ... tokens, a second each; then how it ends."""
+
+    losses: Sequence[float] = (5.0, 4.0, 3.0)
+    raises: Exception | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Playing:
+    script: Script
+    began: float
+    told: int = -1  # reports so far, less the one at step 0
+    stopped: bool = False
+
+
+class Scripted:
+    """Slots on a clock of their own."""
+
+    def __init__(self, scripts: Callable[[int], Script], count: Callable[[float], int]) -> None:
+        self.now = 0.0
+        self.most = 0
+        self.submitted: list[tuple[int, float]] = []
+        self._scripts = scripts
+        self._count = count
+        self._playing: dict[int, _Playing] = {}
+
+    def count(self) -> int:
+        return self._count(self.now)
+
+    def submit(self, task: Task) -> None:
+        self.submitted.append((task.number, self.now))
+        self._playing[task.number] = _Playing(self._scripts(task.number), self.now)
+        self.most = max(self.most, len(self._playing))
+
+    def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
+        until = self.now + seconds
+        while True:
+            number, one = min(self._playing.items(), key=lambda item: self._next(item[1]))
+            if self._next(one) > until:
+                self.now = until
+                return None
+            self.now = self._next(one)
+            losses = one.script.losses
+            if one.told < 0:
+                listener.started(number)
+            if one.stopped or one.told >= len(losses):
+                del self._playing[number]
+                return number, self._outcome(one)
+            one.told += 1
+            loss = losses[one.told - 1] if one.told else 9.0
+            done, tokens = one.told, 100 * one.told
+            total = len(losses)
+            report = Report(done, total, tokens, 100 * total, done, {"eval_loss": loss}, self.now)
+            one.stopped = not listener.reported(number, report)
+
+    def _next(self, one: _Playing) -> float:
+        done = one.stopped or one.told >= len(one.script.losses)
+        return one.began + one.told + (0 if done else 1)
+
+    def _outcome(self, one: _Playing) -> JobReturn:
+        if one.script.raises is not None:
+            return JobReturn(status=JobStatus.FAILED, _return_value=one.script.raises)
+        loss = min(one.script.losses[: max(1, one.told)])
+        metrics = {"eval_loss": loss, "tokens_seen": 100.0 * one.told, **one.script.metrics}
+        return JobReturn(status=JobStatus.COMPLETED, _return_value=TrialResult((loss,), metrics))
+
+
+@dataclass
+class Ran:
+    study: Study
+    slots: Scripted
+    events: list[Event]
+
+    def endings(self) -> list[Ending | None]:
+        return [ending(trial) for trial in self.study.trials()]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
+    """``run("study.target=3", ..., scripts=..., slots=2)``: a study of six trials, run."""
+
+    def _run(
+        *overrides: str,
+        scripts: Callable[[int], Script] = lambda number: Script(),
+        slots: int | Callable[[float], int] = 2,
+        n_jobs: int | str = "auto",
+        max_failures: float = 3,
+        constraints: Sequence[str] = (),
+        ran: Ran | None = None,
+    ) -> Ran:
+        config = composed("study.name=s", "scheduler=none", *overrides)
+        of = typed(config)
+        space = feasible(*SIX, constraints=constraints)
+        count = slots if callable(slots) else lambda now: slots
+        ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
+        objectives = objectives_of(of.objectives)
+        sampling = Sampling(optuna.samplers.RandomSampler(0), ["minimize"], space, [])
+        events = EventStream([_Heard(ran.events)])
+        parts = Parts(
+            Recorder(ran.study),
+            sampling,
+            space,
+            objectives,
+            Referee(config.scheduler, of.stoppers, objectives, of.seed),
+            ran.slots,
+            Limits(of.study, maximised=False),
+            events,
+        )
+        proposals = Proposals(sampling, space, [], [], 6, lambda *_: None, 0)
+        Sweep(parts, n_jobs, max_failures, of.stoppers, clock=lambda: ran.slots.now).run(proposals)
+        return ran
+
+    return _run
+
+
+class _Heard:
+    def __init__(self, events: list[Event]) -> None:
+        self.observe = events.append
+
+
+def test_a_free_slot_gets_the_next_trial_at_once(run: Run) -> None:
+    ran = run(scripts=lambda number: Script([3.0] * (10 if number == 0 else 2)))
+    # The first takes ten seconds; beside it the others take two each, one after the other.
+    assert ran.slots.submitted == [(0, 0), (1, 0), (2, 2), (3, 4), (4, 6), (5, 8)]
+    assert ran.endings() == [Ending.COMPLETE] * 6
+
+
+@pytest.mark.parametrize(("n_jobs", "most"), [(1, 1), (3, 3), ("auto", 2)])
+def test_as_many_run_at_once_as_asked_for(n_jobs: int | str, most: int, run: Run) -> None:
+    assert run(n_jobs=n_jobs).slots.most == most
+
+
+def test_slots_that_join_while_nothing_ends_are_used(run: Run) -> None:
+    ran = run(scripts=lambda number: Script([3.0] * 30), slots=lambda now: 1 if now < 4 else 3)
+    # Looked at again every five seconds.
+    assert ran.slots.submitted[:3] == [(0, 0), (1, 5), (2, 5)]
+
+
+def test_events_tell_the_whole_story_in_order(run: Run) -> None:
+    ran = run(slots=1, scripts=lambda number: Script([3.0 - number]))
+    of_the_first = [type(event).__name__ for event in ran.events[:5]]
+    assert of_the_first == [
+        "TrialAsked",
+        "TrialStarted",
+        "TrialReported",
+        "TrialReported",
+        "TrialFinished",
+    ]
+    for kind in (TrialAsked, TrialStarted, TrialFinished):
+        numbers = [event.number for event in ran.events if isinstance(event, kind)]
+        assert numbers == [0, 1, 2, 3, 4, 5]
+    last = ran.events[-1]
+    assert isinstance(last, StudyFinished)
+    assert last.reason == "all trials are done"
+
+
+def test_a_stopped_trial_is_pruned_with_its_intermediate_values(run: Run) -> None:
+    halving = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
+    ran = run(*halving, slots=1, scripts=lambda number: Script([5.0 + number] * 8))
+    assert ran.endings() == [Ending.COMPLETE] + [Ending.RUNG] * 5
+    stopped = ran.study.trials()[1]
+    assert stopped.state is TrialState.PRUNED
+    assert stopped.intermediate_values == {100: 6.0, 200: 6.0}
+    assert stopped.user_attrs["metrics"]["tokens_seen"] == 200
+
+
+def test_a_trial_that_no_longer_improves_is_complete_with_its_value(run: Run) -> None:
+    ran = run("stoppers.plateau_patience=2", scripts=lambda number: Script([3.0] * 9))
+    assert ran.endings() == [Ending.PLATEAU] * 6
+    assert [trial.value for trial in ran.study.trials()] == [3.0] * 6
+
+
+def test_a_trial_that_diverges_is_pruned_and_the_others_go_on(run: Run) -> None:
+    ran = run(scripts=lambda n: Script([4.0, float("nan"), 3.0] if n == 1 else [4.0, 3.0]))
+    assert ran.endings() == [Ending.COMPLETE, Ending.DIVERGED] + [Ending.COMPLETE] * 4
+    found = ran.study.best()
+    assert found is not None
+    assert found.number == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "how"),
+    [
+        (ValueError("as told"), Ending.FAILED),
+        (FloatingPointError("no finite loss"), Ending.DIVERGED),
+        (TrialTimeoutError("no end after 3 s"), Ending.TIMED_OUT),
+    ],
+)
+def test_each_error_has_its_ending(error: Exception, how: Ending, run: Run) -> None:
+    ran = run(scripts=lambda n: Script(raises=error if n == 2 else None))
+    assert ran.endings().count(how) == 1
+    finished = [event for event in ran.events if isinstance(event, TrialFinished)]
+    assert [event.error for event in finished if event.ending is how] == [
+        f"{type(error).__name__}: {error}"
+    ]
+
+
+# Limits of the study
+
+
+@pytest.mark.parametrize(
+    ("limit", "ends_at"),
+    [
+        ("study.max_seconds=4", 4),
+        ("study.max_tokens=800", 5),  # 600 of the first two, 200 at the second report at 4 s
+        ("study.target=3.5", 4),  # the first two reach 3.0 after three seconds
+    ],
+)
+def test_a_limit_ends_the_study_and_what_is_in_flight_ends_at_its_next_report(
+    limit: str, ends_at: float, run: Run
+) -> None:
+    ran = run(limit)
+    assert ran.slots.now <= ends_at
+    last = ran.events[-1]
+    assert isinstance(last, StudyFinished)
+    assert last.reason == limit
+    assert ran.endings()[:2] == [Ending.COMPLETE] * 2
+    assert set(ran.endings()[2:]) <= {Ending.STUDY_LIMIT}
+    assert all(trial.state.is_finished() for trial in ran.study.trials())
+
+
+# Constraints on results
+
+
+def test_an_infeasible_result_is_never_the_best(run: Run) -> None:
+    ran = run(
+        constraints=["peak_memory_mb <= 1000 * lora.r"],
+        scripts=lambda n: Script([9.0 - n], metrics={"peak_memory_mb": 3500.0}),
+    )
+    # Ranks 1 to 3 are infeasible; the others, of losses 6, 5 and 4, are not.
+    assert ran.endings() == [Ending.INFEASIBLE] * 3 + [Ending.COMPLETE] * 3
+    found = ran.study.best()
+    assert found is not None
+    assert found.value == 4.0
+    better = run(
+        constraints=["peak_memory_mb <= 1000 * lora.r"],
+        scripts=lambda n: Script([1.0 + n], metrics={"peak_memory_mb": 3500.0}),
+    )
+    found = better.study.best()
+    assert found is not None
+    assert found.value == 4.0  # 1, 2 and 3 are better, and infeasible
+
+
+# Failures
+
+
+def test_too_many_failures_end_the_study_and_name_the_first(run: Run) -> None:
+    ran = Ran(in_memory(), Scripted(lambda n: Script(raises=OSError("disk")), lambda now: 1), [])
+    with pytest.raises(StudyFailed, match=r"3 trials failed.*Trial 0: OSError: disk"):
+        run(max_failures=2, ran=ran)
+    assert ran.endings() == [Ending.FAILED] * 3
+
+
+def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> None:
+    mistake = UserError("data.path: 'x' given, allowed: a folder")
+    ran = Ran(in_memory(), Scripted(lambda n: Script(raises=mistake), lambda now: 1), [])
+    with pytest.raises(UserError, match=r"^data\.path: 'x' given, allowed: a folder$"):
+        run(ran=ran)
+    assert ran.endings() == [Ending.FAILED]
+
+
+def test_an_interrupted_study_closes_what_was_in_flight(run: Run) -> None:
+    class Interrupted(Scripted):
+        def wait(self, listener: Listener, seconds: float) -> Any:
+            raise KeyboardInterrupt
+
+    ran = Ran(in_memory(), Interrupted(lambda n: Script(), lambda now: 2), [])
+    with pytest.raises(KeyboardInterrupt):
+        run(ran=ran)
+    assert ran.endings() == [Ending.INTERRUPTED] * 2
