@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep analyze test lint format clean
+.PHONY: help setup sweep plan analyze test lint format bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,9 @@ setup: .venv/.done  ## create .venv with everything that is needed
 sweep: setup  ## run the quickstart sweep; one's own: make sweep STUDY=name ARGS="lora.r=8,16"
 	$(BIN)/python train.py -m $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
 
+plan: setup  ## say what a sweep would do, and launch nothing: make plan ARGS="search_space=lora"
+	$(BIN)/python train.py -m study.dry_run=true $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
+
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
 
@@ -35,6 +38,11 @@ lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: setup  ## measure slots, control plane and warm start beside the upstream plugins
+	$(BIN)/python benchmarks/slot_idle.py
+	$(BIN)/python benchmarks/control_plane.py
+	$(BIN)/python benchmarks/warm_start.py model=tiny
 
 format: setup  ## format the code
 	$(BIN)/ruff format .

@@ -1,5 +1,6 @@
 """Rungs at 100, 200, 400 and 800 of 1600 tokens."""
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from ugro.schedulers.adaptive_asha import AdaptiveASHA
 from ugro.schedulers.protocol import CONTINUE, STOP, Handle
 
-from .curves import Controller, result
+from .curves import Controller, play, result
 
 
 def adaptive(mode: str = "min", min_pairs: int = 4) -> AdaptiveASHA:
@@ -43,7 +44,7 @@ def test_once_early_ranks_hold_it_becomes_the_first_rung() -> None:
     scheduler = adaptive()
     for trial in range(4):
         told(scheduler, trial, [3.0 + trial] * 4)
-    # tau is 1 at 100, 200 and 400; most is saved at 100: 1 - 100/1600.
+    # tau is 1 at 100, 200 and 400; a trial pays for most others at 100.
     assert scheduler.grace_period_now == 100
     assert told(scheduler, 9, [9.0]) == [STOP]
     assert told(scheduler, 10, [1.0]) == [CONTINUE]
@@ -69,7 +70,8 @@ def test_if_no_rank_holds_only_the_last_rung_stops() -> None:
 
 def test_a_rung_that_predicts_better_is_weighed_against_what_is_saved_before_it() -> None:
     # With 800 tokens: tau 2/3 at 100 and 200 (one of six pairs is the wrong way round), 1 at 400.
-    # 2/3 * (1 - 100/1600) = 0.625 and 2/3 * (1 - 200/1600) = 0.58; 1 * (1 - 400/1600) = 0.75.
+    # A trial pays for 1 / (1/2 + 1/2 * level/1600): 1.88 at 100, 1.78 at 200, 1.6 at 400.
+    # 2/3 * 1.88 = 1.25 and 2/3 * 1.78 = 1.19; 1 * 1.6 = 1.6.
     scheduler = adaptive()
     early, late = [1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 3.0, 4.0]
     for trial in range(4):
@@ -77,18 +79,39 @@ def test_a_rung_that_predicts_better_is_weighed_against_what_is_saved_before_it(
     assert scheduler.grace_period_now == 400
 
 
-def test_where_loading_is_most_of_a_trial_it_is_longer() -> None:
-    """The same curves, of which an early stop saves less: 2/3 of little against 1 of less."""
-    early, late = [1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 3.0, 4.0]
-    losses = [[early[t], early[t], early[t], late[t]] for t in range(4)]
-    quick, slow = adaptive(), adaptive()
+@pytest.mark.parametrize(("loading", "expected"), [(0.0, 100), (100_000.0, 400)])
+def test_where_loading_is_most_of_a_trial_it_is_longer(loading: float, expected: float) -> None:
+    # One pair of fifteen is the wrong way round at 100 and 200: tau 13/15; at 400 none is.
+    # A trial's seconds pay for 1 / (1/2 + 1/2 * share passed): 1.88 at 100, 1.6 at 400.
+    # 13/15 * 1.88 = 1.63 against 1.6. With loading 1.0074 and 1.0059: 0.87 against 1.006.
+    scheduler = adaptive()
+    for trial, early in enumerate([1.0, 0.0, 2.0, 3.0, 4.0, 5.0]):
+        told(scheduler, trial, [early, early, float(trial), float(trial)], loading)
+    assert scheduler.grace_period_now == expected
+
+
+def test_of_trials_that_run_at_once_the_best_is_kept_though_early_ranks_mislead() -> None:
+    # Trial 11 is last up to 300 tokens and first from 400 on.
+    curves = {str(t): [3.0 + t] * 3 + [3.0 - t / 10] * 13 for t in range(12)}
+    assert play(adaptive(), curves)["11"] == 16
+
+
+def test_what_is_no_number_tells_nothing() -> None:
+    scheduler = adaptive()
     for trial in range(4):
-        told(quick, trial, losses[trial])
-        told(slow, trial, losses[trial], loading=100_000.0)
-    # All have 2/3; the earliest saves most, however little that is.
-    assert quick.grace_period_now == slow.grace_period_now == 100
-    assert quick._saved(0) == pytest.approx(1 - 100 / 1600)
-    assert slow._saved(0) == pytest.approx(1500 / 101_600)
+        told(scheduler, trial, [3.0 + trial] * 4)
+    told(scheduler, 9, [math.nan] * 4)
+    assert scheduler.grace_period_now == 100
+
+
+def test_the_end_tells_how_well_rungs_predict() -> None:
+    # Rungs at 100 and 400; they agree with each other, and with the end the wrong way round.
+    scheduler = AdaptiveASHA("tokens_seen", "progress", "min", 1600, 100, 4, 0.5, 4)
+    for trial in range(4):
+        for tokens, loss in ((100, trial), (400, trial), (1600, -trial)):
+            told_now = result(tokens, float(loss))
+            scheduler.on_trial_result(Controller(), Handle(str(trial)), told_now)
+    assert scheduler.grace_period_now == 400  # none is trusted
 
 
 def test_more_can_be_better() -> None:

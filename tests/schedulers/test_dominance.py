@@ -1,6 +1,6 @@
-import pytest
+import math
 
-from ugro.schedulers.dominance import DominanceScheduler, dominates, fronts
+from ugro.schedulers.dominance import DominanceScheduler, fronts
 from ugro.schedulers.protocol import CONTINUE, STOP, Handle
 
 from .curves import Controller, result
@@ -44,20 +44,9 @@ def test_with_one_objective_the_best_share_goes_on() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ((1.0, 1.0), (2.0, 2.0), True),
-        ((1.0, 2.0), (1.0, 3.0), True),
-        ((1.0, 3.0), (2.0, 2.0), False),
-        ((1.0, 1.0), (1.0, 1.0), False),
-    ],
-)
-def test_dominance_is_nowhere_worse_and_somewhere_better(
-    one: tuple[float, ...], other: tuple[float, ...], expected: bool
-) -> None:
-    assert dominates(one, other) is expected
-
-
 def test_fronts_are_peeled_off_one_after_the_other() -> None:
     assert fronts([(1.0, 4.0), (2.0, 5.0), (4.0, 1.0), (5.0, 5.0), (3.0, 3.0)]) == [0, 1, 0, 2, 0]
+
+
+def test_what_is_no_number_is_on_the_worst_front() -> None:
+    assert fronts([(1.0, 1.0), (math.nan, 5.0), (2.0, 2.0)]) == [0, 2, 1]

@@ -41,3 +41,9 @@ def test_a_trial_that_has_left_is_forgotten() -> None:
     rungs.forget("a")
     rungs.forget("never seen")
     assert passed(rungs, "a", 100, 2.0) == {100: 2.0}
+
+
+def test_a_first_report_counts_at_the_last_rung_that_it_has_come_to() -> None:
+    rungs: Rungs[float] = Rungs(100, 2, 1600)
+    assert passed(rungs, "a", 450, 2.0) == {400: 2.0}
+    assert passed(rungs, "a", 900, 2.0) == {800: 2.0}

@@ -31,19 +31,22 @@ class AdaptiveASHA:
     For each rung k the study so far gives
 
     - theta_k, how well it predicts: Kendall's rank correlation between the values that trials had
-      at rung k and those that the same trials had at the farthest later rung with ``min_pairs`` of
-      them. PASHA (Bohdal et al. 2023, arXiv:2207.06940) steers the resource by the agreement of
-      ranks between rungs in this manner.
-    - s_k, what stopping there saves: 1 less the share of a whole trial's seconds that has passed,
-      loading included. Where loading is most of a trial, an early stop saves little.
+      at rung k and those that the same trials had at the farthest later level with ``min_pairs``
+      of them, the middle rung or beyond, ``max_t`` included: early neighbours agree whatever
+      comes later. PASHA (Bohdal et al. 2023, arXiv:2207.06940) steers the resource by the
+      agreement of ranks between rungs in this manner.
+    - n_k, how many trials a whole trial's seconds pay for if all but the best
+      ``1 / reduction_factor`` stop there. A stopped trial costs the seconds that have passed,
+      loading included; where loading is most of a trial, n_k is near 1 at every rung.
 
-    The grace period is the rung with the largest theta_k * s_k of those with theta_k of
+    The grace period is the rung with the largest theta_k * n_k of those with theta_k of
     ``min_correlation`` or more: precision times cheapness, as Hyper-Tune (Li et al. 2022,
     arXiv:2201.06834) chooses its brackets. If ranks are known and none reaches
     ``min_correlation``, it is the last rung; while nothing is known, the middle one.
 
-    Only trials that went on are known at later rungs. Ranks among survivors are harder to predict
+    Only trials that went on are known at later levels. Ranks among survivors are harder to predict
     than among all, so theta errs on the side of a longer grace period, in which fewer are stopped.
+    It cannot tell that a trial which it stopped would have come from behind.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class AdaptiveASHA:
         self._min_correlation = min_correlation
         self._min_pairs = min_pairs
         self._rungs: Rungs[Seen] = Rungs(grace_period, reduction_factor, max_t)
+        self._end: Rung[Seen] = Rung(max_t)  # tells how well rungs predict, stops nobody
 
     @property
     def grace_period_now(self) -> float:
@@ -85,6 +89,8 @@ class AdaptiveASHA:
             rung.recorded[trial.trial_id] = Seen(value, seconds)
             may_stop = rung.level >= self.grace_period_now
             decision = STOP if behind and may_stop else CONTINUE
+        if resource >= self._max_t * (1 - 1e-9):
+            self._end.recorded[trial.trial_id] = Seen(*now)
         return decision
 
     def on_trial_remove(self, controller: Any, trial: Handle) -> None:
@@ -119,13 +125,19 @@ class AdaptiveASHA:
         trusted = {k: theta for k, theta in known.items() if theta >= self._min_correlation}
         if not trusted:
             return len(rungs) - 1
-        return max(trusted, key=lambda index: (trusted[index] * self._saved(index), -index))
+        return max(trusted, key=lambda index: (trusted[index] * self._afforded(index), -index))
 
     def _correlation(self, index: int) -> float | None:
         """theta of a rung; None where too few trials tell."""
-        rung, later = self._rungs.rungs[index], self._rungs.rungs[index + 1 :]
-        for other in reversed(later):
-            both = [trial for trial in rung.recorded if trial in other.recorded]
+        levels = [*self._rungs.rungs, self._end]
+        rung, middle = levels[index], len(self._rungs.rungs) // 2
+        for other in reversed(levels[max(index + 1, middle) :]):
+            both = [
+                trial
+                for trial, seen in rung.recorded.items()
+                if trial in other.recorded
+                and not numpy.isnan([seen.value, other.recorded[trial].value]).any()
+            ]
             if len(both) >= self._min_pairs:
                 early = [rung.recorded[trial].value for trial in both]
                 late = [other.recorded[trial].value for trial in both]
@@ -133,15 +145,16 @@ class AdaptiveASHA:
                 return 0.0 if numpy.isnan(tau) else max(0.0, tau)
         return None
 
-    def _saved(self, index: int) -> float:
-        """The share of a whole trial's seconds that is left at a rung."""
-        rung = self._rungs.rungs[index]
-        shares = [passed / whole for passed, whole in self._seconds(rung, index) if whole > 0]
-        return 1 - median(shares) if shares else 1 - rung.level / self._max_t
+    def _afforded(self, index: int) -> float:
+        """How many trials the seconds of a whole one pay for, if a rung decides."""
+        levels = [*self._rungs.rungs, self._end]
+        rung, later = levels[index], levels[index + 1]
+        shares = [passed / whole for passed, whole in self._seconds(rung, later) if whole > 0]
+        share = median(shares) if shares else rung.level / self._max_t
+        return 1 / (self._keep + (1 - self._keep) * share)
 
-    def _seconds(self, rung: Rung[Seen], index: int) -> Iterator[tuple[float, float]]:
-        """Seconds at the rung and, by the pace to the next one, at ``max_t``."""
-        later = self._rungs.rungs[index + 1]
+    def _seconds(self, rung: Rung[Seen], later: Rung[Seen]) -> Iterator[tuple[float, float]]:
+        """Seconds at the rung and, by the pace to the next level, at ``max_t``."""
         for trial, seen in rung.recorded.items():
             if trial in later.recorded:
                 pace = (later.recorded[trial].seconds - seen.seconds) / (later.level - rung.level)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy
+
 from ugro.schedulers.protocol import CONTINUE, STOP, Handle
 from ugro.schedulers.rungs import Rungs
 
@@ -14,8 +16,9 @@ class DominanceScheduler:
 
     At a rung a trial stops if the share ``1 / reduction_factor`` of those recorded there, itself
     included, is already filled by trials of better fronts; within a front nobody is preferred. A
-    trial that none dominates always goes on. With one objective and no ties this keeps the best
-    ``1 / reduction_factor``. Multi-objective ASHA: Schmucker et al. 2021, arXiv:2106.12639.
+    trial that none dominates always goes on; what is no number counts as infinite. With one
+    objective and no ties this keeps the best ``1 / reduction_factor``. Multi-objective ASHA:
+    Schmucker et al. 2021, arXiv:2106.12639.
     """
 
     def __init__(
@@ -49,20 +52,20 @@ class DominanceScheduler:
         self._rungs.forget(trial.trial_id)
 
 
-def dominates(one: Values, other: Values) -> bool:
-    """Whether it is nowhere worse and somewhere better; smaller is better."""
-    return all(a <= b for a, b in zip(one, other, strict=True)) and one != other
-
-
 def fronts(every: list[Values]) -> list[int]:
     """The front of each, 0 for what none dominates (Deb et al. 2002, NSGA-II)."""
+    values = numpy.nan_to_num(
+        numpy.asarray(every), nan=numpy.inf, posinf=numpy.inf, neginf=-numpy.inf
+    )
+    nowhere_worse = numpy.asarray((values[:, None] <= values).all(axis=2))  # [trial, other]
+    dominating = nowhere_worse & ~nowhere_worse.T
+    by_how_many = dominating.sum(axis=0)
     found = [-1] * len(every)
-    left = set(range(len(every)))
     front = 0
-    while left:
-        best = {i for i in left if not any(dominates(every[j], every[i]) for j in left)}
+    while -1 in found:
+        best = [i for i, known in enumerate(found) if known < 0 and not by_how_many[i]]
         for index in best:
             found[index] = front
-        left -= best
+        by_how_many -= dominating[best].sum(axis=0)
         front += 1
     return found

@@ -31,7 +31,8 @@ class Rungs(Generic[V]):
 
     A trial that reports beyond a level is recorded with what it had *at* the level, interpolated
     between its two reports: else a trial that reports late, as with a large batch, would be
-    compared with more tokens than the others.
+    compared with more tokens than the others. A first report has none before it and counts at
+    the last rung that it has come to alone; at all of them it would make their ranks agree.
     """
 
     def __init__(self, grace_period: float, reduction_factor: float, max_t: float) -> None:
@@ -56,9 +57,8 @@ class Rungs(Generic[V]):
         before = self._tracks.get(trial_id)
         reached = before.resource if before else 0.0
         self._tracks[trial_id] = Track(resource, tuple(now))
-        for rung in self.rungs:
-            if not reached < rung.level * (1 - 1e-9) or resource < rung.level * (1 - 1e-9):
-                continue
+        come_to = [rung for rung in self.rungs if reached < rung.level * (1 - 1e-9) <= resource]
+        for rung in come_to if before else come_to[-1:]:
             at = now
             if before is not None and resource > rung.level:
                 share = (rung.level - before.resource) / (resource - before.resource)
