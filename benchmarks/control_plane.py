@@ -1,8 +1,8 @@
 """What does a trial cost the driver? Asking, composing, submitting, telling; nothing is trained.
 
-Two slots on Ray, the whole LoRA space (eight keys), multivariate TPE; UGRO on its SQLite study beside
-the upstream plugins in memory, as they come, with a quarter of the trials (they take long). The
-driver's time is the processor time of its thread; the threads of Ray and of the recorder are not in
+Two slots on Ray, the whole LoRA space (eight keys), multivariate TPE; UGRO on its SQLite study
+beside the upstream plugins in memory, as they come, with a quarter of the trials (they take long).
+The driver's time is the processor time of its thread; the threads of Ray and of the recorder are not in
 it, and neither slot waits for them.
 
     python benchmarks/control_plane.py [trials]
@@ -32,7 +32,8 @@ def main(trials: int) -> None:
         worked = 1000 * driver["worked"] / done
         ours = ours or worked
         print(
-            f"{name}: {done} trials, {worked:.1f} ms of driver time a trial ({worked / ours:.1f} x), "
+            f"{name}: {done} trials, {worked:.1f} ms of driver time a trial "
+            f"({worked / ours:.1f} x), "
             f"{1000 * driver['seconds'] / done:.0f} ms in all"
         )
 
