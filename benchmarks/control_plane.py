@@ -2,7 +2,7 @@
 
 Two slots on Ray, the whole LoRA space (eight keys), multivariate TPE; UGRO on its SQLite study
 beside the upstream plugins in memory, as they come, with a quarter of the trials (they take long).
-The driver's time is the processor time of its thread; the threads of Ray and of the recorder are not in
+The driver's time is the processor time of its thread; those of Ray and of the recorder are not in
 it, and neither slot waits for them.
 
     python benchmarks/control_plane.py [trials]

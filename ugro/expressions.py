@@ -8,7 +8,7 @@ import ast
 import operator
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ugro.errors import UserError
@@ -34,15 +34,14 @@ ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-SAMENESS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    **ORDER,
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.In: lambda one, many: one in many,
     ast.NotIn: lambda one, many: one not in many,
 }
-ALLOWED = (
-    "keys, numbers, strings, lists, + - * / // %, comparisons, in, and, or, not, min, max, abs"
-)
+ALLOWED = "keys, constants, lists, + - * / // %, comparisons, in, and, or, not, min, max, abs"
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,20 @@ class Expression:
     """A parsed expression.
 
     Attributes:
-        text: as it was written
+        text: as it was written, without the space around it
         names: the dotted keys that it reads
     """
 
     text: str
     names: frozenset[str]
-    _tree: ast.expr
+    _tree: ast.expr = field(repr=False, compare=False)  # the text says it; nodes are never equal
 
     def evaluate(self, lookup: Lookup) -> object:
         """Its value.
 
         Args:
-            lookup: gives the value of each of ``names``
+            lookup: gives the value of each of ``names``: a number, string, bool, None or list.
+                What it raises for an unknown one goes through, so check ``names`` beforehand.
 
         Raises:
             UserError: values do not go together, as in ``1 + "a"`` or ``1 / 0``.
@@ -77,7 +77,8 @@ class Expression:
         """
         value = self.evaluate(lookup)
         if not isinstance(value, bool):
-            raise UserError(f"{_short(self.text)}: gives {value!r:.40}, not true or false")
+            given = _cut(repr(value), 40)
+            raise UserError(f"{_short(self.text)}: gives {given}, not true or false")
         return value
 
 
@@ -85,18 +86,24 @@ def parse(text: str) -> Expression:
     """Read an expression.
 
     Raises:
-        UserError: it is too long or too deep, does not parse, or has parts that are not allowed.
+        UserError: it is too long or too deep, is not one line of printable characters, does not
+            parse, or has parts that are not allowed.
     """
     if len(text) > LONGEST:
         raise UserError(f"{_short(text)}: {len(text)} characters, allowed: {LONGEST}")
+    text = text.strip()
+    # Its text stands in messages: no second line, no terminal escapes.
+    if strange := next((c for c in text if not c.isprintable()), ""):
+        allowed = "one line of printable characters"
+        raise UserError(f"{_short(text)}: {strange!a} in it, allowed: {allowed}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():  # about 'C:\d', of a category that differs by Python
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else type(error).__name__
         raise UserError(
-            f"{_short(text)}: does not parse ({reason:.60}), allowed: {ALLOWED}"
+            f"{_short(text)}: does not parse ({_cut(reason, 30)}), allowed: {ALLOWED}"
         ) from None
     names: set[str] = set()
     _check(tree, text, names, DEEPEST)
@@ -128,11 +135,13 @@ def _check(node: ast.AST, text: str, names: set[str], depth: int) -> None:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
             parts = [left, right]
         case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            type(op) in ORDER or type(op) in SAMENESS for op in ops
+            type(op) in COMPARISONS for op in ops
         ):
             parts = [left, *others]
         case ast.Call(func=ast.Name(id=name), args=parts, keywords=[]) if name in FUNCTIONS:
-            pass
+            if len(parts) < 1 or (name == "abs") != (len(parts) == 1):
+                allowed = "one for abs, two or more for min and max"
+                raise UserError(f"{_short(text)}: {name} of {len(parts)}, allowed: {allowed}")
         case _:
             raise _refused(node, text)
     for part in parts:
@@ -163,73 +172,78 @@ class _Evaluation:
             case ast.UnaryOp(op=op, operand=operand):
                 number = self._number(operand)
                 return -number if isinstance(op, ast.USub) else number
-            case ast.BinOp(left=left, op=op, right=right):
-                return self._arithmetic(op, self._number(left), self._number(right))
+            case ast.BinOp():
+                return self._arithmetic(node)
             case ast.Compare(left=left, ops=ops, comparators=others):
                 return self._compared(left, ops, others)
             case ast.Call(func=ast.Name(id=name), args=parts):
-                numbers = [self._number(part) for part in parts]
-                if not numbers or (name == "abs") != (len(numbers) == 1):
-                    raise self._wrong(f"{name} of {len(numbers)} numbers")
-                return FUNCTIONS[name](*numbers)
+                return FUNCTIONS[name](*[self._number(part) for part in parts])
         raise AssertionError(node)
 
     def _compared(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> bool:
+        """A chain, from the left, until a comparison does not hold; each part is read once."""
         one = self.value(left)
         for op, other in zip(ops, others, strict=True):
             two = self.value(other)
-            if not self._holds(op, one, two):
+            if type(op) in ORDER and not _have_order(one, two):
+                both = f"{_given(left, one)} and {_given(other, two)}"
+                raise self._wrong(f"{both} have no order")
+            if isinstance(op, ast.In | ast.NotIn) and not isinstance(two, list):
+                raise self._wrong(f"{_given(other, two)} is no list")
+            if not COMPARISONS[type(op)](one, two):
                 return False
-            one = two
+            left, one = other, two
         return True
 
-    def _holds(self, op: ast.cmpop, one: Any, two: Any) -> bool:
-        if type(op) in SAMENESS:
-            if isinstance(op, ast.In | ast.NotIn) and not isinstance(two, list):
-                raise self._wrong(f"{two!r:.40} is no list")
-            return SAMENESS[type(op)](one, two)
-        alike = (_is_number(one) and _is_number(two)) or (
-            isinstance(one, str) and isinstance(two, str)
-        )
-        if not alike:
-            raise self._wrong(f"{one!r:.40} and {two!r:.40} have no order")
-        return ORDER[type(op)](one, two)
-
-    def _arithmetic(self, op: ast.operator, one: float, two: float) -> float:
+    def _arithmetic(self, node: ast.BinOp) -> float:
+        one, two = self._number(node.left), self._number(node.right)
         try:
-            return float(result) if (result := ARITHMETIC[type(op)](one, two)) > 2**63 else result
-        except (ZeroDivisionError, OverflowError) as error:
-            raise self._wrong(str(error)) from None
+            result = ARITHMETIC[type(node.op)](one, two)
+            float(result)  # a whole number beyond all floats is refused as a float's overflow is
+        except ZeroDivisionError:
+            raise self._wrong(f"division by {_given(node.right, two)}") from None
+        except OverflowError:
+            raise self._wrong("a number beyond 1e308") from None
+        return result  # type: ignore[no-any-return]
 
     def _number(self, node: ast.expr) -> float:
         value = self.value(node)
         if not _is_number(value):
-            raise self._wrong(f"{value!r:.40} is no number")
+            raise self._wrong(f"{_given(node, value)} is no number")
         return value  # type: ignore[no-any-return]
 
     def _truth(self, node: ast.expr) -> bool:
         value = self.value(node)
         if not isinstance(value, bool):
-            raise self._wrong(f"{value!r:.40} is not true or false")
+            raise self._wrong(f"{_given(node, value)} is not true or false")
         return value
 
     def _wrong(self, reason: str) -> UserError:
-        return UserError(f"{_short(self._text)}: cannot be evaluated, {reason}")
+        return UserError(f"{_short(self._text)}: {reason}")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _have_order(one: object, two: object) -> bool:
+    numbers = _is_number(one) and _is_number(two)
+    return numbers or (isinstance(one, str) and isinstance(two, str))
+
+
 def _key(node: ast.AST) -> str | None:
     """The dotted key that a chain of names spells; None where it does not begin with a name."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=attribute):
-            before = _key(value)
-            return before and f"{before}.{attribute}"
-    return None
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
+
+
+def _given(node: ast.expr, value: object) -> str:
+    """A value as messages tell it, after the key that it is of."""
+    key, told = _key(node), _cut(repr(value), 24)
+    return told if key is None or key in LITERALS else f"{_cut(key, 36)}={told}"
 
 
 def _refused(node: ast.AST, text: str) -> UserError:
@@ -238,5 +252,9 @@ def _refused(node: ast.AST, text: str) -> UserError:
 
 def _short(text: str) -> str:
     """The expression's beginning, on one line."""
-    line = " ".join(text[:200].split()).replace("\0", "\\0")
-    return line if len(line) <= 50 else f"{line[:50]}..."
+    line = " ".join(text[:200].split())
+    return _cut("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), 53)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

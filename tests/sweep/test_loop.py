@@ -279,6 +279,11 @@ def test_an_infeasible_result_is_never_the_best(run: Run) -> None:
     assert found.value == 4.0  # 1, 2 and 3 are better, and infeasible
 
 
+def test_a_metric_that_was_not_measured_is_told_with_those_that_were(run: Run) -> None:
+    with pytest.raises(UserError, match="'latency_ms' given, allowed: what the trial measured: ev"):
+        run(constraints=["latency_ms <= 50"])
+
+
 # Failures
 
 

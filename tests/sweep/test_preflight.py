@@ -14,6 +14,7 @@ from ugro.sweep.preflight import check_space
 from ugro.sweep.search_space import parse
 
 from ..conftest import ROOT
+from .conftest import Feasible
 
 Faults = Callable[..., list[str]]
 
@@ -195,3 +196,11 @@ def test_a_fault_at_the_first_of_all_keys_is_found(more: str, faults: Faults) ->
     assert faults("training.max_steps=10,20", "training.eval_steps=15,5", more) == [
         EVAL_LATER.format(15.0, 10)
     ]
+
+
+def test_a_condition_on_a_key_that_is_not_there_is_refused(feasible: Feasible) -> None:
+    branch = feasible("lora.use_dora=true,false", conditions={"lora.use_dora": "lora.rank >= 8"})
+    with pytest.raises(
+        UserError, match=r"conditions\.lora\.use_dora: 'lora.rank' given, allowed: k"
+    ):
+        check_space(branch)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -89,10 +89,11 @@ def constraints_in(config: DictConfig) -> Constraints:
     Raises:
         UserError: an expression does not parse, or names what is neither key nor metric.
     """
-    missing = object()  # a key whose value is null is there
-
-    def is_key(key: str) -> bool:
-        return OmegaConf.select(config, key, default=missing) is not missing
-
     expressions = list(config.constraints.expressions)
-    return constraints_of(ConstraintsConfig(expressions), is_key)
+    return constraints_of(ConstraintsConfig(expressions), partial(has, config))
+
+
+def has(config: DictConfig, key: str) -> bool:
+    """Whether there is such a key, even if its value is null."""
+    missing = object()
+    return OmegaConf.select(config, key, default=missing) is not missing

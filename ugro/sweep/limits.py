@@ -11,8 +11,8 @@ class Limits:
 
     Attributes:
         maximised: whether the first objective is
-        tokens: trained on by all trials, running ones included
-        best: first objective so far
+        tokens: trained on by all trials, running and earlier ones included
+        best: first objective so far; None before a trial is complete
     """
 
     config: StudyConfig

@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from ugro.config import StoppersConfig
 from ugro.constraints import broken
 from ugro.ending import Ending
-from ugro.errors import StudyFailed, UserError
+from ugro.errors import StudyFailed, UserError, fault
 from ugro.events import (
     EventStream,
     StudyFinished,
@@ -20,7 +20,7 @@ from ugro.events import (
     TrialStarted,
 )
 from ugro.objectives import Objectives
-from ugro.report import Report, TrialResult
+from ugro.report import MEASURED, Report, TrialResult
 from ugro.schedulers.referee import Referee
 from ugro.sweep.composition import lookup
 from ugro.sweep.feasible import FeasibleSpace
@@ -67,7 +67,6 @@ class Sweep:
         max_failures: trials that may fail
         stoppers: with the seconds of a trial
         clock: seconds, from any beginning
-        any_complete: whether an earlier trial of the study is
     """
 
     parts: Parts
@@ -75,7 +74,6 @@ class Sweep:
     max_failures: float
     stoppers: StoppersConfig
     clock: Callable[[], float] = time.monotonic
-    any_complete: bool = False
     _running: dict[int, Running] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,7 +118,7 @@ class Sweep:
             value = parts.objectives.intermediate(report.metrics)
             parts.recorder.report(number, report.tokens_seen, value)
             parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
-        elapsed = self.clock() - (trial.started_at or self.clock())
+        elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
         stop = parts.referee.judge(number, report, elapsed)
         if stop is None and not report.last and self._limit():
             stop = Ending.STUDY_LIMIT
@@ -174,7 +172,7 @@ class Sweep:
         self._finish(number, how, error=error)
         if how is Ending.FAILED:
             self._failed.append((number, error))
-        if isinstance(returned, UserError) and not self.any_complete:
+        if isinstance(returned, UserError) and self.parts.limits.best is None:
             # A mistake in the configuration: the other trials share it.
             raise UserError(str(returned))
 
@@ -194,6 +192,9 @@ class Sweep:
         config = feasible.composer.compose(trial.proposal.parameters)
 
         def value(name: str) -> object:
+            if name in MEASURED and name not in result.metrics:
+                allowed = f"what the trial measured: {', '.join(sorted(result.metrics))}"
+                raise UserError(fault("constraints.expressions", name, allowed))
             return result.metrics[name] if name in result.metrics else lookup(config, name)
 
         return Ending.INFEASIBLE if broken(feasible.constraints.on_results, value) else how
@@ -206,7 +207,6 @@ class Sweep:
         complete = how in (Ending.COMPLETE, Ending.PLATEAU)
         values = result.values if result and complete else ()
         if values:
-            self.any_complete = True
             parts.limits.valued(values[0])
         parts.recorder.tell(number, how, result, error)
         parts.sampling.tell(trial.proposal.trial, how, values)

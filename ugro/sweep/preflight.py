@@ -6,7 +6,7 @@ from typing import Any
 
 from ugro.config import typed
 from ugro.errors import UserError, fault
-from ugro.sweep.composition import without_hydra
+from ugro.sweep.composition import has, without_hydra
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.validation import validate
 
@@ -25,6 +25,12 @@ def check_space(feasible: FeasibleSpace) -> None:
     if of_the_study:
         allowed = "keys of a trial; this one is the same for the whole study"
         raise UserError("\n".join(fault(key, "a sweep", allowed) for key in of_the_study))
+    config = feasible.composer.compose({})
+    for key, condition in space.conditions.items():
+        unknown = sorted(name for name in condition.names if not has(config, name))
+        if unknown:
+            where = f"hydra.sweeper.conditions.{key}"
+            raise UserError(fault(where, unknown[0], "keys of the configuration"))
     exhaustive = space.size is not None and space.size <= MOST_COMBINATIONS
     candidates = space.combinations() if exhaustive else space.around_the_first()
     found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]

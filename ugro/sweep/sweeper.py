@@ -32,7 +32,7 @@ from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.search_space import parse
 from ugro.sweep.slots import InProcessSlot, Slots
-from ugro.sweep.study import Study, create_or_continue
+from ugro.sweep.study import Study, create_or_continue, metrics
 from ugro.sweep.survey import check_satisfiable
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,10 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     events = EventStream([AuditLog(folder / "events.jsonl"), Lines()])
     limits = Limits(of.study, objectives.directions[0] is Direction.maximize)
+    for earlier in past:
+        limits.trained(int(metrics(earlier).get("tokens_seen", 0)))
+    if (best := study.best()) is not None:
+        limits.valued(best.values[0])
     referee = Referee(trial.scheduler, of.stoppers, objectives, of.seed)
     proposals = Proposals(
         sampling,
@@ -127,9 +131,7 @@ def _run(
     )
     parts = Parts(Recorder(study), sampling, feasible, objectives, referee, slots, limits, events)
     max_failures = settings["max_failure_rate"] * total
-    any_complete = study.best() is not None
-    sweep = Sweep(parts, settings["n_jobs"], max_failures, of.stoppers, any_complete=any_complete)
-    sweep.run(proposals)
+    Sweep(parts, settings["n_jobs"], max_failures, of.stoppers).run(proposals)
 
 
 def _study(

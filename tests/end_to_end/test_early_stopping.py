@@ -1,0 +1,79 @@
+"""Early stopping, several objectives and the plan, through the command line."""
+
+import json
+from pathlib import Path
+
+import optuna
+from omegaconf import OmegaConf
+
+from ..conftest import QUICK
+from .studies import IN_PROCESS, TrainPy, table
+
+
+def test_early_stopping_on_ray_and_in_this_process_give_the_same_trials_and_values(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    """One slot, one seed: stopped trials with their intermediate values, to the last digit."""
+    asked = ["search_space=lora_small", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1"]
+    halving = ["scheduler=asha", "scheduler.grace_period=0.25", "scheduler.reduction_factor=2"]
+    long = ["training.max_steps=8", "constraints.expressions=['lora.r <= 16']"]
+    found = {}
+    for launcher in ("basic", "ray_local"):
+        given = [*asked, *halving, *long, f"hydra/launcher={launcher}", f"study.name={launcher}"]
+        done = train_py("-m", *QUICK, *given)
+        assert done.returncode == 0, done.stderr
+        assert "Gain over the configuration as it was, trial 0" in done.stdout
+        storage = f"sqlite:///{tmp_path / 'multirun' / launcher / 'study.db'}"
+        trials = optuna.load_study(study_name=launcher, storage=storage).trials
+        found[launcher] = [
+            (t.number, t.state.name, t.value, t.params, t.intermediate_values) for t in trials
+        ]
+    assert found["basic"] == found["ray_local"]
+    trials = found["ray_local"]
+    assert len(trials) == 6
+    assert trials[0][3]["lora.r"] == 16  # conf/'s own
+    assert all(parameters["lora.r"] <= 16 for _, _, _, parameters, _ in trials)
+    pruned = [values for _, state, _, _, values in trials if state == "PRUNED"]
+    assert pruned
+    for values in pruned:  # reports at 256, 512 and 768 of 1,024 tokens
+        assert set(values) in ({256}, {256, 512}, {256, 512, 768})
+    study = tmp_path / "multirun" / "ray_local"
+    reasons = [row["reason"] for row in table(study)]
+    assert reasons.count("rung") == len(pruned)
+    events = [json.loads(line) for line in (study / "events.jsonl").read_text().splitlines()]
+    told = [event["number"] for event in events if event.get("stop") == "rung"]
+    assert len(told) == len(pruned)
+    assert [e["event"] for e in (events[0], events[-1])] == ["StudyStarted", "StudyFinished"]
+
+
+def test_several_objectives_make_a_front(train_py: TrainPy, tmp_path: Path) -> None:
+    pareto = ["objectives=loss_latency", "objectives.mode=pareto", "latency.repeats=2"]
+    done = train_py("-m", *QUICK, IN_PROCESS, *pareto, "lora.r=2,4", "study.name=front")
+    assert done.returncode == 0, done.stderr
+    assert "Not dominated: trials" in done.stdout
+    study = tmp_path / "multirun" / "front"
+    rows = table(study)
+    assert "value" not in rows[0]
+    assert all(float(row["latency_ms"]) > 0 for row in rows)
+    assert all(float(row["eval_loss"]) > 0 for row in rows)
+    solutions = OmegaConf.load(study / "optimization_results.yaml").solutions
+    assert 1 <= len(solutions) <= 2
+
+
+def test_a_dry_run_prints_the_plan_and_launches_nothing(train_py: TrainPy, tmp_path: Path) -> None:
+    asked = ["search_space=lora_small", "scheduler=asha", "constraints=guides"]
+    done = train_py("-m", *QUICK, *asked, "study.dry_run=true")
+    assert done.returncode == 0, done.stderr
+    # 4 steps of 4 blocks of 32 tokens, ten trials; rungs at a sixteenth and a quarter of 512.
+    for line in (
+        "Trials: 10",
+        "First, baseline: lora.r=16 training.learning_rate=0.0002 lora.target_modules=all-linear",
+        "Constraints leave 100.0% of the samples",
+        "Rungs: 32, 128 tokens",
+        "Tokens at most: 5,120",
+        # 32 + 96/4 + 384/16 of each
+        "Tokens expected: about 800",
+        "A dry run: nothing was launched",
+    ):
+        assert line in done.stdout
+    assert not (tmp_path / "multirun").exists()

@@ -1,0 +1,82 @@
+"""Mistakes, failures and signals, through the command line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ..conftest import QUICK, ROOT
+from .studies import IN_PROCESS, TrainPy, table
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (["constraints.expressions=['lora.r > 8']"], "lora.r > 8 removes 100.0% of 1,000 samples"),
+        (["constraints.expressions=['lora.rank > 8']"], "lora.rank > 8: 'lora.rank' given"),
+        (["scheduler=asha", "scheduler.reduction_factor=1"], "scheduler.reduction_factor: 1.0"),
+        (["study.enqueue=[{lora.r: 3}]"], "study.enqueue: lora.r: 3 given, allowed: 2, 4"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(
+    asked: list[str], line: str, train_py: TrainPy, tmp_path: Path
+) -> None:
+    done = train_py("-m", *QUICK, IN_PROCESS, "lora.r=2,4", *asked)
+    assert done.returncode != 0
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "multirun").exists()
+
+
+def test_a_searched_value_that_is_impossible_starts_nothing(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    done = train_py("-m", *QUICK, IN_PROCESS, "lora.r=8,0", "lora.dropout=0,1.5")
+    assert done.returncode != 0
+    assert "lora.r: 0 given, allowed: 1 or more" in done.stderr
+    assert "lora.dropout: 1.5 given" in done.stderr
+    assert not (tmp_path / "multirun").exists()
+
+
+def test_failing_trials_are_told_and_the_exit_code_says_so(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    """A module that is in the list of the model's kind, but not in this one, fails in the trial."""
+    broken = ["model.linear_modules=[nonsense]", "lora.target_modules=[nonsense]", "lora.r=2,4"]
+    done = train_py("-m", *QUICK, IN_PROCESS, *broken, "study.name=broken")
+    assert done.returncode == 1
+    assert "lora.target_modules: 'nonsense' given" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [row["reason"] for row in table(tmp_path / "multirun" / "broken")] == ["failed"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_sweep_leaves_its_results(
+    how: signal.Signals, tmp_path: Path, cache_dir: Path
+) -> None:
+    sweep = [*QUICK, IN_PROCESS, "lora.r=2,4", "study.name=stopped"]
+    slow = ["training.max_steps=100000,4", "training.eval_steps=2"]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *sweep, *slow]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "UGRO_CACHE_DIR": str(cache_dir)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    reports = tmp_path / "multirun" / "stopped" / "trials" / "0000" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (reports.exists() and reports.read_text().count("\n") > 2):
+        assert time.monotonic() < deadline, process.communicate(timeout=10)
+        time.sleep(0.2)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + how
+    assert "Traceback" not in errors
+    rows = table(tmp_path / "multirun" / "stopped")
+    assert [(row["state"], row["reason"]) for row in rows] == [("FAIL", "interrupted")]
