@@ -54,6 +54,11 @@ def test_failing_trials_are_told_and_the_exit_code_says_so(
     assert [row["reason"] for row in table(tmp_path / "multirun" / "broken")] == ["failed"]
 
 
+def _hears_signals() -> None:
+    """A shell lets what it runs in the background ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_leaves_its_results(
     how: signal.Signals, tmp_path: Path, cache_dir: Path
@@ -68,6 +73,7 @@ def test_a_stopped_sweep_leaves_its_results(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hears_signals,
     )
     reports = tmp_path / "multirun" / "stopped" / "trials" / "0000" / "metrics.jsonl"
     deadline = time.monotonic() + 120
