@@ -1,6 +1,6 @@
 """Search spaces as a sweep sees them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hydra import initialize_config_dir
@@ -19,7 +19,7 @@ Feasible = Callable[..., FeasibleSpace]
 
 
 @pytest.fixture(scope="session")
-def feasible() -> Iterator[Feasible]:
+def feasible() -> Feasible:
     """``feasible("lora.r=4,8", ..., constraints=["lora.r > 4"], conditions={...})``."""
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()

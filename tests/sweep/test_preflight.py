@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hydra import initialize_config_dir
@@ -24,23 +24,23 @@ RATE = "training.learning_rate=tag(log,interval(1e-5,1e-3))"  # makes the space 
 
 
 @pytest.fixture(scope="module")
-def faults() -> Iterator[Faults]:
+def faults() -> Faults:
     """``faults("lora.r=0,8", ...)``: what is told of such a sweep, a line each."""
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("config", ["study.name=s"], RunMode.MULTIRUN)
 
-        def _faults(*arguments: str) -> list[str]:
-            try:
-                space = parse({}, arguments)
-                composer = Composer(space, master, loader)
-                constraints = constraints_in(composer.compose({}))
-                check_space(FeasibleSpace(space, composer, constraints))
-            except UserError as error:
-                return str(error).splitlines()
-            return []
+    def _faults(*arguments: str) -> list[str]:
+        try:
+            space = parse({}, arguments)
+            composer = Composer(space, master, loader)
+            constraints = constraints_in(composer.compose({}))
+            check_space(FeasibleSpace(space, composer, constraints))
+        except UserError as error:
+            return str(error).splitlines()
+        return []
 
-        yield _faults
+    return _faults
 
 
 # Finite spaces: every combination is composed and checked
