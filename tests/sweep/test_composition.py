@@ -81,6 +81,11 @@ def test_choices_are_read_as_the_command_line_is(choice: object, value: object) 
     assert parsed(choice) == value
 
 
+def test_numbers_and_truth_values_are_not_mixed_up() -> None:
+    given = [1, 1.0, True, 0, 0.0, False, "1", "1.0", "true"]
+    assert [repr(parsed(one)) for one in given] == [*map(repr, given[:6]), "1", "1.0", "True"]
+
+
 def test_hydra_is_taken_out_of_a_copy(feasible: Feasible) -> None:
     config = feasible().composer.compose({})
     assert "hydra" not in without_hydra(config)

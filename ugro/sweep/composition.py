@@ -59,12 +59,14 @@ class Composer:
         return key in self._groups or key[0] in "+~"
 
 
-@lru_cache(maxsize=1024)
 def parsed(choice: Any) -> Any:
     """A parameter as a configuration holds it: ``"[q_proj,v_proj]"`` is a list."""
-    if not isinstance(choice, str):
-        return choice
-    return OverridesParser.create().parse_override(override("key", choice)).value()
+    return _parsed(choice) if isinstance(choice, str) else choice
+
+
+@lru_cache(maxsize=1024)  # of texts alone: 1, 1.0 and true are one key
+def _parsed(text: str) -> Any:
+    return OverridesParser.create().parse_override(override("key", text)).value()
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
