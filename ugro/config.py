@@ -56,36 +56,27 @@ class SchedulerConfig:
 
 
 @dataclass
-class NoSchedulerConfig(SchedulerConfig):
-    """Every trial runs to its end."""
-
-
-@dataclass
-class AshaConfig(SchedulerConfig):
-    """Asynchronous successive halving, with one bracket or several."""
+class RungsConfig(SchedulerConfig):
+    """A trial scheduler with rungs."""
 
     max_t: float | None = None  # null: a trial's length
     reduction_factor: float = MISSING
+
+
+@dataclass
+class AshaConfig(RungsConfig):
+    """Asynchronous successive halving, with one bracket or several."""
+
     brackets: int = MISSING
     stop_last_trials: bool = MISSING
 
 
 @dataclass
-class AdaptiveAshaConfig(SchedulerConfig):
+class AdaptiveAshaConfig(RungsConfig):
     """ASHA with a grace period that adapts."""
 
-    max_t: float | None = None  # null: a trial's length
-    reduction_factor: float = MISSING
     min_correlation: float = MISSING
     min_pairs: int = MISSING
-
-
-@dataclass
-class DominanceConfig(SchedulerConfig):
-    """ASHA by non-dominated sorting, for several objectives."""
-
-    max_t: float | None = None  # null: a trial's length
-    reduction_factor: float = MISSING
 
 
 @dataclass
@@ -250,10 +241,10 @@ class Config:
 
 
 SCHEDULERS = {
-    "none": NoSchedulerConfig,
+    "none": SchedulerConfig,
     "asha": AshaConfig,
     "adaptive_asha": AdaptiveAshaConfig,
-    "dominance": DominanceConfig,
+    "dominance": RungsConfig,
     "median": MedianConfig,
 }
 

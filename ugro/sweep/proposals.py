@@ -46,7 +46,6 @@ class Proposals:
         seed: int,
         allow_duplicates: bool = False,
     ) -> None:
-        self.total = total
         self._sampling = sampling
         self._randomly = at_random(feasible, seed)
         self._feasible = feasible
@@ -74,9 +73,8 @@ class Proposals:
     def _planned(self) -> Proposal | None:
         for one in self._plan:
             trial = self._sampling.ask(one.parameters)
-            if not self._reasons(trial.params):
+            if self._accepts(trial):
                 return Proposal(trial.params, one.source, trial)
-            self._refuse(trial)
         return None
 
     def _next(self) -> Proposal:
@@ -84,18 +82,21 @@ class Proposals:
             return self._fixed(next(self._untried), "space")
         for _ in range(ASKED_AGAIN):
             trial = self._sampling.ask()
-            if not self._reasons(trial.params):
+            if self._accepts(trial):
                 return Proposal(trial.params, "sampler", trial)
-            self._refuse(trial)
         return self._fixed(self._drawn(), "random")
 
-    def _refuse(self, trial: optuna.Trial) -> None:
+    def _accepts(self, trial: optuna.Trial) -> bool:
+        """Whether it may be run; else it is refused."""
         reasons = self._reasons(trial.params)
+        if not reasons:
+            return True
         if reasons == ["duplicate"]:
             self._sampling.forget(trial)
         else:
             self._sampling.refuse(trial)
         self._refused(trial.params, reasons)
+        return False
 
     def _reasons(self, parameters: Mapping[str, Any]) -> list[str]:
         if self._once and identity(parameters) in self._tried:
