@@ -52,11 +52,17 @@ class SchedulerConfig:
 
     _target_: str = MISSING
     time_attr: Resource = MISSING  # what rungs are measured in
-    grace_period: float = MISSING  # no trial is stopped before; below 1: a share of max_t
 
 
 @dataclass
-class RungsConfig(SchedulerConfig):
+class StoppingConfig(SchedulerConfig):
+    """A trial scheduler that stops trials."""
+
+    grace_period: float = MISSING  # none is stopped before; below 1: a share of a trial's length
+
+
+@dataclass
+class RungsConfig(StoppingConfig):
     """A trial scheduler with rungs."""
 
     max_t: float | None = None  # null: a trial's length
@@ -80,7 +86,7 @@ class AdaptiveAshaConfig(RungsConfig):
 
 
 @dataclass
-class MedianConfig(SchedulerConfig):
+class MedianConfig(StoppingConfig):
     """Stops what is worse than the median of the others."""
 
     min_samples_required: int = MISSING

@@ -147,12 +147,11 @@ def _study(study: StudyConfig) -> Iterator[str]:
 def _scheduler(scheduler: object) -> Iterator[str]:
     """Each trial scheduler has some of these keys."""
     given = vars(scheduler)
-    yield from _above_zero("scheduler.grace_period", given["grace_period"])
-    yield from _above_zero("scheduler.max_t", given.get("max_t"))
-    longest = given.get("max_t")
-    if longest is not None and given["grace_period"] > longest:
-        allowed = f"scheduler.max_t={longest:g} at most"
-        yield fault("scheduler.grace_period", given["grace_period"], allowed)
+    grace, longest = given.get("grace_period"), given.get("max_t")
+    yield from _above_zero("scheduler.grace_period", grace)
+    yield from _above_zero("scheduler.max_t", longest)
+    if longest is not None and grace > longest:
+        yield fault("scheduler.grace_period", grace, f"scheduler.max_t={longest:g} at most")
     factor = given.get("reduction_factor")
     if factor is not None and not 1 < factor < math.inf:
         yield fault("scheduler.reduction_factor", factor, "above 1")

@@ -32,7 +32,8 @@ def make(name: str, composed: Callable[..., DictConfig]) -> Make:
         numpy.random.seed(0)  # Ray draws brackets from NumPy's global generator
         settings: Any = OmegaConf.to_container(composed(f"scheduler={name}").scheduler)
         settings |= {"metric": "progress", "mode": "min", "time_attr": "tokens_seen"}
-        settings["grace_period"] *= LENGTH if settings["grace_period"] < 1 else 1
+        if "grace_period" in settings:
+            settings["grace_period"] *= LENGTH if settings["grace_period"] < 1 else 1
         settings |= {"max_t": LENGTH} if "max_t" in settings else {}
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         return scheduler

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.ending import Ending
-from ugro.errors import UserError
 from ugro.sweep.feasible import FeasibleSpace
+from ugro.sweep.plan import total_trials
 from ugro.sweep.planned import Planned
-from ugro.sweep.proposals import ASKED_AGAIN, Proposals, total_trials
+from ugro.sweep.proposals import ASKED_AGAIN, Proposals
 from ugro.sweep.sampling import Sampling
 from ugro.sweep.study import STATES
 
@@ -314,31 +314,3 @@ def test_interrupted_trials_do_not_use_up_the_budget(six: FeasibleSpace) -> None
 def test_the_same_seed_proposes_the_same(continuous: FeasibleSpace) -> None:
     assert Sweep(continuous).run(4) == Sweep(continuous).run(4)
     assert Sweep(continuous).run(4) != Sweep(continuous, seed=1).run(4)
-
-
-# The total
-
-
-def test_a_continuous_space_needs_to_know_how_many() -> None:
-    with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_trials: None given, allowed: a num"):
-        total_trials(None, None, None)
-    assert total_trials(None, 7, None) == 7
-    assert total_trials(None, None, 7) == 7
-
-
-@pytest.mark.parametrize("given", [0, -3])
-def test_fewer_trials_than_one_are_refused(given: int) -> None:
-    with pytest.raises(UserError, match=f"n_trials: {given} given, allowed: 1 or more"):
-        total_trials(6, given, None)
-    with pytest.raises(UserError, match=f"max_trials: {given} given, allowed: 1 or more"):
-        total_trials(None, 5, given)
-
-
-@pytest.mark.parametrize(
-    ("held", "n_trials", "max_trials", "total"),
-    [(6, None, None, 6), (6, 5, None, 5), (6, 7, None, 6), (6, 5, 2, 2), (None, 5, 9, 5)],
-)
-def test_the_smallest_bound_is_the_total(
-    held: int | None, n_trials: int | None, max_trials: int | None, total: int
-) -> None:
-    assert total_trials(held, n_trials, max_trials) == total

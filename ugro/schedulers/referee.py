@@ -105,11 +105,13 @@ class Referee:
         given = config.get("max_t")
         longest = float(given or length)
         self._max_t = float(given) if given else float("inf")
-        grace = config.grace_period * (longest if config.grace_period < 1 else 1)
         settings: Any = OmegaConf.to_container(config, resolve=True)
-        settings |= {"time_attr": self._resource, "grace_period": min(grace, longest)}
-        settings |= {"max_t": longest} if "max_t" in config else {}
-        settings |= {"metric": "progress", "mode": "min"}
+        settings |= {"time_attr": self._resource, "metric": "progress", "mode": "min"}
+        if "grace_period" in config:
+            grace = config.grace_period * (longest if config.grace_period < 1 else 1)
+            settings["grace_period"] = min(grace, longest)
+        if "max_t" in config:
+            settings["max_t"] = longest
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         return scheduler
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import optuna
 
-from ugro.errors import UserError, fault
 from ugro.sweep.feasible import FeasibleSpace, identity
 from ugro.sweep.planned import Planned
 from ugro.sweep.sampling import Sampling, at_random
@@ -121,24 +120,3 @@ class Proposals:
     def _combinations(self) -> Iterator[dict[str, Any]]:
         every = self._feasible.combinations()
         return (one for one in every if identity(one) not in self._tried)
-
-
-def total_trials(held: int | None, n_trials: int | None, max_trials: int | None) -> int:
-    """How many trials the study has when it is done.
-
-    Args:
-        held: how many configurations the space holds; None where there is no end to them
-        n_trials: ``hydra.sweeper.n_trials``
-        max_trials: ``study.max_trials``
-
-    Raises:
-        UserError: the space is continuous and nobody said how many.
-    """
-    for key, given in (("hydra.sweeper.n_trials", n_trials), ("study.max_trials", max_trials)):
-        if given is not None and given < 1:
-            raise UserError(fault(key, given, "1 or more"))
-    asked = [given for given in (n_trials, max_trials) if given is not None]
-    if held is None and not asked:
-        allowed = "a number, as the space is continuous"
-        raise UserError(fault("hydra.sweeper.n_trials", None, allowed))
-    return min([*asked, *([] if held is None else [held])])

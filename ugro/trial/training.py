@@ -19,6 +19,7 @@ from transformers import (
     default_data_collator,
 )
 
+from ugro.budget import max_steps, tokens_per_step
 from ugro.config import Config
 from ugro.report import Report
 from ugro.reporting import Line
@@ -93,7 +94,7 @@ def train(
 
 def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> TrainingArguments:
     """Our configuration in transformers' words."""
-    training = config.training
+    training, steps = config.training, max_steps(config)
     return TrainingArguments(
         output_dir=str(checkpoints),
         learning_rate=training.learning_rate,
@@ -106,7 +107,7 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         gradient_accumulation_steps=training.gradient_accumulation_steps,
         activation_checkpointing=training.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
-        max_steps=max_steps(config),
+        max_steps=-1 if steps is None else steps,  # -1: epochs decide
         num_train_epochs=training.epochs or 1,
         eval_strategy="steps",
         eval_steps=training.eval_steps,
@@ -128,22 +129,6 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         disable_tqdm=True,
         report_to="none",
     )
-
-
-def max_steps(config: Config) -> int:
-    """Optimizer steps that ``max_steps`` or else ``max_tokens`` allows; -1: ``epochs`` decides."""
-    training = config.training
-    if training.max_steps is not None:
-        return training.max_steps
-    if training.max_tokens is None:
-        return -1
-    return max(1, training.max_tokens // tokens_per_step(config))
-
-
-def tokens_per_step(config: Config) -> int:
-    """Tokens that one optimizer step trains on."""
-    training = config.training
-    return training.batch_size * training.gradient_accumulation_steps * config.data.block_size
 
 
 class TokenWeightedTrainer(Trainer):

@@ -1,0 +1,37 @@
+import pytest
+
+from ugro.errors import UserError
+from ugro.sweep.plan import check_jobs, total_trials
+
+
+def test_a_continuous_space_needs_to_know_how_many() -> None:
+    with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_trials: None given, allowed: a num"):
+        total_trials(None, None, None)
+    assert total_trials(None, 7, None) == 7
+    assert total_trials(None, None, 7) == 7
+
+
+@pytest.mark.parametrize("given", [0, -3])
+def test_fewer_trials_than_one_are_refused(given: int) -> None:
+    with pytest.raises(UserError, match=f"n_trials: {given} given, allowed: 1 or more"):
+        total_trials(6, given, None)
+    with pytest.raises(UserError, match=f"max_trials: {given} given, allowed: 1 or more"):
+        total_trials(None, 5, given)
+
+
+@pytest.mark.parametrize(
+    ("held", "n_trials", "max_trials", "total"),
+    [(6, None, None, 6), (6, 5, None, 5), (6, 7, None, 6), (6, 5, 2, 2), (None, 5, 9, 5)],
+)
+def test_the_smallest_bound_is_the_total(
+    held: int | None, n_trials: int | None, max_trials: int | None, total: int
+) -> None:
+    assert total_trials(held, n_trials, max_trials) == total
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.5, "many", None])
+def test_trials_at_once_are_auto_or_a_whole_number(given: object) -> None:
+    check_jobs("auto")
+    check_jobs(3)
+    with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_jobs: .*allowed: auto, or 1 or more"):
+        check_jobs(given)

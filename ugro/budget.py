@@ -1,0 +1,28 @@
+"""How much is a trial allowed to train on? Steps and tokens, from its configuration alone."""
+
+from omegaconf import DictConfig
+
+from ugro.config import Config
+
+
+def tokens_per_step(config: Config | DictConfig) -> int:
+    """Tokens that one optimizer step trains on."""
+    training = config.training
+    tokens: int = training.batch_size * training.gradient_accumulation_steps
+    return tokens * config.data.block_size
+
+
+def max_steps(config: Config | DictConfig) -> int | None:
+    """Optimizer steps by ``max_steps``, else by ``max_tokens``; None: ``epochs`` decides."""
+    training = config.training
+    if training.max_steps is not None or training.max_tokens is None:
+        steps: int | None = training.max_steps
+        return steps
+    return max(1, training.max_tokens // tokens_per_step(config))
+
+
+def max_tokens(config: Config | DictConfig) -> int | None:
+    """Tokens that a trial trains on at most, stoppers included; None: ``epochs`` decides."""
+    steps = max_steps(config)
+    known = [None if steps is None else steps * tokens_per_step(config), config.stoppers.max_tokens]
+    return min((tokens for tokens in known if tokens is not None), default=None)
