@@ -20,7 +20,9 @@ from omegaconf import DictConfig, open_dict
 from ugro.errors import UserError
 from ugro.report import Report
 from ugro.reporting import line
+from ugro.sweep.composition import Composer
 from ugro.sweep.ray_slots import RaySlots
+from ugro.sweep.search_space import SearchSpace
 from ugro.sweep.slots import InProcessSlot, Slots, Task, TrialTimeoutError
 from ugro.sweep.sweeper import slots_of
 
@@ -51,6 +53,8 @@ def scripted(config: DictConfig) -> Any:
             return os.environ["CUDA_VISIBLE_DEVICES"]
         case "folder":
             return os.getcwd()
+        case "modules":
+            return list(config.lora.target_modules)
         case "process":
             return os.getpid()
         case "threads":
@@ -85,15 +89,14 @@ class Driver:
     def __init__(self, slots: Slots, master: DictConfig, loader: ConfigLoader) -> None:
         self.slots = slots
         self.heard = Heard()
-        self._master = master
-        self._loader = loader
+        self._composer = Composer(SearchSpace({}, ()), master, loader)
 
     def count(self) -> int:
         return self.slots.count()
 
     def submit(self, number: int, overrides: list[str], seconds: float | None = None) -> None:
-        config = self._loader.load_sweep_config(self._master, overrides)
-        self.slots.submit(Task(number, overrides, config, seconds))
+        shared, values = self._composer.shared(dict(one.split("=") for one in overrides))
+        self.slots.submit(Task(number, overrides, shared, values, seconds))
 
     def wait(self) -> tuple[int, JobReturn]:
         ended = self.slots.wait(self.heard, 120)
@@ -157,6 +160,14 @@ def test_every_trial_comes_back_once_with_its_own_number(slots: Driver) -> None:
         slots.submit(number, [f"seed={number}"])
     returned = dict(slots.wait() for _ in range(3))
     assert {number: job.return_value for number, job in returned.items()} == {3: 3, 5: 5, 8: 8}
+
+
+def test_each_trial_has_its_own_values_in_the_configuration_they_share(slots: Driver) -> None:
+    for number, modules in enumerate(("[q_proj]", "[k_proj,v_proj]")):
+        slots.submit(number, ["model.path=modules", f"lora.target_modules={modules}"])
+    returned = dict(slots.wait() for _ in range(2))
+    assert returned[0].return_value == ["q_proj"]
+    assert returned[1].return_value == ["k_proj", "v_proj"]
 
 
 def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(slots: Driver) -> None:

@@ -38,22 +38,26 @@ class Composer:
         Raises:
             UserError: values that are not of their keys' types, a line each.
         """
+        config, values = self.shared(parameters)
+        wrong = []
+        for key, value in values.items():
+            try:
+                OmegaConf.update(config, key, value, force_add=False)
+            except OmegaConfBaseException as error:
+                wrong.append(f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})")
+        if wrong:
+            raise UserError("\n".join(wrong))
+        return config
+
+    def shared(self, parameters: Mapping[str, Any]) -> tuple[DictConfig, dict[str, Any]]:
+        """A configuration that many trials share, and what is to be set in it for this one."""
         structural = [override(key, parameters[key]) for key in parameters if self._is_group(key)]
-        plain = {key: value for key, value in parameters.items() if not self._is_group(key)}
+        plain = {key: parsed(parameters[key]) for key in parameters if not self._is_group(key)}
         which = (*structural, *plain)  # what is not searched here is as it was composed
         if which not in self._composed:
             overrides = [*self._space.fixed, *structural]
             self._composed[which] = self._loader.load_sweep_config(self._master, overrides)
-        config = self._composed[which]
-        wrong = []
-        for key, value in plain.items():
-            try:
-                OmegaConf.update(config, key, parsed(value), force_add=False)
-            except OmegaConfBaseException as error:
-                wrong.append(f"{key}: {value!r} given ({str(error).splitlines()[0]})")
-        if wrong:
-            raise UserError("\n".join(wrong))
-        return config
+        return self._composed[which], plain
 
     def _is_group(self, key: str) -> bool:
         return key in self._groups or key[0] in "+~"

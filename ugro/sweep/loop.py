@@ -146,9 +146,9 @@ class Sweep:
         number = parts.recorder.start(parameters, over, proposal.source)
         self._running[number] = Running(proposal)
         overrides = parts.feasible.space.overrides(parameters)
-        config = parts.feasible.composer.compose(parameters)
+        shared, values = parts.feasible.composer.shared(parameters)
         parts.events.emit(TrialAsked(number, parameters, proposal.source))
-        parts.slots.submit(Task(number, overrides, config, self._seconds_left()))
+        parts.slots.submit(Task(number, overrides, shared, values, self._seconds_left()))
 
     def _seconds_left(self) -> float | None:
         """After which a trial that starts now hangs, and is ended from outside."""

@@ -5,6 +5,7 @@ import os
 import pickle
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -94,6 +95,8 @@ class RaySlots:
     launcher: RayLauncher
     _running: dict[int, _Running] = field(default_factory=dict)  # by the trial's number
     _done: deque[tuple[int, JobReturn]] = field(default_factory=deque)
+    # by id; the configurations are kept so that none gets another's id
+    _shared: dict[int, tuple[DictConfig, bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         import ray
@@ -134,16 +137,23 @@ class RaySlots:
 
     def submit(self, task: Task) -> None:
         """Hand the trial to Ray."""
-        config = task.config
-        with open_dict(config):
-            config.hydra.job.id = str(task.number)
-            config.hydra.job.num = task.number
-            config.hydra.overrides.task = task.overrides
-            config.hydra.sweep.subdir = task.subdir
-            config.hydra.sweep.dir = os.path.abspath(config.hydra.sweep.dir)
         job = OnWorker(os.getcwd(), task.number, self._mailbox, cast(TaskFunction, self._task))
-        future = self._launch(sweep_config=Pickled(pickle.dumps(config)), task_function=job)
+        values = {
+            **task.values,
+            "hydra.job.id": str(task.number),
+            "hydra.job.num": task.number,
+            "hydra.overrides.task": task.overrides,
+            "hydra.sweep.subdir": task.subdir,
+            "hydra.sweep.dir": os.path.abspath(task.shared.hydra.sweep.dir),
+        }
+        config = SetAnew(self._pickled(task.shared), values)
+        future = self._launch(sweep_config=config, task_function=job)
         self._running[task.number] = _Running(future, task.max_seconds)
+
+    def _pickled(self, shared: DictConfig) -> bytes:
+        if id(shared) not in self._shared:
+            self._shared[id(shared)] = shared, pickle.dumps(shared)
+        return self._shared[id(shared)][1]
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Wait for a task to end; a lost worker is a failed trial, not a failed sweep."""
@@ -210,6 +220,28 @@ class Pickled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return pickle.loads, (self.content,)
+
+
+@dataclass(frozen=True)
+class SetAnew:
+    """A configuration that arrives with other values in it.
+
+    The driver would take 12 ms to set and to pickle each trial's; a worker has more time.
+    """
+
+    shared: bytes
+    values: Mapping[str, Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _set_anew, (self.shared, self.values)
+
+
+def _set_anew(shared: bytes, values: Mapping[str, Any]) -> DictConfig:
+    config: DictConfig = pickle.loads(shared)
+    with open_dict(config):
+        for key, value in values.items():
+            OmegaConf.update(config, key, value)
+    return config
 
 
 @dataclass(frozen=True)

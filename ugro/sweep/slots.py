@@ -2,11 +2,11 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -22,7 +22,8 @@ class Task:
 
     number: int
     overrides: list[str]
-    config: DictConfig  # what the overrides make of the sweep's; changes after submission
+    shared: DictConfig  # a configuration of this trial and others
+    values: Mapping[str, Any]  # that are this trial's own in it
     max_seconds: float | None  # after which it is ended from outside
 
     @property
