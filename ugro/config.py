@@ -23,6 +23,7 @@ LRScheduler = Enum(
 Direction = Enum("Direction", ["minimize", "maximize"])
 Mode = Enum("Mode", ["scalarized", "chebyshev", "pareto"])
 Resource = Enum("Resource", ["tokens_seen", "step", "seconds"])
+Keep = Enum("Keep", ["best_and_last", "best", "all", "none"])
 
 
 @dataclass
@@ -38,6 +39,7 @@ class StudyConfig:
     warm_start: list[str] = field(default_factory=list)  # names or folders of earlier studies
     warm_start_trials: int = MISSING  # the best of each
     allow_duplicates: bool = MISSING  # a configuration may be run twice
+    keep_checkpoints: Keep = MISSING  # of a finished trial; a pruned one keeps none
     # Limits; what is in flight then ends at its next report.
     max_trials: int | None = None
     max_seconds: float | None = None

@@ -1,24 +1,47 @@
-"""Who hears a trial's reports? The driver, over the line that a slot connects; else nobody."""
+"""Who hears a trial? The driver, over the line that a slot connects; else nobody."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol
 
 from ugro.report import Report
 
-Line = Callable[[Report], bool]  # takes a report, answers whether the trial goes on
+
+class Line(Protocol):
+    """What lies between a trial and the driver."""
+
+    def report(self, report: Report) -> bool:
+        """Hand a report over; the answer is whether the trial goes on."""
+
+    def interrupted(self) -> bool:
+        """Whether the sweep is being interrupted: the trial is to save itself and end.
+
+        It is asked after every optimizer step and must not wait for anything.
+        """
 
 
-def _alone(report: Report) -> bool:
-    return True
+class TrialInterruptedError(Exception):
+    """A trial has ended before its time, as it was asked to; it can be continued."""
 
 
-_line: ContextVar[Line] = ContextVar("line", default=_alone)
+class _Alone:
+    """No driver."""
+
+    def report(self, report: Report) -> bool:
+        return True
+
+    def interrupted(self) -> bool:
+        return False
+
+
+_ALONE = _Alone()
+_line: ContextVar[Line] = ContextVar("line")
 
 
 def line() -> Line:
     """The line of the trial that runs in this process."""
-    return _line.get()
+    return _line.get(_ALONE)
 
 
 @contextmanager

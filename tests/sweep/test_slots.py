@@ -45,9 +45,9 @@ def scripted(config: DictConfig) -> Any:
             time.sleep(600)
         case "report":
             steps = range(1, 6)
-            return next((step for step in steps if not line()(report(step))), None)
+            return next((step for step in steps if not line().report(report(step))), None)
         case "die late":
-            line()(report(1))
+            line().report(report(1))
             os.kill(os.getpid(), signal.SIGKILL)
         case "gpu":
             return os.environ["CUDA_VISIBLE_DEVICES"]

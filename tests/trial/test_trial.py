@@ -10,8 +10,8 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from ugro.config import Config
-from ugro.report import TrialResult
-from ugro.reporting import line
+from ugro.report import Report, TrialResult
+from ugro.reporting import TrialInterruptedError, line
 from ugro.trial import models
 from ugro.trial.blocks import train_and_eval_blocks
 from ugro.trial.evaluation import eval_loss
@@ -228,3 +228,111 @@ def test_accumulated_batches_train_like_one_large_batch(run: Run) -> None:
     large, _ = run("training.batch_size=8")
     accumulated, _ = run("training.batch_size=2", "training.gradient_accumulation_steps=4")
     assert float(accumulated) == pytest.approx(float(large), abs=1e-5)
+
+
+# Continuing
+
+
+class Told:
+    """A line that interrupts when asked that often, after each step and each checkpoint."""
+
+    def __init__(self, interrupt_after: int = 99, break_at: int = 99) -> None:
+        self.reports: list[Report] = []
+        self._interrupt_after = interrupt_after
+        self._break_at = break_at
+        self._steps = 0
+
+    def report(self, report: Report) -> bool:
+        if report.step == self._break_at:
+            raise ConnectionError("the driver is gone")
+        self.reports.append(report)
+        return True
+
+    def interrupted(self) -> bool:
+        self._steps += 1
+        return self._steps >= self._interrupt_after
+
+
+LONGER = ("training.max_steps=8", "lora.dropout=0.1", "training.max_tokens=null")
+
+
+@pytest.fixture
+def at_once(run: Run) -> tuple[TrialResult, list[dict[str, float]]]:
+    result, folder = run(*LONGER)
+    return result, reports(folder)
+
+
+def without_times(report: dict[str, float]) -> dict[str, float]:
+    times = ("seconds", "time", "peak_memory_mb")
+    return {key: value for key, value in report.items() if key not in times}
+
+
+@pytest.mark.parametrize(
+    "told", [Told(interrupt_after=5), Told(interrupt_after=4), Told(break_at=6)]
+)
+def test_a_continued_trial_comes_to_what_it_would_have_come_to_at_once(
+    told: Told,
+    at_once: tuple[TrialResult, list[dict[str, float]]],
+    settings: Callable[..., Config],
+    tmp_path: Path,
+) -> None:
+    config = settings(*QUICK, *LONGER)
+    with pytest.raises((TrialInterruptedError, ConnectionError)):
+        run_trial(config, tmp_path, told)
+    again = Told()
+    result = run_trial(config, tmp_path, again)
+    assert again.reports[0].step > 2  # not from zero
+    expected, lines = at_once
+    same = ("eval_loss", "tokens_seen", "steps", "best_step", "train_loss")
+    for name in same:
+        assert result.metrics[name] == pytest.approx(expected.metrics[name], abs=1e-6), name
+    assert result.metrics["eval_loss"] == expected.metrics["eval_loss"]
+    told_twice = [without_times(report) for report in reports(tmp_path)]
+    if (
+        told._interrupt_after != 4
+    ):  # between two evaluations: the logged training loss begins anew in between
+        assert told_twice == [without_times(report) for report in lines]
+    assert [line["step"] for line in told_twice] == [line["step"] for line in lines]
+
+
+def test_the_patience_is_continued_too(settings: Callable[..., Config], tmp_path: Path) -> None:
+    # A learning rate of almost nothing, so that no evaluation is better than the second.
+    patience = ("training.learning_rate=1e-30", "training.early_stopping_patience=3")
+    config = settings(*QUICK, "training.max_steps=20", *patience)
+    with pytest.raises(TrialInterruptedError):
+        run_trial(config, tmp_path, Told(interrupt_after=4))
+    assert run_trial(config, tmp_path, Told()).metrics["steps"] == 8
+
+
+def test_what_had_come_to_its_end_is_not_trained_further(
+    run: Run, settings: Callable[..., Config]
+) -> None:
+    result, folder = run("training.max_steps=6", "data.max_train_blocks=64")
+    told = Told()
+    again = run_trial(settings(*QUICK, "training.max_steps=6"), folder, told)
+    assert told.reports == []
+    for name in ("eval_loss", "steps", "tokens_seen", "train_loss"):
+        assert again.metrics[name] == result.metrics[name]
+
+
+def test_checkpoints_of_another_training_are_not_continued(
+    run: Run, settings: Callable[..., Config]
+) -> None:
+    _, folder = run()
+    told = Told()
+    run_trial(settings(*QUICK, "lora.r=4"), folder, told)
+    assert [report.step for report in told.reports] == [0, 2, 4]
+    assert [report["step"] for report in reports(folder)] == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("keep", "steps"),
+    [("best_and_last", {2, 6}), ("best", {2}), ("all", {2, 4, 6}), ("none", set())],
+)
+def test_checkpoints_are_kept_as_configured(keep: str, steps: set[int], run: Run) -> None:
+    # A learning rate of almost nothing: the first evaluation is the best.
+    _, folder = run(
+        "training.max_steps=6", "training.learning_rate=1e-30", f"study.keep_checkpoints={keep}"
+    )
+    found = {int(path.name.partition("-")[2]) for path in (folder / "checkpoints").iterdir()}
+    assert found == steps

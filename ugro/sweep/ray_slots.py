@@ -21,6 +21,8 @@ from ugro.report import Report
 from ugro.reporting import connected
 from ugro.sweep.slots import Listener, Task, TrialTimeoutError
 
+ASK_AGAIN_SECONDS = 0.5  # how often a trial asks whether it is interrupted
+
 
 class Mailbox:
     """An actor between the workers and the driver, which cannot be called itself."""
@@ -29,6 +31,7 @@ class Mailbox:
         self._letters: list[tuple[int, Letter]] = []
         self._arrived = asyncio.Event()
         self._answers: dict[int, asyncio.Future[bool]] = {}
+        self._interrupted = False
 
     async def send(self, number: int, letter: "Letter") -> None:
         """A trial tells the driver something."""
@@ -48,6 +51,14 @@ class Mailbox:
         self._arrived.clear()
         letters, self._letters = self._letters, []
         return letters
+
+    async def interrupt(self) -> None:
+        """Trials are to save themselves and end."""
+        self._interrupted = True
+
+    async def is_interrupted(self) -> bool:
+        """Whether they are."""
+        return self._interrupted
 
     async def answer(self, number: int, go_on: bool) -> None:
         """The driver's answer to a trial's last report."""
@@ -155,6 +166,10 @@ class RaySlots:
             self._shared[id(shared)] = shared, pickle.dumps(shared)
         return self._shared[id(shared)][1]
 
+    def interrupt(self) -> None:
+        """Trials see it within a second or a step."""
+        self._mailbox.interrupt.remote()
+
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Wait for a task to end; a lost worker is a failed trial, not a failed sweep."""
         import ray
@@ -260,15 +275,38 @@ class OnWorker:
         import ray
 
         self.mailbox.send.remote(self.number, Begun())
-        with connected(self._report):
+        with connected(Wire(self.number, self.mailbox)):
             returned = self.task(config)
         ray.get(self.mailbox.send.remote(self.number, Done(returned)))
         return returned
 
-    def _report(self, report: Report) -> bool:
+
+class Wire:
+    """The line of a trial on a worker: through the mailbox."""
+
+    def __init__(self, number: int, mailbox: Any) -> None:
+        self._number = number
+        self._mailbox = mailbox
+        self._interrupted = False
+        self._asked: Any = None
+        self._asked_at = time.monotonic()
+
+    def report(self, report: Report) -> bool:
+        """Waits for the driver's answer."""
         import ray
 
-        return bool(ray.get(self.mailbox.report.remote(self.number, report)))
+        return bool(ray.get(self._mailbox.report.remote(self._number, report)))
+
+    def interrupted(self) -> bool:
+        """Asks now and then, and looks for the answer the next time."""
+        import ray
+
+        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
+            self._interrupted = bool(ray.get(self._asked))
+            self._asked = None
+        elif self._asked is None and time.monotonic() - self._asked_at > ASK_AGAIN_SECONDS:
+            self._asked, self._asked_at = self._mailbox.is_interrupted.remote(), time.monotonic()
+        return self._interrupted
 
 
 def _with_gpu(remote: DictConfig) -> DictConfig:

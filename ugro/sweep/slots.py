@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -51,6 +51,9 @@ class Slots(Protocol):
     def submit(self, task: Task) -> None:
         """Hand a trial over."""
 
+    def interrupt(self) -> None:
+        """Ask all that run to save themselves and end."""
+
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Wait for a trial to end, and let the listener answer reports meanwhile.
 
@@ -69,6 +72,7 @@ class InProcessSlot:
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
         self._submitted: list[Task] = []
+        self._interrupted = False
 
     def count(self) -> int:
         """One: this process."""
@@ -78,11 +82,15 @@ class InProcessSlot:
         """Keep the trial until :meth:`wait` runs it."""
         self._submitted.append(task)
 
+    def interrupt(self) -> None:
+        """The trial that runs sees it after its next step."""
+        self._interrupted = True
+
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Run the trial that has waited longest, however long it takes."""
         task = self._submitted.pop(0)
         listener.started(task.number)
-        line = _Line(listener, task.number)
+        line = _Line(listener, task.number, lambda: self._interrupted)
         with connected(line), _alarm(task.max_seconds):
             overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
             [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
@@ -94,12 +102,13 @@ class InProcessSlot:
 class _Line:
     """The line of a trial in this process; an error of the driver is not the trial's."""
 
-    def __init__(self, listener: Listener, number: int) -> None:
+    def __init__(self, listener: Listener, number: int, interrupted: Callable[[], bool]) -> None:
         self._listener = listener
         self._number = number
+        self.interrupted = interrupted
         self.error: Exception | None = None
 
-    def __call__(self, report: Report) -> bool:
+    def report(self, report: Report) -> bool:
         try:
             return self._listener.reported(self._number, report)
         except Exception as error:

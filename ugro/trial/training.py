@@ -1,13 +1,14 @@
 """How is the adapter trained? By transformers' Trainer, evaluated by token-weighted loss."""
 
+import logging
 import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import peft
 import torch
-from torch import nn
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -18,14 +19,18 @@ from transformers import (
     TrainingArguments,
     default_data_collator,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.budget import max_steps, tokens_per_step
-from ugro.config import Config
-from ugro.report import Report
+from ugro.config import Config, Keep
 from ugro.reporting import Line
 from ugro.trial.blocks import Blocks
+from ugro.trial.callbacks import Keeper, Reporter
+from ugro.trial.checkpoints import PREFIX, keep_only, latest, step, training_of
 from ugro.trial.evaluation import eval_loss, perplexity
 from ugro.trial.hardware import device, peak_memory_mb
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,24 @@ class Trained:
     tokens_seen: int
     steps: int
     seconds: float
+    seconds_before: float  # of them, in an earlier run that was continued
     eval_seconds: float
+    peak_memory_mb: float
 
 
 def train(
-    model: nn.Module,
+    model: peft.PeftModel,
     train_blocks: Blocks,
     eval_blocks: Blocks,
     base_loss: float,
     config: Config,
-    checkpoints: Path,
-    report: Line,
+    folder: Path,
+    line: Line,
 ) -> Trained:
     """Train until the budget, the patience or the line says so; load the best checkpoint back.
+
+    A whole checkpoint of the same training is continued: with its optimizer, schedule, random
+    numbers and place in the data it comes to what it would have come to at once.
 
     Args:
         model: with a fresh adapter
@@ -58,38 +68,71 @@ def train(
         eval_blocks: evaluated on
         base_loss: of the base model on the evaluation blocks, for the report at step 0
         config: the trial
-        checkpoints: a folder for the best and the last
-        report: called at step 0 and at each evaluation; says whether to go on
+        folder: of the checkpoints
+        line: hears of step 0 and of each evaluation; says whether to go on
 
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
+        TrialInterruptedError: it was asked to end before its time, and can be continued.
     """
-    reporter = Reporter(report, base_loss, tokens_per_step(config))
-    callbacks: list[TrainerCallback] = [reporter]
+    training = training_of(config)
+    begin_at = latest(folder, training)
+    reporter = Reporter(line, base_loss, tokens_per_step(config))
+    keeper = Keeper(folder, training, config.study.keep_checkpoints, line.interrupted)
+    callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
     trainer = TokenWeightedTrainer(
         model=model,
-        args=arguments(config, checkpoints, device_dtype=next(model.parameters()).dtype),
+        args=arguments(config, folder, device_dtype=next(model.parameters()).dtype),
         train_dataset=train_blocks,
         eval_dataset=eval_blocks,
         data_collator=default_data_collator,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reports say it
-    outcome = trainer.train()
-    state = trainer.state
+    trainer.reporter = reporter
+    if begin_at is not None:
+        log.info("continued after step %d", step(begin_at))
+        state = TrainerState.load_from_json(str(begin_at / TRAINER_STATE_NAME))
+        trainer.take_up(state)
+    if begin_at is None or not is_over(state):
+        trainer.train(resume_from_checkpoint=begin_at and str(begin_at))
+        state = trainer.state
     if state.best_metric is None or not math.isfinite(state.best_metric):
         raise FloatingPointError("training diverged: no evaluation gave a finite loss")
+    model.load_adapter(str(folder / f"{PREFIX}{state.best_global_step}"), "default")
+    if config.study.keep_checkpoints is Keep.best:
+        keep_only(folder, {state.best_global_step})
     return Trained(
         best_loss=state.best_metric,
         best_step=state.best_global_step,
-        train_loss=outcome.training_loss,
+        train_loss=mean_train_loss(state),
         tokens_seen=state.num_input_tokens_seen,
         steps=state.global_step,
         seconds=reporter.seconds(),
+        seconds_before=reporter.seconds_before,
         eval_seconds=trainer.eval_seconds,
+        peak_memory_mb=reporter.peak_memory_mb,
     )
+
+
+def is_over(state: TrainerState) -> bool:
+    """Whether training had come to its end, or was told to stop, when this was saved."""
+    return bool(state.global_step >= state.max_steps)
+
+
+def mean_train_loss(state: TrainerState) -> float:
+    """The mean over all steps of a training that may have been continued.
+
+    transformers' own counts from where it was continued.
+    """
+    total, since = 0.0, 0
+    for logged in state.log_history:
+        if "loss" in logged:
+            total += logged["loss"] * (logged["step"] - since)
+            since = logged["step"]
+    return total / max(since, 1)
 
 
 def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> TrainingArguments:
@@ -113,8 +156,7 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         eval_steps=training.eval_steps,
         save_strategy="steps",
         save_steps=training.eval_steps,
-        save_total_limit=2,  # the best and the last
-        load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # the patience
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         logging_strategy="steps",
@@ -134,7 +176,16 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
 class TokenWeightedTrainer(Trainer):
     """transformers' Trainer, but every predicted token weighs the same in the evaluation."""
 
+    reporter: Reporter
     eval_seconds = 0.0
+
+    def take_up(self, state: TrainerState) -> None:
+        """Go on counting where an earlier run was."""
+        evaluated = [logged for logged in state.log_history if "eval_loss" in logged]
+        if evaluated:
+            self.eval_seconds = evaluated[-1]["eval_seconds"]
+            self.reporter.seconds_before = evaluated[-1]["seconds"]
+            self.reporter.peak_memory_mb = evaluated[-1]["peak_memory_mb"]
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Token-weighted loss on the evaluation blocks, logged and handed to the callbacks."""
@@ -142,73 +193,9 @@ class TokenWeightedTrainer(Trainer):
         loss = eval_loss(self.model, self.eval_dataset, self.args.per_device_eval_batch_size)
         self.eval_seconds += time.perf_counter() - began
         metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
-        self.log(dict(metrics))
+        spent = {"seconds": self.reporter.seconds(), "eval_seconds": self.eval_seconds}
+        self.log({**metrics, **spent, "peak_memory_mb": peak_memory_mb()})
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
-
-
-class Reporter(TrainerCallback):
-    """Turns each evaluation into a :class:`Report`, the one after the last step included."""
-
-    def __init__(self, report: Line, base_loss: float, tokens_per_step: int) -> None:
-        self._report = report
-        self._base_loss = base_loss
-        self._tokens_per_step = tokens_per_step
-        self._began = time.perf_counter()
-        self._logged: dict[str, float] = {}
-        self._go_on = True
-
-    def seconds(self) -> float:
-        """Since training began."""
-        return time.perf_counter() - self._began
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any
-    ) -> None:
-        """Start the clock; what is reported first is the base model."""
-        self._began = time.perf_counter()
-        self._tell(state, self._base_loss)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """The Trainer saves after the last step, but evaluates there only by chance."""
-        if state.global_step >= state.max_steps or not self._go_on:
-            control.should_evaluate = control.should_log = control.should_training_stop = True
-
-    def on_log(self, *_: Any, logs: dict[str, float], **__: Any) -> None:
-        """Keep the training loss for the evaluation that follows it."""
-        if "loss" in logs:
-            self._logged = logs
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        **_: Any,
-    ) -> None:
-        """Hand the report over and do as told."""
-        self._tell(state, metrics["eval_loss"])
-        control.should_training_stop |= not self._go_on
-
-    def _tell(self, state: TrainerState, loss: float) -> None:
-        metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
-        if self._logged:
-            metrics["train_loss"] = self._logged["loss"]
-            metrics["learning_rate"] = self._logged["learning_rate"]
-        metrics["peak_memory_mb"] = peak_memory_mb()
-        self._go_on = self._report(
-            Report(
-                step=state.global_step,
-                total_steps=state.max_steps,
-                tokens_seen=int(state.num_input_tokens_seen),
-                total_tokens=state.max_steps * self._tokens_per_step,
-                seconds=self.seconds(),
-                metrics=metrics,
-                time=time.time(),
-            )
-        )

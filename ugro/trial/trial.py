@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import logging as transformers_logging
 from transformers import set_seed
 
-from ugro.config import Config
+from ugro.config import Config, Keep
 from ugro.constraints import names
 from ugro.objectives import objectives_of
 from ugro.report import Report, TrialResult
@@ -16,6 +16,7 @@ from ugro.reporting import Line
 from ugro.trial import hardware
 from ugro.trial.adapter import adapted
 from ugro.trial.blocks import Blocks, train_and_eval_blocks
+from ugro.trial.checkpoints import keep_only
 from ugro.trial.evaluation import eval_loss, perplexity
 from ugro.trial.latency import latency_ms
 from ugro.trial.models import BaseModel, base_model
@@ -28,7 +29,8 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     """Train one adapter and return its objectives.
 
     Writes ``metrics.jsonl`` (a line a report), ``checkpoints/`` (the best and the last) and
-    ``adapter/`` (the best, as PEFT saves it) into ``folder``.
+    ``adapter/`` (the best, as PEFT saves it) into ``folder``. Goes on from a checkpoint of the same
+    training that is there already.
 
     Args:
         config: the trial, validated
@@ -38,6 +40,7 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     Raises:
         UserError: model or data are not as configured.
         FloatingPointError: no evaluation gave a finite loss.
+        TrialInterruptedError: the line asked it to end before its time.
     """
     began = time.perf_counter()
     transformers_logging.set_verbosity_error()
@@ -52,25 +55,53 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     base_loss = base_eval_loss(base, eval_blocks, config.training.eval_batch_size)
 
     set_seed(config.seed)
-    with adapted(base, config.lora) as model, (folder / "metrics.jsonl").open("w") as lines:
-
-        def report(progress: Report) -> bool:
-            lines.write(json.dumps(progress.as_dict()) + "\n")
-            lines.flush()
-            log.info("step %d: eval_loss %.4f", progress.step, progress.metrics["eval_loss"])
-            return line(progress)
-
-        checkpoints = folder / "checkpoints"
-        trained = train(model, train_blocks, eval_blocks, base_loss, config, checkpoints, report)
-        startup_seconds = time.perf_counter() - began - trained.seconds
+    with adapted(base, config.lora) as model:
+        written = Written(folder / "metrics.jsonl", line)
+        trained = train(
+            model, train_blocks, eval_blocks, base_loss, config, folder / "checkpoints", written
+        )
+        seconds = trained.seconds - trained.seconds_before
+        startup_seconds = time.perf_counter() - began - seconds
         model.save_pretrained(folder / "adapter")
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         metrics = _metrics(trained, base_loss, startup_seconds, trainable)
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, eval_blocks, config.latency)
 
+    if config.study.keep_checkpoints is Keep.none:
+        keep_only(folder / "checkpoints", set())
     log.info("eval_loss %.4f, base model %.4f", trained.best_loss, base_loss)
     return TrialResult(values=objectives_of(config.objectives).values(metrics), metrics=metrics)
+
+
+class Written:
+    """A line that also writes each report down; those that a continued trial repeats, once."""
+
+    def __init__(self, path: Path, line: Line) -> None:
+        self._path = path
+        self._line = line
+        self._begun = False
+
+    def report(self, report: Report) -> bool:
+        """Write it down, then hand it on."""
+        if not self._begun:
+            self._forget_from(report.step)
+            self._begun = True
+        with self._path.open("a") as lines:
+            lines.write(json.dumps(report.as_dict()) + "\n")
+        log.info("step %d: eval_loss %.4f", report.step, report.metrics["eval_loss"])
+        return self._line.report(report)
+
+    def _forget_from(self, step: int) -> None:
+        """Keep what was written before that step; a torn last line is one that is repeated."""
+        before = self._path.read_text().splitlines() if self._path.exists() else []
+        whole = [line for line in before if line.endswith("}")]
+        kept = [line for line in whole if json.loads(line)["step"] < step]
+        self._path.write_text("".join(f"{line}\n" for line in kept))
+
+    def interrupted(self) -> bool:
+        """As the line says."""
+        return self._line.interrupted()
 
 
 def base_eval_loss(base: BaseModel, blocks: Blocks, batch_size: int) -> float:
@@ -91,7 +122,7 @@ def _metrics(
         "tokens_seen": trained.tokens_seen,
         "train_tokens_per_second": trained.tokens_seen / (trained.seconds - trained.eval_seconds),
         "trainable_parameters": trainable,
-        "peak_memory_mb": hardware.peak_memory_mb(),
+        "peak_memory_mb": trained.peak_memory_mb,
         "train_seconds": trained.seconds,
         "startup_seconds": startup_seconds,
         "steps": trained.steps,

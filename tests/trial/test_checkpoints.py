@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ugro.config import Config
+from ugro.trial.checkpoints import SEAL, is_whole, keep_only, latest, seal, training_of
+
+from ..conftest import QUICK
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Checkpoints at steps 2, 10 and 4, all whole."""
+    for step in (2, 10, 4):
+        write(tmp_path, step)
+        seal(tmp_path / f"checkpoint-{step}", "this")
+    return tmp_path
+
+
+def write(folder: Path, step: int) -> Path:
+    checkpoint = folder / f"checkpoint-{step}"
+    (checkpoint / "nested").mkdir(parents=True)
+    (checkpoint / "weights").write_bytes(bytes(range(step)) * 100)
+    (checkpoint / "nested" / "state").write_text("state")
+    return checkpoint
+
+
+def test_the_latest_is_that_of_the_last_step(folder: Path) -> None:
+    assert latest(folder, "this") == folder / "checkpoint-10"
+
+
+def test_without_any_there_is_none(tmp_path: Path) -> None:
+    assert latest(tmp_path, "this") is None
+    assert latest(tmp_path / "never made", "this") is None
+
+
+def test_one_that_is_being_written_is_not_whole(folder: Path) -> None:
+    write(folder, 12)
+    assert latest(folder, "this") == folder / "checkpoint-10"
+
+
+def _truncated(checkpoint: Path) -> None:
+    (checkpoint / "weights").write_bytes((checkpoint / "weights").read_bytes()[:-1])
+
+
+def _flipped(checkpoint: Path) -> None:
+    content = bytearray((checkpoint / "weights").read_bytes())
+    content[7] ^= 1
+    (checkpoint / "weights").write_bytes(bytes(content))
+
+
+def _lost(checkpoint: Path) -> None:
+    (checkpoint / "nested" / "state").unlink()
+
+
+def _torn_seal(checkpoint: Path) -> None:
+    (checkpoint / SEAL).write_text((checkpoint / SEAL).read_text()[:20])
+
+
+def _no_seal(checkpoint: Path) -> None:
+    (checkpoint / SEAL).rename(checkpoint / f"{SEAL}.draft")
+
+
+@pytest.mark.parametrize("tear", [_truncated, _flipped, _lost, _torn_seal, _no_seal])
+def test_of_a_torn_one_the_one_before_is_taken(tear: Callable[[Path], None], folder: Path) -> None:
+    tear(folder / "checkpoint-10")
+    assert not is_whole(folder / "checkpoint-10", "this")
+    assert latest(folder, "this") == folder / "checkpoint-4"
+
+
+def test_the_seal_belongs_to_one_training(folder: Path) -> None:
+    assert latest(folder, "another") is None
+
+
+def test_others_are_deleted(folder: Path) -> None:
+    keep_only(folder, {4, 10})
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-10", "checkpoint-4"]
+
+
+def test_a_training_is_named_by_what_its_weights_depend_on(
+    settings: Callable[..., Config],
+) -> None:
+    named = training_of(settings(*QUICK))
+    for same in ("study.dir=elsewhere", "scheduler=asha", "cache_dir=/elsewhere"):
+        assert training_of(settings(*QUICK, same)) == named
+    for other in ("lora.r=3", "seed=1", "training.max_steps=5", "data.block_size=16"):
+        assert training_of(settings(*QUICK, other)) != named

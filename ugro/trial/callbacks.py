@@ -1,0 +1,148 @@
+"""What happens while transformers' Trainer trains? Reports go out, checkpoints are kept."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ugro.config import Keep
+from ugro.report import Report
+from ugro.reporting import Line, TrialInterruptedError
+from ugro.trial import checkpoints
+from ugro.trial.evaluation import perplexity
+from ugro.trial.hardware import peak_memory_mb
+
+
+class Reporter(TrainerCallback):
+    """Turns each evaluation into a :class:`Report`, the one after the last step included.
+
+    Args:
+        line: hears them
+        base_loss: of the untrained model, for the report at step 0
+        tokens_per_step: that an optimizer step trains on
+    """
+
+    def __init__(self, line: Line, base_loss: float, tokens_per_step: int) -> None:
+        self._line = line
+        self._base_loss = base_loss
+        self._tokens_per_step = tokens_per_step
+        self._began = time.perf_counter()
+        self._logged: dict[str, float] = {}
+        self._go_on = True
+        self.seconds_before = 0.0  # of training that is continued
+        self.peak_memory_mb = 0.0
+
+    def seconds(self) -> float:
+        """Of training."""
+        return self.seconds_before + time.perf_counter() - self._began
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: object,
+    ) -> None:
+        """Start the clock; what is reported first is the base model."""
+        self._began = time.perf_counter()
+        if not state.global_step:
+            self._tell(state, self._base_loss)
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: object,
+    ) -> None:
+        """The Trainer saves after the last step, but evaluates there only by chance."""
+        if state.global_step >= state.max_steps or not self._go_on:
+            control.should_evaluate = control.should_log = control.should_training_stop = True
+        elif self._line.interrupted():
+            control.should_save = control.should_log = True  # else its training loss is lost
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float],
+        **_: object,
+    ) -> None:
+        """Keep the training loss for the evaluation that follows it."""
+        if "loss" in logs:
+            self._logged = logs
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **_: object,
+    ) -> None:
+        """Hand the report over and do as told."""
+        self._tell(state, metrics["eval_loss"])
+        control.should_training_stop |= not self._go_on
+
+    def _tell(self, state: TrainerState, loss: float) -> None:
+        metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
+        if self._logged:
+            metrics["train_loss"] = self._logged["loss"]
+            metrics["learning_rate"] = self._logged["learning_rate"]
+        self.peak_memory_mb = max(self.peak_memory_mb, peak_memory_mb())
+        metrics["peak_memory_mb"] = self.peak_memory_mb
+        self._go_on = self._line.report(
+            Report(
+                step=state.global_step,
+                total_steps=state.max_steps,
+                tokens_seen=int(state.num_input_tokens_seen),
+                total_tokens=state.max_steps * self._tokens_per_step,
+                seconds=self.seconds(),
+                metrics=metrics,
+                time=time.time(),
+            )
+        )
+
+
+class Keeper(TrainerCallback):
+    """Seals each checkpoint, then deletes those that are not to be kept.
+
+    Args:
+        folder: of the checkpoints
+        training: as ``checkpoints.training_of`` names it
+        keep: which stay
+        interrupted: whether training is to end after this checkpoint
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        training: str,
+        keep: Keep,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        self._folder = folder
+        self._training = training
+        self._keep = keep
+        self._interrupted = interrupted
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: object,
+    ) -> None:
+        """The one before is kept until this one is whole.
+
+        Raises:
+            TrialInterruptedError: the checkpoint was asked for, to end here.
+        """
+        checkpoint = self._folder / f"{checkpoints.PREFIX}{state.global_step}"
+        checkpoints.seal(checkpoint, self._training)
+        if self._keep is not Keep.all:
+            checkpoints.keep_only(self._folder, {state.global_step, state.best_global_step})
+        if self._interrupted() and not control.should_training_stop:
+            raise TrialInterruptedError(f"interrupted after step {state.global_step}")
