@@ -1,0 +1,123 @@
+"""What may be configured? Every key, its type and its unit; the defaults live in ``conf/``."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from ugro.config.study import (
+    SCHEDULERS,
+    AdaptiveAshaConfig,
+    AshaConfig,
+    ConstraintsConfig,
+    Direction,
+    Keep,
+    MedianConfig,
+    Mode,
+    ObjectiveConfig,
+    ObjectivesConfig,
+    Resource,
+    RungsConfig,
+    SchedulerConfig,
+    StoppersConfig,
+    StoppingConfig,
+    StudyConfig,
+)
+from ugro.config.trial import (
+    Bias,
+    DataConfig,
+    Dtype,
+    LatencyConfig,
+    LoraConfig,
+    LRScheduler,
+    ModelConfig,
+    RandomLlamaConfig,
+    Source,
+    TrainingConfig,
+)
+from ugro.errors import UserError
+
+__all__ = [
+    "SCHEDULERS",
+    "AdaptiveAshaConfig",
+    "AshaConfig",
+    "Bias",
+    "Config",
+    "ConstraintsConfig",
+    "DataConfig",
+    "Direction",
+    "Dtype",
+    "Keep",
+    "LRScheduler",
+    "LatencyConfig",
+    "LoraConfig",
+    "MedianConfig",
+    "Mode",
+    "ModelConfig",
+    "ObjectiveConfig",
+    "ObjectivesConfig",
+    "RandomLlamaConfig",
+    "Resource",
+    "RungsConfig",
+    "SchedulerConfig",
+    "Source",
+    "StoppersConfig",
+    "StoppingConfig",
+    "StudyConfig",
+    "TrainingConfig",
+    "register_resolvers",
+    "register_schema",
+    "typed",
+]
+
+
+@dataclass
+class Config:
+    """One trial, whole."""
+
+    study: StudyConfig = field(default_factory=StudyConfig)
+    seed: int = MISSING
+    cache_dir: str = MISSING
+    model: ModelConfig = field(default_factory=ModelConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    scheduler: Any = MISSING  # one of SCHEDULERS
+    stoppers: StoppersConfig = field(default_factory=StoppersConfig)
+    objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
+    constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
+    latency: LatencyConfig = field(default_factory=LatencyConfig)
+
+
+def register_schema() -> None:
+    """Make the schema and the resolvers of ``conf/`` known to Hydra."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for name, scheduler in SCHEDULERS.items():  # each has keys of its own
+        store.store(group="scheduler/schema", name=name, node=scheduler)
+    register_resolvers()
+
+
+def register_resolvers() -> None:
+    """Make ``${multiply:a,b}`` known to OmegaConf."""
+
+    OmegaConf.register_resolver("multiply", lambda a, b: a * b, replace=True)
+
+
+def typed(config: DictConfig) -> Config:
+    """The composed configuration as dataclasses, interpolations resolved.
+
+    Raises:
+        UserError: a mandatory value is missing, or one is of the wrong type.
+    """
+    register_resolvers()  # a worker process that was handed the configuration has not
+    try:
+        settings = OmegaConf.to_object(config)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key}: needs a value, there is no default") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    assert isinstance(settings, Config)
+    return settings
