@@ -14,5 +14,6 @@ class Ending(Enum):
     DIVERGED = "diverged"
     STUDY_LIMIT = "study_limit"  # the study ended while it ran
     INFEASIBLE = "infeasible"  # its results break a constraint
+    OUT_OF_MEMORY = "out_of_memory"  # it would be again
     FAILED = "failed"
-    INTERRUPTED = "interrupted"  # still to be done
+    INTERRUPTED = "interrupted"  # still to be done: it is continued under its number

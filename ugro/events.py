@@ -29,6 +29,7 @@ class StudyStarted(Event):
     finished: int
     objectives: tuple[str, ...]
     directions: tuple[str, ...]  # minimize or maximize
+    overrides: tuple[str, ...] = ()  # of the command line
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class TrialAsked(Event):
 
     number: int
     parameters: Mapping[str, Any]
-    source: str  # baseline, enqueued, warm_start, space or sampler
+    source: str  # baseline, enqueued, warm_start, space, sampler or random
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ class TrialReported(Event):
     number: int
     report: Report
     stop: Ending | None
+
+
+@dataclass(frozen=True)
+class TrialRetried(Event):
+    """A trial that had begun is run again under its number, from its last checkpoint."""
+
+    number: int
+    why: str
+    times: int  # that it was retried, this one included; 0 where only the sweep was interrupted
 
 
 @dataclass(frozen=True)

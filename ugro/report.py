@@ -1,8 +1,8 @@
 """What does a trial say of itself? Reports while it trains, a result when it ends."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 REPORTED = (
     "eval_loss",
@@ -54,6 +54,13 @@ class Report:
         """Plain values in one level, for JSON."""
         plain = {key: value for key, value in vars(self).items() if key != "metrics"}
         return {**plain, **self.metrics}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """What :meth:`as_dict` gave; other keys are left out."""
+        own = [one.name for one in fields(cls) if one.name != "metrics"]
+        metrics = {name: plain[name] for name in REPORTED if plain.get(name) is not None}
+        return cls(**{name: plain[name] for name in own}, metrics=metrics)
 
 
 @dataclass(frozen=True)

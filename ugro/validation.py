@@ -142,6 +142,8 @@ def _study(study: StudyConfig) -> Iterator[str]:
     yield from _at_least("study.warm_start_trials", study.warm_start_trials, 1)
     yield from _above_zero("study.max_seconds", study.max_seconds)
     yield from _at_least("study.max_tokens", study.max_tokens, 1)
+    yield from _at_least("study.max_retries", study.max_retries, 0)
+    yield from _at_least("study.fail_fast", study.fail_fast, 1)
 
 
 def _scheduler(scheduler: object) -> Iterator[str]:

@@ -81,8 +81,9 @@ def test_a_stopped_sweep_leaves_its_results(
         assert time.monotonic() < deadline, process.communicate(timeout=10)
         time.sleep(0.2)
     process.send_signal(how)
-    _, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + how
     assert "Traceback" not in errors
     rows = table(tmp_path / "multirun" / "stopped")
-    assert [(row["state"], row["reason"]) for row in rows] == [("FAIL", "interrupted")]
+    assert [(row["state"], row["reason"]) for row in rows] == [("WAITING", "interrupted")]
+    assert f"Continue with: python {ROOT / 'train.py'} -m {sweep[0]} " in output

@@ -93,5 +93,5 @@ def test_the_same_command_again_finishes_the_study_instead_of_repeating_it(
     assert len({row["training.learning_rate"] for row in rows}) == 2
     other = train_py("-m", *QUICK, IN_PROCESS, "lora.r=1,2", "study.name=again")
     assert other.returncode != 0
-    assert "study.name: 'again' given, allowed: a new name" in other.stderr
+    assert "lora.r: '1, 2' given, allowed: 4, 8, 16, 32; other choices" in other.stderr
     assert "Traceback" not in other.stderr

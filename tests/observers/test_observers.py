@@ -1,6 +1,10 @@
+import errno
+import getpass
 import json
 import logging
 import math
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,9 +19,10 @@ from ugro.events import (
     TrialAsked,
     TrialFinished,
     TrialReported,
+    TrialRetried,
     TrialStarted,
 )
-from ugro.observers.audit import AuditLog
+from ugro.observers.audit import AuditLog, read, reports_in
 from ugro.observers.lines import Lines
 from ugro.report import Report
 
@@ -29,11 +34,15 @@ EVERY = [
     TrialStarted(1, time=4.0),
     TrialReported(1, REPORT, None, time=5.0),
     TrialReported(1, REPORT, Ending.RUNG, time=6.0),
+    TrialRetried(1, "WorkerLostError: gone", 1, time=6.5),
     TrialFinished(1, Ending.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
     TrialFinished(2, Ending.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
     TrialFinished(3, Ending.FAILED, (), {}, "ValueError: as told", time=8.0),
     StudyFinished("all trials are done", time=9.0),
 ]
+
+
+BY = f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
 
 
 def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_path: Path) -> None:
@@ -49,6 +58,8 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
     assert lines[1] == {
         "event": "TrialAsked",
         "time": 2.0,
+        "utc": "1970-01-01T00:00:02.000+00:00",
+        "by": BY,
         "number": 1,
         "parameters": {"lora.r": 8, "training.learning_rate": 0.000123456},
         "source": "baseline",
@@ -56,6 +67,8 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
     assert lines[5] == {
         "event": "TrialReported",
         "time": 6.0,
+        "utc": "1970-01-01T00:00:06.000+00:00",
+        "by": BY,
         "number": 1,
         "stop": "rung",
         "step": 2,
@@ -66,6 +79,50 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
         "eval_loss": 3.5,
         "peak_memory_mb": 600.0,
     }
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    log = AuditLog(path)
+    for event in EVERY:
+        log.observe(event)
+    whole = path.read_bytes()
+    last = whole.rindex(b"\n", 0, -1) + 1
+    for cut in range(last + 1, len(whole)):  # at every byte of the last line
+        path.write_bytes(whole[:cut])
+        AuditLog(path).observe(EVERY[0])
+        kept = len(EVERY) - (cut < len(whole) - 1)  # only its end of line was missing
+        assert [said["event"] for said in read(path)] == [
+            type(event).__name__ for event in [*EVERY[:kept], EVERY[0]]
+        ]
+
+
+def test_the_reports_of_a_log_are_those_that_were_made(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert list(reports_in(path)) == []
+    log = AuditLog(path)
+    for event in EVERY:
+        log.observe(event)
+    assert list(reports_in(path)) == [(1, REPORT), (1, REPORT)]
+
+
+def test_what_cannot_be_written_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "events.jsonl"
+    log = AuditLog(path)
+    log.observe(EVERY[0])
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(Path, "open", full)
+        for event in EVERY[1:3]:
+            log.observe(event)
+    assert caplog.text.count("No space left on device") == 1
+    log.observe(EVERY[3])
+    assert [said["time"] for said in read(path)] == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_a_loss_that_is_no_number_is_written_too(tmp_path: Path) -> None:

@@ -13,17 +13,27 @@ from optuna.trial import TrialState
 from ugro.config import typed
 from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
-from ugro.events import Event, EventStream, StudyFinished, TrialAsked, TrialFinished, TrialStarted
+from ugro.events import (
+    Event,
+    EventStream,
+    StudyFinished,
+    TrialAsked,
+    TrialFinished,
+    TrialRetried,
+    TrialStarted,
+)
 from ugro.objectives import objectives_of
 from ugro.report import Report, TrialResult
+from ugro.reporting import TrialInterruptedError
 from ugro.schedulers.referee import Referee
+from ugro.sweep.failures import Failures
 from ugro.sweep.limits import Limits
-from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.loop import Parts, Sweep, going_on
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling
-from ugro.sweep.slots import Listener, Task, TrialTimeoutError
-from ugro.sweep.study import Study, ending
+from ugro.sweep.slots import Listener, Task, TrialTimeoutError, WorkerLostError
+from ugro.sweep.study import Study, ending, retried
 
 from .conftest import Feasible
 from .studies import in_memory
@@ -125,6 +135,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         max_failures: float = 3,
         constraints: Sequence[str] = (),
         ran: Ran | None = None,
+        interrupted: Callable[[float], bool] = lambda now: False,
     ) -> Ran:
         config = composed("study.name=s", "scheduler=none", *overrides)
         of = typed(config)
@@ -132,7 +143,8 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         count = slots if callable(slots) else lambda now: slots
         ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
         objectives = objectives_of(of.objectives)
-        sampling = Sampling(optuna.samplers.RandomSampler(0), ["minimize"], space, [])
+        past, left = ran.study.finished(), ran.study.unfinished()
+        sampling = Sampling(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([_Heard(ran.events)])
         parts = Parts(
             Recorder(ran.study),
@@ -142,10 +154,20 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             Referee(config.scheduler, of.stoppers, objectives, of.seed),
             ran.slots,
             Limits(of.study, maximised=False),
+            Failures(max_failures, of.study.fail_fast),
             events,
         )
-        proposals = Proposals(sampling, space, [], [], 6, lambda *_: None, 0)
-        Sweep(parts, n_jobs, max_failures, of.stoppers, clock=lambda: ran.slots.now).run(proposals)
+        tried = [trial.params for trial in (*past, *left)]
+        proposals = Proposals(sampling, space, [], tried, 6, lambda *_: None, 0)
+        sweep = Sweep(
+            parts,
+            n_jobs,
+            of.study.max_retries,
+            of.stoppers,
+            lambda: interrupted(ran.slots.now),
+            clock=lambda: ran.slots.now,
+        )
+        sweep.run(proposals, [going_on(trial, sampling) for trial in left])
         return ran
 
     return _run
@@ -170,8 +192,7 @@ def test_as_many_run_at_once_as_asked_for(n_jobs: int | str, most: int, run: Run
 
 def test_slots_that_join_while_nothing_ends_are_used(run: Run) -> None:
     ran = run(scripts=lambda number: Script([3.0] * 30), slots=lambda now: 1 if now < 4 else 3)
-    # Looked at again every five seconds.
-    assert ran.slots.submitted[:3] == [(0, 0), (1, 5), (2, 5)]
+    assert ran.slots.submitted[:3] == [(0, 0), (1, 4), (2, 4)]
 
 
 def test_events_tell_the_whole_story_in_order(run: Run) -> None:
@@ -222,6 +243,7 @@ def test_a_trial_that_diverges_is_pruned_and_the_others_go_on(run: Run) -> None:
         (ValueError("as told"), Ending.FAILED),
         (FloatingPointError("no finite loss"), Ending.DIVERGED),
         (TrialTimeoutError("no end after 3 s"), Ending.TIMED_OUT),
+        (MemoryError("CUDA out of memory"), Ending.OUT_OF_MEMORY),
     ],
 )
 def test_each_error_has_its_ending(error: Exception, how: Ending, run: Run) -> None:
@@ -284,14 +306,83 @@ def test_a_metric_that_was_not_measured_is_told_with_those_that_were(run: Run) -
         run(constraints=["latency_ms <= 50"])
 
 
+# Trials that are run again
+
+
+def test_a_trial_whose_worker_is_lost_is_run_again_under_its_number(run: Run) -> None:
+    lost = {1: 2, 3: 1}  # trial: times
+
+    def script(number: int) -> Script:
+        lost[number] = lost.get(number, 0) - 1
+        return Script(raises=WorkerLostError("gone") if lost[number] >= 0 else None)
+
+    ran = run(scripts=script)
+    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert sorted(number for number, _ in ran.slots.submitted) == [0, 1, 1, 1, 2, 3, 3, 4, 5]
+    again = [(one.number, one.times) for one in ran.events if isinstance(one, TrialRetried)]
+    assert sorted(again) == [(1, 1), (1, 2), (3, 1)]
+    assert [retried(trial) for trial in ran.study.trials()] == [0, 2, 0, 1, 0, 0]
+
+
+def test_a_trial_whose_worker_is_lost_too_often_fails(run: Run) -> None:
+    lost = WorkerLostError("gone")
+    scripts = [Script(raises=lost), *[Script()] * 5]
+    ran = run("study.max_retries=2", scripts=lambda n: scripts[n])
+    assert ran.endings() == [Ending.FAILED] + [Ending.COMPLETE] * 5
+    assert [number for number, _ in ran.slots.submitted].count(0) == 3
+    assert ran.study.trials()[0].user_attrs["error"] == "WorkerLostError: gone"
+
+
+def test_an_interrupted_sweep_starts_nothing_more_and_says_so(run: Run) -> None:
+    ran = run(interrupted=lambda now: now >= 5)  # the scripts do not listen: they end
+    assert ran.endings() == [Ending.COMPLETE] * 4
+    last = ran.events[-1]
+    assert isinstance(last, StudyFinished)
+    assert last.reason == "interrupted"
+
+
+def test_what_an_interrupted_sweep_left_goes_on_first_and_nothing_is_counted_twice(
+    run: Run,
+) -> None:
+    saved = TrialInterruptedError("interrupted after step 3")
+    ran = run(scripts=lambda n: Script(raises=saved), interrupted=lambda now: now >= 1)
+    assert ran.endings() == [Ending.INTERRUPTED] * 2
+    slots = Scripted(lambda n: Script([4.0] * 5), lambda now: 2)
+    again = run(ran=Ran(ran.study, slots, []))
+    assert [number for number, _ in slots.submitted] == [0, 1, 2, 3, 4, 5]
+    kinds = [type(event) for event in again.events[:3]]
+    assert kinds == [TrialRetried, TrialRetried, TrialStarted]
+    assert again.endings() == [Ending.COMPLETE] * 6
+    assert again.study.trials()[0].intermediate_values == {
+        100: 5.0,
+        200: 4.0,
+        300: 3.0,
+        400: 4.0,
+        500: 4.0,
+    }
+
+
+def test_an_error_keeps_its_traceback(run: Run) -> None:
+    error = ValueError("as told")
+    error.add_note("Traceback: line 1 of the user's own")
+    ran = run(scripts=lambda n: Script(raises=error if n == 2 else None))
+    assert ran.study.trials()[2].user_attrs["traceback"] == "Traceback: line 1 of the user's own"
+
+
 # Failures
 
 
 def test_too_many_failures_end_the_study_and_name_the_first(run: Run) -> None:
     ran = Ran(in_memory(), Scripted(lambda n: Script(raises=OSError("disk")), lambda now: 1), [])
-    with pytest.raises(StudyFailed, match=r"3 trials failed.*Trial 0: OSError: disk"):
-        run(max_failures=2, ran=ran)
+    with pytest.raises(
+        StudyFailed, match=r"^the first 3 trials all failed. OSError: disk \(trial 0"
+    ):
+        run(ran=ran)
     assert ran.endings() == [Ending.FAILED] * 3
+    ran = Ran(in_memory(), Scripted(lambda n: Script(raises=OSError("disk")), lambda now: 1), [])
+    with pytest.raises(StudyFailed, match=r"^2 trials failed, more than .*max_failure_rate"):
+        run(max_failures=1, ran=ran)
+    assert ran.endings() == [Ending.FAILED] * 2
 
 
 def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> None:

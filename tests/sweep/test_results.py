@@ -92,7 +92,7 @@ def test_a_row_a_trial_whatever_became_of_it(study: Study, tmp_path: Path) -> No
         ("0", "COMPLETE", "1.5", "complete"),
         ("1", "FAIL", "", "failed"),
         ("2", "PRUNED", "", "diverged"),
-        ("3", "FAIL", "", "interrupted"),
+        ("3", "WAITING", "", "interrupted"),
         ("4", "RUNNING", "", ""),
     ]
     assert rows[1]["error"] == 'ValueError: "a", b'

@@ -75,6 +75,9 @@ class Heard:
         self.begun: list[int] = []
         self.reports: list[tuple[int, Report]] = []
 
+    def interrupted(self) -> bool:
+        return False
+
     def started(self, number: int) -> None:
         self.begun.append(number)
 

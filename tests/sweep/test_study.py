@@ -30,7 +30,7 @@ def study() -> Study:
 
 
 COMPLETE = (Ending.COMPLETE, Ending.PLATEAU)
-FAIL = (Ending.FAILED, Ending.INTERRUPTED)
+GOES_ON = Ending.INTERRUPTED
 
 
 @pytest.mark.parametrize("how", list(Ending))
@@ -39,7 +39,8 @@ def test_each_ending_has_its_state_and_can_be_told_from_it(how: Ending, study: S
     (trial,) = study.record.trials
     assert (trial.state, ending(trial)) == (STATES[how], how)
     assert (trial.state is TrialState.COMPLETE) == (how in COMPLETE)
-    assert (trial.state is TrialState.FAIL) == (how in FAIL)
+    assert (trial.state is TrialState.FAIL) == (how is Ending.FAILED)
+    assert (trial.state is TrialState.WAITING) == (how is GOES_ON)
     assert trial.value == (1.0 if how in COMPLETE else None)
 
 
@@ -107,7 +108,7 @@ def test_finished_are_those_that_ended_by_themselves(study: Study) -> None:
     numbers = {how: ended(study, SPACE, how).number for how in Ending}
     start(study, SPACE)  # runs
     study.record.enqueue_trial({"lora.r": 4})  # waits
-    by_themselves = [how for how in Ending if how is not Ending.INTERRUPTED]
+    by_themselves = [how for how in Ending if how is not GOES_ON]
     assert [t.number for t in study.finished()] == [numbers[how] for how in by_themselves]
     assert [t.number for t in study.failed()] == [numbers[Ending.FAILED]]
     assert len(study.trials()) == len(Ending) + 1
@@ -143,18 +144,17 @@ def test_before_a_trial_is_complete_there_is_no_best(study: Study) -> None:
     assert study.best() is None
 
 
-def test_a_continued_study_closes_what_a_killed_driver_left_running(
-    stored: Study, storage: str
-) -> None:
+def test_what_a_killed_driver_left_running_waits_to_go_on(stored: Study, storage: str) -> None:
     ended(stored, SPACE)
     start(stored, SPACE)
     stored.record.enqueue_trial({"lora.r": 4})
     again = create_or_continue("s", storage, ["eval_loss"], ["minimize"])
     assert [trial.state for trial in again.record.trials] == [
         TrialState.COMPLETE,
-        TrialState.FAIL,
         TrialState.WAITING,
+        TrialState.WAITING,  # enqueued by another program: it was never begun
     ]
+    assert [trial.number for trial in again.unfinished()] == [1]
     assert [ending(trial) for trial in again.trials()] == [Ending.COMPLETE, Ending.INTERRUPTED]
     assert [trial.number for trial in again.finished()] == [0]
 

@@ -26,6 +26,9 @@ class StudyConfig:
     warm_start_trials: int = MISSING  # the best of each
     allow_duplicates: bool = MISSING  # a configuration may be run twice
     keep_checkpoints: Keep = MISSING  # of a finished trial; a pruned one keeps none
+    max_retries: int = MISSING  # of a trial whose worker is lost
+    fail_fast: int = MISSING  # as many at the beginning with the same error end the study
+    allow_change: bool = MISSING  # go on though space, objectives or base model have changed
     # Limits; what is in flight then ends at its next report.
     max_trials: int | None = None
     max_seconds: float | None = None

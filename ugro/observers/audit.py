@@ -1,24 +1,49 @@
 """What happened, in order? ``events.jsonl``: every event, a JSON object a line."""
 
+import getpass
 import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
 from dataclasses import fields
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from ugro.events import Event, TrialReported
+from ugro.report import Report
+
+log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Appends each event and flushes it, so that nothing that happened is lost with the driver."""
+    """Appends each event and flushes it, so that nothing that happened is lost with the driver.
+
+    What cannot be written, as the disk is full, is written with a later event.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._by = f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
+        self._pending = [] if _ends_whole(path) else [""]  # ends a line that was cut off
+        self._in_trouble = False
 
     def observe(self, event: Event) -> None:
         """Write one line."""
-        self._file.write(json.dumps(as_dict(event), default=_plain) + "\n")
-        self._file.flush()
+        said = as_dict(event)
+        utc = datetime.fromtimestamp(event.time, UTC).isoformat(timespec="milliseconds")
+        line = {"event": said.pop("event"), "utc": utc, "by": self._by, **said}
+        self._pending.append(json.dumps(line, default=_plain))
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in self._pending))
+            self._pending, self._in_trouble = [], False
+        except OSError as error:
+            if not self._in_trouble:
+                log.warning("%s cannot be written, trying again: %s", self._path, error)
+            self._in_trouble = True
 
 
 def as_dict(event: Event) -> dict[str, Any]:
@@ -28,6 +53,35 @@ def as_dict(event: Event) -> dict[str, Any]:
         said |= {**event.report.as_dict(), "time": event.time}
         del said["report"]
     return {"event": type(event).__name__, "time": said.pop("time"), **said}
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a log, oldest first; lines that were cut off are left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                said = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(said, dict) and "event" in said:
+                yield said
+
+
+def reports_in(path: Path) -> Iterator[tuple[int, Report]]:
+    """The reports of a log, oldest first, each with its trial's number."""
+    for said in read(path):
+        if said["event"] == TrialReported.__name__:
+            yield said["number"], Report.from_dict(said)
+
+
+def _ends_whole(path: Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return True
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def _plain(value: object) -> object:

@@ -1,6 +1,6 @@
 """Does a trial go on? Its stoppers are asked first, then the study's trial scheduler."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,8 +51,10 @@ class Referee:
             report: its latest
             elapsed_seconds: since it was started, loading included
         """
-        reports = self._reports.setdefault(number, [])
-        reports.append(report)
+        # A trial that is continued repeats what came after its checkpoint.
+        before = self._reports.get(number, [])
+        reports = [earlier for earlier in before if earlier.step < report.step] + [report]
+        self._reports[number] = reports
         stops = (one.judge(reports, elapsed_seconds) for one in self._stoppers)
         stopped = next((ending for ending in stops if ending is not None), None)
         if stopped is Ending.DIVERGED:
@@ -61,6 +63,21 @@ class Referee:
         if report.last:
             return None
         return stopped or (Ending.RUNG if behind else None)
+
+    def remember(self, told: Iterable[tuple[int, Report]], unfinished: Container[int]) -> None:
+        """Take up what an earlier driver has heard: rungs are as they were.
+
+        Args:
+            told: every report, oldest first, with its trial's number
+            unfinished: trials that will go on
+        """
+        numbers = set()
+        for number, report in told:
+            self.judge(number, report, report.seconds)
+            numbers.add(number)
+        for number in numbers:
+            if number not in unfinished:
+                self.ended(number)
 
     def ended(self, number: int) -> None:
         """A trial is over."""

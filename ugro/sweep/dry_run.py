@@ -14,8 +14,7 @@ from ugro.budget import max_tokens
 from ugro.schedulers.rungs import Rungs
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.plan import Plan
-from ugro.sweep.planned import described
-from ugro.sweep.search_space import count
+from ugro.sweep.search_space import count, described
 from ugro.sweep.survey import SAMPLES, Survey, survey
 
 LENGTHS = 100  # samples of which a trial's tokens are worked out, 3 ms each

@@ -1,11 +1,13 @@
 """How does a study run? Ask, submit, wait, tell; a free slot gets the next trial at once."""
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
+from optuna.trial import FrozenTrial
 
 from ugro.config import StoppersConfig
 from ugro.constraints import broken
@@ -17,30 +19,37 @@ from ugro.events import (
     TrialAsked,
     TrialFinished,
     TrialReported,
+    TrialRetried,
     TrialStarted,
 )
 from ugro.objectives import Objectives
+from ugro.patience import in_a_line
 from ugro.report import MEASURED, Report, TrialResult
 from ugro.schedulers.referee import Referee
 from ugro.sweep.composition import lookup
+from ugro.sweep.failures import Failures, answer_to
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.limits import Limits
 from ugro.sweep.proposals import Proposal, Proposals
 from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling
-from ugro.sweep.slots import Slots, Task, TrialTimeoutError
+from ugro.sweep.slots import Slots, Task
+from ugro.sweep.study import retried, source
 
-LOOK_AGAIN_SECONDS = 5.0  # how often the cluster is counted while no trial ends
+LOOK_AGAIN_SECONDS = 1.0  # how often the cluster is counted while no trial ends
 
 
 @dataclass
 class Running:
-    """A trial in flight."""
+    """A trial in flight, or one that is to go on."""
 
+    number: int
     proposal: Proposal
     started_at: float | None = None
     tokens: int = 0
     told: Ending | None = None  # how it was told to end
+    retried: int = 0  # times
+    why: str = ""  # it is run again
 
 
 @dataclass
@@ -54,6 +63,7 @@ class Parts:
     referee: Referee
     slots: Slots
     limits: Limits
+    failures: Failures
     events: EventStream
 
 
@@ -64,43 +74,52 @@ class Sweep:
     Args:
         parts: everything it moves
         n_jobs: trials at once, or auto
-        max_failures: trials that may fail
+        max_retries: of a trial whose worker is lost
         stoppers: with the seconds of a trial
+        interrupted: whether somebody wants it to end
         clock: seconds, from any beginning
     """
 
     parts: Parts
     n_jobs: int | str
-    max_failures: float
+    max_retries: int
     stoppers: StoppersConfig
+    interrupted: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     _running: dict[int, Running] = field(default_factory=dict)
+    _again: deque[Running] = field(default_factory=deque)
 
-    def __post_init__(self) -> None:
-        self._began = self.clock()
-        self._failed: list[tuple[int, str]] = []
-
-    def run(self, proposals: Proposals) -> None:
+    def run(self, proposals: Proposals, unfinished: Iterable[Running] = ()) -> None:
         """Keep the slots busy until there is nothing left to propose, or a limit is reached.
 
+        Args:
+            proposals: new trials
+            unfinished: trials that an earlier driver had begun; they go first
+
         Raises:
-            StudyFailed: more trials failed than allowed.
+            StudyFailed: more trials failed than allowed, or all of them.
             UserError: the first trial shows that all are misconfigured.
         """
+        self._began = self.clock()
         reason = "interrupted"
         try:
+            self._again.extend(unfinished)
             while self._fill(proposals):
                 ended = self.parts.slots.wait(self, LOOK_AGAIN_SECONDS)
                 if ended is not None:
                     self._tell(*ended)
-                    self._check_failures()
-            reason = self._limit() or "all trials are done"
+                    self.parts.failures.check()
+            if not self.interrupted():
+                reason = self._limit() or "all trials are done"
+                self.parts.failures.check_at_the_end()
         except (StudyFailed, UserError):
             reason = "trials failed"
             raise
         finally:
             for number in list(self._running):
                 self._finish(number, Ending.INTERRUPTED)
+            for trial in self._again:
+                self.parts.recorder.tell(trial.number, Ending.INTERRUPTED)
             self.parts.recorder.close()
             self.parts.events.emit(StudyFinished(reason))
 
@@ -112,9 +131,9 @@ class Sweep:
     def reported(self, number: int, report: Report) -> bool:
         """Record a report; the answer is whether the trial goes on."""
         parts, trial = self.parts, self._running[number]
-        parts.limits.trained(report.tokens_seen - trial.tokens)
-        trial.tokens = report.tokens_seen
-        if report.step:
+        if report.tokens_seen > trial.tokens:  # else it repeats what came after its checkpoint
+            parts.limits.trained(report.tokens_seen - trial.tokens)
+            trial.tokens = report.tokens_seen
             value = parts.objectives.intermediate(report.metrics)
             parts.recorder.report(number, report.tokens_seen, value)
             parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
@@ -132,23 +151,37 @@ class Sweep:
     def _fill(self, proposals: Proposals) -> bool:
         """Start trials while there are slots; False when none runs any more."""
         at_once = self.parts.slots.count() if self.n_jobs == "auto" else int(self.n_jobs)
-        while len(self._running) < at_once and not self._limit():
-            proposal = next(proposals, None)
-            if proposal is None:
+        while len(self._running) < at_once and not self._limit() and not self.interrupted():
+            trial = self._old() or self._new(proposals)
+            if trial is None:
                 break
-            self._start(proposal)
+            self._start(trial)
         return bool(self._running)
 
-    def _start(self, proposal: Proposal) -> None:
-        parts = self.parts
-        parameters = proposal.parameters
-        over = proposal.trial.distributions
+    def _old(self) -> Running | None:
+        if not self._again:
+            return None
+        trial = self._again.popleft()
+        self.parts.recorder.retry(trial.number, trial.retried)
+        self.parts.events.emit(TrialRetried(trial.number, trial.why, trial.retried))
+        return trial
+
+    def _new(self, proposals: Proposals) -> Running | None:
+        parts, proposal = self.parts, next(proposals, None)
+        if proposal is None:
+            return None
+        parameters, over = proposal.parameters, proposal.trial.distributions
         number = parts.recorder.start(parameters, over, proposal.source)
-        self._running[number] = Running(proposal)
+        parts.events.emit(TrialAsked(number, parameters, proposal.source))
+        return Running(number, proposal)
+
+    def _start(self, trial: Running) -> None:
+        parts, parameters = self.parts, trial.proposal.parameters
+        trial.started_at = None
+        self._running[trial.number] = trial
         overrides = parts.feasible.space.overrides(parameters)
         shared, values = parts.feasible.composer.shared(parameters)
-        parts.events.emit(TrialAsked(number, parameters, proposal.source))
-        parts.slots.submit(Task(number, overrides, shared, values, self._seconds_left()))
+        parts.slots.submit(Task(trial.number, overrides, shared, values, self._seconds_left()))
 
     def _seconds_left(self) -> float | None:
         """After which a trial that starts now hangs, and is ended from outside."""
@@ -158,20 +191,21 @@ class Sweep:
         return min(allowed) + self.stoppers.kill_after_seconds if allowed else None
 
     def _tell(self, number: int, outcome: JobReturn) -> None:
-        trial = self._running[number]
-        if trial.started_at is None:
-            self.started(number)
-        returned = outcome._return_value
+        trial, returned = self._running[number], outcome._return_value
         if outcome.status is JobStatus.COMPLETED:
+            if trial.started_at is None:
+                self.started(number)
             result = returned if isinstance(returned, TrialResult) else self._plain(returned)
             self._finish(number, self._ending(trial, result), result)
             return
-        how = _failure(trial.told, returned)
-        lines = str(returned).strip().splitlines() or [""]
-        error = f"{type(returned).__name__}: {lines[0]}"  # all of it is in the trial's log
-        self._finish(number, how, error=error)
-        if how is Ending.FAILED:
-            self._failed.append((number, error))
+        answer = answer_to(returned)
+        if answer.again and trial.retried < self.max_retries:
+            trial.retried, trial.why = trial.retried + 1, in_a_line(returned)
+            self._again.append(self._running.pop(number))
+            return
+        # What was told to stop has said all that it was asked for; how it went on is of no use.
+        how = trial.told if trial.told and answer.ending is Ending.DIVERGED else answer.ending
+        self._finish(number, how, error=returned)
         if isinstance(returned, UserError) and self.parts.limits.best is None:
             # A mistake in the configuration: the other trials share it.
             raise UserError(str(returned))
@@ -200,34 +234,33 @@ class Sweep:
         return Ending.INFEASIBLE if broken(feasible.constraints.on_results, value) else how
 
     def _finish(
-        self, number: int, how: Ending, result: TrialResult | None = None, error: str = ""
+        self,
+        number: int,
+        how: Ending,
+        result: TrialResult | None = None,
+        error: BaseException | None = None,
     ) -> None:
         """Tell everyone who has to know that a trial is over."""
         parts, trial = self.parts, self._running.pop(number)
+        said = "" if error is None or how is Ending.INTERRUPTED else in_a_line(error)
         complete = how in (Ending.COMPLETE, Ending.PLATEAU)
         values = result.values if result and complete else ()
         if values:
             parts.limits.valued(values[0])
-        parts.recorder.tell(number, how, result, error)
+        parts.recorder.tell(number, how, result, said, "".join(getattr(error, "__notes__", [])))
         parts.sampling.tell(trial.proposal.trial, how, values)
         parts.referee.ended(number)
+        parts.failures.ended(number, how, said)
         metrics = result.metrics if result else {}
-        parts.events.emit(TrialFinished(number, how, values, metrics, error))
-
-    def _check_failures(self) -> None:
-        if len(self._failed) > self.max_failures:
-            number, error = self._failed[0]
-            raise StudyFailed(
-                f"{len(self._failed)} trials failed, more than hydra.sweeper.max_failure_rate "
-                f"allows. Trial {number}: {error} "
-                f"(its log: trials/{number:04d}/train.log in the study's folder)"
-            )
+        parts.events.emit(TrialFinished(number, how, values, metrics, said))
 
 
-def _failure(told: Ending | None, error: object) -> Ending:
-    """How a trial ended that returned nothing."""
-    if isinstance(error, TrialTimeoutError):
-        return Ending.TIMED_OUT
-    if isinstance(error, FloatingPointError):
-        return told or Ending.DIVERGED
-    return Ending.FAILED
+def going_on(trial: FrozenTrial, sampling: Sampling) -> Running:
+    """A trial that an earlier driver had begun, as the sampler is to see it."""
+    proposal = Proposal(trial.params, source(trial), sampling.ask(trial.params))
+    for resource, value in trial.intermediate_values.items():
+        sampling.report(proposal.trial, resource, value)
+    tokens = trial.last_step or 0
+    return Running(
+        trial.number, proposal, tokens=tokens, retried=retried(trial), why="it was interrupted"
+    )

@@ -17,6 +17,7 @@ from ugro.config import StudyConfig
 from ugro.errors import UserError, fault
 from ugro.sweep.composition import lookup, parsed
 from ugro.sweep.feasible import FeasibleSpace, identity
+from ugro.sweep.search_space import described
 from ugro.sweep.study import read
 
 log = logging.getLogger(__name__)
@@ -130,12 +131,3 @@ def member(over: BaseDistribution, value: Any) -> Any:
         return NOWHERE
     steps = (value - over.low) / over.step if over.step else 0.0
     return value if abs(steps - round(steps)) < 1e-9 else NOWHERE
-
-
-def described(over: BaseDistribution) -> str:
-    """What a distribution holds, in a few words."""
-    if isinstance(over, CategoricalDistribution):
-        return ", ".join(map(str, over.choices))
-    assert isinstance(over, FloatDistribution | IntDistribution)
-    step = f" in steps of {over.step:g}" if over.step else ""
-    return f"{over.low:g} to {over.high:g}{step}{', log' if over.log else ''}"

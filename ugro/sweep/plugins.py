@@ -25,7 +25,7 @@ class StreamingSweeperConf:
     study_name: str = MISSING
     n_trials: int | None = None  # in total; None: every combination of a finite space
     n_jobs: Any = MISSING  # trials at once, or auto
-    max_failure_rate: float = MISSING  # share of the finished trials
+    max_failure_rate: float = MISSING  # share of the study's trials
     params: dict[str, str] = field(default_factory=dict)
     conditions: dict[str, str] = field(default_factory=dict)  # when a key of params is searched
 

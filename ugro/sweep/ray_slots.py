@@ -1,11 +1,9 @@
-"""How do trials run on Ray? Each a task on a warm worker, with a mailbox to the driver."""
+"""How do trials run on Ray? Each a task on a warm worker; what ends badly is told apart."""
 
-import asyncio
 import os
 import pickle
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -14,76 +12,16 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from ugro.errors import UserError, fault
 from ugro.report import Report
-from ugro.reporting import connected
-from ugro.sweep.slots import Listener, Task, TrialTimeoutError
+from ugro.reporting import TrialInterruptedError
+from ugro.sweep.mailbox import Begun, Done, Failed, Mailbox
+from ugro.sweep.slots import Listener, Noted, Task, TrialTimeoutError, WorkerLostError
+from ugro.sweep.worker import OnWorker, Pickled, SetAnew
 
-ASK_AGAIN_SECONDS = 0.5  # how often a trial asks whether it is interrupted
-
-
-class Mailbox:
-    """An actor between the workers and the driver, which cannot be called itself."""
-
-    def __init__(self) -> None:
-        self._letters: list[tuple[int, Letter]] = []
-        self._arrived = asyncio.Event()
-        self._answers: dict[int, asyncio.Future[bool]] = {}
-        self._interrupted = False
-
-    async def send(self, number: int, letter: "Letter") -> None:
-        """A trial tells the driver something."""
-        self._letters.append((number, letter))
-        self._arrived.set()
-
-    async def report(self, number: int, report: Report) -> bool:
-        """A report; returns when the driver has answered it."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
-        await self.send(number, report)
-        return await answer
-
-    async def take(self) -> list[tuple[int, "Letter"]]:
-        """What has arrived, as soon as there is something."""
-        await self._arrived.wait()
-        self._arrived.clear()
-        letters, self._letters = self._letters, []
-        return letters
-
-    async def interrupt(self) -> None:
-        """Trials are to save themselves and end."""
-        self._interrupted = True
-
-    async def is_interrupted(self) -> bool:
-        """Whether they are."""
-        return self._interrupted
-
-    async def answer(self, number: int, go_on: bool) -> None:
-        """The driver's answer to a trial's last report."""
-        answer = self._answers.pop(number, None)
-        if answer is not None:
-            answer.set_result(go_on)
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A worker has taken the trial up."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """The task has returned.
-
-    The driver does not wait for what Ray returns: it takes 9 ms to read, with all of the trial's
-    configuration in it.
-    """
-
-    returned: Any
-
-
-Letter = Begun | Report | Done
+MOST_TRIALS = 10_000  # that may wait for an answer at once
 
 
 @dataclass
@@ -91,7 +29,7 @@ class _Running:
     future: Any
     max_seconds: float | None
     started_at: float | None = None
-    killed: bool = False
+    killed: Exception | None = None  # why
 
     def seconds_left(self) -> float:
         if self.killed or self.max_seconds is None or self.started_at is None:
@@ -108,6 +46,7 @@ class RaySlots:
     _done: deque[tuple[int, JobReturn]] = field(default_factory=deque)
     # by id; the configurations are kept so that none gets another's id
     _shared: dict[int, tuple[DictConfig, bytes]] = field(default_factory=dict)
+    _interrupted: bool = False
 
     def __post_init__(self) -> None:
         import ray
@@ -116,9 +55,9 @@ class RaySlots:
         launcher = self.launcher
         start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
         self._remote = _with_gpu(launcher.ray_cfg.remote)
-        self._mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+        self._mailbox = _mailbox_here()
         self._letters = self._mailbox.take.remote()
-        self._task = Pickled(ray.cloudpickle.dumps(launcher.task_function))
+        self._task = Pickled(ray.cloudpickle.dumps(Noted(launcher.task_function)))
         self._launch = partial(
             launch_job_on_ray,
             ray.put(launcher.hydra_context),
@@ -166,17 +105,15 @@ class RaySlots:
             self._shared[id(shared)] = shared, pickle.dumps(shared)
         return self._shared[id(shared)][1]
 
-    def interrupt(self) -> None:
-        """Trials see it within a second or a step."""
-        self._mailbox.interrupt.remote()
-
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
-        """Wait for a task to end; a lost worker is a failed trial, not a failed sweep."""
+        """Wait for a task to end; a lost worker ends its trial, not the sweep."""
         import ray
 
         until = time.monotonic() + seconds
         while not self._done and (left := until - time.monotonic()) > 0:
             self._end_overdue()
+            if listener.interrupted():
+                self._interrupt()
             left = min([left, *(max(0.0, one.seconds_left()) for one in self._running.values())])
             futures = {one.future: number for number, one in self._running.items()}
             ready, _ = ray.wait([self._letters, *futures], num_returns=1, timeout=left)
@@ -201,112 +138,68 @@ class RaySlots:
                 case Report():
                     self._mailbox.answer.remote(number, listener.reported(number, letter))
                 case Done(returned=returned):
-                    del self._running[number]
-                    job = JobReturn(status=JobStatus.COMPLETED, _return_value=returned)
-                    self._done.append((number, job))
+                    self._ended(number, JobStatus.COMPLETED, returned)
+                case Failed(error=error):
+                    self._ended(number, JobStatus.FAILED, error)
 
     def _end_overdue(self) -> None:
-        import ray
-
         for one in self._running.values():
             if one.seconds_left() <= 0:
-                one.killed = True
-                ray.cancel(one.future, force=True)
+                why = f"no end after {one.max_seconds} s, its worker was killed"
+                _kill(one, TrialTimeoutError(why))
+
+    def _interrupt(self) -> None:
+        """Running trials see it within a second or a step; the others need not begin."""
+        if not self._interrupted:
+            self._interrupted = True
+            self._mailbox.interrupt.remote()
+            for one in self._running.values():
+                if one.started_at is None:
+                    _kill(one, TrialInterruptedError("interrupted before it began"))
 
     def _end(self, number: int) -> None:
         """A task has ended, and no letter said so."""
         import ray
 
-        one = self._running.pop(number)
+        one = self._running[number]
         try:
             job = ray.get(one.future)
+            self._ended(number, job.status, job._return_value)
         except ray.exceptions.RayError as error:
-            late = TrialTimeoutError(f"no end after {one.max_seconds} s, its worker was killed")
-            cause = late if one.killed else error
-            job = JobReturn(status=JobStatus.FAILED, _return_value=cause)
-        self._done.append((number, job))
+            self._ended(number, JobStatus.FAILED, one.killed or _plain(error))
+
+    def _ended(self, number: int, status: JobStatus, returned: Any) -> None:
+        del self._running[number]
+        self._done.append((number, JobReturn(status=status, _return_value=returned)))
 
 
-@dataclass(frozen=True)
-class Pickled:
-    """An object that arrives as what it holds; cloudpickle takes 10 ms for a configuration."""
+def _mailbox_here() -> Any:
+    """The mailbox, on the driver's own node: any other may be lost."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    content: bytes
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return pickle.loads, (self.content,)
-
-
-@dataclass(frozen=True)
-class SetAnew:
-    """A configuration that arrives with other values in it.
-
-    The driver would take 12 ms to set and to pickle each trial's; a worker has more time.
-    """
-
-    shared: bytes
-    values: Mapping[str, Any]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _set_anew, (self.shared, self.values)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(num_cpus=0, max_concurrency=MOST_TRIALS, scheduling_strategy=here)(Mailbox)
+    return actor.remote()
 
 
-def _set_anew(shared: bytes, values: Mapping[str, Any]) -> DictConfig:
-    config: DictConfig = pickle.loads(shared)
-    with open_dict(config):
-        for key, value in values.items():
-            OmegaConf.update(config, key, value)
-    return config
+def _kill(one: _Running, why: Exception) -> None:
+    import ray
+
+    if one.killed is None:
+        one.killed = why
+        ray.cancel(one.future, force=True)
 
 
-@dataclass(frozen=True)
-class OnWorker:
-    """The task, as a worker runs it: where the driver was started, with a line to the driver."""
+def _plain(error: Exception) -> Exception:
+    """What Ray's error says of the trial."""
+    import ray
 
-    folder: str
-    number: int
-    mailbox: Any
-    task: TaskFunction
-
-    def __call__(self, config: DictConfig) -> Any:
-        """Run the task; on a node without the folder, where the node is."""
-        if os.path.isdir(self.folder):
-            os.chdir(self.folder)
-        import ray
-
-        self.mailbox.send.remote(self.number, Begun())
-        with connected(Wire(self.number, self.mailbox)):
-            returned = self.task(config)
-        ray.get(self.mailbox.send.remote(self.number, Done(returned)))
-        return returned
-
-
-class Wire:
-    """The line of a trial on a worker: through the mailbox."""
-
-    def __init__(self, number: int, mailbox: Any) -> None:
-        self._number = number
-        self._mailbox = mailbox
-        self._interrupted = False
-        self._asked: Any = None
-        self._asked_at = time.monotonic()
-
-    def report(self, report: Report) -> bool:
-        """Waits for the driver's answer."""
-        import ray
-
-        return bool(ray.get(self._mailbox.report.remote(self._number, report)))
-
-    def interrupted(self) -> bool:
-        """Asks now and then, and looks for the answer the next time."""
-        import ray
-
-        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
-            self._interrupted = bool(ray.get(self._asked))
-            self._asked = None
-        elif self._asked is None and time.monotonic() - self._asked_at > ASK_AGAIN_SECONDS:
-            self._asked, self._asked_at = self._mailbox.is_interrupted.remote(), time.monotonic()
-        return self._interrupted
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return MemoryError(str(error))
+    if isinstance(error, ray.exceptions.RayTaskError):  # before or after the task itself
+        return cast(Exception, error.cause)
+    return WorkerLostError(str(error).strip())
 
 
 def _with_gpu(remote: DictConfig) -> DictConfig:

@@ -59,7 +59,9 @@ class Sampling:
             trial.report(value, resource)
 
     def tell(self, trial: optuna.Trial, how: Ending, values: Sequence[float] | None = None) -> None:
-        """Let the sampler see how a trial ended."""
+        """Let the sampler see how a trial ended; one that is to go on has not."""
+        if not STATES[how].is_finished():
+            return
         complete = STATES[how] is TrialState.COMPLETE
         self._view.tell(trial, values if complete else None, state=STATES[how])
 

@@ -160,6 +160,15 @@ def corner_values(distribution: BaseDistribution) -> list[Any]:
     raise TypeError(f"{distribution} is unknown")
 
 
+def described(over: BaseDistribution) -> str:
+    """What a distribution holds, in a few words."""
+    if isinstance(over, CategoricalDistribution):
+        return ", ".join(map(str, over.choices))
+    assert isinstance(over, FloatDistribution | IntDistribution)
+    step = f" in steps of {over.step:g}" if over.step else ""
+    return f"{over.low:g} to {over.high:g}{step}{', log' if over.log else ''}"
+
+
 def override(key: str, value: object) -> str:
     """One override as the command line takes it; null for None."""
     return f"{key}={'null' if value is None else value}"

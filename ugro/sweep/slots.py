@@ -1,19 +1,24 @@
 """Where do trials run? In slots. Here: what a slot is, and the one in this process."""
 
+import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
+from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
+from ugro.errors import UserError
 from ugro.report import Report
-from ugro.reporting import connected
+from ugro.reporting import TrialInterruptedError, connected
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class Listener(Protocol):
     def reported(self, number: int, report: Report) -> bool:
         """A trial has reported and waits; the answer is whether it goes on."""
 
+    def interrupted(self) -> bool:
+        """Whether trials are to save themselves and end."""
+
 
 class Slots(Protocol):
     """What the sweep needs of a launcher."""
@@ -50,9 +58,6 @@ class Slots(Protocol):
 
     def submit(self, task: Task) -> None:
         """Hand a trial over."""
-
-    def interrupt(self) -> None:
-        """Ask all that run to save themselves and end."""
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Wait for a trial to end, and let the listener answer reports meanwhile.
@@ -66,13 +71,35 @@ class TrialTimeoutError(Exception):
     """A trial was ended from outside, as it took too long."""
 
 
+class WorkerLostError(Exception):
+    """The process or the node that a trial ran on is gone; the trial is not to blame."""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A task whose error is in the trial's log, and takes its traceback along as a note."""
+
+    task: TaskFunction
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the task."""
+        try:
+            return self.task(config)
+        except (UserError, TrialInterruptedError):
+            raise  # as clear as they can be
+        except Exception as error:
+            log.exception("the trial failed")
+            error.add_note(traceback.format_exc())
+            raise
+
+
 class InProcessSlot:
     """One slot: any Hydra launcher, handed one trial at a time."""
 
-    def __init__(self, launcher: Launcher) -> None:
-        self._launcher = launcher
+    def __init__(self, launcher: Any) -> None:
+        self._launcher = launcher  # every Hydra launcher has a task_function
         self._submitted: list[Task] = []
-        self._interrupted = False
+        launcher.task_function = Noted(launcher.task_function)
 
     def count(self) -> int:
         """One: this process."""
@@ -82,15 +109,11 @@ class InProcessSlot:
         """Keep the trial until :meth:`wait` runs it."""
         self._submitted.append(task)
 
-    def interrupt(self) -> None:
-        """The trial that runs sees it after its next step."""
-        self._interrupted = True
-
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Run the trial that has waited longest, however long it takes."""
         task = self._submitted.pop(0)
         listener.started(task.number)
-        line = _Line(listener, task.number, lambda: self._interrupted)
+        line = _Line(listener, task.number)
         with connected(line), _alarm(task.max_seconds):
             overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
             [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
@@ -102,10 +125,10 @@ class InProcessSlot:
 class _Line:
     """The line of a trial in this process; an error of the driver is not the trial's."""
 
-    def __init__(self, listener: Listener, number: int, interrupted: Callable[[], bool]) -> None:
+    def __init__(self, listener: Listener, number: int) -> None:
         self._listener = listener
         self._number = number
-        self.interrupted = interrupted
+        self.interrupted = listener.interrupted
         self.error: Exception | None = None
 
     def report(self, report: Report) -> bool:

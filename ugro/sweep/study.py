@@ -1,11 +1,9 @@
 """What is known of a study? The record of its trials in an Optuna storage; the driver writes it."""
 
 import math
-import sqlite3
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -16,6 +14,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.ending import Ending
 from ugro.report import TrialResult
+from ugro.sweep.search_space import described
+from ugro.sweep.storage import open_storage
 
 STATES = {
     Ending.COMPLETE: TrialState.COMPLETE,
@@ -26,9 +26,12 @@ STATES = {
     Ending.DIVERGED: TrialState.PRUNED,  # FAIL would tell the sampler nothing
     Ending.STUDY_LIMIT: TrialState.PRUNED,
     Ending.INFEASIBLE: TrialState.PRUNED,
+    Ending.OUT_OF_MEMORY: TrialState.PRUNED,
     Ending.FAILED: TrialState.FAIL,
-    Ending.INTERRUPTED: TrialState.FAIL,
+    Ending.INTERRUPTED: TrialState.WAITING,
 }
+DEFINITION = "definition"  # Optuna's name for it, of the study
+LONGEST = 2000  # characters of a traceback, its end: some databases store no more
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,17 @@ class Study:
         )
 
     def trials(self) -> list[FrozenTrial]:
-        """Every trial that was started, by number."""
+        """Every trial that was started, by number; one that another program enqueued was not."""
         every = self.record.get_trials(deepcopy=False)
-        return [trial for trial in every if trial.state is not TrialState.WAITING]
+        return [one for one in every if one.state is not TrialState.WAITING or ending(one)]
 
     def finished(self) -> list[FrozenTrial]:
-        """The trials that ended by themselves: an interrupted one is still to be done."""
-        return [
-            trial
-            for trial in self.trials()
-            if trial.state.is_finished() and ending(trial) is not Ending.INTERRUPTED
-        ]
+        """The trials that have ended."""
+        return [trial for trial in self.trials() if trial.state.is_finished()]
+
+    def unfinished(self) -> list[FrozenTrial]:
+        """The trials that were interrupted: they are to go on."""
+        return [trial for trial in self.trials() if trial.state is TrialState.WAITING]
 
     def failed(self) -> list[FrozenTrial]:
         """The trials that ended in an error."""
@@ -93,6 +96,16 @@ class Study:
         """The keys that the trials searched, in order of first appearance, and over what."""
         return {key: over for trial in self.trials() for key, over in trial.distributions.items()}
 
+    def definition(self) -> dict[str, str]:
+        """What the study was when it was last begun; what is known of it, where none says so."""
+        said = self.record.user_attrs.get(DEFINITION)
+        return dict(said or {key: described(over) for key, over in self.searched().items()})
+
+    def define(self, definition: Mapping[str, str]) -> None:
+        """Record what the study is."""
+        if self.record.user_attrs.get(DEFINITION) != dict(definition):
+            self.record.set_user_attr(DEFINITION, dict(definition))
+
     def start(
         self,
         parameters: Mapping[str, Any],
@@ -116,13 +129,43 @@ class Study:
         """Record an intermediate value."""
         self._storage.set_trial_intermediate_value(trial.key, resource, value)
 
+    def running(self, number: int) -> Started | None:
+        """The trial of this number, if it runs."""
+        every = self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return next((started(trial) for trial in every if trial.number == number), None)
+
+    def retry(self, trial: Started, times: int) -> bool:
+        """Record that an interrupted trial goes on; False if another driver was faster.
+
+        Args:
+            trial: waiting, or running where only its worker was lost
+            times: that it was retried
+        """
+        waits = self._storage.get_trial(trial.key).state is TrialState.WAITING
+        if waits and not self._storage.set_trial_state_values(trial.key, TrialState.RUNNING):
+            return False
+        self._storage.set_trial_user_attr(trial.key, "retried", times)
+        return True
+
     def tell(
-        self, trial: Started, how: Ending, result: TrialResult | None = None, error: str = ""
+        self,
+        trial: Started,
+        how: Ending,
+        result: TrialResult | None = None,
+        error: str = "",
+        traceback: str = "",
     ) -> None:
-        """Record how a trial ended, what it measured or what went wrong."""
+        """Record how a trial ended, what it measured or what went wrong.
+
+        It may be told again, where nobody knows whether the first time has reached the storage.
+        """
+        if self._storage.get_trial(trial.key).state.is_finished():
+            return
         self._storage.set_trial_user_attr(trial.key, "reason", how.value)
         if error:
             self._storage.set_trial_user_attr(trial.key, "error", error)
+        if traceback:
+            self._storage.set_trial_user_attr(trial.key, "traceback", traceback[-LONGEST:])
         if result is not None:
             self._storage.set_trial_user_attr(trial.key, "metrics", dict(result.metrics))
         state = STATES[how]
@@ -132,9 +175,14 @@ class Study:
         self._storage.set_trial_state_values(trial.key, state, values)
 
     def close_abandoned(self) -> None:
-        """Mark trials that a killed driver left running; their configurations are still to do."""
+        """Have trials wait to go on that a killed driver left running."""
         for trial in self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.tell(Started(trial.number, trial._trial_id), Ending.INTERRUPTED)
+            self.tell(started(trial), Ending.INTERRUPTED)
+
+
+def started(trial: FrozenTrial) -> Started:
+    """How the storage knows a trial."""
+    return Started(trial.number, trial._trial_id)
 
 
 def quieten() -> None:
@@ -162,6 +210,11 @@ def metrics(trial: FrozenTrial) -> dict[str, float]:
     return dict(trial.user_attrs.get("metrics", {}))
 
 
+def retried(trial: FrozenTrial) -> int:
+    """How often a trial was run again, as its worker was lost."""
+    return int(trial.user_attrs.get("retried", 0))
+
+
 def source(trial: FrozenTrial) -> str:
     """Who proposed a trial; nobody knows where another program did."""
     return str(trial.user_attrs.get("source", ""))
@@ -172,7 +225,7 @@ def create_or_continue(
 ) -> Study:
     """The study of this name, new or as it was left."""
     quieten()
-    storage = _open(url)
+    storage = open_storage(url)
     record = optuna.create_study(
         study_name=name,
         storage=storage,
@@ -193,17 +246,5 @@ def read(name: str, url: str) -> Study:
         KeyError: there is none of this name.
     """
     quieten()
-    storage = _open(url)
+    storage = open_storage(url)
     return Study(optuna.load_study(study_name=name, storage=storage), storage)
-
-
-def _open(url: str) -> BaseStorage:
-    """The storage; SQLite in WAL mode, so that who reads a running study holds nobody up."""
-    path = url.removeprefix("sqlite:///")
-    if path != url:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with sqlite3.connect(path) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-    storage: BaseStorage = optuna.storages.get_storage(url)
-    return storage

@@ -1,0 +1,85 @@
+import pytest
+
+from ugro.ending import Ending
+from ugro.errors import StudyFailed, UserError
+from ugro.reporting import TrialInterruptedError
+from ugro.sweep.failures import Failures, answer_to
+from ugro.sweep.slots import TrialTimeoutError, WorkerLostError
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "again"),
+    [
+        (WorkerLostError("node died"), Ending.FAILED, True),
+        (MemoryError("CUDA out of memory"), Ending.OUT_OF_MEMORY, False),
+        (FloatingPointError("no finite loss"), Ending.DIVERGED, False),
+        (TrialTimeoutError("no end after 9 s"), Ending.TIMED_OUT, False),
+        (TrialInterruptedError("after step 4"), Ending.INTERRUPTED, False),
+        (KeyError("column"), Ending.FAILED, False),
+        (UserError("data.path: ..."), Ending.FAILED, False),
+        (SystemExit(1), Ending.FAILED, False),
+    ],
+)
+def test_each_class_of_error_has_its_answer(
+    error: BaseException, ending: Ending, again: bool
+) -> None:
+    answer = answer_to(error)
+    assert (answer.ending, answer.again) == (ending, again)
+
+
+def told(failures: Failures, *endings: tuple[Ending, str]) -> None:
+    for number, (how, error) in enumerate(endings):
+        failures.ended(number, how, error)
+
+
+SAME = (Ending.FAILED, "KeyError: 'x'")
+OTHER = (Ending.FAILED, "ValueError: y")
+GOOD = (Ending.COMPLETE, "")
+
+
+def test_the_first_trials_with_one_error_end_the_study_and_show_it() -> None:
+    failures = Failures(allowed=50, fail_fast=3)
+    told(failures, SAME, SAME)
+    failures.check()
+    failures.ended(2, *SAME)
+    with pytest.raises(
+        StudyFailed, match=r"^the first 3 trials all failed\. KeyError: 'x' \(trial 0;"
+    ):
+        failures.check()
+
+
+@pytest.mark.parametrize(
+    "endings",
+    [[GOOD, SAME, SAME, SAME], [SAME, OTHER, SAME], [SAME, GOOD, SAME, SAME]],
+)
+def test_other_errors_and_good_trials_are_no_reason_to_end(
+    endings: list[tuple[Ending, str]],
+) -> None:
+    failures = Failures(allowed=50, fail_fast=3)
+    told(failures, *endings)
+    failures.check()
+    failures.check_at_the_end() if GOOD in endings else None
+
+
+def test_a_continued_study_does_not_fail_fast_but_counts_what_failed_before() -> None:
+    failures = Failures(allowed=4, fail_fast=3, before=1)
+    told(failures, SAME, SAME, SAME)
+    failures.check()
+    failures.ended(3, *SAME)
+    with pytest.raises(StudyFailed, match=r"^5 trials failed, more than hydra.sweeper.max_failure"):
+        failures.check()
+
+
+def test_a_study_of_failures_alone_says_so_at_its_end() -> None:
+    failures = Failures(allowed=50, fail_fast=9)
+    told(failures, SAME, OTHER)
+    failures.check()
+    with pytest.raises(StudyFailed, match=r"every trial failed\. Trial 0: KeyError: 'x'"):
+        failures.check_at_the_end()
+
+
+def test_an_interrupted_trial_is_neither_good_nor_bad() -> None:
+    failures = Failures(allowed=50, fail_fast=2)
+    told(failures, SAME, (Ending.INTERRUPTED, ""), SAME)
+    with pytest.raises(StudyFailed, match="the first 2 trials"):
+        failures.check()

@@ -1,0 +1,79 @@
+"""What is done about a trial that returned nothing? And when have too many failed?"""
+
+from dataclasses import dataclass, field
+
+from ugro.ending import Ending
+from ugro.errors import StudyFailed
+from ugro.reporting import TrialInterruptedError
+from ugro.sweep.slots import TrialTimeoutError, WorkerLostError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is done about one kind of error."""
+
+    error: type[BaseException]
+    ending: Ending
+    again: bool = False  # run again, elsewhere and from its checkpoint, up to study.max_retries
+
+
+# The first that fits. The README has this table in words.
+ANSWERS = (
+    Answer(TrialInterruptedError, Ending.INTERRUPTED),  # the next command continues it
+    Answer(WorkerLostError, Ending.FAILED, again=True),
+    Answer(MemoryError, Ending.OUT_OF_MEMORY),  # its worker process is replaced
+    Answer(FloatingPointError, Ending.DIVERGED),
+    Answer(TrialTimeoutError, Ending.TIMED_OUT),  # its worker process was killed
+    Answer(BaseException, Ending.FAILED),  # an error in the code or the data
+)
+
+
+def answer_to(error: BaseException) -> Answer:
+    """What is done about an error."""
+    return next(answer for answer in ANSWERS if isinstance(error, answer.error))
+
+
+@dataclass
+class Failures:
+    """The trials that failed and how many may.
+
+    Args:
+        allowed: failed trials of the whole study
+        fail_fast: as many at its beginning with one and the same error end it at once
+        before: failed trials of the study when this command began
+        others: trials that had ended in another way by then
+    """
+
+    allowed: float
+    fail_fast: int
+    before: int = 0
+    others: int = 0
+    _errors: list[tuple[int, str]] = field(default_factory=list)
+
+    def ended(self, number: int, how: Ending, error: str) -> None:
+        """Count a trial that ended."""
+        if how is Ending.FAILED:
+            self._errors.append((number, error))
+        elif how is not Ending.INTERRUPTED:
+            self.others += 1
+
+    def check(self) -> None:
+        """Raise StudyFailed where going on is of no use."""
+        if not self._errors:
+            return
+        number, error = self._errors[0]
+        log = f"(trial {number}; its log: trials/{number:04d}/train.log in the study's folder)"
+        same = {text for _, text in self._errors} == {error}
+        first = len(self._errors) == self.fail_fast and not self.before and not self.others
+        if first and same:
+            raise StudyFailed(f"the first {self.fail_fast} trials all failed. {error} {log}")
+        count = self.before + len(self._errors)
+        if count > self.allowed:
+            allows = "more than hydra.sweeper.max_failure_rate allows"
+            raise StudyFailed(f"{count} trials failed, {allows}. {error} {log}")
+
+    def check_at_the_end(self) -> None:
+        """Raise StudyFailed where every single trial has failed."""
+        if self._errors and not self.others:
+            number, error = self._errors[0]
+            raise StudyFailed(f"every trial failed. Trial {number}: {error}")
