@@ -16,4 +16,5 @@ class Ending(Enum):
     INFEASIBLE = "infeasible"  # its results break a constraint
     OUT_OF_MEMORY = "out_of_memory"  # it would be again
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"  # another driver of the study was faster
     INTERRUPTED = "interrupted"  # still to be done: it is continued under its number

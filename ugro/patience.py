@@ -1,5 +1,6 @@
 """How is trouble borne that may be over the next time? By trying again, ever more slowly."""
 
+import errno
 import logging
 from collections.abc import Callable
 
@@ -11,6 +12,16 @@ from tenacity import (
     wait_random_exponential,
 )
 
+# Of a disk or a network folder that is full or gone for a while.
+PASSING = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+)
+LONGEST_WAIT_SECONDS = 20.0
 OUTAGE_SECONDS = 15 * 60.0  # a server, a disk or a network may be gone that long
 log = logging.getLogger(__name__)
 
@@ -32,7 +43,7 @@ def patiently(
 
     return Retrying(
         retry=retry_if_exception(is_trouble),
-        wait=wait_random_exponential(multiplier=0.2, max=20),
+        wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
         stop=stop_after_delay(seconds),
         before_sleep=tell,
         reraise=True,
@@ -45,7 +56,17 @@ def in_a_line(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {lines[0]}"
 
 
-def is_disk_trouble(error: BaseException) -> bool:
-    """Whether a file could not be written; not every library raises OSError."""
-    words = ("No space left", "os error", "file write failed", "failed writing file")
-    return isinstance(error, OSError) or any(word in str(error) for word in words)
+def is_disk_trouble(error: BaseException | None) -> bool:
+    """Whether a file could not be written for now; not every library raises OSError."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in PASSING
+    return any(f"(os error {number})" in str(error) for number in PASSING)  # as Rust says it
+
+
+def back_off_seconds(times: int) -> float:
+    """How long to wait before a further try.
+
+    Args:
+        times: that it was tried in vain
+    """
+    return min(0.5 * 2.0**times, LONGEST_WAIT_SECONDS)

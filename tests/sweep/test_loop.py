@@ -1,5 +1,6 @@
 """The loop on slots whose trials are scripts and whose clock is a number."""
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ from ugro.reporting import TrialInterruptedError
 from ugro.schedulers.referee import Referee
 from ugro.sweep.failures import Failures
 from ugro.sweep.limits import Limits
-from ugro.sweep.loop import Parts, Sweep, going_on
+from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling
@@ -79,7 +80,7 @@ class Scripted:
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         until = self.now + seconds
-        while True:
+        while self._playing:
             number, one = min(self._playing.items(), key=lambda item: self._next(item[1]))
             if self._next(one) > until:
                 self.now = until
@@ -97,6 +98,8 @@ class Scripted:
             total = len(losses)
             report = Report(done, total, tokens, 100 * total, done, {"eval_loss": loss}, self.now)
             one.stopped = not listener.reported(number, report)
+        self.now = until
+        return None
 
     def _next(self, one: _Playing) -> float:
         done = one.stopped or one.told >= len(one.script.losses)
@@ -167,7 +170,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             lambda: interrupted(ran.slots.now),
             clock=lambda: ran.slots.now,
         )
-        sweep.run(proposals, [going_on(trial, sampling) for trial in left])
+        sweep.run(proposals, left)
         return ran
 
     return _run
@@ -331,6 +334,26 @@ def test_a_trial_whose_worker_is_lost_too_often_fails(run: Run) -> None:
     assert ran.endings() == [Ending.FAILED] + [Ending.COMPLETE] * 5
     assert [number for number, _ in ran.slots.submitted].count(0) == 3
     assert ran.study.trials()[0].user_attrs["error"] == "WorkerLostError: gone"
+
+
+def test_while_the_disk_is_full_trials_wait_and_nothing_new_begins(run: Run) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    slots = Scripted(lambda n: Script(), lambda now: 2)
+    slots._scripts = lambda n: Script([], raises=full) if 2 <= slots.now < 60 else Script()
+    ran = run(ran=Ran(in_memory(), slots, []))
+    assert ran.endings() == [Ending.COMPLETE] * 6
+    tried = [at for number, at in slots.submitted if number == 2]
+    assert 4 < len(tried) < 12
+    assert max(number for number, at in slots.submitted if at < 60) == 3
+    assert [retried(trial) for trial in ran.study.trials()] == [0] * 6
+
+
+def test_a_disk_that_stays_full_fails_the_study(run: Run) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    ran = Ran(in_memory(), Scripted(lambda n: Script([], raises=full), lambda now: 2), [])
+    with pytest.raises(StudyFailed, match="No space left on device"):
+        run(ran=ran)
+    assert 900 < ran.slots.now < 4000
 
 
 def test_an_interrupted_sweep_starts_nothing_more_and_says_so(run: Run) -> None:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -26,7 +26,7 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._by = f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
+        self._by = _who()
         self._pending = [] if _ends_whole(path) else [""]  # ends a line that was cut off
         self._in_trouble = False
 
@@ -37,8 +37,9 @@ class AuditLog:
         line = {"event": said.pop("event"), "utc": utc, "by": self._by, **said}
         self._pending.append(json.dumps(line, default=_plain))
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in self._pending))
+            # At once: other drivers of the study write there, too.
+            with self._path.open("ab", buffering=0) as file:
+                file.write("".join(f"{line}\n" for line in self._pending).encode())
             self._pending, self._in_trouble = [], False
         except OSError as error:
             if not self._in_trouble:
@@ -55,18 +56,37 @@ def as_dict(event: Event) -> dict[str, Any]:
     return {"event": type(event).__name__, "time": said.pop("time"), **said}
 
 
+class Follower:
+    """What other processes write into a log from now on.
+
+    Args:
+        path: of the log
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = path.stat().st_size if path.exists() else 0
+
+    def reports(self) -> Iterator[tuple[int, Report]]:
+        """The reports that were added since the last call, this process' own left out."""
+        if not self._path.exists() or self._path.stat().st_size <= self._at:
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            whole, ends, _ = file.read().rpartition(b"\n")
+        self._at += len(whole) + len(ends)
+        own = _who()
+        for said in _whole(whole.decode(errors="replace").splitlines()):
+            if said["event"] == TrialReported.__name__ and said["by"] != own:
+                yield said["number"], Report.from_dict(said)
+
+
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The events of a log, oldest first; lines that were cut off are left out."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                said = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(said, dict) and "event" in said:
-                yield said
+        yield from _whole(lines)
 
 
 def reports_in(path: Path) -> Iterator[tuple[int, Report]]:
@@ -74,6 +94,20 @@ def reports_in(path: Path) -> Iterator[tuple[int, Report]]:
     for said in read(path):
         if said["event"] == TrialReported.__name__:
             yield said["number"], Report.from_dict(said)
+
+
+def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and "event" in said:
+            yield said
+
+
+def _who() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
 
 
 def _ends_whole(path: Path) -> bool:

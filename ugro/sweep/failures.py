@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ugro.ending import Ending
 from ugro.errors import StudyFailed
+from ugro.patience import is_disk_trouble
 from ugro.reporting import TrialInterruptedError
 from ugro.sweep.slots import TrialTimeoutError, WorkerLostError
 
@@ -15,8 +16,11 @@ class Answer:
     error: type[BaseException]
     ending: Ending
     again: bool = False  # run again, elsewhere and from its checkpoint, up to study.max_retries
+    waits: bool = False  # however often, until the trouble is over
 
 
+# The disk is full, or a network folder is gone for a while.
+NO_DISK = Answer(OSError, Ending.FAILED, again=True, waits=True)
 # The first that fits. The README has this table in words.
 ANSWERS = (
     Answer(TrialInterruptedError, Ending.INTERRUPTED),  # the next command continues it
@@ -30,6 +34,8 @@ ANSWERS = (
 
 def answer_to(error: BaseException) -> Answer:
     """What is done about an error."""
+    if is_disk_trouble(error):
+        return NO_DISK
     return next(answer for answer in ANSWERS if isinstance(error, answer.error))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from ugro.config import StoppersConfig
 from ugro.constraints import broken
@@ -23,18 +23,19 @@ from ugro.events import (
     TrialStarted,
 )
 from ugro.objectives import Objectives
-from ugro.patience import in_a_line
+from ugro.patience import OUTAGE_SECONDS, back_off_seconds, in_a_line
 from ugro.report import MEASURED, Report, TrialResult
 from ugro.schedulers.referee import Referee
 from ugro.sweep.composition import lookup
-from ugro.sweep.failures import Failures, answer_to
+from ugro.sweep.failures import Answer, Failures, answer_to
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.limits import Limits
+from ugro.sweep.peers import NoPeers, Peers
 from ugro.sweep.proposals import Proposal, Proposals
 from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling
 from ugro.sweep.slots import Slots, Task
-from ugro.sweep.study import retried, source
+from ugro.sweep.study import metrics, retried, source
 
 LOOK_AGAIN_SECONDS = 1.0  # how often the cluster is counted while no trial ends
 
@@ -50,6 +51,9 @@ class Running:
     told: Ending | None = None  # how it was told to end
     retried: int = 0  # times
     why: str = ""  # it is run again
+    not_before: float = 0.0  # by the clock
+    in_trouble_since: float | None = None  # with the disk; None after progress
+    tried: int = 0  # times since then
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Parts:
     limits: Limits
     failures: Failures
     events: EventStream
+    peers: Peers = field(default_factory=NoPeers)
 
 
 @dataclass
@@ -89,7 +94,7 @@ class Sweep:
     _running: dict[int, Running] = field(default_factory=dict)
     _again: deque[Running] = field(default_factory=deque)
 
-    def run(self, proposals: Proposals, unfinished: Iterable[Running] = ()) -> None:
+    def run(self, proposals: Proposals, unfinished: Iterable[FrozenTrial] = ()) -> None:
         """Keep the slots busy until there is nothing left to propose, or a limit is reached.
 
         Args:
@@ -103,8 +108,8 @@ class Sweep:
         self._began = self.clock()
         reason = "interrupted"
         try:
-            self._again.extend(unfinished)
-            while self._fill(proposals):
+            self._again.extend(self._taken_up(trial) for trial in unfinished)
+            while self._fill(proposals) or self._has_to_wait():
                 ended = self.parts.slots.wait(self, LOOK_AGAIN_SECONDS)
                 if ended is not None:
                     self._tell(*ended)
@@ -133,17 +138,24 @@ class Sweep:
         parts, trial = self.parts, self._running[number]
         if report.tokens_seen > trial.tokens:  # else it repeats what came after its checkpoint
             parts.limits.trained(report.tokens_seen - trial.tokens)
-            trial.tokens = report.tokens_seen
+            trial.tokens, trial.in_trouble_since = report.tokens_seen, None
             value = parts.objectives.intermediate(report.metrics)
             parts.recorder.report(number, report.tokens_seen, value)
             parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
         elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
+        for other, earlier in parts.peers.reports():
+            parts.referee.judge(other, earlier, earlier.seconds)
         stop = parts.referee.judge(number, report, elapsed)
         if stop is None and not report.last and self._limit():
             stop = Ending.STUDY_LIMIT
         trial.told = stop
         parts.events.emit(TrialReported(number, report, stop))
         return stop is None
+
+    def _has_to_wait(self) -> bool:
+        """Whether trials are to go on later, or another driver runs some, which may die."""
+        ends = self.interrupted() or self._limit()
+        return not ends and bool(self._again or self.parts.peers.are_at_work())
 
     def _limit(self) -> str:
         return self.parts.limits.reached(self.clock() - self._began)
@@ -152,28 +164,65 @@ class Sweep:
         """Start trials while there are slots; False when none runs any more."""
         at_once = self.parts.slots.count() if self.n_jobs == "auto" else int(self.n_jobs)
         while len(self._running) < at_once and not self._limit() and not self.interrupted():
-            trial = self._old() or self._new(proposals)
+            self._hear(proposals)
+            trial = self._old() or (None if self._again else self._new(proposals))
             if trial is None:
                 break
             self._start(trial)
         return bool(self._running)
 
+    def _hear(self, proposals: Proposals) -> None:
+        """Take note of what other drivers have done."""
+        parts, news = self.parts, self.parts.peers.news()
+        if news is None:
+            return
+        proposals.others_have(news.begun, news.left)
+        for trial in news.ended:
+            parts.sampling.hear(trial)
+            parts.referee.ended(trial.number)
+            parts.limits.trained(int(metrics(trial).get("tokens_seen", 0)))
+            if trial.state is TrialState.COMPLETE:
+                parts.limits.valued(trial.values[0])
+
     def _old(self) -> Running | None:
-        if not self._again:
+        """A trial that had begun and is to go on."""
+        parts = self.parts
+        if self._again and self._again[0].not_before <= self.clock():
+            trial = self._again.popleft()
+        elif not self._again and (left := parts.peers.abandoned()) is not None:
+            trial = self._taken_up(left)
+        else:
             return None
-        trial = self._again.popleft()
-        self.parts.recorder.retry(trial.number, trial.retried)
-        self.parts.events.emit(TrialRetried(trial.number, trial.why, trial.retried))
+        parts.recorder.retry(trial.number, trial.retried)
+        parts.events.emit(TrialRetried(trial.number, trial.why, trial.retried))
         return trial
 
+    def _taken_up(self, left: FrozenTrial) -> Running:
+        """A trial that an earlier driver had begun, as recorder and sampler are to see it."""
+        self.parts.recorder.take_up(left)
+        proposal = Proposal(left.params, source(left), self.parts.sampling.ask(left.params))
+        for resource, value in left.intermediate_values.items():
+            self.parts.sampling.report(proposal.trial, resource, value)
+        return Running(
+            left.number,
+            proposal,
+            tokens=left.last_step or 0,
+            retried=retried(left),
+            why="it was interrupted",
+        )
+
     def _new(self, proposals: Proposals) -> Running | None:
-        parts, proposal = self.parts, next(proposals, None)
-        if proposal is None:
-            return None
-        parameters, over = proposal.parameters, proposal.trial.distributions
-        number = parts.recorder.start(parameters, over, proposal.source)
-        parts.events.emit(TrialAsked(number, parameters, proposal.source))
-        return Running(number, proposal)
+        parts = self.parts
+        for proposal in proposals:
+            parameters, over = proposal.parameters, proposal.trial.distributions
+            number = parts.recorder.start(parameters, over, proposal.source)
+            if parts.peers.grants(number, parameters):
+                parts.events.emit(TrialAsked(number, parameters, proposal.source))
+                return Running(number, proposal)
+            parts.recorder.withdraw(number)
+            parts.sampling.forget(proposal.trial)
+            self._hear(proposals)
+        return None
 
     def _start(self, trial: Running) -> None:
         parts, parameters = self.parts, trial.proposal.parameters
@@ -199,8 +248,8 @@ class Sweep:
             self._finish(number, self._ending(trial, result), result)
             return
         answer = answer_to(returned)
-        if answer.again and trial.retried < self.max_retries:
-            trial.retried, trial.why = trial.retried + 1, in_a_line(returned)
+        if answer.again and self._goes_on(trial, answer):
+            trial.why = in_a_line(returned)
             self._again.append(self._running.pop(number))
             return
         # What was told to stop has said all that it was asked for; how it went on is of no use.
@@ -209,6 +258,18 @@ class Sweep:
         if isinstance(returned, UserError) and self.parts.limits.best is None:
             # A mistake in the configuration: the other trials share it.
             raise UserError(str(returned))
+
+    def _goes_on(self, trial: Running, answer: Answer) -> bool:
+        """Whether a trial may be run again; from when on."""
+        if not answer.waits:
+            trial.retried += 1
+            return trial.retried <= self.max_retries
+        now = self.clock()
+        if trial.in_trouble_since is None:
+            trial.in_trouble_since, trial.tried = now, 0
+        trial.not_before = now + back_off_seconds(trial.tried)
+        trial.tried += 1
+        return now - trial.in_trouble_since <= OUTAGE_SECONDS
 
     def _plain(self, returned: Any) -> TrialResult:
         """A task of the user's own may return numbers."""
@@ -251,16 +312,5 @@ class Sweep:
         parts.sampling.tell(trial.proposal.trial, how, values)
         parts.referee.ended(number)
         parts.failures.ended(number, how, said)
-        metrics = result.metrics if result else {}
-        parts.events.emit(TrialFinished(number, how, values, metrics, said))
-
-
-def going_on(trial: FrozenTrial, sampling: Sampling) -> Running:
-    """A trial that an earlier driver had begun, as the sampler is to see it."""
-    proposal = Proposal(trial.params, source(trial), sampling.ask(trial.params))
-    for resource, value in trial.intermediate_values.items():
-        sampling.report(proposal.trial, resource, value)
-    tokens = trial.last_step or 0
-    return Running(
-        trial.number, proposal, tokens=tokens, retried=retried(trial), why="it was interrupted"
-    )
+        measured = result.metrics if result else {}
+        parts.events.emit(TrialFinished(number, how, values, measured, said))

@@ -1,11 +1,12 @@
 """Which configuration is tried next? Planned ones, then what the sampler proposes, none twice."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from ugro.sweep.feasible import FeasibleSpace, identity
 from ugro.sweep.planned import Planned
@@ -68,6 +69,16 @@ class Proposals:
         self._left -= 1
         self._tried.add(identity(proposal.parameters))
         return proposal
+
+    def others_have(self, begun: Iterable[FrozenTrial], left: int) -> None:
+        """What other drivers of the study have begun is not proposed any more.
+
+        Args:
+            begun: their new trials
+            left: how many trials the study still needs
+        """
+        self._tried |= {identity(trial.params) for trial in begun}
+        self._left = left
 
     def _planned(self) -> Proposal | None:
         for one in self._plan:

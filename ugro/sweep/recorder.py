@@ -7,36 +7,43 @@ trouble the thread tries again, and what is to be written waits.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
 
 from ugro.ending import Ending
 from ugro.errors import StudyFailed
 from ugro.patience import in_a_line, patiently
 from ugro.report import TrialResult
 from ugro.sweep.storage import TROUBLE, is_trouble
-from ugro.sweep.study import Study, started
+from ugro.sweep.study import Started, Study, driver, started
 
 
 class Recorder:
-    """The only writer of a study's record.
+    """Writes what this driver does into the study's record.
 
     An error of the storage that lasts is raised by the next call, :meth:`close` at the latest.
+
+    Args:
+        study: written
+        name: this driver's
+        shared: whether others write, too: a trial's number is then the storage's to give, and
+            waited for
 
     Raises:
         StudyFailed: the storage cannot be written, or another driver writes there, too.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, name: str = "", shared: bool = False) -> None:
         self._study = study
-        every = study.record.get_trials(deepcopy=False)
-        self._next = len(every)
-        self._started = {trial.number: started(trial) for trial in study.unfinished()}
-        self._attempted: set[int] = set()  # the storage may have it, though it could not say so
+        self._driver = name
+        self._shared = shared
+        self._next = len(study.every())
+        self._started: dict[int, Started] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
-        self._writes: deque[Future[None]] = deque()
+        self._writes: deque[Future[Any]] = deque()
 
     def start(
         self,
@@ -45,14 +52,34 @@ class Recorder:
         source: str,
     ) -> int:
         """Record a trial that is about to run; its number."""
+        what = dict(parameters), dict(distributions), source, self._driver
+        attempted = False  # the storage may have it, though it could not say so
+
+        def record() -> Started:
+            nonlocal attempted
+            begun = self._unheard_of() if attempted else None
+            attempted = True
+            begun = begun or self._study.start(*what)
+            self._started[begun.number] = begun
+            return begun
+
+        if self._shared:
+            written = self._write(record)
+            wait([written])
+            self._raise_errors()
+            return int(written.result().number)
         number = self._next
         self._next += 1
-        self._write(self._start, number, dict(parameters), dict(distributions), source)
+        self._write(lambda: self._check(record(), number))
         return number
+
+    def take_up(self, trial: FrozenTrial) -> None:
+        """A trial of an earlier driver is this one's from now on."""
+        self._started[trial.number] = started(trial)
 
     def retry(self, number: int, times: int) -> None:
         """Record that a trial goes on."""
-        self._write(lambda: self._study.retry(self._started[number], times))
+        self._write(lambda: self._study.retry(self._started[number], times, self._driver))
 
     def report(self, number: int, resource: int, value: float) -> None:
         """Record an intermediate value."""
@@ -69,22 +96,31 @@ class Recorder:
         """Record how a trial ended."""
         self._write(lambda: self._study.tell(self._started[number], how, result, error, traceback))
 
+    def withdraw(self, number: int) -> None:
+        """Record that a trial is not run after all; others see it when this returns."""
+        self.tell(number, Ending.WITHDRAWN)
+        wait(self._writes)
+        self._raise_errors()
+
     def close(self) -> None:
         """Wait until all is written."""
         self._thread.shutdown()
         self._raise_errors()
 
-    def _start(self, number: int, *what: Any) -> None:
-        begun = self._study.running(number) if number in self._attempted else None
-        self._attempted.add(number)
-        begun = self._started[number] = begun or self._study.start(*what)
+    def _unheard_of(self) -> Started | None:
+        mine = (one for one in self._study.running() if driver(one) == self._driver)
+        return next((started(one) for one in mine if one.number not in self._started), None)
+
+    def _check(self, begun: Started, number: int) -> None:
         if begun.number != number:
             raise StudyFailed(f"another driver writes into study {self._study.record.study_name}")
 
-    def _write(self, function: Callable[..., Any], *arguments: Any) -> None:
+    def _write(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         self._raise_errors()
         patience = patiently(is_trouble, "The study's record cannot be written")
-        self._writes.append(self._thread.submit(patience, function, *arguments))
+        written = self._thread.submit(patience, function, *arguments)
+        self._writes.append(written)
+        return written
 
     def _raise_errors(self) -> None:
         while self._writes and self._writes[0].done():

@@ -65,6 +65,10 @@ class Sampling:
         complete = STATES[how] is TrialState.COMPLETE
         self._view.tell(trial, values if complete else None, state=STATES[how])
 
+    def hear(self, trial: FrozenTrial) -> None:
+        """Let the sampler see a finished trial of another driver."""
+        self._view.add_trial(trial)
+
     def refuse(self, trial: optuna.Trial) -> None:
         """Tell the sampler that its proposal is of no use: it ranks behind all that was run."""
         self._view.tell(trial, state=TrialState.PRUNED)

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -111,6 +112,9 @@ class InProcessSlot:
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Run the trial that has waited longest, however long it takes."""
+        if not self._submitted:
+            time.sleep(seconds)
+            return None
         task = self._submitted.pop(0)
         listener.started(task.number)
         line = _Line(listener, task.number)

@@ -1,15 +1,11 @@
 """Where is a study's record kept? In any storage of Optuna, opened so that it bears trouble."""
 
-import socket
 import sqlite3
-from contextlib import AbstractContextManager, nullcontext
-from os import getpid
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
-from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -82,28 +78,6 @@ def check_no_password(url: str) -> None:
 def is_shared(url: str) -> bool:
     """Whether several drivers may write: SQLite has one writer."""
     return not url.startswith(SQLITE)
-
-
-def sole_driver(url: str) -> AbstractContextManager[Any]:
-    """Within the block this process is the only driver of an SQLite study.
-
-    Raises:
-        UserError: another one drives it.
-    """
-    if is_shared(url):
-        return nullcontext()
-    path = Path(url.removeprefix(SQLITE))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{path}.lock")
-    told = path.with_name(f"{path.name}.driver")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        who = told.read_text() if told.exists() else "another process"
-        allowed = f"another name, or a storage for several drivers, as {who} is at it"
-        raise UserError(fault("study.name", path.parent.name, allowed)) from None
-    told.write_text(f"process {getpid()} on {socket.gethostname()}")
-    return lock
 
 
 def is_trouble(error: BaseException) -> bool:

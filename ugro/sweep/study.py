@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ STATES = {
     Ending.INFEASIBLE: TrialState.PRUNED,
     Ending.OUT_OF_MEMORY: TrialState.PRUNED,
     Ending.FAILED: TrialState.FAIL,
+    Ending.WITHDRAWN: TrialState.FAIL,
     Ending.INTERRUPTED: TrialState.WAITING,
 }
 DEFINITION = "definition"  # Optuna's name for it, of the study
@@ -59,10 +60,19 @@ class Study:
             named or (["value"] if len(directions) == 1 else map(str, range(len(directions))))
         )
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """``minimize`` or ``maximize``, one an objective."""
+        return tuple(direction.name.lower() for direction in self.record.directions)
+
     def trials(self) -> list[FrozenTrial]:
         """Every trial that was started, by number; one that another program enqueued was not."""
-        every = self.record.get_trials(deepcopy=False)
-        return [one for one in every if one.state is not TrialState.WAITING or ending(one)]
+        run = [one for one in self.every() if ending(one) is not Ending.WITHDRAWN]
+        return [one for one in run if one.state is not TrialState.WAITING or ending(one)]
+
+    def every(self) -> list[FrozenTrial]:
+        """Every trial that the storage has, by number."""
+        return self.record.get_trials(deepcopy=False)
 
     def finished(self) -> list[FrozenTrial]:
         """The trials that have ended."""
@@ -111,6 +121,7 @@ class Study:
         parameters: Mapping[str, Any],
         distributions: Mapping[str, BaseDistribution],
         source: str,
+        driver: str = "",
     ) -> Started:
         """Record a trial that is about to run, in one transaction.
 
@@ -120,7 +131,7 @@ class Study:
             state=TrialState.RUNNING,
             params=dict(parameters),
             distributions=dict(distributions),
-            user_attrs={"source": source},
+            user_attrs={"source": source, "driver": driver},
         )
         key = self._storage.create_new_trial(self._key, template)
         return Started(self._storage.get_trial_number_from_id(key), key)
@@ -129,21 +140,22 @@ class Study:
         """Record an intermediate value."""
         self._storage.set_trial_intermediate_value(trial.key, resource, value)
 
-    def running(self, number: int) -> Started | None:
-        """The trial of this number, if it runs."""
-        every = self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return next((started(trial) for trial in every if trial.number == number), None)
+    def running(self) -> list[FrozenTrial]:
+        """The trials that run, as far as is known."""
+        return self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
-    def retry(self, trial: Started, times: int) -> bool:
+    def retry(self, trial: Started, times: int, driver: str = "") -> bool:
         """Record that an interrupted trial goes on; False if another driver was faster.
 
         Args:
             trial: waiting, or running where only its worker was lost
             times: that it was retried
+            driver: who runs it now
         """
         waits = self._storage.get_trial(trial.key).state is TrialState.WAITING
         if waits and not self._storage.set_trial_state_values(trial.key, TrialState.RUNNING):
             return False
+        self._storage.set_trial_user_attr(trial.key, "driver", driver)
         self._storage.set_trial_user_attr(trial.key, "retried", times)
         return True
 
@@ -174,10 +186,11 @@ class Study:
             values = last_value(self._storage.get_trial(trial.key))
         self._storage.set_trial_state_values(trial.key, state, values)
 
-    def close_abandoned(self) -> None:
+    def close_abandoned(self, is_alive: Callable[[str], bool] = lambda driver: False) -> None:
         """Have trials wait to go on that a killed driver left running."""
-        for trial in self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.tell(started(trial), Ending.INTERRUPTED)
+        for trial in self.running():
+            if not is_alive(driver(trial)):
+                self.tell(started(trial), Ending.INTERRUPTED)
 
 
 def started(trial: FrozenTrial) -> Started:
@@ -215,6 +228,11 @@ def retried(trial: FrozenTrial) -> int:
     return int(trial.user_attrs.get("retried", 0))
 
 
+def driver(trial: FrozenTrial) -> str:
+    """Which driver runs a trial or ran it."""
+    return str(trial.user_attrs.get("driver", ""))
+
+
 def source(trial: FrozenTrial) -> str:
     """Who proposed a trial; nobody knows where another program did."""
     return str(trial.user_attrs.get("source", ""))
@@ -234,9 +252,7 @@ def create_or_continue(
     )
     if record.metric_names is None:
         record.set_metric_names(list(objectives))
-    study = Study(record, storage)
-    study.close_abandoned()
-    return study
+    return Study(record, storage)
 
 
 def read(name: str, url: str) -> Study:

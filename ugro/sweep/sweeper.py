@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,28 @@ from hydra.plugins.launcher import Launcher
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
 
-from ugro.config import Direction
+from ugro.config import Direction, StudyConfig
 from ugro.errors import UserError, fault
 from ugro.events import EventStream, ProposalRejected, StudyStarted
-from ugro.objectives import objectives_of
+from ugro.objectives import Objectives, objectives_of
 from ugro.observers.audit import AuditLog, reports_in
 from ugro.observers.lines import Lines
 from ugro.schedulers.referee import Referee
 from ugro.sweep.definition import check_same
+from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
 from ugro.sweep.failures import Failures
 from ugro.sweep.interruption import Interruption
 from ugro.sweep.limits import Limits
-from ugro.sweep.loop import Parts, Sweep, going_on
+from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.peers import NoPeers, SharedStudy
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.slots import InProcessSlot, Slots
-from ugro.sweep.storage import check_no_password, sole_driver
-from ugro.sweep.study import create_or_continue, metrics
+from ugro.sweep.storage import check_no_password, is_shared
+from ugro.sweep.study import Study, create_or_continue, metrics
 
 log = logging.getLogger(__name__)
 
@@ -59,49 +62,47 @@ def run_sweep(
         return
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     check_no_password(as_written["storage"])
-    _make(Path(plan.of.study.dir))
-    with sole_driver(plan.trial.hydra.sweeper.storage), Interruption() as interruption:
+    folder = Path(plan.of.study.dir)
+    _make(folder)
+    drivers = Drivers(folder)
+    alone = not is_shared(plan.trial.hydra.sweeper.storage)
+    with drivers.joined(alone), Interruption() as interruption:
         slots = slots_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
-        _run(plan, slots, interruption)
+        _run(plan, slots, drivers, interruption)
     if interruption.asked():
         log.info("Continue with: %s", _command(plan.of.study.name))
         interruption.end()
 
 
-def _run(plan: Plan, slots: Slots, interruption: Interruption) -> None:
+def _run(plan: Plan, slots: Slots, drivers: Drivers, interruption: Interruption) -> None:
     """Put the sweep together and run it."""
     of, feasible, settings = plan.of, plan.feasible, plan.trial.hydra.sweeper
     objectives = objectives_of(of.objectives)
-    directions = [direction.name for direction in objectives.directions]
-    study = create_or_continue(
-        settings["study_name"], settings["storage"], objectives.names, directions
-    )
-    check_same(study, plan)
-    past, unfinished = study.finished(), study.unfinished()
-    tried = len(past) + len(unfinished)
-    sampler = sampler_of(settings["sampler"], feasible.space, of.seed, tried)
-    sampling = Sampling(sampler, directions, feasible, past)
+    study = _study(plan, objectives, drivers)
+    past, begun = study.finished(), [*study.unfinished(), *study.running()]
+    shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
     log_file = folder / "events.jsonl"
-    limits = Limits(of.study, objectives.directions[0] is Direction.maximize)
-    for earlier in past:
-        limits.trained(int(metrics(earlier).get("tokens_seen", 0)))
-    for earlier in unfinished:
-        limits.trained(earlier.last_step or 0)
-    if (best := study.best()) is not None:
-        limits.valued(best.values[0])
-    referee = Referee(plan.trial.scheduler, of.stoppers, objectives, of.seed)
-    referee.remember(reports_in(log_file), {trial.number for trial in unfinished})
     events = EventStream([AuditLog(log_file), Lines()])
+    peers = (
+        SharedStudy(study, drivers, log_file, plan.total, not of.study.allow_duplicates)
+        if shared
+        else NoPeers()
+    )
+    seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
+    sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(begun))
+    sampling = Sampling(sampler, study.directions, feasible, past)
+    referee = Referee(plan.trial.scheduler, of.stoppers, objectives, of.seed)
+    referee.remember(reports_in(log_file), {trial.number for trial in begun})
     proposals = Proposals(
         sampling,
         feasible,
         plan.first,
-        [earlier.params for earlier in (*past, *unfinished)],
+        [earlier.params for earlier in (*past, *begun)],
         plan.total,
         lambda parameters, reasons: events.emit(ProposalRejected(parameters, tuple(reasons))),
-        of.seed,
+        seed,
         of.study.allow_duplicates,
     )
     events.emit(
@@ -111,18 +112,49 @@ def _run(plan: Plan, slots: Slots, interruption: Interruption) -> None:
             plan.total,
             len(past),
             tuple(objectives.names),
-            tuple(directions),
+            tuple(study.directions),
             tuple(plan.trial.hydra.overrides.task),
         )
     )
     failed = len(study.failed())
     allowed = settings["max_failure_rate"] * plan.total
-    failures = Failures(allowed, of.study.fail_fast, failed, others=len(past) - failed)
     parts = Parts(
-        Recorder(study), sampling, feasible, objectives, referee, slots, limits, failures, events
+        recorder=Recorder(study, drivers.own, shared),
+        sampling=sampling,
+        feasible=feasible,
+        objectives=objectives,
+        referee=referee,
+        slots=slots,
+        limits=_limits(of.study, study),
+        failures=Failures(allowed, of.study.fail_fast, failed, others=len(past) - failed),
+        events=events,
+        peers=peers,
     )
     sweep = Sweep(parts, settings["n_jobs"], of.study.max_retries, of.stoppers, interruption.asked)
-    sweep.run(proposals, [going_on(trial, sampling) for trial in unfinished])
+    sweep.run(proposals, () if shared else begun)
+
+
+def _study(plan: Plan, objectives: Objectives, drivers: Drivers) -> Study:
+    """The study, new or as it was left; what nobody works on any more waits to go on."""
+    settings = plan.trial.hydra.sweeper
+    directions = [direction.name for direction in objectives.directions]
+    with drivers.one_at_a_time():
+        study = create_or_continue(
+            settings["study_name"], settings["storage"], objectives.names, directions
+        )
+        check_same(study, plan)
+        study.close_abandoned(drivers.is_alive)
+    return study
+
+
+def _limits(config: StudyConfig, study: Study) -> Limits:
+    """The study's limits, and what of them is used up."""
+    limits = Limits(config, maximised=study.directions[0] == Direction.maximize.name)
+    for trial in study.trials():
+        limits.trained(int(metrics(trial).get("tokens_seen", trial.last_step or 0)))
+    if (best := study.best()) is not None:
+        limits.valued(best.values[0])
+    return limits
 
 
 def _make(folder: Path) -> None:

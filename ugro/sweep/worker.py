@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ugro.reporting import connected
 from ugro.sweep.mailbox import Begun, Done, Failed, Wire
+
+LEFT_BEHIND_SECONDS = 60.0  # in which Ray ends the workers of a driver that has died
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ def _set_anew(shared: bytes, values: Mapping[str, Any]) -> DictConfig:
     return config
 
 
+def _alone_in(folder: str) -> FileLock:
+    """A driver that was killed may have left a worker that has not noticed yet."""
+    return FileLock(os.path.join(folder, ".worker"), timeout=LEFT_BEHIND_SECONDS)
+
+
 @dataclass(frozen=True)
 class OnWorker:
     """The task, with a line to the driver."""
@@ -61,8 +70,9 @@ class OnWorker:
         import ray
 
         self.mailbox.send.remote(self.number, Begun())
+        folder = HydraConfig.get().runtime.output_dir
         try:
-            with connected(Wire(self.number, self.mailbox)):
+            with _alone_in(folder), connected(Wire(self.number, self.mailbox)):
                 returned = self.task(config)
         except MemoryError as error:
             # What it had taken would stay with the process: the next trial gets another one.

@@ -1,0 +1,132 @@
+"""A sweep whose trials sleep, report, checkpoint, fail or hang as told, instead of training.
+
+``FAULTS`` in the environment says what happens, as JSON: ``steps`` and ``seconds`` a step; the
+``mib`` of a checkpoint; ``kill``, the probability with which a trial's worker is killed once; and
+``hang``, ``memory``, ``raise``, ``nan`` and ``die``, each with numbers of trials and the step at
+which that happens to them.
+"""
+
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ugro.config import register_schema, typed
+from ugro.patience import is_disk_trouble, patiently
+from ugro.report import Report, TrialResult
+from ugro.reporting import TrialInterruptedError, line
+from ugro.sweep.plugins import register_plugins
+from ugro.trial.checkpoints import PREFIX, keep_only, latest, seal, step, training_of
+
+register_schema()
+register_plugins()
+
+CALLABLE = ("ugro.hooks.*", "ugro.sweep.plugins.*", "hydra_plugins.*", "optuna.samplers.*")
+TOKENS = 100  # a step
+MIB = 2**20
+
+
+@hydra.main(config_path="../../conf", config_name="config", execution_whitelist=CALLABLE)
+def main(config: DictConfig) -> TrialResult:
+    """Do as told; what was done is noted in ``attempts.jsonl`` in the trial's folder."""
+    faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
+    number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
+    checkpoints, training = folder / "checkpoints", training_of(settings)
+    begun_at = latest(checkpoints, training)
+    first = 0 if begun_at is None else step(begun_at)
+    note(folder, "began", first)
+    last, rank = faults.get("steps", 10), settings.lora.r
+    for done in range(first, last + 1):
+        if done > first:
+            time.sleep(faults.get("seconds", 0.05))
+        misbehave(faults, number, done, folder)
+        nan = faults.get("nan", {}).get(str(number)) == done
+        loss = math.nan if nan else rank + 3.0 / (1 + done)
+        now = time.time()
+        tokens = done * TOKENS
+        report = Report(done, last, tokens, last * TOKENS, done, {"eval_loss": loss}, now)
+        if not line().report(report):
+            break
+        if done > first:
+            save(checkpoints / f"{PREFIX}{done}", training, faults.get("mib", 0))
+            note(folder, "sealed", done)
+            keep_only(checkpoints, {done})
+        if line().interrupted() and done < last:
+            raise TrialInterruptedError(f"after step {done}")
+    note(folder, "ended", done)
+    return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)})
+
+
+def save(checkpoint: Path, training: str, mib: int) -> None:
+    """Write a checkpoint of so many MiB, as patiently as the Trainer's."""
+
+    def write() -> None:
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "weights").write_bytes(bytes(1 + mib * MIB))
+        seal(checkpoint, training)
+
+    patiently(is_disk_trouble, "The checkpoint cannot be written")(write)
+
+
+def note(folder: Path, what: str, at: int) -> None:
+    """Say what was done; also where there is no disk left for a file that grows."""
+    said = json.dumps({"what": what, "step": at, "process": os.getpid(), "time": time.time()})
+    with (Path(os.environ.get("NOTES", folder)) / f"{folder.name}.jsonl").open("a") as file:
+        file.write(said + "\n")
+
+
+def misbehave(faults: dict[str, dict[str, int]], number: int, done: int, folder: Path) -> None:
+    """What ends this trial's attempt, if anything does at this step."""
+
+    def due(fault: str) -> bool:
+        return faults.get(fault, {}).get(str(number)) == done
+
+    if due("hang"):
+        time.sleep(600)
+    if due("memory"):
+        allocate_past_the_limit()
+    if due("raise"):
+        raise KeyError("column 'text' is not in the data")
+    if (due("die") or killed_by_chance(faults, number) == done) and once(folder):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_by_chance(faults: dict[str, dict[str, int]], number: int) -> int | None:
+    """The step at which the worker is killed, the same in every run."""
+    chance = random.Random(f"kill {number}")
+    share = faults.get("kill", 0.0)
+    return chance.randint(1, 9) if chance.random() < float(share) else None  # type: ignore[arg-type]
+
+
+def once(folder: Path) -> bool:
+    """Whether this is the first time."""
+    marker = folder / "killed"
+    known = marker.exists()
+    marker.touch()
+    return not known
+
+
+def allocate_past_the_limit() -> None:
+    """Ask for more than this process may have, which is a little more than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 64 * MIB
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    bytearray(1024 * MIB)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

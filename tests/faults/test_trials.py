@@ -1,0 +1,116 @@
+"""A trial's worker is killed, a trial hangs, needs too much memory, raises or diverges."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+
+from ugro.ending import Ending
+from ugro.sweep.study import Study, ending, retried
+
+from .sweeps import (
+    FOUR_SLOTS,
+    SPACE,
+    TWO_SLOTS,
+    Sweep,
+    attempts,
+    check_alike,
+    check_complete,
+    events,
+    study_in,
+    swept,
+)
+
+
+def asked(total: int, *more: str, name: str = "s") -> list[str]:
+    return [f"study.name={name}", SPACE, f"hydra.sweeper.n_trials={total}", *more]
+
+
+def endings(study: Study) -> list[Ending | None]:
+    return [ending(trial) for trial in study.trials()]
+
+
+def test_trials_whose_workers_are_killed_go_on_under_their_numbers(tmp_path: Path) -> None:
+    faults = {"kill": 0.2}
+    random = "hydra/sweeper/sampler=random"  # else proposals depend on which trial ends first
+    swept(tmp_path, *asked(20, random, *FOUR_SLOTS), faults=faults)
+    check_complete(tmp_path, 20)
+    again = [trial.number for trial in study_in(tmp_path).trials() if retried(trial)]
+    told = events(tmp_path / "multirun" / "s", "TrialRetried")
+    assert sorted(one["number"] for one in told) == again
+    assert len(again) >= 2
+    swept(tmp_path, *asked(20, random, *FOUR_SLOTS, name="calm"))
+    check_alike(study_in(tmp_path).trials(), study_in(tmp_path, "calm").trials())
+
+
+def test_a_worker_that_dies_too_often_costs_its_trial_only(tmp_path: Path) -> None:
+    log = swept(tmp_path, *asked(3, "study.max_retries=0", *TWO_SLOTS), faults={"die": {"1": 4}})
+    study = study_in(tmp_path)
+    assert endings(study) == [Ending.COMPLETE, Ending.FAILED, Ending.COMPLETE]
+    assert "WorkerLostError" in study.trials()[1].user_attrs["error"]
+    assert "Traceback" not in log
+
+
+def test_a_trial_that_hangs_is_killed_and_its_slot_is_used(tmp_path: Path) -> None:
+    limits = ("stoppers.max_seconds=8", "stoppers.kill_after_seconds=1")
+    swept(tmp_path, *asked(4, *limits, *TWO_SLOTS), faults={"hang": {"1": 4}})
+    study = study_in(tmp_path)
+    assert endings(study) == [Ending.COMPLETE, Ending.TIMED_OUT, Ending.COMPLETE, Ending.COMPLETE]
+    assert study.trials()[1].state is TrialState.PRUNED
+    assert study.trials()[1].last_step == 300
+
+
+def test_out_of_memory_is_not_repeated_and_its_process_is_replaced(tmp_path: Path) -> None:
+    one_slot = ("++hydra.launcher.ray.init.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0")
+    swept(tmp_path, *asked(3, *one_slot), faults={"memory": {"1": 4}})
+    study = study_in(tmp_path)
+    assert endings(study) == [Ending.COMPLETE, Ending.OUT_OF_MEMORY, Ending.COMPLETE]
+    assert study.trials()[1].state is TrialState.PRUNED
+    trials = tmp_path / "multirun" / "s" / "trials"
+    processes = [{one["process"] for one in attempts(trials / f"000{n}")} for n in range(3)]
+    assert processes[0] == processes[1]  # a warm worker, until then
+    assert processes[1] != processes[2]
+
+
+def test_nan_is_pruned_with_its_reason(tmp_path: Path) -> None:
+    swept(tmp_path, *asked(3, *TWO_SLOTS), faults={"nan": {"1": 4}})
+    assert endings(study_in(tmp_path)) == [Ending.COMPLETE, Ending.DIVERGED, Ending.COMPLETE]
+
+
+def test_an_exception_fails_its_trial_with_the_traceback_where_one_looks(tmp_path: Path) -> None:
+    log = swept(tmp_path, *asked(3, *TWO_SLOTS), faults={"raise": {"1": 4}})
+    study = study_in(tmp_path)
+    assert endings(study) == [Ending.COMPLETE, Ending.FAILED, Ending.COMPLETE]
+    failed = study.trials()[1].user_attrs
+    assert failed["error"] == "KeyError: \"column 'text' is not in the data\""
+    assert 'raise KeyError("column' in failed["traceback"]
+    [written] = (tmp_path / "multirun" / "s" / "trials" / "0001").glob("*.log")
+    assert 'raise KeyError("column' in written.read_text()
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("slots", [TWO_SLOTS, ("hydra/launcher=basic",)])
+def test_when_the_first_trials_fail_alike_the_study_ends_and_shows_the_error(
+    slots: tuple[str, ...], tmp_path: Path
+) -> None:
+    faults: dict[str, Any] = {"raise": {str(number): 1 for number in range(9)}}
+    with Sweep(tmp_path, asked(9, *slots), faults) as sweep:
+        assert sweep.ends() == 1
+        assert "the first 3 trials all failed. KeyError: \"column 'text'" in sweep.said()
+        assert "ray" not in sweep.said().split("all failed.")[1].lower()
+        if slots == TWO_SLOTS:  # in process the trial's log is on the screen, too
+            assert "Traceback" not in sweep.said()
+    assert len(study_in(tmp_path).failed()) in (3, 4)  # the second slot had one in flight
+
+
+def test_too_many_failures_end_the_study_and_everything_is_kept(tmp_path: Path) -> None:
+    faults: dict[str, Any] = {"raise": {str(number): 1 for number in (1, 3, 5, 6, 7)}}
+    rate = "hydra.sweeper.max_failure_rate=0.2"
+    with Sweep(tmp_path, asked(10, rate, *TWO_SLOTS), faults) as sweep:
+        assert sweep.ends() == 1
+        assert "3 trials failed, more than hydra.sweeper.max_failure_rate allows" in sweep.said()
+    study = study_in(tmp_path)
+    assert len(study.failed()) == 3
+    assert study.best() is not None
+    assert (tmp_path / "multirun" / "s" / "trials.csv").exists()
