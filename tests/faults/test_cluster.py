@@ -1,0 +1,65 @@
+"""A node of a cluster goes, another one joins."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ugro.observers.audit import read
+from ugro.sweep.study import retried
+
+from .sweeps import SPACE, Sweep, check_complete, events, study_in, wait_for
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head on which no trial fits, and a node with two slots."""
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    yield made
+    made.shutdown()
+
+
+def with_slots(cluster: Any, slots: int) -> Any:
+    return cluster.add_node(num_cpus=slots, object_store_memory=80 * 2**20)
+
+
+def test_trials_of_a_lost_node_go_on_elsewhere_and_a_new_node_is_used(
+    cluster: Any, tmp_path: Path
+) -> None:
+    lost, kept = with_slots(cluster, 2), with_slots(cluster, 1)
+    study = tmp_path / "multirun" / "s"
+    asked = [
+        "study.name=s",
+        SPACE,
+        "hydra.sweeper.n_trials=14",
+        f"hydra.launcher.ray.init.address={cluster.address}",
+    ]
+    faults = {"steps": 12, "seconds": 0.3}
+    with Sweep(tmp_path, asked, faults) as sweep:
+        wait_for(lambda: len(events(study, "TrialStarted")) >= 3)
+        wait_for(lambda: len(events(study, "TrialReported")) >= 12)
+        cluster.remove_node(lost, allow_graceful=False)
+        with_slots(cluster, 3)
+        assert sweep.ends() == 0, sweep.said()
+        assert "Traceback" not in sweep.said()
+    check_complete(tmp_path, 14)
+    assert sum(retried(trial) for trial in study_in(tmp_path).trials()) >= 1
+    assert kept.all_processes  # it was not touched
+    assert most_at_once(study) >= 4  # three of the new node beside one of the old
+
+
+def most_at_once(study: Path) -> int:
+    """How many trials ran at the same time at most."""
+    running: set[int] = set()
+    most = 0
+    for one in read(study / "events.jsonl"):
+        if one["event"] == "TrialStarted":
+            running.add(one["number"])
+        if one["event"] in ("TrialRetried", "TrialFinished"):
+            running.discard(one["number"])
+        most = max(most, len(running))
+    return most
