@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan analyze test lint format bench clean
+.PHONY: help setup sweep plan analyze backup test test-faults lint format bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,7 +31,10 @@ analyze: setup  ## write and show the results of the latest study, or of STUDY=n
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults"
+
+test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep
+	$(BIN)/python -m pytest tests/faults --numprocesses 2 --timeout 900
 
 lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .

@@ -72,6 +72,7 @@ def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_pa
     config = OmegaConf.load(study / "trials" / "0000" / ".hydra" / "config.yaml")
     assert config.study.name == study.name
     assert {path.name for path in study.iterdir()} == {
+        ".drivers",
         "experiment",
         "optimization_results.yaml",
         "events.jsonl",

@@ -27,6 +27,7 @@ def with_slots(cluster: Any, slots: int) -> Any:
     return cluster.add_node(num_cpus=slots, object_store_memory=80 * 2**20)
 
 
+@pytest.mark.faults
 def test_trials_of_a_lost_node_go_on_elsewhere_and_a_new_node_is_used(
     cluster: Any, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.faults
 def test_a_full_disk_is_waited_for(small_disk: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.mkdir()
@@ -99,6 +100,7 @@ def killed_in_mid_sweep(folder: Path) -> Path:
     return study
 
 
+@pytest.mark.faults
 def test_a_corrupted_checkpoint_is_not_used(tmp_path: Path) -> None:
     study = killed_in_mid_sweep(tmp_path)
     torn = {}
@@ -156,6 +158,7 @@ def test_a_server_that_is_stopped_for_a_while_is_waited_for(
     check_complete(tmp_path, 6, storage=postgresql.url)
 
 
+@pytest.mark.faults
 def test_a_dashboard_that_reads_all_the_time_does_no_harm(tmp_path: Path) -> None:
     database = tmp_path / "multirun" / "s" / "study.db"
     done = threading.Event()

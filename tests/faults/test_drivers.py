@@ -84,6 +84,7 @@ def test_ctrl_c_saves_running_trials_and_the_same_command_continues_them(tmp_pat
     check_complete(tmp_path, 5)
 
 
+@pytest.mark.faults
 def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:
     asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=2", *FOUR_SLOTS]
     with Sweep(tmp_path, asked, {"steps": 9, "seconds": 60}) as sweep:
@@ -97,6 +98,7 @@ def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:
     assert {trial.state for trial in study_in(tmp_path).trials()} == {TrialState.WAITING}
 
 
+@pytest.mark.faults
 def test_more_trials_extend_a_finished_study(tmp_path: Path) -> None:
     for total in (2, 4):
         swept(tmp_path, "study.name=s", SPACE, f"hydra.sweeper.n_trials={total}", *FOUR_SLOTS)
@@ -125,6 +127,7 @@ def test_two_drivers_share_a_study_without_double_work(
     assert sum(one["what"] == "began" for one in began) == 12
 
 
+@pytest.mark.faults
 def test_what_a_dead_driver_ran_is_taken_over_by_the_other(tmp_path: Path) -> None:
     url = f"journal:///{tmp_path}/study.log"
     asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=8", f"hydra.sweeper.storage={url}"]

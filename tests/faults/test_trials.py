@@ -31,6 +31,7 @@ def endings(study: Study) -> list[Ending | None]:
     return [ending(trial) for trial in study.trials()]
 
 
+@pytest.mark.faults
 def test_trials_whose_workers_are_killed_go_on_under_their_numbers(tmp_path: Path) -> None:
     faults = {"kill": 0.2}
     random = "hydra/sweeper/sampler=random"  # else proposals depend on which trial ends first
@@ -44,6 +45,7 @@ def test_trials_whose_workers_are_killed_go_on_under_their_numbers(tmp_path: Pat
     check_alike(study_in(tmp_path).trials(), study_in(tmp_path, "calm").trials())
 
 
+@pytest.mark.faults
 def test_a_worker_that_dies_too_often_costs_its_trial_only(tmp_path: Path) -> None:
     log = swept(tmp_path, *asked(3, "study.max_retries=0", *TWO_SLOTS), faults={"die": {"1": 4}})
     study = study_in(tmp_path)
@@ -61,6 +63,7 @@ def test_a_trial_that_hangs_is_killed_and_its_slot_is_used(tmp_path: Path) -> No
     assert study.trials()[1].last_step == 300
 
 
+@pytest.mark.faults
 def test_out_of_memory_is_not_repeated_and_its_process_is_replaced(tmp_path: Path) -> None:
     one_slot = ("++hydra.launcher.ray.init.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0")
     swept(tmp_path, *asked(3, *one_slot), faults={"memory": {"1": 4}})
@@ -73,6 +76,7 @@ def test_out_of_memory_is_not_repeated_and_its_process_is_replaced(tmp_path: Pat
     assert processes[1] != processes[2]
 
 
+@pytest.mark.faults
 def test_nan_is_pruned_with_its_reason(tmp_path: Path) -> None:
     swept(tmp_path, *asked(3, *TWO_SLOTS), faults={"nan": {"1": 4}})
     assert endings(study_in(tmp_path)) == [Ending.COMPLETE, Ending.DIVERGED, Ending.COMPLETE]
@@ -104,6 +108,7 @@ def test_when_the_first_trials_fail_alike_the_study_ends_and_shows_the_error(
     assert len(study_in(tmp_path).failed()) in (3, 4)  # the second slot had one in flight
 
 
+@pytest.mark.faults
 def test_too_many_failures_end_the_study_and_everything_is_kept(tmp_path: Path) -> None:
     faults: dict[str, Any] = {"raise": {str(number): 1 for number in (1, 3, 5, 6, 7)}}
     rate = "hydra.sweeper.max_failure_rate=0.2"

@@ -39,7 +39,7 @@ def test_each_ending_has_its_state_and_can_be_told_from_it(how: Ending, study: S
     (trial,) = study.record.trials
     assert (trial.state, ending(trial)) == (STATES[how], how)
     assert (trial.state is TrialState.COMPLETE) == (how in COMPLETE)
-    assert (trial.state is TrialState.FAIL) == (how is Ending.FAILED)
+    assert (trial.state is TrialState.FAIL) == (how in (Ending.FAILED, Ending.WITHDRAWN))
     assert (trial.state is TrialState.WAITING) == (how is GOES_ON)
     assert trial.value == (1.0 if how in COMPLETE else None)
 
@@ -108,10 +108,11 @@ def test_finished_are_those_that_ended_by_themselves(study: Study) -> None:
     numbers = {how: ended(study, SPACE, how).number for how in Ending}
     start(study, SPACE)  # runs
     study.record.enqueue_trial({"lora.r": 4})  # waits
-    by_themselves = [how for how in Ending if how is not GOES_ON]
+    by_themselves = [how for how in Ending if how not in (GOES_ON, Ending.WITHDRAWN)]
     assert [t.number for t in study.finished()] == [numbers[how] for how in by_themselves]
     assert [t.number for t in study.failed()] == [numbers[Ending.FAILED]]
-    assert len(study.trials()) == len(Ending) + 1
+    assert len(study.trials()) == len(Ending)  # with the one that runs, without the withdrawn
+    assert len(study.every()) == len(Ending) + 2
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 2), ("maximize", 1)])
@@ -149,6 +150,7 @@ def test_what_a_killed_driver_left_running_waits_to_go_on(stored: Study, storage
     start(stored, SPACE)
     stored.record.enqueue_trial({"lora.r": 4})
     again = create_or_continue("s", storage, ["eval_loss"], ["minimize"])
+    again.close_abandoned()
     assert [trial.state for trial in again.record.trials] == [
         TrialState.COMPLETE,
         TrialState.WAITING,
@@ -157,6 +159,13 @@ def test_what_a_killed_driver_left_running_waits_to_go_on(stored: Study, storage
     assert [trial.number for trial in again.unfinished()] == [1]
     assert [ending(trial) for trial in again.trials()] == [Ending.COMPLETE, Ending.INTERRUPTED]
     assert [trial.number for trial in again.finished()] == [0]
+
+
+def test_what_a_living_driver_runs_is_left_to_it(stored: Study) -> None:
+    for name in ("alive", "dead"):
+        stored.start({"lora.r": 4}, SPACE, "sampler", name)
+    stored.close_abandoned(lambda driver: driver == "alive")
+    assert [trial.state for trial in stored.trials()] == [TrialState.RUNNING, TrialState.WAITING]
 
 
 def test_reading_a_study_closes_nothing(stored: Study, storage: str) -> None:
