@@ -30,7 +30,10 @@ plan: setup  ## say what a sweep would do, and launch nothing: make plan ARGS="s
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
 
-test: setup  ## run the tests
+backup: setup  ## copy the record of STUDY=name, which may be running, and check the copy
+	$(BIN)/python -m ugro.backup $(if $(STUDY),study.name=$(STUDY))
+
+test: setup  ## run the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults"
 
 test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep

@@ -1,5 +1,4 @@
 import io
-import os
 import re
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from rich.console import Console
 
 from ugro.analyze import main
 from ugro.ending import Ending
-from ugro.errors import UserError
 from ugro.summary import show
 from ugro.sweep.study import Study, create_or_continue
 
@@ -77,23 +75,6 @@ def test_a_study_is_found_by_name_written_and_shown(capsys: pytest.CaptureFixtur
     assert not Path("multirun/second/trials.csv").exists()
 
 
-def test_by_default_the_study_that_was_written_last_is_taken(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for age, name in enumerate(("b", "a")):
-        made(name)
-        os.utime(f"multirun/{name}/study.db", (1000 - age, 1000 - age))
-    Path("multirun/unfinished").mkdir()  # no database in it
-    main([])
-    assert "Study b" in capsys.readouterr().out
-
-
-def test_a_name_of_digits_is_a_name() -> None:
-    made("007")
-    main(["study.name=007"])
-    assert Path("multirun/007/trials.csv").exists()
-
-
 def test_a_study_may_have_another_folder_or_storage(capsys: pytest.CaptureFixture[str]) -> None:
     made("moved", 2.0, folder="elsewhere")
     main(["study.name=moved", "study.dir=elsewhere"])
@@ -101,37 +82,6 @@ def test_a_study_may_have_another_folder_or_storage(capsys: pytest.CaptureFixtur
     main(["study.name=moved", "storage=sqlite:///elsewhere/study.db"])
     assert Path("multirun/moved/trials.csv").exists()
     assert capsys.readouterr().out.count("Best: trial 0") == 2
-
-
-@pytest.mark.parametrize(
-    ("argument", "line"),
-    [
-        ("study=first", "argument: 'study=first' given, allowed: storage, study.dir, study.name"),
-        ("--help", "argument: '--help' given, allowed: storage, study.dir, study.name"),
-        ("[", "argument: '[' given, allowed: storage, study.dir, study.name"),
-        (
-            "study.name=none",
-            "study.name: 'none' given, allowed: a study with a database multirun/none/study.db",
-        ),
-    ],
-)
-def test_an_unknown_argument_or_study_is_one_line(argument: str, line: str) -> None:
-    with pytest.raises(UserError) as error:
-        main([argument])
-    assert str(error.value) == line
-
-
-def test_a_database_that_holds_another_study_is_told() -> None:
-    made("inside", 2.0, folder="multirun/renamed")
-    with pytest.raises(
-        UserError, match=r"^study\.name: 'renamed' given, allowed: a study that the"
-    ):
-        main([])
-
-
-def test_where_nothing_was_swept_yet_the_first_step_is_named() -> None:
-    with pytest.raises(UserError, match=r"^no study in multirun/ yet; run: make sweep$"):
-        main([])
 
 
 # The summary

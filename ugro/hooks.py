@@ -19,8 +19,9 @@ class WriteResults(Callback):
         if config.study.dry_run or not folder.exists():
             return
         from ugro.analyze import analyze
+        from ugro.sweep.study import read
 
         try:
-            analyze(config.study.name, config.hydra.sweeper.storage, folder)
+            analyze(read(config.study.name, config.hydra.sweeper.storage), folder)
         except Exception:  # Hydra would turn it into a warning that nobody reads
             log.exception("The results in %s could not be written; try: make analyze", folder)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from optuna.trial import FrozenTrial, TrialState
 
+from ugro.audit import main as audit
 from ugro.observers.audit import read as read_log
 from ugro.sweep.study import Study, read
 
@@ -120,17 +121,16 @@ def attempts(trial: Path) -> list[dict[str, Any]]:
 
 
 def check_complete(folder: Path, total: int, name: str = "s", storage: str | None = None) -> None:
-    """That ``total`` distinct trials are complete, none lost, none run from zero in vain."""
+    """That ``total`` distinct trials are complete, none lost, none run from zero in vain.
+
+    Log and study agree, else the audit exits.
+    """
     trials = study_in(folder, name, storage).trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * total
     assert len({str(trial.params) for trial in trials}) == total
     study = folder / "multirun" / name
     for trial in trials:
         check_went_on(study / "trials" / f"{trial.number:04d}")
-    try:
-        from ugro.audit import main as audit
-    except ImportError:
-        return
     given = [f"storage={storage}"] if storage else []
     audit([f"study.name={name}", f"study.dir={study}", *given])
 

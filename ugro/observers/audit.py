@@ -89,6 +89,14 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         yield from _whole(lines)
 
 
+def cut_off(path: Path) -> list[int]:
+    """The numbers, from 1, of the lines that are no whole event."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_whole([line]))]
+
+
 def reports_in(path: Path) -> Iterator[tuple[int, Report]]:
     """The reports of a log, oldest first, each with its trial's number."""
     for said in read(path):

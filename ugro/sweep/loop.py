@@ -4,15 +4,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.config import StoppersConfig
-from ugro.constraints import broken
 from ugro.ending import Ending
-from ugro.errors import StudyFailed, UserError, fault
+from ugro.errors import StudyFailed, UserError
 from ugro.events import (
     EventStream,
     StudyFinished,
@@ -23,37 +21,22 @@ from ugro.events import (
     TrialStarted,
 )
 from ugro.objectives import Objectives
-from ugro.patience import OUTAGE_SECONDS, back_off_seconds, in_a_line
-from ugro.report import MEASURED, Report, TrialResult
+from ugro.patience import in_a_line
+from ugro.report import Report, TrialResult
 from ugro.schedulers.referee import Referee
-from ugro.sweep.composition import lookup
-from ugro.sweep.failures import Answer, Failures, answer_to
+from ugro.sweep.failures import Failures, answer_to
 from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.limits import Limits
+from ugro.sweep.outcome import ending_of, result_of
 from ugro.sweep.peers import NoPeers, Peers
 from ugro.sweep.proposals import Proposal, Proposals
 from ugro.sweep.recorder import Recorder
+from ugro.sweep.running import Running
 from ugro.sweep.sampling import Sampling
 from ugro.sweep.slots import Slots, Task
 from ugro.sweep.study import metrics, retried, source
 
 LOOK_AGAIN_SECONDS = 1.0  # how often the cluster is counted while no trial ends
-
-
-@dataclass
-class Running:
-    """A trial in flight, or one that is to go on."""
-
-    number: int
-    proposal: Proposal
-    started_at: float | None = None
-    tokens: int = 0
-    told: Ending | None = None  # how it was told to end
-    retried: int = 0  # times
-    why: str = ""  # it is run again
-    not_before: float = 0.0  # by the clock
-    in_trouble_since: float | None = None  # with the disk; None after progress
-    tried: int = 0  # times since then
 
 
 @dataclass
@@ -138,10 +121,6 @@ class Sweep:
         parts, trial = self.parts, self._running[number]
         if report.tokens_seen > trial.tokens:  # else it repeats what came after its checkpoint
             parts.limits.trained(report.tokens_seen - trial.tokens)
-            trial.tokens, trial.in_trouble_since = report.tokens_seen, None
-            value = parts.objectives.intermediate(report.metrics)
-            parts.recorder.report(number, report.tokens_seen, value)
-            parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
         elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
         for other, earlier in parts.peers.reports():
             parts.referee.judge(other, earlier, earlier.seconds)
@@ -150,6 +129,11 @@ class Sweep:
             stop = Ending.STUDY_LIMIT
         trial.told = stop
         parts.events.emit(TrialReported(number, report, stop))
+        if report.tokens_seen > trial.tokens:
+            trial.tokens, trial.in_trouble_since = report.tokens_seen, None
+            value = parts.objectives.intermediate(report.metrics)
+            parts.recorder.report(number, report.tokens_seen, value)
+            parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
         return stop is None
 
     def _has_to_wait(self) -> bool:
@@ -244,11 +228,13 @@ class Sweep:
         if outcome.status is JobStatus.COMPLETED:
             if trial.started_at is None:
                 self.started(number)
-            result = returned if isinstance(returned, TrialResult) else self._plain(returned)
-            self._finish(number, self._ending(trial, result), result)
+            result = result_of(returned)
+            told = trial.told or Ending.COMPLETE
+            how = ending_of(told, result, self.parts.feasible, trial.proposal.parameters)
+            self._finish(number, how, result)
             return
         answer = answer_to(returned)
-        if answer.again and self._goes_on(trial, answer):
+        if answer.again and trial.may_go_on(answer, self.clock(), self.max_retries):
             trial.why = in_a_line(returned)
             self._again.append(self._running.pop(number))
             return
@@ -258,41 +244,6 @@ class Sweep:
         if isinstance(returned, UserError) and self.parts.limits.best is None:
             # A mistake in the configuration: the other trials share it.
             raise UserError(str(returned))
-
-    def _goes_on(self, trial: Running, answer: Answer) -> bool:
-        """Whether a trial may be run again; from when on."""
-        if not answer.waits:
-            trial.retried += 1
-            return trial.retried <= self.max_retries
-        now = self.clock()
-        if trial.in_trouble_since is None:
-            trial.in_trouble_since, trial.tried = now, 0
-        trial.not_before = now + back_off_seconds(trial.tried)
-        trial.tried += 1
-        return now - trial.in_trouble_since <= OUTAGE_SECONDS
-
-    def _plain(self, returned: Any) -> TrialResult:
-        """A task of the user's own may return numbers."""
-        values = tuple(returned) if isinstance(returned, (list, tuple)) else (float(returned),)
-        return TrialResult(values, {})
-
-    def _ending(self, trial: Running, result: TrialResult) -> Ending:
-        how = trial.told or Ending.COMPLETE
-        if how not in (Ending.COMPLETE, Ending.PLATEAU):
-            return how
-
-        feasible = self.parts.feasible
-        if not feasible.constraints.on_results:
-            return how
-        config = feasible.composer.compose(trial.proposal.parameters)
-
-        def value(name: str) -> object:
-            if name in MEASURED and name not in result.metrics:
-                allowed = f"what the trial measured: {', '.join(sorted(result.metrics))}"
-                raise UserError(fault("constraints.expressions", name, allowed))
-            return result.metrics[name] if name in result.metrics else lookup(config, name)
-
-        return Ending.INFEASIBLE if broken(feasible.constraints.on_results, value) else how
 
     def _finish(
         self,
@@ -308,9 +259,9 @@ class Sweep:
         values = result.values if result and complete else ()
         if values:
             parts.limits.valued(values[0])
+        measured = result.metrics if result else {}
+        parts.events.emit(TrialFinished(number, how, values, measured, said))
         parts.recorder.tell(number, how, result, said, "".join(getattr(error, "__notes__", [])))
         parts.sampling.tell(trial.proposal.trial, how, values)
         parts.referee.ended(number)
         parts.failures.ended(number, how, said)
-        measured = result.metrics if result else {}
-        parts.events.emit(TrialFinished(number, how, values, measured, said))

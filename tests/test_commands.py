@@ -1,0 +1,86 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ugro.commands import Asked, asked, run
+from ugro.errors import UserError
+from ugro.sweep.study import create_or_continue
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def made(name: str, folder: str | None = None) -> None:
+    """A study in a database, by default where a sweep puts it."""
+    database = Path(folder or f"multirun/{name}") / "study.db"
+    create_or_continue(name, f"sqlite:///{database}", ["eval_loss"], ["minimize"])
+
+
+def test_a_study_is_found_by_its_name() -> None:
+    made("first")
+    found = asked(["study.name=first"])
+    database = "sqlite:///multirun/first/study.db"
+    assert found == Asked("first", Path("multirun/first"), database, {})
+    assert found.study().record.study_name == "first"
+
+
+def test_by_default_the_study_that_was_written_last_is_taken() -> None:
+    for age, name in enumerate(("b", "a")):
+        made(name)
+        os.utime(f"multirun/{name}/study.db", (1000 - age, 1000 - age))
+    Path("multirun/unfinished").mkdir()  # no database in it
+    assert asked([]).name == "b"
+
+
+def test_a_name_of_digits_is_a_name() -> None:
+    made("007")
+    assert asked(["study.name=007"]).study().record.study_name == "007"
+
+
+def test_folder_storage_and_what_the_command_knows_may_be_given() -> None:
+    made("s", "elsewhere")
+    assert asked(["study.name=s", "study.dir=elsewhere"]).storage == "sqlite:///elsewhere/study.db"
+    url = "postgresql://host/studies?sslmode=require"
+    found = asked(["study.name=s", f"storage={url}", "to=a=b"], ["to", "from"])
+    assert (found.storage, found.folder, found.more) == (url, Path("multirun/s"), {"to": "a=b"})
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("study=first", "argument: 'study=first' given, allowed: storage, study.dir, study.name"),
+        ("--help", "argument: '--help' given, allowed: storage, study.dir, study.name"),
+        ("[", "argument: '[' given, allowed: storage, study.dir, study.name"),
+        (
+            "study.name=none",
+            "study.name: 'none' given, allowed: a study with a database multirun/none/study.db",
+        ),
+    ],
+)
+def test_an_unknown_argument_or_study_is_one_line(argument: str, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        asked([argument])
+    assert str(error.value) == line
+
+
+def test_a_database_that_holds_another_study_is_told() -> None:
+    made("inside", "multirun/renamed")
+    with pytest.raises(
+        UserError, match=r"^study\.name: 'renamed' given, allowed: a study that the"
+    ):
+        asked([]).study()
+
+
+def test_where_nothing_was_swept_yet_the_first_step_is_named() -> None:
+    with pytest.raises(UserError, match=r"^no study in multirun/ yet; run: make sweep$"):
+        asked([])
+
+
+def test_a_mistake_ends_the_process_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["command", "study=s"])
+    with pytest.raises(SystemExit, match=r"^error: argument: 'study=s' given"):
+        run(asked)

@@ -1,0 +1,75 @@
+"""Which study does a command mean? ``study.name=NAME``; the latest one where nothing is said."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ugro.errors import UserError, fault
+from ugro.sweep.study import Study, read
+
+STUDIES = Path("multirun")
+ARGUMENTS = ("storage", "study.dir", "study.name")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for."""
+
+    name: str
+    folder: Path
+    storage: str
+    more: Mapping[str, str]  # the command's own arguments
+
+    def study(self) -> Study:
+        """The study's record.
+
+        Raises:
+            UserError: the storage holds no study of this name.
+        """
+        try:
+            return read(self.name, self.storage)
+        except KeyError as error:
+            allowed = "a study that the storage holds"
+            raise UserError(fault("study.name", self.name, allowed)) from error
+
+
+def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
+    """The study that the arguments name.
+
+    Args:
+        arguments: ``study.name=NAME``, ``study.dir=FOLDER``, ``storage=URL`` and the command's own
+        more: names of the command's own
+
+    Raises:
+        UserError: there is no such study, or an argument that is not known.
+    """
+    known = sorted({*ARGUMENTS, *more})
+    for argument in arguments:
+        if argument.partition("=")[0] not in known:
+            raise UserError(fault("argument", argument, ", ".join(known)))
+    given = {key: value for key, _, value in (a.partition("=") for a in arguments)}
+    folder = Path(given.get("study.dir") or _folder(given.get("study.name")))
+    name = given.get("study.name") or folder.name
+    database = folder / "study.db"
+    if not given.get("storage") and not database.exists():
+        raise UserError(fault("study.name", name, f"a study with a database {database}"))
+    storage = given.get("storage") or f"sqlite:///{database}"
+    return Asked(name, folder, storage, {key: given[key] for key in more if given.get(key)})
+
+
+def _folder(name: str | None) -> Path:
+    if name:
+        return STUDIES / name
+    databases = sorted(STUDIES.glob("*/study.db"), key=lambda path: path.stat().st_mtime)
+    if not databases:
+        raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
+    return databases[-1].parent
+
+
+def run(command: Callable[[list[str]], object]) -> None:
+    """Run a command with this process' arguments; a user's mistake is one line."""
+    try:
+        command(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
