@@ -3,7 +3,6 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from ugro.trial.checkpoints import SEAL
 
+from ..disks import fill, mounted
 from .conftest import Postgresql
 from .sweeps import (
     SPACE,
@@ -33,13 +33,8 @@ ASKED = ["study.name=s", SPACE, "hydra.sweeper.n_trials=6", *TWO_SLOTS]
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 24 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "size=24m") as disk:
+        yield disk
 
 
 @pytest.mark.faults
@@ -63,29 +58,11 @@ def test_a_full_disk_is_waited_for(small_disk: Path, tmp_path: Path) -> None:
     check_complete(small_disk, 6)
 
 
-def fill(path: Path) -> None:
-    """Leave not a byte on the disk."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
-
-
 def test_a_folder_that_cannot_be_written_is_refused_by_one_line(tmp_path: Path) -> None:
-    folder = tmp_path / "multirun"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount")
-    try:
-        with Sweep(tmp_path, ASKED) as sweep:
-            assert sweep.ends() == 1
-            assert "study.dir: 'multirun/s' given, allowed: a folder that can be" in sweep.said()
-            assert "Traceback" not in sweep.said()
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "multirun", "ro"), Sweep(tmp_path, ASKED) as sweep:
+        assert sweep.ends() == 1
+        assert "study.dir: 'multirun/s' given, allowed: a folder that can be" in sweep.said()
+        assert "Traceback" not in sweep.said()
 
 
 def killed_in_mid_sweep(folder: Path) -> Path:
@@ -127,31 +104,29 @@ def test_a_log_that_was_cut_off_is_gone_on_with(tmp_path: Path) -> None:
     check_complete(tmp_path, 6)
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.faults)])
-def test_a_record_that_another_process_has_locked_is_waited_for(
-    seconds: int, tmp_path: Path
-) -> None:
+@pytest.mark.faults
+def test_a_record_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> None:
     database = tmp_path / "multirun" / "s" / "study.db"
     with Sweep(tmp_path, ASKED, {"seconds": 0.2}) as sweep:
         wait_for(lambda: events(database.parent, "TrialReported"))
         with sqlite3.connect(database, timeout=20) as other:
             other.execute("BEGIN EXCLUSIVE")
-            time.sleep(seconds)
+            time.sleep(30)
         other.close()
         assert sweep.ends() == 0, sweep.said()
     check_complete(tmp_path, 6)
 
 
-@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.faults)])
+@pytest.mark.faults
 def test_a_server_that_is_stopped_for_a_while_is_waited_for(
-    seconds: int, postgresql: Postgresql, tmp_path: Path
+    postgresql: Postgresql, tmp_path: Path
 ) -> None:
     study = tmp_path / "multirun" / "s"
     asked = [*ASKED, "hydra.sweeper.storage=${oc.env:STORAGE}"]
     with Sweep(tmp_path, asked, {"seconds": 0.2}, {"STORAGE": postgresql.url}) as sweep:
         wait_for(lambda: events(study, "TrialReported"))
         postgresql.stop()
-        time.sleep(seconds)
+        time.sleep(30)
         postgresql.start()
         assert sweep.ends() == 0, sweep.said()
         assert "trying again" in sweep.said()

@@ -54,6 +54,7 @@ def test_a_worker_that_dies_too_often_costs_its_trial_only(tmp_path: Path) -> No
     assert "Traceback" not in log
 
 
+@pytest.mark.faults
 def test_a_trial_that_hangs_is_killed_and_its_slot_is_used(tmp_path: Path) -> None:
     limits = ("stoppers.max_seconds=8", "stoppers.kill_after_seconds=1")
     swept(tmp_path, *asked(4, *limits, *TWO_SLOTS), faults={"hang": {"1": 4}})

@@ -18,6 +18,7 @@ from ugro.events import EventStream, ProposalRejected, StudyStarted
 from ugro.objectives import Objectives, objectives_of
 from ugro.observers.audit import AuditLog, reports_in
 from ugro.observers.lines import Lines
+from ugro.observers.tidy import Tidy
 from ugro.schedulers.referee import Referee
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
@@ -30,6 +31,7 @@ from ugro.sweep.peers import NoPeers, SharedStudy
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.recorder import Recorder
+from ugro.sweep.results import trial_folder
 from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.slots import InProcessSlot, Slots
 from ugro.sweep.storage import check_no_password, is_shared
@@ -84,7 +86,8 @@ def _run(plan: Plan, slots: Slots, drivers: Drivers, interruption: Interruption)
     shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
     log_file = folder / "events.jsonl"
-    events = EventStream([AuditLog(log_file), Lines()])
+    tidy = Tidy(lambda number: trial_folder(folder, number) / "checkpoints")
+    events = EventStream([AuditLog(log_file), Lines(), tidy])
     peers = (
         SharedStudy(study, drivers, log_file, plan.total, not of.study.allow_duplicates)
         if shared

@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ugro.config import Keep
+from ugro.patience import is_disk_trouble, patiently
 from ugro.report import Report
 from ugro.reporting import Line, TrialInterruptedError
 from ugro.trial import checkpoints
@@ -141,7 +142,8 @@ class Keeper(TrainerCallback):
             TrialInterruptedError: the checkpoint was asked for, to end here.
         """
         checkpoint = self._folder / f"{checkpoints.PREFIX}{state.global_step}"
-        checkpoints.seal(checkpoint, self._training)
+        patience = patiently(is_disk_trouble, "The checkpoint cannot be sealed")
+        patience(checkpoints.seal, checkpoint, self._training)
         if self._keep is not Keep.all:
             checkpoints.keep_only(self._folder, {state.global_step, state.best_global_step})
         if self._interrupted() and not control.should_training_stop:

@@ -23,11 +23,13 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.budget import max_steps, tokens_per_step
 from ugro.config import Config, Keep
+from ugro.patience import is_disk_trouble, patiently
 from ugro.reporting import Line
 from ugro.trial.blocks import Blocks
 from ugro.trial.callbacks import Keeper, Reporter
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step, training_of
 from ugro.trial.evaluation import eval_loss, perplexity
+from ugro.trial.faults import named
 from ugro.trial.hardware import device, peak_memory_mb
 
 log = logging.getLogger(__name__)
@@ -186,6 +188,15 @@ class TokenWeightedTrainer(Trainer):
             self.eval_seconds = evaluated[-1]["eval_seconds"]
             self.reporter.seconds_before = evaluated[-1]["seconds"]
             self.reporter.peak_memory_mb = evaluated[-1]["peak_memory_mb"]
+
+    def _save_checkpoint(self, *arguments: Any) -> None:
+        """As transformers does; a full disk is waited for."""
+
+        def save() -> None:
+            with named():
+                super(TokenWeightedTrainer, self)._save_checkpoint(*arguments)
+
+        patiently(is_disk_trouble, "The checkpoint cannot be written")(save)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Token-weighted loss on the evaluation blocks, logged and handed to the callbacks."""

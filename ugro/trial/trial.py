@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from transformers import set_seed
 from ugro.config import Config, Keep
 from ugro.constraints import names
 from ugro.objectives import objectives_of
+from ugro.patience import is_disk_trouble, patiently
 from ugro.report import Report, TrialResult
 from ugro.reporting import Line
-from ugro.trial import hardware
+from ugro.trial import faults, hardware
 from ugro.trial.adapter import adapted
 from ugro.trial.blocks import Blocks, train_and_eval_blocks
 from ugro.trial.checkpoints import keep_only
@@ -25,6 +27,7 @@ from ugro.trial.training import Trained, train
 log = logging.getLogger(__name__)
 
 
+@faults.named()
 def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     """Train one adapter and return its objectives.
 
@@ -40,6 +43,8 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     Raises:
         UserError: model or data are not as configured.
         FloatingPointError: no evaluation gave a finite loss.
+        MemoryError: the GPU's or the machine's memory is too small.
+        OSError: a file could not be written.
         TrialInterruptedError: the line asked it to end before its time.
     """
     began = time.perf_counter()
@@ -62,7 +67,9 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
         )
         seconds = trained.seconds - trained.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
-        model.save_pretrained(folder / "adapter")
+        patiently(is_disk_trouble, "The adapter cannot be written")(
+            model.save_pretrained, folder / "adapter"
+        )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         metrics = _metrics(trained, base_loss, startup_seconds, trainable)
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
@@ -87,10 +94,18 @@ class Written:
         if not self._begun:
             self._forget_from(report.step)
             self._begun = True
-        with self._path.open("a") as lines:
-            lines.write(json.dumps(report.as_dict()) + "\n")
+        patiently(is_disk_trouble, "The metrics cannot be written")(self._append, report)
         log.info("step %d: eval_loss %.4f", report.step, report.metrics["eval_loss"])
         return self._line.report(report)
+
+    def _append(self, report: Report) -> None:
+        whole = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with self._path.open("a") as lines:
+                lines.write(json.dumps(report.as_dict()) + "\n")
+        except OSError:
+            os.truncate(self._path, whole)  # it is written again
+            raise
 
     def _forget_from(self, step: int) -> None:
         """Keep what was written before that step; a torn last line is one that is repeated."""

@@ -1,0 +1,44 @@
+"""What is not needed any more? The checkpoints of a trial that will never go on."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ugro.ending import Ending
+from ugro.events import Event, TrialFinished
+
+# A complete trial's are kept as configured, a failed one's to be looked at.
+NEEDLESS = (
+    Ending.RUNG,
+    Ending.BUDGET,
+    Ending.TIMED_OUT,
+    Ending.DIVERGED,
+    Ending.STUDY_LIMIT,
+    Ending.INFEASIBLE,
+    Ending.OUT_OF_MEMORY,
+)
+log = logging.getLogger(__name__)
+
+
+class Tidy:
+    """Deletes the checkpoints of a pruned trial.
+
+    Args:
+        checkpoints_of: where a trial has them
+    """
+
+    def __init__(self, checkpoints_of: Callable[[int], Path]) -> None:
+        self._checkpoints_of = checkpoints_of
+
+    def observe(self, event: Event) -> None:
+        """Delete them, or nothing."""
+        if not isinstance(event, TrialFinished) or event.ending not in NEEDLESS:
+            return
+        folder = self._checkpoints_of(event.number)
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("%s cannot be deleted: %s", folder, error)
