@@ -1,4 +1,4 @@
-"""What is done when a sweep ends, however it ends? Its results are written and shown."""
+"""What is done when a sweep ends, however it ends? Its results are written, shown and copied."""
 
 import logging
 from pathlib import Path
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class WriteResults(Callback):
-    """Writes the study's results into its folder and prints the summary."""
+    """Writes the study's results into its folder, prints the summary, copies what is kept."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Also after Ctrl-C, SIGTERM or an error; not where no trial was started."""
@@ -19,9 +19,19 @@ class WriteResults(Callback):
         if config.study.dry_run or not folder.exists():
             return
         from ugro.analyze import analyze
+        from ugro.keep import keep
         from ugro.sweep.study import read
 
+        storage = config.hydra.sweeper.storage
         try:
-            analyze(read(config.study.name, config.hydra.sweeper.storage), folder)
+            study = read(config.study.name, storage)
+            analyze(study, folder)
         except Exception:  # Hydra would turn it into a warning that nobody reads
             log.exception("The results in %s could not be written; try: make analyze", folder)
+            return
+        if config.study.artifacts is None:
+            return
+        try:
+            keep(study, folder, storage, config.study.artifacts)
+        except Exception:
+            log.exception("%s could not be copied to study.artifacts", folder)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from ugro.artifacts import faults as artifacts_faults
 from ugro.config import (
     Config,
     LatencyConfig,
@@ -31,6 +32,7 @@ def validate(config: Config) -> None:
         *_data(config),
         *_model(config),
         *_study(config.study),
+        *artifacts_faults(config.study.artifacts),
         *_scheduler(config.scheduler),
         *_stoppers(config.stoppers),
         *objective_faults(config.objectives, MEASURED),

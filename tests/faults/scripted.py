@@ -15,18 +15,21 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ugro.config import register_schema, typed
+from ugro.config import Config, register_schema, typed
 from ugro.patience import is_disk_trouble, patiently
 from ugro.report import Report, TrialResult
 from ugro.reporting import TrialInterruptedError, line
 from ugro.sweep.plugins import register_plugins
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, seal, step, training_of
+from ugro.trial.mirror import mirrored
 
 register_schema()
 register_plugins()
@@ -41,6 +44,14 @@ def main(config: DictConfig) -> TrialResult:
     """Do as told; what was done is noted in ``attempts.jsonl`` in the trial's folder."""
     faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
     number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
+    with mirrored(folder, settings) as changed:
+        return train(faults, number, folder, settings, changed)
+
+
+def train(
+    faults: dict[str, Any], number: int, folder: Path, settings: Config, changed: Callable[[], None]
+) -> TrialResult:
+    """Go on from the last whole checkpoint to the end, unless something happens."""
     checkpoints, training = folder / "checkpoints", training_of(settings)
     begun_at = latest(checkpoints, training)
     first = 0 if begun_at is None else step(begun_at)
@@ -61,6 +72,7 @@ def main(config: DictConfig) -> TrialResult:
             save(checkpoints / f"{PREFIX}{done}", training, faults.get("mib", 0))
             note(folder, "sealed", done)
             keep_only(checkpoints, {done})
+            changed()
         if line().interrupted() and done < last:
             raise TrialInterruptedError(f"after step {done}")
     note(folder, "ended", done)

@@ -26,6 +26,7 @@ class StudyConfig:
     warm_start_trials: int = MISSING  # the best of each
     allow_duplicates: bool = MISSING  # a configuration may be run twice
     keep_checkpoints: Keep = MISSING  # of a finished trial; a pruned one keeps none
+    artifacts: str | None = None  # a copy of what must outlive the machine: URI or absolute path
     max_retries: int = MISSING  # of a trial whose worker is lost
     fail_fast: int = MISSING  # as many at the beginning with the same error end the study
     allow_change: bool = MISSING  # go on though space, objectives or base model have changed

@@ -12,6 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
 
+from ugro.artifacts import check as check_artifacts
 from ugro.config import Direction, StudyConfig
 from ugro.errors import UserError, fault
 from ugro.events import EventStream, ProposalRejected, StudyStarted
@@ -64,6 +65,7 @@ def run_sweep(
         return
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     check_no_password(as_written["storage"])
+    check_artifacts(plan.of.study.artifacts, plan.of.study.name)
     folder = Path(plan.of.study.dir)
     _make(folder)
     drivers = Drivers(folder)

@@ -115,6 +115,7 @@ class Keeper(TrainerCallback):
         training: as ``checkpoints.training_of`` names it
         keep: which stay
         interrupted: whether training is to end after this checkpoint
+        changed: is called when checkpoints have come or gone
     """
 
     def __init__(
@@ -123,11 +124,13 @@ class Keeper(TrainerCallback):
         training: str,
         keep: Keep,
         interrupted: Callable[[], bool],
+        changed: Callable[[], None],
     ) -> None:
         self._folder = folder
         self._training = training
         self._keep = keep
         self._interrupted = interrupted
+        self._changed = changed
 
     def on_save(
         self,
@@ -146,5 +149,6 @@ class Keeper(TrainerCallback):
         patience(checkpoints.seal, checkpoint, self._training)
         if self._keep is not Keep.all:
             checkpoints.keep_only(self._folder, {state.global_step, state.best_global_step})
+        self._changed()
         if self._interrupted() and not control.should_training_stop:
             raise TrialInterruptedError(f"interrupted after step {state.global_step}")

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ def train(
     config: Config,
     folder: Path,
     line: Line,
+    changed: Callable[[], None],
 ) -> Trained:
     """Train until the budget, the patience or the line says so; load the best checkpoint back.
 
@@ -72,6 +74,7 @@ def train(
         config: the trial
         folder: of the checkpoints
         line: hears of step 0 and of each evaluation; says whether to go on
+        changed: is called when checkpoints have come or gone
 
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
@@ -80,7 +83,8 @@ def train(
     training = training_of(config)
     begin_at = latest(folder, training)
     reporter = Reporter(line, base_loss, tokens_per_step(config))
-    keeper = Keeper(folder, training, config.study.keep_checkpoints, line.interrupted)
+    keep = config.study.keep_checkpoints
+    keeper = Keeper(folder, training, keep, line.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
@@ -104,7 +108,7 @@ def train(
     if state.best_metric is None or not math.isfinite(state.best_metric):
         raise FloatingPointError("training diverged: no evaluation gave a finite loss")
     model.load_adapter(str(folder / f"{PREFIX}{state.best_global_step}"), "default")
-    if config.study.keep_checkpoints is Keep.best:
+    if keep is Keep.best:
         keep_only(folder, {state.best_global_step})
     return Trained(
         best_loss=state.best_metric,

@@ -21,6 +21,7 @@ from ugro.trial.blocks import Blocks, train_and_eval_blocks
 from ugro.trial.checkpoints import keep_only
 from ugro.trial.evaluation import eval_loss, perplexity
 from ugro.trial.latency import latency_ms
+from ugro.trial.mirror import mirrored
 from ugro.trial.models import BaseModel, base_model
 from ugro.trial.training import Trained, train
 
@@ -60,10 +61,11 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     base_loss = base_eval_loss(base, eval_blocks, config.training.eval_batch_size)
 
     set_seed(config.seed)
-    with adapted(base, config.lora) as model:
+    with mirrored(folder, config) as changed, adapted(base, config.lora) as model:
         written = Written(folder / "metrics.jsonl", line)
+        checkpoints = folder / "checkpoints"
         trained = train(
-            model, train_blocks, eval_blocks, base_loss, config, folder / "checkpoints", written
+            model, train_blocks, eval_blocks, base_loss, config, checkpoints, written, changed
         )
         seconds = trained.seconds - trained.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
@@ -74,9 +76,9 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
         metrics = _metrics(trained, base_loss, startup_seconds, trainable)
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, eval_blocks, config.latency)
+        if config.study.keep_checkpoints is Keep.none:
+            keep_only(checkpoints, set())
 
-    if config.study.keep_checkpoints is Keep.none:
-        keep_only(folder / "checkpoints", set())
     log.info("eval_loss %.4f, base model %.4f", trained.best_loss, base_loss)
     return TrialResult(values=objectives_of(config.objectives).values(metrics), metrics=metrics)
 

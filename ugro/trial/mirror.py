@@ -1,0 +1,115 @@
+"""How does a trial outlive its machine? Its folder is copied to ``study.artifacts`` as it grows.
+
+A checkpoint is copied behind the training's back, its seal last; one that is deleted here goes
+there, too. A trial that goes on elsewhere fetches what it has there.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from ugro.artifacts import KEY, Folder, is_outage
+from ugro.config import Config
+from ugro.patience import in_a_line, patiently
+from ugro.trial.checkpoints import PREFIX, SEAL, latest, step, training_of
+
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.jsonl"  # grows with them
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def mirrored(folder: Path, config: Config) -> Iterator[Callable[[], None]]:
+    """Within the block, the function that is given is called when checkpoints have changed.
+
+    Args:
+        folder: the trial's; before the block begins it gets the checkpoints that are elsewhere
+        config: with ``study.artifacts``; where there is none nothing is copied
+
+    Raises:
+        OSError: what the trial has left could not be copied for a long time.
+    """
+    uri = config.study.artifacts
+    if uri is None:
+        yield lambda: None
+        return
+    mirror = Mirror(folder, Folder(uri, config.study.name, "trials", folder.name))
+    mirror.fetch(training_of(config))
+    try:
+        yield mirror.changed
+    except BaseException:
+        try:
+            mirror.close()
+        except OSError as error:  # the trial's own error is the one to tell
+            log.warning("The trial's files could not be copied to %s: %s", KEY, in_a_line(error))
+        raise
+    mirror.close()
+
+
+class Mirror:
+    """Keeps a copy of a trial's folder.
+
+    Args:
+        folder: here
+        there: its copy
+    """
+
+    def __init__(self, folder: Path, there: Folder) -> None:
+        self._folder = folder
+        self._there = there
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
+        self._waiting: Future[None] | None = None
+
+    def fetch(self, training: str) -> None:
+        """Get the whole checkpoints from there, if they are ahead of those that are here."""
+        names = patiently(is_outage, f"{KEY} cannot be read")(self._there.names)
+        sealed = [name for name in names if _is_seal(name)]
+        here = latest(self._folder / CHECKPOINTS, training)
+        farthest = max((step(Path(name).parent) for name in sealed), default=-1)
+        if farthest <= (-1 if here is None else step(here)):
+            return
+        log.info("checkpoints up to step %d are fetched from %s", farthest, KEY)
+        wanted = (*(name.removesuffix(SEAL) for name in sealed), METRICS)
+        # The seal last: a fetch that is cut off leaves nothing that seems to be whole.
+        for name in sorted((one for one in names if one.startswith(wanted)), key=_is_seal):
+            patiently(is_outage, f"{name} cannot be copied from {KEY}")(
+                self._there.get, name, self._folder / name
+            )
+
+    def changed(self) -> None:
+        """Copy the checkpoints soon; while that waits, a further call adds nothing to do."""
+        if self._waiting is None or self._waiting.running() or self._waiting.done():
+            self._waiting = self._thread.submit(self._copy_checkpoints)
+
+    def close(self) -> None:
+        """Copy all that the trial has left, and wait until that is done."""
+        self._thread.shutdown()
+        self._copy_checkpoints()
+        every = (path.relative_to(self._folder) for path in self._folder.rglob("*"))
+        others = [str(path) for path in every if path.parts[0] != CHECKPOINTS]
+        self._there.put_all(self._folder, sorted(others))
+
+    def _copy_checkpoints(self) -> None:
+        there = patiently(is_outage, f"{KEY} cannot be read")(self._there.names)
+        here = [
+            str(path.relative_to(self._folder))
+            for seal in self._folder.glob(f"{CHECKPOINTS}/{PREFIX}*/{SEAL}")
+            for path in seal.parent.rglob("*")
+            if path.is_file()
+        ]
+        whole_there = tuple(name.removesuffix(SEAL) for name in there if _is_seal(name))
+        copied = [name for name in here if not name.startswith(whole_there)]
+        try:
+            self._there.put_all(self._folder, [*sorted(copied, key=_is_seal), METRICS])
+        except FileNotFoundError:
+            return  # deleted meanwhile: a later call copies what has come in its place
+        gone = [name for name in there if name.startswith(CHECKPOINTS) and name not in here]
+        # The seal first: what is half deleted is not whole.
+        for name in sorted(gone, key=_is_seal, reverse=True):
+            patiently(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
+
+
+def _is_seal(name: str) -> bool:
+    return Path(name).name == SEAL
