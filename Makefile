@@ -37,7 +37,7 @@ test: setup  ## run the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults"
 
 test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep
-	$(BIN)/python -m pytest tests/faults --numprocesses 2 --timeout 900
+	$(BIN)/python -m pytest tests/faults --numprocesses 2 --dist worksteal --timeout 900
 
 lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .

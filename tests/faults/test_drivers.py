@@ -127,6 +127,8 @@ def test_two_drivers_share_a_study_without_double_work(
     assert len(set(drivers)) == 2
     began = [one for trial in (study / "trials").iterdir() for one in attempts(trial)]
     assert sum(one["what"] == "began" for one in began) == 12
+    written = [path.read_text(errors="replace") for path in study.rglob("*") if path.is_file()]
+    assert not any(url in text for text in (*written, one.said()))  # it may hold a password
 
 
 @pytest.mark.faults
