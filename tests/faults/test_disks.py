@@ -96,6 +96,7 @@ def test_a_corrupted_checkpoint_is_not_used(tmp_path: Path) -> None:
     check_alike(study_in(tmp_path).trials()[same], study_in(tmp_path, "calm").trials()[same])
 
 
+@pytest.mark.faults
 def test_a_log_that_was_cut_off_is_gone_on_with(tmp_path: Path) -> None:
     study = killed_in_mid_sweep(tmp_path)
     log = study / "events.jsonl"

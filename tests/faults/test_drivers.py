@@ -66,6 +66,7 @@ def test_a_driver_that_is_killed_twenty_times_loses_nothing(tmp_path: Path) -> N
     assert len(began) > 60  # it was not killed in vain
 
 
+@pytest.mark.faults
 def test_ctrl_c_saves_running_trials_and_the_same_command_continues_them(tmp_path: Path) -> None:
     asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=5", *FOUR_SLOTS]
     faults = {"steps": 30, "seconds": 0.2}
@@ -146,6 +147,7 @@ def test_what_a_dead_driver_ran_is_taken_over_by_the_other(tmp_path: Path) -> No
     check_complete(tmp_path, 8, storage=url)
 
 
+@pytest.mark.faults
 def test_a_second_driver_on_sqlite_is_refused_by_one_line(tmp_path: Path) -> None:
     asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=2", *TWO_SLOTS]
     log = tmp_path / "multirun" / "s" / "events.jsonl"

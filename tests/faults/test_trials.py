@@ -95,7 +95,11 @@ def test_an_exception_fails_its_trial_with_the_traceback_where_one_looks(tmp_pat
     assert "Traceback" not in log
 
 
-@pytest.mark.parametrize("slots", [TWO_SLOTS, ("hydra/launcher=basic",)])
+@pytest.mark.parametrize(
+    "slots",
+    [pytest.param(TWO_SLOTS, marks=pytest.mark.faults), ("hydra/launcher=basic",)],
+    ids=["ray", "basic"],
+)
 def test_when_the_first_trials_fail_alike_the_study_ends_and_shows_the_error(
     slots: tuple[str, ...], tmp_path: Path
 ) -> None:
