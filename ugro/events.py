@@ -30,6 +30,15 @@ class StudyStarted(Event):
     objectives: tuple[str, ...]
     directions: tuple[str, ...]  # minimize or maximize
     overrides: tuple[str, ...] = ()  # of the command line
+    configuration: Mapping[str, Any] = field(default_factory=dict)  # interpolations as written
+    provenance: Mapping[str, str] = field(default_factory=dict)  # of the driver
+
+
+@dataclass(frozen=True)
+class SlotsCounted(Event):
+    """From now on so many trials may run at once."""
+
+    slots: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class TrialStarted(Event):
     """A worker has taken the trial up."""
 
     number: int
+    worker: str = ""  # host and process
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class TrialReported(Event):
     number: int
     report: Report
     stop: Ending | None
+    rung: int = 0  # rungs that the trial has come to
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,7 @@ class TrialFinished(Event):
     values: tuple[float, ...]  # empty unless it is complete
     metrics: Mapping[str, float]
     error: str = ""
+    provenance: Mapping[str, str] = field(default_factory=dict)  # code, data, model, machine
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,12 @@ class TrialResult:
             counted), ``trainable_parameters``, ``peak_memory_mb``, ``train_seconds`` (evaluations
             counted), ``startup_seconds`` (before training), ``steps``, ``best_step``, and
             ``latency_ms`` where an objective or a constraint asks for it.
+        provenance: what it was run with: code, data, base model, machine
     """
 
     values: tuple[float, ...]
     metrics: Mapping[str, float]
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __float__(self) -> float:
         return self.values[0]

@@ -1,9 +1,9 @@
 """A sweep whose trials sleep, report, checkpoint, fail or hang as told, instead of training.
 
 ``FAULTS`` in the environment says what happens, as JSON: ``steps`` and ``seconds`` a step; the
-``mib`` of a checkpoint; ``kill``, the probability with which a trial's worker is killed once; and
-``hang``, ``memory``, ``raise``, ``nan`` and ``die``, each with numbers of trials and the step at
-which that happens to them.
+``mib`` of a checkpoint; ``gate``, a file without which no trial takes its last step; ``kill``, the
+probability with which a trial's worker is killed once; and ``hang``, ``memory``, ``raise``, ``nan``
+and ``die``, each with numbers of trials and the step at which that happens to them.
 """
 
 import json
@@ -60,6 +60,8 @@ def train(
     for done in range(first, last + 1):
         if done > first:
             time.sleep(faults.get("seconds", 0.05))
+        if done == last and "gate" in faults:
+            wait_for_gate(Path(faults["gate"]))
         misbehave(faults, number, done, folder)
         nan = faults.get("nan", {}).get(str(number)) == done
         loss = math.nan if nan else rank + 3.0 / (1 + done)
@@ -77,6 +79,12 @@ def train(
             raise TrialInterruptedError(f"after step {done}")
     note(folder, "ended", done)
     return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)})
+
+
+def wait_for_gate(gate: Path) -> None:
+    """Until the test opens it, however slow the machine; an interrupted trial does not wait."""
+    while not (gate.exists() or line().interrupted()):
+        time.sleep(0.05)
 
 
 def save(checkpoint: Path, training: str, mib: int) -> None:

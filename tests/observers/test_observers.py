@@ -71,6 +71,7 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
         "by": BY,
         "number": 1,
         "stop": "rung",
+        "rung": 0,
         "step": 2,
         "total_steps": 4,
         "tokens_seen": 256,

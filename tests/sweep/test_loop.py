@@ -17,9 +17,11 @@ from ugro.errors import StudyFailed, UserError
 from ugro.events import (
     Event,
     EventStream,
+    SlotsCounted,
     StudyFinished,
     TrialAsked,
     TrialFinished,
+    TrialReported,
     TrialRetried,
     TrialStarted,
 )
@@ -196,12 +198,15 @@ def test_as_many_run_at_once_as_asked_for(n_jobs: int | str, most: int, run: Run
 def test_slots_that_join_while_nothing_ends_are_used(run: Run) -> None:
     ran = run(scripts=lambda number: Script([3.0] * 30), slots=lambda now: 1 if now < 4 else 3)
     assert ran.slots.submitted[:3] == [(0, 0), (1, 4), (2, 4)]
+    counted = [event.slots for event in ran.events if isinstance(event, SlotsCounted)]
+    assert counted == [1, 3]
 
 
 def test_events_tell_the_whole_story_in_order(run: Run) -> None:
     ran = run(slots=1, scripts=lambda number: Script([3.0 - number]))
-    of_the_first = [type(event).__name__ for event in ran.events[:5]]
+    of_the_first = [type(event).__name__ for event in ran.events[:6]]
     assert of_the_first == [
+        "SlotsCounted",
         "TrialAsked",
         "TrialStarted",
         "TrialReported",
@@ -224,6 +229,8 @@ def test_a_stopped_trial_is_pruned_with_its_intermediate_values(run: Run) -> Non
     assert stopped.state is TrialState.PRUNED
     assert stopped.intermediate_values == {100: 6.0, 200: 6.0}
     assert stopped.user_attrs["metrics"]["tokens_seen"] == 200
+    told = [one for one in ran.events if isinstance(one, TrialReported) and one.number == 1]
+    assert [one.rung for one in told] == [0, 0, 1]  # the first one at 200 tokens
 
 
 def test_a_trial_that_no_longer_improves_is_complete_with_its_value(run: Run) -> None:
@@ -373,7 +380,7 @@ def test_what_an_interrupted_sweep_left_goes_on_first_and_nothing_is_counted_twi
     slots = Scripted(lambda n: Script([4.0] * 5), lambda now: 2)
     again = run(ran=Ran(ran.study, slots, []))
     assert [number for number, _ in slots.submitted] == [0, 1, 2, 3, 4, 5]
-    kinds = [type(event) for event in again.events[:3]]
+    kinds = [type(event) for event in again.events[1:4]]  # after the slots were counted
     assert kinds == [TrialRetried, TrialRetried, TrialStarted]
     assert again.endings() == [Ending.COMPLETE] * 6
     assert again.study.trials()[0].intermediate_values == {

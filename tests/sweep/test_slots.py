@@ -78,7 +78,7 @@ class Heard:
     def interrupted(self) -> bool:
         return False
 
-    def started(self, number: int) -> None:
+    def started(self, number: int, worker: str) -> None:
         self.begun.append(number)
 
     def reported(self, number: int, report: Report) -> bool:

@@ -13,6 +13,7 @@ from ugro.ending import Ending
 from ugro.objectives import Objectives
 from ugro.report import Report
 from ugro.schedulers.protocol import STOP, Handle, TrialScheduler
+from ugro.schedulers.rungs import Rungs
 from ugro.schedulers.stoppers import stoppers
 
 CALLABLE = ("ray.tune.schedulers.*", "ugro.schedulers.*")
@@ -40,6 +41,7 @@ class Referee:
         self._objectives = objectives
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
+        self._levels: list[float] = []  # rungs, of the first bracket where there are several
         self._reports: dict[int, list[Report]] = {}
         self._added: set[int] = set()  # trials that the scheduler knows
 
@@ -63,6 +65,11 @@ class Referee:
         if report.last:
             return None
         return stopped or (Ending.RUNG if behind else None)
+
+    def rung(self, report: Report) -> int:
+        """How many rungs a trial has come to with this report."""
+        resource = float(getattr(report, self._resource))
+        return sum(level <= resource for level in self._levels)
 
     def remember(self, told: Iterable[tuple[int, Report]], unfinished: Container[int]) -> None:
         """Take up what an earlier driver has heard: rungs are as they were.
@@ -129,6 +136,9 @@ class Referee:
             settings["grace_period"] = min(grace, longest)
         if "max_t" in config:
             settings["max_t"] = longest
+        if "reduction_factor" in config:
+            rungs: Rungs[None] = Rungs(settings["grace_period"], config.reduction_factor, longest)
+            self._levels = [rung.level for rung in rungs.rungs]
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         return scheduler
 

@@ -13,6 +13,7 @@ from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
 from ugro.events import (
     EventStream,
+    SlotsCounted,
     StudyFinished,
     TrialAsked,
     TrialFinished,
@@ -76,6 +77,7 @@ class Sweep:
     clock: Callable[[], float] = time.monotonic
     _running: dict[int, Running] = field(default_factory=dict)
     _again: deque[Running] = field(default_factory=deque)
+    _slots: int = 0  # at the last count
 
     def run(self, proposals: Proposals, unfinished: Iterable[FrozenTrial] = ()) -> None:
         """Keep the slots busy until there is nothing left to propose, or a limit is reached.
@@ -111,10 +113,10 @@ class Sweep:
             self.parts.recorder.close()
             self.parts.events.emit(StudyFinished(reason))
 
-    def started(self, number: int) -> None:
+    def started(self, number: int, worker: str = "") -> None:
         """A worker has taken the trial up."""
         self._running[number].started_at = self.clock()
-        self.parts.events.emit(TrialStarted(number))
+        self.parts.events.emit(TrialStarted(number, worker))
 
     def reported(self, number: int, report: Report) -> bool:
         """Record a report; the answer is whether the trial goes on."""
@@ -128,7 +130,7 @@ class Sweep:
         if stop is None and not report.last and self._limit():
             stop = Ending.STUDY_LIMIT
         trial.told = stop
-        parts.events.emit(TrialReported(number, report, stop))
+        parts.events.emit(TrialReported(number, report, stop, parts.referee.rung(report)))
         if report.tokens_seen > trial.tokens:
             trial.tokens, trial.in_trouble_since = report.tokens_seen, None
             value = parts.objectives.intermediate(report.metrics)
@@ -147,6 +149,9 @@ class Sweep:
     def _fill(self, proposals: Proposals) -> bool:
         """Start trials while there are slots; False when none runs any more."""
         at_once = self.parts.slots.count() if self.n_jobs == "auto" else int(self.n_jobs)
+        if at_once != self._slots:
+            self._slots = at_once
+            self.parts.events.emit(SlotsCounted(at_once))
         while len(self._running) < at_once and not self._limit() and not self.interrupted():
             self._hear(proposals)
             trial = self._old() or (None if self._again else self._new(proposals))
@@ -259,8 +264,8 @@ class Sweep:
         values = result.values if result and complete else ()
         if values:
             parts.limits.valued(values[0])
-        measured = result.metrics if result else {}
-        parts.events.emit(TrialFinished(number, how, values, measured, said))
+        measured, ran_with = (result.metrics, result.provenance) if result else ({}, {})
+        parts.events.emit(TrialFinished(number, how, values, measured, said, ran_with))
         parts.recorder.tell(number, how, result, said, "".join(getattr(error, "__notes__", [])))
         parts.sampling.tell(trial.proposal.trial, how, values)
         parts.referee.ended(number)

@@ -14,6 +14,8 @@ ASK_AGAIN_SECONDS = 0.5  # how often a trial asks whether it is interrupted
 class Begun:
     """A worker has taken the trial up."""
 
+    worker: str  # host and process
+
 
 @dataclass(frozen=True)
 class Done:

@@ -1,11 +1,12 @@
 """What shall a sweep do? Its configuration, checked and put into what is run."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
@@ -29,6 +30,7 @@ class Plan:
         feasible: the search space
         first: what is run before the sampler is asked
         total: trials of the finished study
+        as_it_is: the configuration with nothing searched, interpolations as they are written
     """
 
     trial: DictConfig
@@ -36,6 +38,7 @@ class Plan:
     feasible: FeasibleSpace
     first: Sequence[Planned]
     total: int
+    as_it_is: Mapping[str, Any]
 
 
 def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> Plan:
@@ -66,7 +69,10 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
         log.info("Nothing to search: one trial of the configuration as it is")
     elif held and asked and held < asked:
         log.info("The space holds %d configurations: %d trials, not %d", held, total, asked)
-    return Plan(trial, of, feasible, first, total)
+    unsearched: Any = OmegaConf.to_container(
+        without_hydra(composer.compose({})), resolve=False, enum_to_str=True
+    )
+    return Plan(trial, of, feasible, first, total, unsearched)
 
 
 def check_jobs(n_jobs: object) -> None:

@@ -132,9 +132,9 @@ class RaySlots:
             if number not in self._running:
                 continue  # it has ended in another way
             match letter:
-                case Begun():
+                case Begun(worker=worker):
                     self._running[number].started_at = time.monotonic()
-                    listener.started(number)
+                    listener.started(number, worker)
                 case Report():
                     self._mailbox.answer.remote(number, listener.reported(number, letter))
                 case Done(returned=returned):

@@ -16,6 +16,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from ugro.errors import UserError
+from ugro.provenance import this_process
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError, connected
 
@@ -41,8 +42,8 @@ class Task:
 class Listener(Protocol):
     """Who hears what running trials say."""
 
-    def started(self, number: int) -> None:
-        """A worker has taken the trial up."""
+    def started(self, number: int, worker: str) -> None:
+        """A worker, of that host and process, has taken the trial up."""
 
     def reported(self, number: int, report: Report) -> bool:
         """A trial has reported and waits; the answer is whether it goes on."""
@@ -116,7 +117,7 @@ class InProcessSlot:
             time.sleep(seconds)
             return None
         task = self._submitted.pop(0)
-        listener.started(task.number)
+        listener.started(task.number, this_process())
         line = _Line(listener, task.number)
         with connected(line), _alarm(task.max_seconds):
             overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]

@@ -20,6 +20,7 @@ from ugro.objectives import Objectives, objectives_of
 from ugro.observers.audit import AuditLog, reports_in
 from ugro.observers.lines import Lines
 from ugro.observers.tidy import Tidy
+from ugro.provenance import provenance
 from ugro.schedulers.referee import Referee
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
@@ -119,6 +120,8 @@ def _run(plan: Plan, slots: Slots, drivers: Drivers, interruption: Interruption)
             tuple(objectives.names),
             tuple(study.directions),
             tuple(plan.trial.hydra.overrides.task),
+            plan.as_it_is,
+            provenance(),
         )
     )
     failed = len(study.failed())

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from ugro.provenance import this_process
 from ugro.reporting import connected
 from ugro.sweep.mailbox import Begun, Done, Failed, Wire
 
@@ -69,7 +70,7 @@ class OnWorker:
             os.chdir(self.folder)
         import ray
 
-        self.mailbox.send.remote(self.number, Begun())
+        self.mailbox.send.remote(self.number, Begun(this_process()))
         folder = HydraConfig.get().runtime.output_dir
         try:
             with _alone_in(folder), connected(Wire(self.number, self.mailbox)):

@@ -18,6 +18,17 @@ def device() -> torch.device:
     return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
+def device_name() -> str:
+    """The GPU's model, else cpu."""
+    found = device()
+    return torch.cuda.get_device_name(found) if found.type == "cuda" else found.type
+
+
+def threads() -> int:
+    """How many torch uses."""
+    return torch.get_num_threads()
+
+
 def precision(wanted: Dtype) -> torch.dtype:
     """The type of the base model's weights and of the matrix products.
 

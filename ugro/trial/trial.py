@@ -13,6 +13,7 @@ from ugro.config import Config, Keep
 from ugro.constraints import names
 from ugro.objectives import objectives_of
 from ugro.patience import is_disk_trouble, patiently
+from ugro.provenance import provenance
 from ugro.report import Report, TrialResult
 from ugro.reporting import Line
 from ugro.trial import faults, hardware
@@ -32,8 +33,9 @@ log = logging.getLogger(__name__)
 def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     """Train one adapter and return its objectives.
 
-    Writes ``metrics.jsonl`` (a line a report), ``checkpoints/`` (the best and the last) and
-    ``adapter/`` (the best, as PEFT saves it) into ``folder``. Goes on from a checkpoint of the same
+    Writes ``metrics.jsonl`` (a line a report), ``provenance.json`` (what it was run with),
+    ``checkpoints/`` (the best and the last) and ``adapter/`` (the best, as PEFT saves it) into
+    ``folder``. Goes on from a checkpoint of the same
     training that is there already.
 
     Args:
@@ -59,6 +61,8 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     base = base_model(config.model, dtype, cache_dir)
     train_blocks, eval_blocks = train_and_eval_blocks(config.data, base.tokenizer, cache_dir)
     base_loss = base_eval_loss(base, eval_blocks, config.training.eval_batch_size)
+    ran_with = _provenance(config, base, train_blocks, eval_blocks)
+    (folder / "provenance.json").write_text(json.dumps(ran_with, indent=1))
 
     set_seed(config.seed)
     with mirrored(folder, config) as changed, adapted(base, config.lora) as model:
@@ -80,7 +84,7 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
             keep_only(checkpoints, set())
 
     log.info("eval_loss %.4f, base model %.4f", trained.best_loss, base_loss)
-    return TrialResult(values=objectives_of(config.objectives).values(metrics), metrics=metrics)
+    return TrialResult(objectives_of(config.objectives).values(metrics), metrics, ran_with)
 
 
 class Written:
@@ -126,6 +130,25 @@ def base_eval_loss(base: BaseModel, blocks: Blocks, batch_size: int) -> float:
     if blocks.fingerprint not in base.losses:
         base.losses[blocks.fingerprint] = eval_loss(base.model, blocks, batch_size)
     return base.losses[blocks.fingerprint]
+
+
+def _provenance(
+    config: Config, base: BaseModel, train_blocks: Blocks, eval_blocks: Blocks
+) -> dict[str, str]:
+    """Code, versions and machine, then what this trial's numbers depend on besides."""
+    model, weights = config.model, base.model
+    named = [model.package, model.gguf_file] if model.package else [model.path or "random_llama"]
+    known = {
+        "base_model": "/".join(part for part in named if part),
+        "base_model_commit": getattr(weights.config, "_commit_hash", None) or model.revision,
+        "train_data": train_blocks.fingerprint,
+        "eval_data": eval_blocks.fingerprint,
+        "seed": str(config.seed),
+        "device": hardware.device_name(),
+        "dtype": str(weights.dtype).removeprefix("torch."),
+        "threads": str(hardware.threads()),
+    }
+    return {**provenance(), **{name: value for name, value in known.items() if value}}
 
 
 def _metrics(
