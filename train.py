@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from ugro.config import register_schema, typed
 from ugro.errors import UserError
 from ugro.report import TrialResult
-from ugro.reporting import line
+from ugro.reporting import channel
 from ugro.sweep.plugins import register_plugins
 from ugro.validation import validate
 
@@ -31,7 +31,7 @@ def main(config: DictConfig) -> TrialResult:
         validate(settings)
         from ugro.trial.trial import run_trial  # torch is imported only when something is trained
 
-        return run_trial(settings, Path(HydraConfig.get().runtime.output_dir), line())
+        return run_trial(settings, Path(HydraConfig.get().runtime.output_dir), channel())
     except UserError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise  # the sweeper tells it

@@ -7,10 +7,10 @@ import pytest
 
 from ugro.agreement import disagreements
 from ugro.ending import Ending
+from ugro.record.study import Study
 from ugro.report import TrialResult
-from ugro.sweep.study import Study
 
-from .sweep.studies import in_memory, start
+from .studies import in_memory, start
 
 SPACE = {
     "lora.r": optuna.distributions.CategoricalDistribution((4, 8)),

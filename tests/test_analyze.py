@@ -6,12 +6,12 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from rich.console import Console
 
+from ugro.analysis.summary import show
 from ugro.analyze import main
 from ugro.ending import Ending
-from ugro.summary import show
-from ugro.sweep.study import Study, create_or_continue
+from ugro.record.study import Study, create_or_continue
 
-from .sweep.studies import ended, in_memory, start
+from .studies import ended, in_memory, start
 
 SPACE = {
     "lora.r": CategoricalDistribution((4, 8, 16)),

@@ -7,8 +7,8 @@ from ugro.ending import Ending
 from ugro.errors import UserError
 from ugro.events import StudyStarted, TrialAsked, TrialFinished, TrialReported
 from ugro.observers.audit import AuditLog
+from ugro.record.study import create_or_continue
 from ugro.report import Report, TrialResult
-from ugro.sweep.study import create_or_continue
 
 FOLDER = Path("multirun/s")
 PARAMETERS = {"lora.r": 8, "training.learning_rate": 0.00012345678}

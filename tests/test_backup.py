@@ -7,9 +7,9 @@ from optuna.distributions import CategoricalDistribution
 
 from ugro.backup import main
 from ugro.errors import UserError
-from ugro.sweep.study import Study, create_or_continue, read
+from ugro.record.study import Study, create_or_continue, read
 
-from .sweep.studies import ended
+from .studies import ended
 
 SPACE = {"lora.r": CategoricalDistribution((4, 8, 16))}
 

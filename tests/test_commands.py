@@ -6,7 +6,7 @@ import pytest
 
 from ugro.commands import Asked, asked, run
 from ugro.errors import UserError
-from ugro.sweep.study import create_or_continue
+from ugro.record.study import create_or_continue
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import Config
-from ugro.reporting import line
+from ugro.reporting import channel
 from ugro.trial.trial import run_trial
 
 pytestmark = pytest.mark.smollm2
@@ -24,7 +24,7 @@ def test_a_few_steps_lower_the_loss_of_the_real_model(
         "training.eval_steps=6",
         "training.learning_rate=2e-3",
     )
-    result = run_trial(config, tmp_path, line())
+    result = run_trial(config, tmp_path, channel())
     # An instruction-tuned 135M model knows English: far below ln(49152) = 10.8 nats.
     assert 2.0 < result.metrics["base_eval_loss"] < 5.0
     assert float(result) < result.metrics["base_eval_loss"] - 0.05

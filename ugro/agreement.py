@@ -11,9 +11,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ugro.ending import Ending
 from ugro.events import TrialAsked, TrialFinished, TrialReported, TrialRetried
-from ugro.sweep.study import Study, ending
+from ugro.record.study import Study, ending
 
 
 @dataclass
@@ -117,7 +116,7 @@ def _of_ending(name: str, trial: FrozenTrial, log: Told) -> Iterator[Difference]
         return
     if how is not None and log.ended["ending"] != how.value:
         yield Difference(f"{name}: {log.ended['ending']} in the log, {how.value} in the study")
-    if how in (Ending.COMPLETE, Ending.PLATEAU) and log.ended["values"] != trial.values:
+    if how and how.has_value and log.ended["values"] != trial.values:
         values = log.ended["values"]
         yield Difference(f"{name}: values {values} in the log, {trial.values} in the study")
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from ugro.analysis.results import write_results
+from ugro.analysis.summary import show
 from ugro.commands import asked, run
-from ugro.summary import show
-from ugro.sweep.results import write_results
-from ugro.sweep.study import Study
+from ugro.record.study import Study
 
 
 def analyze(study: Study, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ugro.errors import UserError, fault
-from ugro.patience import in_a_line, patiently
+from ugro.retries import in_a_line, retrying
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -92,10 +92,10 @@ class Folder:
         self._filesystem.delete_file(f"{self._path}/{name}")
 
     def put_all(self, folder: Path, names: list[str]) -> None:
-        """Copy files of a folder there, patiently; what has gone meanwhile is left out."""
+        """Copy files of a folder there, retrying; what has gone meanwhile is left out."""
         for name in names:
             if (folder / name).is_file():
-                patiently(is_outage, f"{name} cannot be copied to {KEY}")(
+                retrying(is_outage, f"{name} cannot be copied to {KEY}")(
                     self.put, folder / name, name
                 )
 
@@ -115,7 +115,7 @@ def check(uri: str | None, name: str) -> None:
         return
     try:
         folder = Folder(uri, name)
-        patience = patiently(is_outage, f"{KEY} cannot be written", CHECK_SECONDS)
+        patience = retrying(is_outage, f"{KEY} cannot be written", CHECK_SECONDS)
         patience(folder.put, Path(__file__), ".writable")
         folder.delete(".writable")
     except (OSError, ValueError) as error:

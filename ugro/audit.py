@@ -8,7 +8,8 @@ from typing import Any
 from ugro.agreement import disagreements
 from ugro.commands import asked, run
 from ugro.errors import UserError, fault
-from ugro.observers.audit import cut_off, read
+from ugro.event_log import cut_off, read
+from ugro.files import EVENTS
 
 SHOWN_OTHERWISE = ("event", "utc", "by", "time", "number")
 
@@ -22,7 +23,7 @@ def main(arguments: list[str]) -> None:
         UserError: there is no such study, or it has no log.
     """
     what = asked(arguments)
-    study, path = what.study(), what.folder / "events.jsonl"
+    study, path = what.study(), what.folder / EVENTS
     if not path.exists():
         raise UserError(fault("study.name", what.name, f"a study with a log {path}"))
     events = list(read(path))

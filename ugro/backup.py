@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ugro.commands import asked, run
 from ugro.errors import UserError, fault
-from ugro.sweep.storage import BUSY_SECONDS, SQLITE, masked
+from ugro.record.storage import BUSY_SECONDS, SQLITE, masked
 
 COUNT = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
 

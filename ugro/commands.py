@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ugro.errors import UserError, fault
-from ugro.sweep.study import Study, read
+from ugro.files import DATABASE
+from ugro.record.study import Study, read
 
 STUDIES = Path("multirun")
 ARGUMENTS = ("storage", "study.dir", "study.name")
@@ -51,7 +52,7 @@ def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
     given = {key: value for key, _, value in (a.partition("=") for a in arguments)}
     folder = Path(given.get("study.dir") or _folder(given.get("study.name")))
     name = given.get("study.name") or folder.name
-    database = folder / "study.db"
+    database = folder / DATABASE
     if not given.get("storage") and not database.exists():
         raise UserError(fault("study.name", name, f"a study with a database {database}"))
     storage = given.get("storage") or f"sqlite:///{database}"
@@ -61,7 +62,7 @@ def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
 def _folder(name: str | None) -> Path:
     if name:
         return STUDIES / name
-    databases = sorted(STUDIES.glob("*/study.db"), key=lambda path: path.stat().st_mtime)
+    databases = sorted(STUDIES.glob(f"*/{DATABASE}"), key=lambda path: path.stat().st_mtime)
     if not databases:
         raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
     return databases[-1].parent

@@ -18,3 +18,26 @@ class Ending(Enum):
     FAILED = "failed"
     WITHDRAWN = "withdrawn"  # another driver of the study was faster
     INTERRUPTED = "interrupted"  # still to be done: it is continued under its number
+
+    @property
+    def has_value(self) -> bool:
+        """Whether it came to its end, and what it measured there counts."""
+        return self in (Ending.COMPLETE, Ending.PLATEAU)
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether it was given up: its value is not one that can be the best."""
+        return self in _PRUNED
+
+
+_PRUNED = frozenset(
+    (
+        Ending.RUNG,
+        Ending.BUDGET,
+        Ending.TIMED_OUT,
+        Ending.DIVERGED,
+        Ending.STUDY_LIMIT,
+        Ending.INFEASIBLE,
+        Ending.OUT_OF_MEMORY,
+    )
+)

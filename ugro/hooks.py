@@ -19,8 +19,8 @@ class WriteResults(Callback):
         if config.study.dry_run or not folder.exists():
             return
         from ugro.analyze import analyze
-        from ugro.keep import keep
-        from ugro.sweep.study import read
+        from ugro.record.study import read
+        from ugro.upload import upload
 
         storage = config.hydra.sweeper.storage
         try:
@@ -32,6 +32,6 @@ class WriteResults(Callback):
         if config.study.artifacts is None:
             return
         try:
-            keep(study, folder, storage, config.study.artifacts)
+            upload(study, folder, storage, config.study.artifacts)
         except Exception:
             log.exception("%s could not be copied to study.artifacts", folder)

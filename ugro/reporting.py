@@ -1,4 +1,4 @@
-"""Who hears a trial? The driver, over the line that a slot connects; else nobody."""
+"""Who hears a trial? The driver, over the channel that a slot connects; else nobody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Protocol
 from ugro.report import Report
 
 
-class Line(Protocol):
+class Channel(Protocol):
     """What lies between a trial and the driver."""
 
     def report(self, report: Report) -> bool:
@@ -36,19 +36,19 @@ class _Alone:
 
 
 _ALONE = _Alone()
-_line: ContextVar[Line] = ContextVar("line")
+_channel: ContextVar[Channel] = ContextVar("channel")
 
 
-def line() -> Line:
-    """The line of the trial that runs in this process."""
-    return _line.get(_ALONE)
+def channel() -> Channel:
+    """The channel of the trial that runs in this process."""
+    return _channel.get(_ALONE)
 
 
 @contextmanager
-def connected(to: Line) -> Iterator[None]:
+def connected(to: Channel) -> Iterator[None]:
     """Within the block, trials report to ``to``."""
-    before = _line.set(to)
+    before = _channel.set(to)
     try:
         yield
     finally:
-        _line.reset(before)
+        _channel.reset(before)

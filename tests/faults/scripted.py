@@ -24,9 +24,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ugro.config import Config, register_schema, typed
-from ugro.patience import is_disk_trouble, patiently
 from ugro.report import Report, TrialResult
-from ugro.reporting import TrialInterruptedError, line
+from ugro.reporting import TrialInterruptedError, channel
+from ugro.retries import is_disk_trouble, retrying
 from ugro.sweep.plugins import register_plugins
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, seal, step, training_of
 from ugro.trial.mirror import mirrored
@@ -68,14 +68,14 @@ def train(
         now = time.time()
         tokens = done * TOKENS
         report = Report(done, last, tokens, last * TOKENS, done, {"eval_loss": loss}, now)
-        if not line().report(report):
+        if not channel().report(report):
             break
         if done > first:
             save(checkpoints / f"{PREFIX}{done}", training, faults.get("mib", 0))
             note(folder, "sealed", done)
             keep_only(checkpoints, {done})
             changed()
-        if line().interrupted() and done < last:
+        if channel().interrupted() and done < last:
             raise TrialInterruptedError(f"after step {done}")
     note(folder, "ended", done)
     return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)})
@@ -83,12 +83,12 @@ def train(
 
 def wait_for_gate(gate: Path) -> None:
     """Until the test opens it, however slow the machine; an interrupted trial does not wait."""
-    while not (gate.exists() or line().interrupted()):
+    while not (gate.exists() or channel().interrupted()):
         time.sleep(0.05)
 
 
 def save(checkpoint: Path, training: str, mib: int) -> None:
-    """Write a checkpoint of so many MiB, as patiently as the Trainer's."""
+    """Write a checkpoint of so many MiB, as retrying as the Trainer's."""
 
     def write() -> None:
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -96,7 +96,7 @@ def save(checkpoint: Path, training: str, mib: int) -> None:
         (checkpoint / "weights").write_bytes(bytes(1 + mib * MIB))
         seal(checkpoint, training)
 
-    patiently(is_disk_trouble, "The checkpoint cannot be written")(write)
+    retrying(is_disk_trouble, "The checkpoint cannot be written")(write)
 
 
 def note(folder: Path, what: str, at: int) -> None:

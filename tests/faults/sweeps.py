@@ -13,8 +13,8 @@ from typing import Any, Self
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.audit import main as audit
-from ugro.observers.audit import read as read_log
-from ugro.sweep.study import Study, read
+from ugro.event_log import read as read_log
+from ugro.record.study import Study, read
 
 from ..conftest import ROOT
 

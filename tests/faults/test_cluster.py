@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ugro.observers.audit import read
-from ugro.sweep.study import retried
+from ugro.event_log import read
+from ugro.record.study import retried
 
 from .sweeps import SPACE, Sweep, check_complete, events, study_in, wait_for
 

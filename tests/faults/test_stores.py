@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ugro.artifacts import Folder
-from ugro.sweep.study import read
+from ugro.record.study import read
 
 from ..stores import S3, s3
 from .sweeps import (

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from ugro.ending import Ending
-from ugro.sweep.study import Study, ending, retried
+from ugro.record.study import Study, ending, retried
 
 from .sweeps import (
     FOUR_SLOTS,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ugro.ending import Ending
+from ugro.event_log import read, reports_in
 from ugro.events import (
     Event,
     EventStream,
@@ -22,7 +23,7 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
-from ugro.observers.audit import AuditLog, read, reports_in
+from ugro.observers.audit import AuditLog
 from ugro.observers.lines import Lines
 from ugro.report import Report
 

@@ -8,12 +8,12 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from ugro.config import typed
-from ugro.sweep.composition import without_hydra
+from ugro.space.composition import without_hydra
+from ugro.space.feasible import FeasibleSpace
 from ugro.sweep.dry_run import Stops, show, stops_of
-from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.plan import Plan
 
-from .conftest import Feasible
+from ..spaces import Feasible
 
 QUICK = {"training.max_steps": 4, "training.gradient_accumulation_steps": 1, "data.block_size": 32}
 
@@ -23,7 +23,7 @@ def printed(feasible: FeasibleSpace, total: int = 10, **settings: Any) -> list[s
     for key, value in settings.items():
         OmegaConf.update(trial, key, value)
     console = Console(width=200, record=True, file=StringIO())
-    show(Plan(trial, typed(without_hydra(trial)), feasible, [], total), console)
+    show(Plan(trial, typed(without_hydra(trial)), feasible, [], total, {}), console)
     return console.export_text().splitlines()
 
 

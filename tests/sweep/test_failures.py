@@ -3,8 +3,8 @@ import pytest
 from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
 from ugro.reporting import TrialInterruptedError
+from ugro.slots.slots import TrialTimeoutError, WorkerLostError
 from ugro.sweep.failures import Failures, answer_to
-from ugro.sweep.slots import TrialTimeoutError, WorkerLostError
 
 
 @pytest.mark.parametrize(

@@ -26,20 +26,20 @@ from ugro.events import (
     TrialStarted,
 )
 from ugro.objectives import objectives_of
+from ugro.record.recorder import Recorder
+from ugro.record.study import Study, ending, retried
 from ugro.report import Report, TrialResult
 from ugro.reporting import TrialInterruptedError
 from ugro.schedulers.referee import Referee
+from ugro.slots.slots import Listener, Task, TrialTimeoutError, WorkerLostError
 from ugro.sweep.failures import Failures
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.proposals import Proposals
-from ugro.sweep.recorder import Recorder
 from ugro.sweep.sampling import Sampling
-from ugro.sweep.slots import Listener, Task, TrialTimeoutError, WorkerLostError
-from ugro.sweep.study import Study, ending, retried
 
-from .conftest import Feasible
-from .studies import in_memory
+from ..spaces import Feasible
+from ..studies import in_memory
 
 SIX = ("lora.r=1,2,3,4,5,6",)
 

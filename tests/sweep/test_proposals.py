@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.ending import Ending
-from ugro.sweep.feasible import FeasibleSpace
+from ugro.record.study import state_of
+from ugro.space.feasible import FeasibleSpace
+from ugro.sweep.initial_trials import Planned
 from ugro.sweep.plan import total_trials
-from ugro.sweep.planned import Planned
 from ugro.sweep.proposals import ASKED_AGAIN, Proposals
 from ugro.sweep.sampling import Sampling
-from ugro.sweep.study import STATES
 
-from .conftest import Feasible
+from ..spaces import Feasible
 
 SIX = ("lora.r=4,8,16", "lora.bias=none,all")
 IN_ORDER = [(4, "none"), (4, "all"), (8, "none"), (8, "all"), (16, "none"), (16, "all")]
@@ -67,7 +67,7 @@ class Sweep:
 
 
 def remembered(trial: optuna.Trial, how: Ending, value: float) -> FrozenTrial:
-    state = STATES[how]
+    state = state_of(how)
     return create_trial(
         state=state,
         value=value if state is TrialState.COMPLETE else None,

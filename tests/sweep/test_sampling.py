@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 
 from ugro.ending import Ending
 from ugro.errors import UserError
-from ugro.sweep.feasible import FeasibleSpace
+from ugro.space.feasible import FeasibleSpace
 from ugro.sweep.sampling import Sampling, sampler_of
 
-from .conftest import Feasible
+from ..spaces import Feasible
 
 UPSTREAM = ["tpe_multivariate", "tpe", "random", "cmaes", "nsgaii", "nsgaiii", "gp", "qmc", "grid"]
 Build = Callable[..., optuna.samplers.BaseSampler]

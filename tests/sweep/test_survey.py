@@ -3,7 +3,7 @@ import pytest
 from ugro.errors import UserError
 from ugro.sweep.survey import SAMPLES, check_satisfiable, survey
 
-from .conftest import Feasible
+from ..spaces import Feasible
 
 RATE = "training.learning_rate=tag(log,interval(1e-5,1e-3))"
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ugro.config import Config
-from ugro.patience import is_disk_trouble
 from ugro.report import Report
-from ugro.reporting import line
+from ugro.reporting import channel
+from ugro.retries import is_disk_trouble
 from ugro.trial.faults import named
 from ugro.trial.trial import run_trial
 
@@ -84,4 +84,4 @@ def test_a_disk_that_is_full_for_a_while_changes_nothing(
         assert time.monotonic() - began > 2.0
         assert (disk / "adapter" / "adapter_model.safetensors").exists()
     assert "The checkpoint cannot be written, trying again" in caplog.text
-    assert float(result) == float(run_trial(config, calm, line()))
+    assert float(result) == float(run_trial(config, calm, channel()))

@@ -7,7 +7,7 @@ import pytest
 from ugro.artifacts import Folder
 from ugro.config import Config
 from ugro.report import Report
-from ugro.reporting import TrialInterruptedError, line
+from ugro.reporting import TrialInterruptedError, channel
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK
@@ -46,7 +46,7 @@ class Interrupted:
 def test_all_that_a_trial_leaves_is_there_too(s3: S3, settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "0003"
     folder.mkdir()
-    run_trial(given(settings, s3.uri), folder, line())
+    run_trial(given(settings, s3.uri), folder, channel())
     there = Folder(s3.uri, "s", "trials", "0003")
     here = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert set(there.names()) == here
@@ -64,7 +64,7 @@ def test_a_trial_goes_on_where_its_folder_is_not(
     calm, folder = tmp_path / "calm", tmp_path / "0000"
     calm.mkdir()
     folder.mkdir()
-    expected = run_trial(settings(*QUICK, *LONGER), calm, line())
+    expected = run_trial(settings(*QUICK, *LONGER), calm, channel())
     config = given(settings, uri)
     with pytest.raises(TrialInterruptedError):
         run_trial(config, folder, Interrupted(5))

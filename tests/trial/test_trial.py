@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ugro.config import Config
 from ugro.report import Report, TrialResult
-from ugro.reporting import TrialInterruptedError, line
+from ugro.reporting import TrialInterruptedError, channel
 from ugro.trial import models
 from ugro.trial.blocks import train_and_eval_blocks
 from ugro.trial.evaluation import eval_loss
@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config
 
     def _run(*overrides: str) -> tuple[TrialResult, Path]:
         folder = tmp_path_factory.mktemp("trial")
-        return run_trial(settings(*QUICK, *overrides), folder, line()), folder
+        return run_trial(settings(*QUICK, *overrides), folder, channel()), folder
 
     return _run
 
@@ -187,7 +187,7 @@ def test_a_loss_that_is_never_finite_is_told_as_divergence(run: Run) -> None:
 def test_the_configuration_is_not_changed(settings: Callable[..., Config], tmp_path: Path) -> None:
     config = settings(*QUICK)
     before = dataclasses.asdict(config)
-    run_trial(config, tmp_path, line())
+    run_trial(config, tmp_path, channel())
     assert dataclasses.asdict(config) == before
 
 

@@ -1,19 +1,11 @@
-"""What happened, in order? ``events.jsonl``: every event, a JSON object a line."""
+"""What happened, in order? Every event is appended to ``events.jsonl``."""
 
-import getpass
-import json
 import logging
 import os
-import socket
-from collections.abc import Iterable, Iterator
-from dataclasses import fields
-from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from ugro.events import Event, TrialReported
-from ugro.report import Report
+from ugro.event_log import as_line
+from ugro.events import Event
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +18,12 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._by = _who()
         self._pending = [] if _ends_whole(path) else [""]  # ends a line that was cut off
         self._in_trouble = False
 
     def observe(self, event: Event) -> None:
         """Write one line."""
-        said = as_dict(event)
-        utc = datetime.fromtimestamp(event.time, UTC).isoformat(timespec="milliseconds")
-        line = {"event": said.pop("event"), "utc": utc, "by": self._by, **said}
-        self._pending.append(json.dumps(line, default=_plain))
+        self._pending.append(as_line(event))
         try:
             # At once: other drivers of the study write there, too.
             with self._path.open("ab", buffering=0) as file:
@@ -47,86 +35,9 @@ class AuditLog:
             self._in_trouble = True
 
 
-def as_dict(event: Event) -> dict[str, Any]:
-    """The event's name, its time, then what it says; a report's numbers in one level."""
-    said = {one.name: getattr(event, one.name) for one in fields(event)}
-    if isinstance(event, TrialReported):
-        said |= {**event.report.as_dict(), "time": event.time}
-        del said["report"]
-    return {"event": type(event).__name__, "time": said.pop("time"), **said}
-
-
-class Follower:
-    """What other processes write into a log from now on.
-
-    Args:
-        path: of the log
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._at = path.stat().st_size if path.exists() else 0
-
-    def reports(self) -> Iterator[tuple[int, Report]]:
-        """The reports that were added since the last call, this process' own left out."""
-        if not self._path.exists() or self._path.stat().st_size <= self._at:
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._at)
-            whole, ends, _ = file.read().rpartition(b"\n")
-        self._at += len(whole) + len(ends)
-        own = _who()
-        for said in _whole(whole.decode(errors="replace").splitlines()):
-            if said["event"] == TrialReported.__name__ and said["by"] != own:
-                yield said["number"], Report.from_dict(said)
-
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log, oldest first; lines that were cut off are left out."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        yield from _whole(lines)
-
-
-def cut_off(path: Path) -> list[int]:
-    """The numbers, from 1, of the lines that are no whole event."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_whole([line]))]
-
-
-def reports_in(path: Path) -> Iterator[tuple[int, Report]]:
-    """The reports of a log, oldest first, each with its trial's number."""
-    for said in read(path):
-        if said["event"] == TrialReported.__name__:
-            yield said["number"], Report.from_dict(said)
-
-
-def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and "event" in said:
-            yield said
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
-
-
 def _ends_whole(path: Path) -> bool:
     if not path.exists() or not path.stat().st_size:
         return True
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    return str(value)

@@ -5,24 +5,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ugro.ending import Ending
 from ugro.events import Event, TrialFinished
 
-# A complete trial's are kept as configured, a failed one's to be looked at.
-NEEDLESS = (
-    Ending.RUNG,
-    Ending.BUDGET,
-    Ending.TIMED_OUT,
-    Ending.DIVERGED,
-    Ending.STUDY_LIMIT,
-    Ending.INFEASIBLE,
-    Ending.OUT_OF_MEMORY,
-)
 log = logging.getLogger(__name__)
 
 
 class Tidy:
-    """Deletes the checkpoints of a pruned trial.
+    """Deletes the checkpoints of a pruned trial; a failed one's are left to be looked at.
 
     Args:
         checkpoints_of: where a trial has them
@@ -33,7 +22,7 @@ class Tidy:
 
     def observe(self, event: Event) -> None:
         """Delete them, or nothing."""
-        if not isinstance(event, TrialFinished) or event.ending not in NEEDLESS:
+        if not isinstance(event, TrialFinished) or not event.ending.is_pruned:
             return
         folder = self._checkpoints_of(event.number)
         try:

@@ -7,9 +7,9 @@ from optuna.distributions import CategoricalDistribution
 
 from ugro.config import Mode
 from ugro.errors import UserError, fault
+from ugro.record.study import Study
+from ugro.space.search_space import described
 from ugro.sweep.plan import Plan
-from ugro.sweep.search_space import described
-from ugro.sweep.study import Study
 
 log = logging.getLogger(__name__)
 NOTHING = "nothing"

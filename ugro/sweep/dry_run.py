@@ -12,9 +12,9 @@ from rich.table import Table
 
 from ugro.budget import max_tokens
 from ugro.schedulers.rungs import Rungs
-from ugro.sweep.feasible import FeasibleSpace
+from ugro.space.feasible import FeasibleSpace
+from ugro.space.search_space import count, described
 from ugro.sweep.plan import Plan
-from ugro.sweep.search_space import count, described
 from ugro.sweep.survey import SAMPLES, Survey, survey
 
 LENGTHS = 100  # samples of which a trial's tokens are worked out, 3 ms each

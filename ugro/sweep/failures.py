@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from ugro.ending import Ending
 from ugro.errors import StudyFailed
-from ugro.patience import is_disk_trouble
+from ugro.files import LOG, trial_subdir
 from ugro.reporting import TrialInterruptedError
-from ugro.sweep.slots import TrialTimeoutError, WorkerLostError
+from ugro.retries import is_disk_trouble
+from ugro.slots.slots import TrialTimeoutError, WorkerLostError
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Failures:
         if not self._errors:
             return
         number, error = self._errors[0]
-        log = f"(trial {number}; its log: trials/{number:04d}/train.log in the study's folder)"
+        log = f"(trial {number}; its log: {trial_subdir(number)}/{LOG} in the study's folder)"
         same = {text for _, text in self._errors} == {error}
         first = len(self._errors) == self.fail_fast and not self.before and not self.others
         if first and same:

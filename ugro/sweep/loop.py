@@ -22,20 +22,20 @@ from ugro.events import (
     TrialStarted,
 )
 from ugro.objectives import Objectives
-from ugro.patience import in_a_line
+from ugro.record.recorder import Recorder
+from ugro.record.study import metrics, retried, source
 from ugro.report import Report, TrialResult
+from ugro.retries import in_a_line
 from ugro.schedulers.referee import Referee
+from ugro.slots.slots import Slots, Task
+from ugro.space.feasible import FeasibleSpace
 from ugro.sweep.failures import Failures, answer_to
-from ugro.sweep.feasible import FeasibleSpace
 from ugro.sweep.limits import Limits
 from ugro.sweep.outcome import ending_of, result_of
 from ugro.sweep.peers import NoPeers, Peers
 from ugro.sweep.proposals import Proposal, Proposals
-from ugro.sweep.recorder import Recorder
 from ugro.sweep.running import Running
 from ugro.sweep.sampling import Sampling
-from ugro.sweep.slots import Slots, Task
-from ugro.sweep.study import metrics, retried, source
 
 LOOK_AGAIN_SECONDS = 1.0  # how often the cluster is counted while no trial ends
 
@@ -260,8 +260,7 @@ class Sweep:
         """Tell everyone who has to know that a trial is over."""
         parts, trial = self.parts, self._running.pop(number)
         said = "" if error is None or how is Ending.INTERRUPTED else in_a_line(error)
-        complete = how in (Ending.COMPLETE, Ending.PLATEAU)
-        values = result.values if result and complete else ()
+        values = result.values if result and how.has_value else ()
         if values:
             parts.limits.valued(values[0])
         measured, ran_with = (result.metrics, result.provenance) if result else ({}, {})

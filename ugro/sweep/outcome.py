@@ -7,8 +7,8 @@ from ugro.constraints import broken
 from ugro.ending import Ending
 from ugro.errors import UserError, fault
 from ugro.report import MEASURED, TrialResult
-from ugro.sweep.composition import lookup
-from ugro.sweep.feasible import FeasibleSpace
+from ugro.space.composition import lookup
+from ugro.space.feasible import FeasibleSpace
 
 
 def result_of(returned: Any) -> TrialResult:
@@ -34,7 +34,7 @@ def ending_of(
         UserError: a constraint is over what the trial did not measure.
     """
     constraints = feasible.constraints.on_results
-    if told not in (Ending.COMPLETE, Ending.PLATEAU) or not constraints:
+    if not told.has_value or not constraints:
         return told
     config = feasible.composer.compose(parameters)
 

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.ending import Ending
-from ugro.observers.audit import Follower
-from ugro.patience import patiently
+from ugro.event_log import Follower
+from ugro.record.storage import is_trouble
+from ugro.record.study import Study, driver, ending, retried, started
 from ugro.report import Report
+from ugro.retries import retrying
+from ugro.space.feasible import identity
 from ugro.sweep.drivers import Drivers
-from ugro.sweep.feasible import identity
-from ugro.sweep.storage import is_trouble
-from ugro.sweep.study import Study, driver, ending, retried, started
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class SharedStudy:
         self._once = once
         self._begun: set[int] = set()
         self._ended = {one.number for one in study.finished()}
-        self._patience = patiently(is_trouble, "The study's record cannot be read")
+        self._patience = retrying(is_trouble, "The study's record cannot be read")
 
     def reports(self) -> Iterator[tuple[int, Report]]:
         """What the log has got from others."""

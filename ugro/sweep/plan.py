@@ -10,11 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
-from ugro.sweep.composition import Composer, constraints_in, without_hydra
-from ugro.sweep.feasible import FeasibleSpace
-from ugro.sweep.planned import Planned, planned
-from ugro.sweep.preflight import check_space
-from ugro.sweep.search_space import parse
+from ugro.space.composition import Composer, constraints_in, without_hydra
+from ugro.space.corners import check_space
+from ugro.space.feasible import FeasibleSpace
+from ugro.space.search_space import parse
+from ugro.sweep.initial_trials import Planned, planned
 from ugro.sweep.survey import check_satisfiable
 
 log = logging.getLogger(__name__)

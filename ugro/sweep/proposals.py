@@ -8,8 +8,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from ugro.sweep.feasible import FeasibleSpace, identity
-from ugro.sweep.planned import Planned
+from ugro.space.feasible import FeasibleSpace, identity
+from ugro.sweep.initial_trials import Planned
 from ugro.sweep.sampling import Sampling, at_random
 
 ASKED_AGAIN = 20  # times, when the sampler proposes what was tried or breaks a constraint

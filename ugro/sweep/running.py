@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ugro.ending import Ending
-from ugro.patience import OUTAGE_SECONDS, back_off_seconds
+from ugro.retries import OUTAGE_SECONDS, back_off_seconds
 from ugro.sweep.failures import Answer
 from ugro.sweep.proposals import Proposal
 

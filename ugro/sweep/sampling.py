@@ -17,9 +17,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.ending import Ending
 from ugro.errors import UserError, fault
-from ugro.sweep.feasible import FeasibleSpace
-from ugro.sweep.search_space import SearchSpace, values
-from ugro.sweep.study import STATES, quieten
+from ugro.record.study import quieten, state_of
+from ugro.space.feasible import FeasibleSpace
+from ugro.space.search_space import SearchSpace, values
 
 
 class Sampling:
@@ -60,10 +60,10 @@ class Sampling:
 
     def tell(self, trial: optuna.Trial, how: Ending, values: Sequence[float] | None = None) -> None:
         """Let the sampler see how a trial ended; one that is to go on has not."""
-        if not STATES[how].is_finished():
+        if not state_of(how).is_finished():
             return
-        complete = STATES[how] is TrialState.COMPLETE
-        self._view.tell(trial, values if complete else None, state=STATES[how])
+        complete = state_of(how) is TrialState.COMPLETE
+        self._view.tell(trial, values if complete else None, state=state_of(how))
 
     def hear(self, trial: FrozenTrial) -> None:
         """Let the sampler see a finished trial of another driver."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ugro.errors import UserError
-from ugro.sweep.feasible import FeasibleSpace
+from ugro.space.feasible import FeasibleSpace
 from ugro.sweep.sampling import at_random
 
 SAMPLES = 1000

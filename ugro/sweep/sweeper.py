@@ -15,13 +15,19 @@ from omegaconf import DictConfig, OmegaConf
 from ugro.artifacts import check as check_artifacts
 from ugro.config import Direction, StudyConfig
 from ugro.errors import UserError, fault
+from ugro.event_log import reports_in
 from ugro.events import EventStream, ProposalRejected, StudyStarted
+from ugro.files import CHECKPOINTS, EVENTS, trial_folder
 from ugro.objectives import Objectives, objectives_of
-from ugro.observers.audit import AuditLog, reports_in
+from ugro.observers.audit import AuditLog
 from ugro.observers.lines import Lines
 from ugro.observers.tidy import Tidy
 from ugro.provenance import provenance
+from ugro.record.recorder import Recorder
+from ugro.record.storage import check_no_password, is_shared
+from ugro.record.study import Study, create_or_continue, metrics
 from ugro.schedulers.referee import Referee
+from ugro.slots.slots import InProcessSlot, Slots
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
@@ -32,12 +38,7 @@ from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.peers import NoPeers, SharedStudy
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.proposals import Proposals
-from ugro.sweep.recorder import Recorder
-from ugro.sweep.results import trial_folder
 from ugro.sweep.sampling import Sampling, sampler_of
-from ugro.sweep.slots import InProcessSlot, Slots
-from ugro.sweep.storage import check_no_password, is_shared
-from ugro.sweep.study import Study, create_or_continue, metrics
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,8 @@ def _run(plan: Plan, slots: Slots, drivers: Drivers, interruption: Interruption)
     past, begun = study.finished(), [*study.unfinished(), *study.running()]
     shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
-    log_file = folder / "events.jsonl"
-    tidy = Tidy(lambda number: trial_folder(folder, number) / "checkpoints")
+    log_file = folder / EVENTS
+    tidy = Tidy(lambda number: trial_folder(folder, number) / CHECKPOINTS)
     events = EventStream([AuditLog(log_file), Lines(), tidy])
     peers = (
         SharedStudy(study, drivers, log_file, plan.total, not of.study.allow_duplicates)
@@ -190,7 +191,7 @@ def _command(name: str) -> str:
 def slots_of(launcher: Launcher) -> Slots:
     """Slots on Ray, or around whatever other launcher Hydra has."""
     if isinstance(launcher, RayLauncher):
-        from ugro.sweep.ray_slots import RaySlots
+        from ugro.slots.ray_slots import RaySlots
 
         return RaySlots(launcher)
     return InProcessSlot(launcher)

@@ -7,9 +7,9 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ugro.config import Keep
-from ugro.patience import is_disk_trouble, patiently
 from ugro.report import Report
-from ugro.reporting import Line, TrialInterruptedError
+from ugro.reporting import Channel, TrialInterruptedError
+from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import checkpoints
 from ugro.trial.evaluation import perplexity
 from ugro.trial.hardware import peak_memory_mb
@@ -19,13 +19,13 @@ class Reporter(TrainerCallback):
     """Turns each evaluation into a :class:`Report`, the one after the last step included.
 
     Args:
-        line: hears them
+        channel: hears them
         base_loss: of the untrained model, for the report at step 0
         tokens_per_step: that an optimizer step trains on
     """
 
-    def __init__(self, line: Line, base_loss: float, tokens_per_step: int) -> None:
-        self._line = line
+    def __init__(self, channel: Channel, base_loss: float, tokens_per_step: int) -> None:
+        self._channel = channel
         self._base_loss = base_loss
         self._tokens_per_step = tokens_per_step
         self._began = time.perf_counter()
@@ -60,7 +60,7 @@ class Reporter(TrainerCallback):
         """The Trainer saves after the last step, but evaluates there only by chance."""
         if state.global_step >= state.max_steps or not self._go_on:
             control.should_evaluate = control.should_log = control.should_training_stop = True
-        elif self._line.interrupted():
+        elif self._channel.interrupted():
             control.should_save = control.should_log = True  # else its training loss is lost
 
     def on_log(
@@ -94,7 +94,7 @@ class Reporter(TrainerCallback):
             metrics["learning_rate"] = self._logged["learning_rate"]
         self.peak_memory_mb = max(self.peak_memory_mb, peak_memory_mb())
         metrics["peak_memory_mb"] = self.peak_memory_mb
-        self._go_on = self._line.report(
+        self._go_on = self._channel.report(
             Report(
                 step=state.global_step,
                 total_steps=state.max_steps,
@@ -145,7 +145,7 @@ class Keeper(TrainerCallback):
             TrialInterruptedError: the checkpoint was asked for, to end here.
         """
         checkpoint = self._folder / f"{checkpoints.PREFIX}{state.global_step}"
-        patience = patiently(is_disk_trouble, "The checkpoint cannot be sealed")
+        patience = retrying(is_disk_trouble, "The checkpoint cannot be sealed")
         patience(checkpoints.seal, checkpoint, self._training)
         if self._keep is not Keep.all:
             checkpoints.keep_only(self._folder, {state.global_step, state.best_global_step})

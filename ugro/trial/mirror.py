@@ -12,11 +12,10 @@ from pathlib import Path
 
 from ugro.artifacts import KEY, Folder, is_outage
 from ugro.config import Config
-from ugro.patience import in_a_line, patiently
+from ugro.files import CHECKPOINTS, METRICS, TRIALS
+from ugro.retries import in_a_line, retrying
 from ugro.trial.checkpoints import PREFIX, SEAL, latest, step, training_of
 
-CHECKPOINTS = "checkpoints"
-METRICS = "metrics.jsonl"  # grows with them
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +34,7 @@ def mirrored(folder: Path, config: Config) -> Iterator[Callable[[], None]]:
     if uri is None:
         yield lambda: None
         return
-    mirror = Mirror(folder, Folder(uri, config.study.name, "trials", folder.name))
+    mirror = Mirror(folder, Folder(uri, config.study.name, TRIALS, folder.name))
     mirror.fetch(training_of(config))
     try:
         yield mirror.changed
@@ -64,7 +63,7 @@ class Mirror:
 
     def fetch(self, training: str) -> None:
         """Get the whole checkpoints from there, if they are ahead of those that are here."""
-        names = patiently(is_outage, f"{KEY} cannot be read")(self._there.names)
+        names = retrying(is_outage, f"{KEY} cannot be read")(self._there.names)
         sealed = [name for name in names if _is_seal(name)]
         here = latest(self._folder / CHECKPOINTS, training)
         farthest = max((step(Path(name).parent) for name in sealed), default=-1)
@@ -74,7 +73,7 @@ class Mirror:
         wanted = (*(name.removesuffix(SEAL) for name in sealed), METRICS)
         # The seal last: a fetch that is cut off leaves nothing that seems to be whole.
         for name in sorted((one for one in names if one.startswith(wanted)), key=_is_seal):
-            patiently(is_outage, f"{name} cannot be copied from {KEY}")(
+            retrying(is_outage, f"{name} cannot be copied from {KEY}")(
                 self._there.get, name, self._folder / name
             )
 
@@ -92,7 +91,7 @@ class Mirror:
         self._there.put_all(self._folder, sorted(others))
 
     def _copy_checkpoints(self) -> None:
-        there = patiently(is_outage, f"{KEY} cannot be read")(self._there.names)
+        there = retrying(is_outage, f"{KEY} cannot be read")(self._there.names)
         here = [
             str(path.relative_to(self._folder))
             for seal in self._folder.glob(f"{CHECKPOINTS}/{PREFIX}*/{SEAL}")
@@ -108,7 +107,7 @@ class Mirror:
         gone = [name for name in there if name.startswith(CHECKPOINTS) and name not in here]
         # The seal first: what is half deleted is not whole.
         for name in sorted(gone, key=_is_seal, reverse=True):
-            patiently(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
+            retrying(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
 
 
 def _is_seal(name: str) -> bool:

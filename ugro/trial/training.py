@@ -24,8 +24,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.budget import max_steps, tokens_per_step
 from ugro.config import Config, Keep
-from ugro.patience import is_disk_trouble, patiently
-from ugro.reporting import Line
+from ugro.reporting import Channel
+from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.blocks import Blocks
 from ugro.trial.callbacks import Keeper, Reporter
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step, training_of
@@ -58,10 +58,10 @@ def train(
     base_loss: float,
     config: Config,
     folder: Path,
-    line: Line,
+    channel: Channel,
     changed: Callable[[], None],
 ) -> Trained:
-    """Train until the budget, the patience or the line says so; load the best checkpoint back.
+    """Train until the budget, the patience or the channel says so; load the best checkpoint back.
 
     A whole checkpoint of the same training is continued: with its optimizer, schedule, random
     numbers and place in the data it comes to what it would have come to at once.
@@ -73,7 +73,7 @@ def train(
         base_loss: of the base model on the evaluation blocks, for the report at step 0
         config: the trial
         folder: of the checkpoints
-        line: hears of step 0 and of each evaluation; says whether to go on
+        channel: hears of step 0 and of each evaluation; says whether to go on
         changed: is called when checkpoints have come or gone
 
     Raises:
@@ -82,9 +82,9 @@ def train(
     """
     training = training_of(config)
     begin_at = latest(folder, training)
-    reporter = Reporter(line, base_loss, tokens_per_step(config))
+    reporter = Reporter(channel, base_loss, tokens_per_step(config))
     keep = config.study.keep_checkpoints
-    keeper = Keeper(folder, training, keep, line.interrupted, changed)
+    keeper = Keeper(folder, training, keep, channel.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
@@ -200,7 +200,7 @@ class TokenWeightedTrainer(Trainer):
             with named():
                 super(TokenWeightedTrainer, self)._save_checkpoint(*arguments)
 
-        patiently(is_disk_trouble, "The checkpoint cannot be written")(save)
+        retrying(is_disk_trouble, "The checkpoint cannot be written")(save)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Token-weighted loss on the evaluation blocks, logged and handed to the callbacks."""

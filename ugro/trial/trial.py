@@ -11,11 +11,12 @@ from transformers import set_seed
 
 from ugro.config import Config, Keep
 from ugro.constraints import names
+from ugro.files import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE
 from ugro.objectives import objectives_of
-from ugro.patience import is_disk_trouble, patiently
 from ugro.provenance import provenance
 from ugro.report import Report, TrialResult
-from ugro.reporting import Line
+from ugro.reporting import Channel
+from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import faults, hardware
 from ugro.trial.adapter import adapted
 from ugro.trial.blocks import Blocks, train_and_eval_blocks
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 @faults.named()
-def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
+def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     """Train one adapter and return its objectives.
 
     Writes ``metrics.jsonl`` (a line a report), ``provenance.json`` (what it was run with),
@@ -41,14 +42,14 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     Args:
         config: the trial, validated
         folder: the trial's own; it exists
-        line: hears each report and says whether the trial goes on
+        channel: hears each report and says whether the trial goes on
 
     Raises:
         UserError: model or data are not as configured.
         FloatingPointError: no evaluation gave a finite loss.
         MemoryError: the GPU's or the machine's memory is too small.
         OSError: a file could not be written.
-        TrialInterruptedError: the line asked it to end before its time.
+        TrialInterruptedError: the channel asked it to end before its time.
     """
     began = time.perf_counter()
     transformers_logging.set_verbosity_error()
@@ -62,19 +63,19 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
     train_blocks, eval_blocks = train_and_eval_blocks(config.data, base.tokenizer, cache_dir)
     base_loss = base_eval_loss(base, eval_blocks, config.training.eval_batch_size)
     ran_with = _provenance(config, base, train_blocks, eval_blocks)
-    (folder / "provenance.json").write_text(json.dumps(ran_with, indent=1))
+    (folder / PROVENANCE).write_text(json.dumps(ran_with, indent=1))
 
     set_seed(config.seed)
     with mirrored(folder, config) as changed, adapted(base, config.lora) as model:
-        written = Written(folder / "metrics.jsonl", line)
-        checkpoints = folder / "checkpoints"
+        written = Written(folder / METRICS, channel)
+        checkpoints = folder / CHECKPOINTS
         trained = train(
             model, train_blocks, eval_blocks, base_loss, config, checkpoints, written, changed
         )
         seconds = trained.seconds - trained.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
-        patiently(is_disk_trouble, "The adapter cannot be written")(
-            model.save_pretrained, folder / "adapter"
+        retrying(is_disk_trouble, "The adapter cannot be written")(
+            model.save_pretrained, folder / ADAPTER
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         metrics = _metrics(trained, base_loss, startup_seconds, trainable)
@@ -88,11 +89,11 @@ def run_trial(config: Config, folder: Path, line: Line) -> TrialResult:
 
 
 class Written:
-    """A line that also writes each report down; those that a continued trial repeats, once."""
+    """A channel that also writes each report down; those that a continued trial repeats, once."""
 
-    def __init__(self, path: Path, line: Line) -> None:
+    def __init__(self, path: Path, channel: Channel) -> None:
         self._path = path
-        self._line = line
+        self._channel = channel
         self._begun = False
 
     def report(self, report: Report) -> bool:
@@ -100,9 +101,9 @@ class Written:
         if not self._begun:
             self._forget_from(report.step)
             self._begun = True
-        patiently(is_disk_trouble, "The metrics cannot be written")(self._append, report)
+        retrying(is_disk_trouble, "The metrics cannot be written")(self._append, report)
         log.info("step %d: eval_loss %.4f", report.step, report.metrics["eval_loss"])
-        return self._line.report(report)
+        return self._channel.report(report)
 
     def _append(self, report: Report) -> None:
         whole = self._path.stat().st_size if self._path.exists() else 0
@@ -121,8 +122,8 @@ class Written:
         self._path.write_text("".join(f"{line}\n" for line in kept))
 
     def interrupted(self) -> bool:
-        """As the line says."""
-        return self._line.interrupted()
+        """As the channel says."""
+        return self._channel.interrupted()
 
 
 def base_eval_loss(base: BaseModel, blocks: Blocks, batch_size: int) -> float:

@@ -1,0 +1,189 @@
+"""A study of any size without training: record and event log as a sweep would leave them.
+
+    python benchmarks/synthetic_study.py FOLDER [trials] [reports]
+
+Eight keys of the LoRA space, ASHA-like stops, eight slots, some failures. Each loss falls towards a
+floor that the learning rate decides, then rank and target modules.
+"""
+
+import math
+import random
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ugro.ending import Ending
+from ugro.event_log import as_line
+from ugro.events import (
+    Event,
+    SlotsCounted,
+    StudyFinished,
+    StudyStarted,
+    TrialAsked,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+)
+from ugro.record.storage import open_storage
+from ugro.record.study import quieten
+from ugro.report import Report
+
+SPACE = {
+    "lora.r": CategoricalDistribution((8, 16, 32, 64, 128)),
+    "lora.alpha_ratio": CategoricalDistribution((0.5, 1.0, 2.0, 4.0)),
+    "lora.dropout": FloatDistribution(0.0, 0.2),
+    "lora.target_modules": CategoricalDistribution(("[q_proj,v_proj]", "all-linear")),
+    "training.learning_rate": FloatDistribution(1e-5, 2e-3, log=True),
+    "training.warmup_ratio": FloatDistribution(0.0, 0.1),
+    "training.weight_decay": CategoricalDistribution((0.0, 0.01, 0.1)),
+    "training.batch_size": IntDistribution(4, 32),
+}
+BASELINE = {
+    "lora.r": 16,
+    "lora.alpha_ratio": 2.0,
+    "lora.dropout": 0.0,
+    "lora.target_modules": "all-linear",
+    "training.learning_rate": 2e-4,
+    "training.warmup_ratio": 0.05,
+    "training.weight_decay": 0.01,
+    "training.batch_size": 8,
+}
+SLOTS, TOKENS, BASE_LOSS, SECONDS = 8, 1_000_000, 3.6, 600.0
+BEGAN = 1_790_000_000.0  # Unix time
+
+
+def main(folder: Path, trials: int = 1000, reports: int = 20) -> None:
+    """Write ``study.db`` and ``events.jsonl`` of a study that is called as its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    quieten()
+    record = optuna.create_study(
+        study_name=folder.name, storage=open_storage(f"sqlite:///{folder}/study.db")
+    )
+    record.set_metric_names(["eval_loss"])
+    made = _Made(folder, trials, reports)
+    for trial in made.trials():
+        record.add_trial(trial)
+    events = sorted(made.events, key=lambda event: event.time)
+    (folder / "events.jsonl").write_text("".join(f"{as_line(event)}\n" for event in events))
+
+
+class _Made:
+    """Trials as they would have run, and the events of that."""
+
+    def __init__(self, folder: Path, count: int, reports: int) -> None:
+        self._draw = random.Random(0)
+        self._count, self._reports = count, reports
+        self._free = [BEGAN] * SLOTS  # when each slot is
+        self._rungs: dict[int, list[float]] = {}
+        objective, direction = ("eval_loss",), ("minimize",)
+        started = StudyStarted(folder.name, str(folder), count, 0, objective, direction, time=BEGAN)
+        self.events: list[Event] = [started, SlotsCounted(SLOTS, time=BEGAN)]
+
+    def trials(self) -> Iterator[FrozenTrial]:
+        """Each trial in turn."""
+        for number in range(self._count):
+            yield self._trial(number, BASELINE if number == 0 else self._parameters())
+        self.events.append(StudyFinished("all trials are done", time=max(self._free)))
+
+    def _parameters(self) -> dict[str, Any]:
+        draw = self._draw
+        return {
+            "lora.r": draw.choice((8, 16, 32, 64, 128)),
+            "lora.alpha_ratio": draw.choice((0.5, 1.0, 2.0, 4.0)),
+            "lora.dropout": draw.uniform(0.0, 0.2),
+            "lora.target_modules": draw.choice(("[q_proj,v_proj]", "all-linear")),
+            "training.learning_rate": 10 ** draw.uniform(-5, math.log10(2e-3)),
+            "training.warmup_ratio": draw.uniform(0.0, 0.1),
+            "training.weight_decay": draw.choice((0.0, 0.01, 0.1)),
+            "training.batch_size": draw.randint(4, 32),
+        }
+
+    def _floor(self, one: dict[str, Any]) -> float:
+        rate = math.log10(one["training.learning_rate"]) + 0.3 * math.log2(one["lora.alpha_ratio"])
+        gain = 0.9 - 0.25 * (rate + 3.1) ** 2 + 0.03 * math.log2(one["lora.r"] / 8)
+        gain += 0.1 * (one["lora.target_modules"] == "all-linear")
+        return BASE_LOSS - max(gain, -0.5) + self._draw.gauss(0, 0.01)
+
+    def _trial(self, number: int, one: dict[str, Any]) -> FrozenTrial:
+        slot = min(range(SLOTS), key=self._free.__getitem__)
+        began = self._free[slot]
+        self.events.append(TrialAsked(number, one, "sampler" if number else "baseline", time=began))
+        self.events.append(TrialStarted(number, f"node{slot // 4}:{100 + slot}", time=began))
+        floor, length = self._floor(one), SECONDS * (0.7 + 0.6 * self._draw.random())
+        told, values = Ending.COMPLETE, {}
+        if number and self._draw.random() < 0.01:
+            told = Ending.FAILED
+        for step in range(1, self._reports + 1):
+            if told is Ending.FAILED:
+                break
+            share = step / self._reports
+            loss = floor + (BASE_LOSS - floor) * (1 - share) ** 3 + self._draw.gauss(0, 0.005)
+            rung = self._passed(step, loss)
+            behind = rung < 0 and number > 0
+            values[TOKENS * step // self._reports] = loss
+            when, seconds = began + length * share, length * share
+            report = Report(
+                step, self._reports, TOKENS * step // self._reports, TOKENS, seconds,
+                {"eval_loss": loss, "peak_memory_mb": 8000.0}, time=when,
+            )  # fmt: skip
+            stop = Ending.RUNG if behind and step < self._reports else None
+            self.events.append(TrialReported(number, report, stop, abs(rung), time=when))
+            if stop:
+                told = stop
+                break
+        tokens = max(values, default=0)
+        ended = began + length * max(tokens / TOKENS, 0.02)
+        self._free[slot] = ended + 1.0
+        return self._ended(number, one, told, values, (began, ended), tokens)
+
+    def _passed(self, step: int, loss: float) -> int:
+        """The number of rungs passed, below zero where the trial is behind at the last of them."""
+        rungs = [
+            step for step in (self._reports // 8, self._reports // 4, self._reports // 2) if step
+        ]
+        passed = sum(rung <= step for rung in rungs)
+        if step not in rungs:
+            return passed
+        before = self._rungs.setdefault(step, [])
+        behind = bool(before) and loss > sorted(before)[len(before) // 3]
+        before.append(loss)
+        return -passed if behind else passed
+
+    def _ended(
+        self, number: int, one: dict[str, Any], told: Ending, values: dict[int, float],
+        span: tuple[float, float], tokens: int,
+    ) -> FrozenTrial:  # fmt: skip
+        best = min(values.values(), default=math.nan)
+        measured = {
+            "eval_loss": best, "base_eval_loss": BASE_LOSS,
+            "tokens_seen": tokens, "train_seconds": span[1] - span[0], "peak_memory_mb": 8000.0,
+        }  # fmt: skip
+        failed = told is Ending.FAILED
+        final = (best,) if told is Ending.COMPLETE else ()
+        error = "ValueError: made up" if failed else ""
+        ending = TrialFinished(number, told, final, {} if failed else measured, error, time=span[1])
+        self.events.append(ending)
+        source = "sampler" if number else "baseline"
+        attributes: dict[str, Any] = {"source": source, "reason": told.value}
+        attributes |= {"error": error} if failed else {"metrics": measured}
+        states = {Ending.COMPLETE: TrialState.COMPLETE, Ending.FAILED: TrialState.FAIL}
+        trial = create_trial(
+            state=states.get(told, TrialState.PRUNED),
+            value=None if failed else best,
+            params=one,
+            distributions=SPACE,
+            user_attrs=attributes,
+            intermediate_values=values,
+        )
+        trial.datetime_start, trial.datetime_complete = map(datetime.fromtimestamp, span)
+        return trial
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from ugro.analysis.tables import tables_of
+from ugro.ending import Ending
+from ugro.events import (
+    SlotsCounted,
+    StudyFinished,
+    StudyStarted,
+    TrialFinished,
+    TrialReported,
+    TrialRetried,
+    TrialStarted,
+)
+from ugro.observers.audit import AuditLog
+from ugro.record.study import Study
+from ugro.report import Report
+
+from ..studies import ended, in_memory, start
+
+SPACE = {
+    "lora.r": CategoricalDistribution((4, 8)),
+    "training.learning_rate": FloatDistribution(1e-5, 1e-2, log=True),
+}
+
+
+def reported(number: int, step: int, loss: float, time: float) -> TrialReported:
+    report = Report(step, 4, 100 * step, 400, step * 1.5, {"eval_loss": loss}, time=time)
+    return TrialReported(number, report, Ending.RUNG if number == 1 else None, 1, time=time)
+
+
+@pytest.fixture
+def study() -> Study:
+    """A complete trial, one that was stopped at a rung, one that failed, one that runs."""
+    study = in_memory(objectives=["eval_loss"])
+    begun = start(study, SPACE, "baseline", **{"lora.r": 8})
+    study.report(begun, 100, 3.0)
+    study.tell(begun, Ending.COMPLETE, ended_with(2.5))
+    stopped = start(study, SPACE)
+    study.report(stopped, 100, 4.0)
+    study.tell(stopped, Ending.RUNG)
+    study.tell(start(study, SPACE), Ending.FAILED, error="ValueError: no")
+    start(study, SPACE)
+    return study
+
+
+def ended_with(loss: float):  # type: ignore[no-untyped-def]
+    from ugro.report import TrialResult
+
+    return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": 400.0})
+
+
+def test_a_record_alone_gives_trials_and_reports(study: Study) -> None:
+    tables = tables_of(study)
+    assert list(tables.trials["ending"]) == ["complete", "rung", "failed", "running"]
+    assert list(tables.trials["eval_loss"].dropna()) == [2.5]
+    assert list(tables.trials["lora.r"]) == [8, 4, 4, 4]
+    assert list(tables.reports["value"]) == [3.0, 4.0]
+    assert tables.baseline == 0
+    assert list(tables.complete.index) == [0]
+    assert list(tables.spans["number"]) == [0, 1, 2]
+    assert tables.total is None
+
+
+def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "events.jsonl")
+    for event in (
+        StudyStarted("s", "f", 9, 0, ("eval_loss",), ("minimize",), (), {"seed": 1}, {"ray": "2"}),
+        SlotsCounted(2, time=1.0),
+        TrialStarted(0, "one:1", time=2.0),
+        TrialStarted(1, "one:2", time=2.5),
+        reported(0, 1, 3.1, time=3.0),
+        TrialRetried(0, "its worker was lost", 1, time=4.0),
+        TrialStarted(0, "two:7", time=5.0),
+        reported(0, 1, 3.0, time=6.0),
+        reported(1, 1, 4.0, time=6.5),
+        TrialFinished(1, Ending.RUNG, (), {}, time=7.0),
+        TrialFinished(0, Ending.COMPLETE, (2.5,), {}, time=8.0),
+        TrialStarted(3, "one:2", time=8.5),
+        StudyFinished("interrupted", time=9.0),
+    ):
+        log.observe(event)
+    tables = tables_of(study, tmp_path)
+    assert tables.total == 9
+    assert tables.finished_because == "interrupted"
+    assert tables.configuration == {"seed": 1}
+    assert tables.provenance == {"ray": "2"}
+    assert tables.slots.values.tolist() == [[1.0, 2]]
+    assert tables.spans.values.tolist() == [
+        [0, "one:1", 2.0, 4.0],
+        [1, "one:2", 2.5, 7.0],
+        [0, "two:7", 5.0, 8.0],
+        [3, "one:2", 8.5, 9.0],
+    ]
+    first, second = tables.reports.to_dict("records")
+    assert (first["eval_loss"], first["seconds"], first["rung"]) == (3.0, 1.5, 1)  # the later one
+    assert second["stop"] == "rung"
+
+
+@pytest.mark.parametrize("directions", [["minimize"], ["maximize", "minimize"]])
+def test_an_empty_study_has_empty_tables(directions: list[str], tmp_path: Path) -> None:
+    tables = tables_of(in_memory(*directions), tmp_path)
+    assert tables.trials.empty
+    assert tables.reports.empty
+    assert tables.spans.empty
+    assert tables.complete.empty
+    assert tables.baseline is None
+
+
+def test_the_best_is_the_largest_where_that_is_asked_for() -> None:
+    study = in_memory("maximize")
+    for value in (1.0, 3.0, 2.0):
+        ended(study, SPACE, Ending.COMPLETE, value)
+    assert list(tables_of(study).complete.index) == [1, 2, 0]

@@ -1,0 +1,92 @@
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from ugro.config import Config, typed
+from ugro.errors import UserError
+from ugro.space.composition import lookup, parsed, without_hydra
+
+from ..spaces import Feasible
+
+SPACE = (
+    "lora.r=4,8",
+    "lora.target_modules='[q_proj,v_proj]',all-linear",
+    "training.learning_rate=tag(log,interval(1e-5,1e-3))",
+    "training.max_steps=null,10",
+    "lora.bias=none,all",
+)
+GIVEN: dict[str, Any] = {
+    "lora.r": 8,
+    "lora.target_modules": "[q_proj,v_proj]",
+    "training.learning_rate": 3e-4,
+    "training.max_steps": None,
+    "lora.bias": "all",
+}
+
+
+def test_it_is_what_hydra_composes(feasible: Feasible) -> None:
+    """Quick and slow way give the same task configuration, types and worked out values included."""
+    composer = feasible("model=tiny", *SPACE).composer
+    composer.compose({**GIVEN, "lora.r": 4, "lora.bias": "none"})  # what was there before is gone
+    quick = without_hydra(composer.compose(GIVEN))
+    overrides = [f"{key}={'null' if value is None else value}" for key, value in GIVEN.items()]
+    slow = composer._loader.load_sweep_config(composer._master, ["model=tiny", *overrides])
+    assert typed(quick) == typed(without_hydra(slow))
+    assert isinstance(typed(quick), Config)
+    assert lookup(quick, "lora.alpha") == 16.0  # follows r
+
+
+def test_a_key_that_is_not_searched_here_is_as_configured(feasible: Feasible) -> None:
+    composer = feasible(*SPACE).composer
+    own = lookup(composer.compose({}), "lora.r")
+    assert lookup(composer.compose({"lora.r": 4}), "lora.r") == 4
+    assert lookup(composer.compose({}), "lora.r") == own
+    assert lookup(composer.compose({"lora.bias": "all"}), "lora.r") == own
+
+
+def test_a_whole_group_is_composed(feasible: Feasible) -> None:
+    composer = feasible("model=tiny,smollm2_135m", "lora.r=4,8").composer
+    for _ in range(2):
+        tiny = lookup(composer.compose({"model": "tiny", "lora.r": 4}), "model.random_llama")
+        assert tiny is not None
+        real = composer.compose({"model": "smollm2_135m", "lora.r": 8})
+        assert lookup(real, "model.random_llama") is None
+        assert lookup(real, "lora.r") == 8
+
+
+def test_wrong_types_are_told_a_line_each(feasible: Feasible) -> None:
+    composer = feasible("lora.r=a,8", "lora.bias=some,none").composer
+    with pytest.raises(UserError) as error:
+        composer.compose({"lora.r": "a", "lora.bias": "some"})
+    assert [line.partition(" given")[0] for line in str(error.value).splitlines()] == [
+        "lora.r: 'a'",
+        "lora.bias: 'some'",
+    ]
+
+
+def test_values_are_looked_up_as_plain_python(feasible: Feasible) -> None:
+    config = feasible("model=tiny").composer.compose({})
+    assert lookup(config, "lora.bias") == "none"
+    assert lookup(config, "model.linear_modules")[0] == "q_proj"  # type: ignore[index]
+    assert isinstance(lookup(config, "model.linear_modules"), list)
+    assert lookup(config, "training.max_tokens") is None
+
+
+@pytest.mark.parametrize(
+    ("choice", "value"),
+    [("[q_proj,v_proj]", ["q_proj", "v_proj"]), ("all-linear", "all-linear"), (8, 8), (None, None)],
+)
+def test_choices_are_read_as_the_command_line_is(choice: object, value: object) -> None:
+    assert parsed(choice) == value
+
+
+def test_numbers_and_truth_values_are_not_mixed_up() -> None:
+    given = [1, 1.0, True, 0, 0.0, False, "1", "1.0", "true"]
+    assert [repr(parsed(one)) for one in given] == [*map(repr, given[:6]), "1", "1.0", "True"]
+
+
+def test_hydra_is_taken_out_of_a_copy(feasible: Feasible) -> None:
+    config = feasible().composer.compose({})
+    assert "hydra" not in without_hydra(config)
+    assert OmegaConf.select(config, "hydra.sweep.dir") is not None

@@ -1,0 +1,180 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from ugro.config import Config, StudyConfig
+from ugro.ending import Ending
+from ugro.errors import UserError
+from ugro.record.study import create_or_continue
+from ugro.space.feasible import FeasibleSpace
+from ugro.sweep.initial_trials import NOWHERE, Planned, described, member, planned
+
+from ..spaces import Feasible
+from ..studies import ended
+
+SPACE = ("lora.r=8,16", "lora.target_modules=[q_proj,v_proj],all-linear")
+
+
+@pytest.fixture
+def study(settings: Callable[..., Config], tmp_path: Path) -> StudyConfig:
+    config = settings("study.name=new").study
+    config.dir = str(tmp_path / "new")
+    return config
+
+
+def plan(study: StudyConfig, space: FeasibleSpace, named: bool = True) -> list[Planned]:
+    return planned(study, named, space)
+
+
+# The baseline
+
+
+def test_the_baseline_is_the_configuration_as_it_is(study: StudyConfig, feasible: Feasible) -> None:
+    own = {"lora.r": 16, "lora.target_modules": "all-linear"}
+    assert plan(study, feasible(*SPACE)) == [Planned(own, "baseline")]
+    study.baseline = False
+    assert plan(study, feasible(*SPACE)) == []
+
+
+def test_choices_on_the_command_line_run_as_given(study: StudyConfig, feasible: Feasible) -> None:
+    assert plan(study, feasible(*SPACE), named=False) == []
+
+
+@pytest.mark.parametrize("group", ["lora", "lora_small"])
+def test_the_named_spaces_hold_the_configuration_as_it_is(
+    group: str, study: StudyConfig, feasible: Feasible
+) -> None:
+    from omegaconf import OmegaConf
+
+    from ..conftest import ROOT
+
+    params = OmegaConf.load(ROOT / "conf" / "search_space" / f"{group}.yaml").params
+    (baseline,) = plan(study, feasible(params=params))
+    assert set(baseline.parameters) == set(params)
+
+
+def test_a_configuration_outside_the_space_is_no_baseline_and_it_says_so(
+    study: StudyConfig, feasible: Feasible, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert plan(study, feasible("lora.r=4,8")) == []
+    assert "No baseline trial: lora.r=16 is not in the space" in caplog.text
+    assert plan(study, feasible(*SPACE, constraints=["lora.r < 16"])) == []
+    assert "No baseline trial: the configuration breaks lora.r < 16" in caplog.text
+
+
+def test_the_baseline_has_no_key_of_a_closed_branch(study: StudyConfig, feasible: Feasible) -> None:
+    branches = feasible(
+        *SPACE, "lora.use_rslora=true,false", conditions={"lora.use_rslora": "lora.r >= 64"}
+    )
+    (baseline,) = plan(study, branches)
+    assert "lora.use_rslora" not in baseline.parameters
+
+
+# Known configurations
+
+
+def test_what_is_enqueued_follows_and_nothing_comes_twice(
+    study: StudyConfig, feasible: Feasible
+) -> None:
+    study.enqueue = [
+        {"lora.r": 8},
+        {"lora.r": 16, "lora.target_modules": "all-linear"},
+        {"lora.r": 8, "lora.target_modules": ["q_proj", "v_proj"]},
+    ]
+    assert [one.source for one in plan(study, feasible(*SPACE))] == [
+        "baseline",
+        "enqueued",
+        "enqueued",
+    ]
+    last = plan(study, feasible(*SPACE))[-1]
+    assert last.parameters == {"lora.r": 8, "lora.target_modules": "[q_proj,v_proj]"}
+
+
+@pytest.mark.parametrize(
+    ("enqueued", "line"),
+    [
+        ({"lora.r": 12}, "study.enqueue: lora.r: 12 given, allowed: 8, 16"),
+        (
+            {"lora.rank": 8},
+            "study.enqueue: 'lora.rank' given, allowed: lora.r, lora.target_modules",
+        ),
+    ],
+)
+def test_what_is_not_in_the_space_cannot_be_enqueued(
+    enqueued: dict[str, object], line: str, study: StudyConfig, feasible: Feasible
+) -> None:
+    study.enqueue = [enqueued]
+    with pytest.raises(UserError) as error:
+        plan(study, feasible(*SPACE))
+    assert str(error.value) == line
+
+
+def test_nor_can_what_breaks_a_constraint(study: StudyConfig, feasible: Feasible) -> None:
+    study.enqueue = [{"lora.r": 16, "lora.target_modules": "all-linear"}]
+    with pytest.raises(UserError, match=r"study\.enqueue: .* allowed: lora.r < 16"):
+        plan(study, feasible(*SPACE, constraints=["lora.r < 16"]))
+
+
+# Earlier studies
+
+
+def test_the_best_of_an_earlier_study_are_run_first(
+    study: StudyConfig, feasible: Feasible, tmp_path: Path
+) -> None:
+    over = {
+        "lora.r": CategoricalDistribution((4, 8, 16)),
+        "training.learning_rate": FloatDistribution(1e-5, 1e-3),
+    }
+    storage = f"sqlite:///{tmp_path}/old/study.db"
+    old = create_or_continue("old", storage, ["eval_loss"], ["minimize"])
+    for r, loss in ((8, 2.0), (4, 1.0), (16, 1.5), (16, 9.0)):
+        ended(old, over, Ending.COMPLETE, loss, given={"lora.r": r})
+    study.baseline = False
+    study.warm_start, study.warm_start_trials = ["old"], 3
+    found = plan(study, feasible(*SPACE))
+    # The best has a rank that is not in this space, and no other key of it.
+    assert found == [Planned({"lora.r": 16}, "warm_start"), Planned({"lora.r": 8}, "warm_start")]
+    study.warm_start = [str(tmp_path / "old")]
+    assert plan(study, feasible(*SPACE)) == found
+
+
+def test_an_earlier_study_that_is_not_there_is_told(study: StudyConfig, feasible: Feasible) -> None:
+    study.warm_start = ["never"]
+    with pytest.raises(UserError, match=r"^study\.warm_start: 'never' given, allowed: a study's"):
+        plan(study, feasible(*SPACE))
+
+
+# Values and distributions
+
+
+@pytest.mark.parametrize(
+    ("over", "value", "expected"),
+    [
+        (CategoricalDistribution((8, 16)), 16, 16),
+        (CategoricalDistribution((8, 16)), 12, NOWHERE),
+        (CategoricalDistribution(("[q,v]", "all-linear")), ["q", "v"], "[q,v]"),
+        (CategoricalDistribution((None, 10)), None, None),
+        (CategoricalDistribution((1.0, 2.0)), 2, 2.0),
+        (FloatDistribution(0.0, 1.0), 1.0, 1.0),
+        (FloatDistribution(0.0, 1.0), 1.1, NOWHERE),
+        (FloatDistribution(0.0, 1.0, step=0.1), 0.3, 0.3),
+        (FloatDistribution(0.0, 1.0, step=0.1), 0.35, NOWHERE),
+        (IntDistribution(2, 10, step=4), 6, 6),
+        (IntDistribution(2, 10, step=4), 8, NOWHERE),
+        (FloatDistribution(0.0, 1.0), None, NOWHERE),
+        (FloatDistribution(0.0, 1.0), True, NOWHERE),
+    ],
+)
+def test_a_value_is_in_a_distribution_or_nowhere(
+    over: FloatDistribution, value: object, expected: object
+) -> None:
+    found = member(over, value)
+    assert found is expected if expected in (None, NOWHERE) else found == expected
+
+
+def test_distributions_are_described_in_a_few_words() -> None:
+    assert described(CategoricalDistribution((8, 16))) == "8, 16"
+    assert described(FloatDistribution(1e-5, 1e-3, log=True)) == "1e-05 to 0.001, log"
+    assert described(IntDistribution(2, 10, step=4)) == "2 to 10 in steps of 4"

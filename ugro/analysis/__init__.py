@@ -1,0 +1,1 @@
+"""What came out of a study? Tables, figures, report; nothing here knows Ray or torch."""

@@ -1,0 +1,38 @@
+"""Where are a study's files? Their names, which users and other programs rely on."""
+
+import os
+from pathlib import Path
+
+# In a study's folder.
+DATABASE = "study.db"
+EVENTS = "events.jsonl"
+TABLE = "trials.csv"
+UPSTREAM_RESULTS = "optimization_results.yaml"
+BEST = "experiment/best.yaml"
+ANALYSIS = "analysis"
+TRIALS = "trials"
+# In a trial's folder.
+CONFIG = ".hydra/config.yaml"
+LOG = "train.log"
+METRICS = "metrics.jsonl"
+PROVENANCE = "provenance.json"
+CHECKPOINTS = "checkpoints"
+ADAPTER = "adapter"
+
+
+def trial_subdir(number: int) -> str:
+    """A trial's folder, below the study's."""
+    return f"{TRIALS}/{number:04d}"
+
+
+def trial_folder(study_folder: Path, number: int) -> Path:
+    """Where a trial's files are."""
+    return study_folder / trial_subdir(number)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that nobody ever sees half-written; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

@@ -1,0 +1,1 @@
+"""What is known of a study? Its record in an Optuna storage."""

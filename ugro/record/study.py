@@ -1,0 +1,261 @@
+"""What is known of a study? The record of its trials in an Optuna storage; the driver writes it."""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ugro.ending import Ending
+from ugro.record.storage import open_storage
+from ugro.report import TrialResult
+from ugro.space.search_space import described
+
+DEFINITION = "definition"  # Optuna's name for it, of the study
+LONGEST = 2000  # characters of a traceback, its end: some databases store no more
+
+
+@dataclass(frozen=True)
+class Started:
+    """A trial that runs, as the storage knows it."""
+
+    number: int
+    key: int  # the storage's own id
+
+
+class Study:
+    """An Optuna study in UGRO's terms: what was run, how it ended, what is best."""
+
+    def __init__(self, record: optuna.Study, storage: BaseStorage) -> None:
+        self.record = record
+        self._storage = storage
+        self._key = storage.get_study_id_from_name(record.study_name)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives' names; ``value`` where another program made the study."""
+        named = self.record.metric_names
+        directions = self.record.directions
+        return tuple(
+            named or (["value"] if len(directions) == 1 else map(str, range(len(directions))))
+        )
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """``minimize`` or ``maximize``, one an objective."""
+        return tuple(direction.name.lower() for direction in self.record.directions)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial that was started, by number; one that another program enqueued was not."""
+        run = [one for one in self.every() if ending(one) is not Ending.WITHDRAWN]
+        return [one for one in run if one.state is not TrialState.WAITING or ending(one)]
+
+    def every(self) -> list[FrozenTrial]:
+        """Every trial that the storage has, by number."""
+        return self.record.get_trials(deepcopy=False)
+
+    def finished(self) -> list[FrozenTrial]:
+        """The trials that have ended."""
+        return [trial for trial in self.trials() if trial.state.is_finished()]
+
+    def unfinished(self) -> list[FrozenTrial]:
+        """The trials that were interrupted: they are to go on."""
+        return [trial for trial in self.trials() if trial.state is TrialState.WAITING]
+
+    def failed(self) -> list[FrozenTrial]:
+        """The trials that ended in an error."""
+        return [trial for trial in self.trials() if ending(trial) is Ending.FAILED]
+
+    def best(self) -> FrozenTrial | None:
+        """The complete trial with the best first objective; None before there is one."""
+        return next(iter(self.ranked()), None)
+
+    def ranked(self) -> list[FrozenTrial]:
+        """The complete trials, the best first objective first."""
+        complete = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
+        maximised = self.record.directions[0] is StudyDirection.MAXIMIZE
+        return sorted(complete, key=lambda trial: trial.values[0], reverse=maximised)
+
+    def front(self) -> list[FrozenTrial]:
+        """The complete trials that no other one beats in every objective."""
+        if len(self.record.directions) == 1:
+            return self.ranked()[:1]
+        return sorted(self.record.best_trials, key=lambda trial: trial.values[0])
+
+    def searched(self) -> dict[str, BaseDistribution]:
+        """The keys that the trials searched, in order of first appearance, and over what."""
+        return {key: over for trial in self.trials() for key, over in trial.distributions.items()}
+
+    def definition(self) -> dict[str, str]:
+        """What the study was when it was last begun; what is known of it, where none says so."""
+        said = self.record.user_attrs.get(DEFINITION)
+        return dict(said or {key: described(over) for key, over in self.searched().items()})
+
+    def define(self, definition: Mapping[str, str]) -> None:
+        """Record what the study is."""
+        if self.record.user_attrs.get(DEFINITION) != dict(definition):
+            self.record.set_user_attr(DEFINITION, dict(definition))
+
+    def start(
+        self,
+        parameters: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        source: str,
+        driver: str = "",
+    ) -> Started:
+        """Record a trial that is about to run, in one transaction.
+
+        Optuna's own ``ask`` takes a transaction for each parameter: 60 ms for eight of them.
+        """
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(parameters),
+            distributions=dict(distributions),
+            user_attrs={"source": source, "driver": driver},
+        )
+        key = self._storage.create_new_trial(self._key, template)
+        return Started(self._storage.get_trial_number_from_id(key), key)
+
+    def report(self, trial: Started, resource: int, value: float) -> None:
+        """Record an intermediate value."""
+        self._storage.set_trial_intermediate_value(trial.key, resource, value)
+
+    def running(self) -> list[FrozenTrial]:
+        """The trials that run, as far as is known."""
+        return self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def retry(self, trial: Started, times: int, driver: str = "") -> bool:
+        """Record that an interrupted trial goes on; False if another driver was faster.
+
+        Args:
+            trial: waiting, or running where only its worker was lost
+            times: that it was retried
+            driver: who runs it now
+        """
+        waits = self._storage.get_trial(trial.key).state is TrialState.WAITING
+        if waits and not self._storage.set_trial_state_values(trial.key, TrialState.RUNNING):
+            return False
+        self._storage.set_trial_user_attr(trial.key, "driver", driver)
+        self._storage.set_trial_user_attr(trial.key, "retried", times)
+        return True
+
+    def tell(
+        self,
+        trial: Started,
+        how: Ending,
+        result: TrialResult | None = None,
+        error: str = "",
+        traceback: str = "",
+    ) -> None:
+        """Record how a trial ended, what it measured or what went wrong.
+
+        It may be told again, where nobody knows whether the first time has reached the storage.
+        """
+        if self._storage.get_trial(trial.key).state.is_finished():
+            return
+        self._storage.set_trial_user_attr(trial.key, "reason", how.value)
+        if error:
+            self._storage.set_trial_user_attr(trial.key, "error", error)
+        if traceback:
+            self._storage.set_trial_user_attr(trial.key, "traceback", traceback[-LONGEST:])
+        if result is not None:
+            self._storage.set_trial_user_attr(trial.key, "metrics", dict(result.metrics))
+        state = state_of(how)
+        values = result.values if result and state is TrialState.COMPLETE else None
+        if state is TrialState.PRUNED and len(self.record.directions) == 1:
+            values = last_value(self._storage.get_trial(trial.key))
+        self._storage.set_trial_state_values(trial.key, state, values)
+
+    def close_abandoned(self, is_alive: Callable[[str], bool] = lambda driver: False) -> None:
+        """Have trials wait to go on that a killed driver left running."""
+        for trial in self.running():
+            if not is_alive(driver(trial)):
+                self.tell(started(trial), Ending.INTERRUPTED)
+
+
+def state_of(how: Ending) -> TrialState:
+    """Optuna's state of a trial that ended so; of a FAIL the sampler would learn nothing."""
+    if how is Ending.INTERRUPTED:
+        return TrialState.WAITING
+    if how.is_pruned:
+        return TrialState.PRUNED
+    return TrialState.COMPLETE if how.has_value else TrialState.FAIL
+
+
+def started(trial: FrozenTrial) -> Started:
+    """How the storage knows a trial."""
+    return Started(trial.number, trial._trial_id)
+
+
+def quieten() -> None:
+    """Optuna tells of each trial, and at each start that multivariate TPE is experimental."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def last_value(trial: FrozenTrial) -> tuple[float] | None:
+    """The last intermediate value, which Optuna takes for a pruned trial's value."""
+    if trial.last_step is None:
+        return None
+    value = trial.intermediate_values[trial.last_step]
+    return (value,) if math.isfinite(value) else None
+
+
+def ending(trial: FrozenTrial) -> Ending | None:
+    """How a trial ended; None while it runs, and where another program ran it."""
+    reason = trial.user_attrs.get("reason")
+    return Ending(reason) if reason else None
+
+
+def metrics(trial: FrozenTrial) -> dict[str, float]:
+    """What a trial measured; nothing where it did not end by itself."""
+    return dict(trial.user_attrs.get("metrics", {}))
+
+
+def retried(trial: FrozenTrial) -> int:
+    """How often a trial was run again, as its worker was lost."""
+    return int(trial.user_attrs.get("retried", 0))
+
+
+def driver(trial: FrozenTrial) -> str:
+    """Which driver runs a trial or ran it."""
+    return str(trial.user_attrs.get("driver", ""))
+
+
+def source(trial: FrozenTrial) -> str:
+    """Who proposed a trial; nobody knows where another program did."""
+    return str(trial.user_attrs.get("source", ""))
+
+
+def create_or_continue(
+    name: str, url: str, objectives: Sequence[str], directions: Sequence[str]
+) -> Study:
+    """The study of this name, new or as it was left."""
+    quieten()
+    storage = open_storage(url)
+    record = optuna.create_study(
+        study_name=name,
+        storage=storage,
+        directions=[StudyDirection[one.upper()] for one in directions],
+        load_if_exists=True,
+    )
+    if record.metric_names is None:
+        record.set_metric_names(list(objectives))
+    return Study(record, storage)
+
+
+def read(name: str, url: str) -> Study:
+    """A study that exists.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    quieten()
+    storage = open_storage(url)
+    return Study(optuna.load_study(study_name=name, storage=storage), storage)

@@ -1,0 +1,72 @@
+"""How is trouble borne that may be over the next time? By trying again, ever more slowly."""
+
+import errno
+import logging
+from collections.abc import Callable
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+# Of a disk or a network folder that is full or gone for a while.
+PASSING = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EHOSTDOWN,
+)
+LONGEST_WAIT_SECONDS = 20.0
+OUTAGE_SECONDS = 15 * 60.0  # a server, a disk or a network may be gone that long
+log = logging.getLogger(__name__)
+
+
+def retrying(
+    is_trouble: Callable[[BaseException], bool], what: str, seconds: float = OUTAGE_SECONDS
+) -> Retrying:
+    """Call it with a function and its arguments: that is tried until trouble is over.
+
+    Args:
+        is_trouble: whether an error is of the kind that passes
+        what: cannot be done meanwhile; it is logged once
+        seconds: after which the error is raised
+    """
+
+    def tell(state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            log.warning("%s, trying again: %s", what, in_a_line(state.outcome.exception()))
+
+    return Retrying(
+        retry=retry_if_exception(is_trouble),
+        wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
+        stop=stop_after_delay(seconds),
+        before_sleep=tell,
+        reraise=True,
+    )
+
+
+def in_a_line(error: BaseException | None) -> str:
+    """An error's name and the first line of what it says."""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def is_disk_trouble(error: BaseException | None) -> bool:
+    """Whether a file could not be written for now; not every library raises OSError."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in PASSING
+    return any(f"(os error {number})" in str(error) for number in PASSING)  # as Rust says it
+
+
+def back_off_seconds(times: int) -> float:
+    """How long to wait before a further try.
+
+    Args:
+        times: that it was tried in vain
+    """
+    return min(0.5 * 2.0**times, LONGEST_WAIT_SECONDS)

@@ -1,0 +1,212 @@
+"""How do trials run on Ray? Each a task on a warm worker; what ends badly is told apart."""
+
+import os
+import pickle
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import TaskFunction
+from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
+from omegaconf import DictConfig, OmegaConf
+
+from ugro.errors import UserError, fault
+from ugro.report import Report
+from ugro.reporting import TrialInterruptedError
+from ugro.slots.mailbox import Begun, Done, Failed, Mailbox
+from ugro.slots.slots import Listener, Noted, Task, TrialTimeoutError, WorkerLostError
+from ugro.slots.worker import OnWorker, Pickled, SetAnew
+
+MOST_TRIALS = 10_000  # that may wait for an answer at once
+
+
+@dataclass
+class _Running:
+    future: Any
+    max_seconds: float | None
+    started_at: float | None = None
+    killed: Exception | None = None  # why
+
+    def seconds_left(self) -> float:
+        if self.killed or self.max_seconds is None or self.started_at is None:
+            return float("inf")
+        return self.started_at + self.max_seconds - time.monotonic()
+
+
+@dataclass
+class RaySlots:
+    """Each trial a Ray task, launched as the upstream launcher does it."""
+
+    launcher: RayLauncher
+    _running: dict[int, _Running] = field(default_factory=dict)  # by the trial's number
+    _done: deque[tuple[int, JobReturn]] = field(default_factory=deque)
+    # by id; the configurations are kept so that none gets another's id
+    _shared: dict[int, tuple[DictConfig, bytes]] = field(default_factory=dict)
+    _interrupted: bool = False
+
+    def __post_init__(self) -> None:
+        import ray
+        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+
+        launcher = self.launcher
+        start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
+        self._remote = _with_gpu(launcher.ray_cfg.remote)
+        self._mailbox = _mailbox_here()
+        self._letters = self._mailbox.take.remote()
+        self._task = Pickled(ray.cloudpickle.dumps(Noted(launcher.task_function)))
+        self._launch = partial(
+            launch_job_on_ray,
+            ray.put(launcher.hydra_context),
+            self._remote,
+            singleton_state=ray.put(Singleton.get_state()),
+        )
+
+    def count(self) -> int:
+        """How often a trial's resources fit into the cluster, at least once.
+
+        Raises:
+            UserError: this machine is the whole cluster and a trial does not fit into it.
+        """
+        import ray
+
+        total = ray.cluster_resources()
+        wanted = {"CPU": self._remote.num_cpus, "GPU": self._remote.num_gpus}
+        wanted |= self._remote.get("resources") or {}
+        local = self.launcher.ray_cfg.init.get("address") == "local"
+        for name, amount in wanted.items():
+            if local and amount and amount > total.get(name, 0):
+                key = {"CPU": "num_cpus", "GPU": "num_gpus"}.get(name, f"resources.{name}")
+                allowed = f"{total.get(name, 0):g} at most here"
+                raise UserError(fault(f"hydra.launcher.ray.remote.{key}", amount, allowed))
+        fits = [int(total.get(name, 0) / amount) for name, amount in wanted.items() if amount]
+        return max(1, min(fits, default=1))
+
+    def submit(self, task: Task) -> None:
+        """Hand the trial to Ray."""
+        job = OnWorker(os.getcwd(), task.number, self._mailbox, cast(TaskFunction, self._task))
+        values = {
+            **task.values,
+            "hydra.job.id": str(task.number),
+            "hydra.job.num": task.number,
+            "hydra.overrides.task": task.overrides,
+            "hydra.sweep.subdir": task.subdir,
+            "hydra.sweep.dir": os.path.abspath(task.shared.hydra.sweep.dir),
+        }
+        config = SetAnew(self._pickled(task.shared), values)
+        future = self._launch(sweep_config=config, task_function=job)
+        self._running[task.number] = _Running(future, task.max_seconds)
+
+    def _pickled(self, shared: DictConfig) -> bytes:
+        if id(shared) not in self._shared:
+            self._shared[id(shared)] = shared, pickle.dumps(shared)
+        return self._shared[id(shared)][1]
+
+    def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
+        """Wait for a task to end; a lost worker ends its trial, not the sweep."""
+        import ray
+
+        until = time.monotonic() + seconds
+        while not self._done and (left := until - time.monotonic()) > 0:
+            self._end_overdue()
+            if listener.interrupted():
+                self._interrupt()
+            left = min([left, *(max(0.0, one.seconds_left()) for one in self._running.values())])
+            futures = {one.future: number for number, one in self._running.items()}
+            ready, _ = ray.wait([self._letters, *futures], num_returns=1, timeout=left)
+            if ready == [self._letters]:
+                self._read(listener)
+            elif ready:
+                self._end(futures[ready[0]])
+        return self._done.popleft() if self._done else None
+
+    def _read(self, listener: Listener) -> None:
+        import ray
+
+        letters = ray.get(self._letters)
+        self._letters = self._mailbox.take.remote()
+        for number, letter in letters:
+            if number not in self._running:
+                continue  # it has ended in another way
+            match letter:
+                case Begun(worker=worker):
+                    self._running[number].started_at = time.monotonic()
+                    listener.started(number, worker)
+                case Report():
+                    self._mailbox.answer.remote(number, listener.reported(number, letter))
+                case Done(returned=returned):
+                    self._ended(number, JobStatus.COMPLETED, returned)
+                case Failed(error=error):
+                    self._ended(number, JobStatus.FAILED, error)
+
+    def _end_overdue(self) -> None:
+        for one in self._running.values():
+            if one.seconds_left() <= 0:
+                why = f"no end after {one.max_seconds} s, its worker was killed"
+                _kill(one, TrialTimeoutError(why))
+
+    def _interrupt(self) -> None:
+        """Running trials see it within a second or a step; the others need not begin."""
+        if not self._interrupted:
+            self._interrupted = True
+            self._mailbox.interrupt.remote()
+            for one in self._running.values():
+                if one.started_at is None:
+                    _kill(one, TrialInterruptedError("interrupted before it began"))
+
+    def _end(self, number: int) -> None:
+        """A task has ended, and no letter said so."""
+        import ray
+
+        one = self._running[number]
+        try:
+            job = ray.get(one.future)
+            self._ended(number, job.status, job._return_value)
+        except ray.exceptions.RayError as error:
+            self._ended(number, JobStatus.FAILED, one.killed or _plain(error))
+
+    def _ended(self, number: int, status: JobStatus, returned: Any) -> None:
+        del self._running[number]
+        self._done.append((number, JobReturn(status=status, _return_value=returned)))
+
+
+def _mailbox_here() -> Any:
+    """The mailbox, on the driver's own node: any other may be lost."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(num_cpus=0, max_concurrency=MOST_TRIALS, scheduling_strategy=here)(Mailbox)
+    return actor.remote()
+
+
+def _kill(one: _Running, why: Exception) -> None:
+    import ray
+
+    if one.killed is None:
+        one.killed = why
+        ray.cancel(one.future, force=True)
+
+
+def _plain(error: Exception) -> Exception:
+    """What Ray's error says of the trial."""
+    import ray
+
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return MemoryError(str(error))
+    if isinstance(error, ray.exceptions.RayTaskError):  # before or after the task itself
+        return cast(Exception, error.cause)
+    return WorkerLostError(str(error).strip())
+
+
+def _with_gpu(remote: DictConfig) -> DictConfig:
+    """``num_gpus: null`` is one where the cluster has any: no trial is on a CPU unasked."""
+    import ray
+
+    if remote.num_gpus is None:
+        has_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        return cast(DictConfig, OmegaConf.merge(remote, {"num_gpus": 1 if has_gpu else 0}))
+    return remote

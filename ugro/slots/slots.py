@@ -1,0 +1,164 @@
+"""Where do trials run? In slots. Here: what a slot is, and the one in this process."""
+
+import logging
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from hydra.core.utils import JobReturn
+from hydra.types import TaskFunction
+from omegaconf import DictConfig
+
+from ugro.errors import UserError
+from ugro.files import trial_subdir
+from ugro.provenance import this_process
+from ugro.report import Report
+from ugro.reporting import TrialInterruptedError, connected
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A trial to be run, in a folder of its own."""
+
+    number: int
+    overrides: list[str]
+    shared: DictConfig  # a configuration of this trial and others
+    values: Mapping[str, Any]  # that are this trial's own in it
+    max_seconds: float | None  # after which it is ended from outside
+
+    @property
+    def subdir(self) -> str:
+        """Its folder, below the study's."""
+        return trial_subdir(self.number)
+
+
+class Listener(Protocol):
+    """Who hears what running trials say."""
+
+    def started(self, number: int, worker: str) -> None:
+        """A worker, of that host and process, has taken the trial up."""
+
+    def reported(self, number: int, report: Report) -> bool:
+        """A trial has reported and waits; the answer is whether it goes on."""
+
+    def interrupted(self) -> bool:
+        """Whether trials are to save themselves and end."""
+
+
+class Slots(Protocol):
+    """What the sweep needs of a launcher."""
+
+    def count(self) -> int:
+        """How many trials can run at once, now."""
+
+    def submit(self, task: Task) -> None:
+        """Hand a trial over."""
+
+    def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
+        """Wait for a trial to end, and let the listener answer reports meanwhile.
+
+        Returns:
+            The trial's number and what became of it; None if ``seconds`` passed first.
+        """
+
+
+class TrialTimeoutError(Exception):
+    """A trial was ended from outside, as it took too long."""
+
+
+class WorkerLostError(Exception):
+    """The process or the node that a trial ran on is gone; the trial is not to blame."""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A task whose error is in the trial's log, and takes its traceback along as a note."""
+
+    task: TaskFunction
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the task."""
+        try:
+            return self.task(config)
+        except (UserError, TrialInterruptedError):
+            raise  # as clear as they can be
+        except Exception as error:
+            log.exception("the trial failed")
+            error.add_note(traceback.format_exc())
+            raise
+
+
+class InProcessSlot:
+    """One slot: any Hydra launcher, handed one trial at a time."""
+
+    def __init__(self, launcher: Any) -> None:
+        self._launcher = launcher  # every Hydra launcher has a task_function
+        self._submitted: list[Task] = []
+        launcher.task_function = Noted(launcher.task_function)
+
+    def count(self) -> int:
+        """One: this process."""
+        return 1
+
+    def submit(self, task: Task) -> None:
+        """Keep the trial until :meth:`wait` runs it."""
+        self._submitted.append(task)
+
+    def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
+        """Run the trial that has waited longest, however long it takes."""
+        if not self._submitted:
+            time.sleep(seconds)
+            return None
+        task = self._submitted.pop(0)
+        listener.started(task.number, this_process())
+        channel = _DriverHere(listener, task.number)
+        with connected(channel), _alarm(task.max_seconds):
+            overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
+            [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
+        if channel.error is not None:
+            raise channel.error
+        return task.number, result
+
+
+class _DriverHere:
+    """The channel of a trial in this process; an error of the driver is not the trial's."""
+
+    def __init__(self, listener: Listener, number: int) -> None:
+        self._listener = listener
+        self._number = number
+        self.interrupted = listener.interrupted
+        self.error: Exception | None = None
+
+    def report(self, report: Report) -> bool:
+        try:
+            return self._listener.reported(self._number, report)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def _alarm(seconds: float | None) -> Iterator[None]:
+    """Raise :class:`TrialTimeoutError` in the block after that time, where there are signals."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(signum: int, frame: FrameType | None) -> None:
+        raise TrialTimeoutError(f"no end after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,1 @@
+"""What may be tried? Search space, composed configurations, constraints on both."""

@@ -1,0 +1,47 @@
+"""What of a study is copied to ``study.artifacts``? Its own files; each trial copies its folder."""
+
+import tempfile
+from pathlib import Path
+
+from ugro.artifacts import KEY, Folder, is_outage
+from ugro.backup import backup
+from ugro.files import CHECKPOINTS, DATABASE, TRIALS, trial_subdir
+from ugro.record.storage import SQLITE
+from ugro.record.study import Study, ending
+from ugro.retries import retrying
+from ugro.sweep.drivers import FOLDER as DRIVERS
+
+NOT_COPIED = (TRIALS, "backups", DRIVERS)
+
+
+def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
+    """Copy the study's files and its record; delete what pruned trials have left there.
+
+    Args:
+        study: finished or stopped
+        folder: its own
+        storage: where its record is; a server's is not copied
+        uri: ``study.artifacts``
+
+    Raises:
+        OSError: they could not be copied for a long time.
+    """
+    name = study.record.study_name
+    there = retrying(is_outage, f"{KEY} cannot be reached")(Folder, uri, name)
+    every = (path.relative_to(folder) for path in sorted(folder.rglob("*")))
+    own = [str(path) for path in every if path.parts[0] not in NOT_COPIED]
+    there.put_all(folder, [path for path in own if not path.startswith(DATABASE)])
+    database = folder / DATABASE
+    if storage.startswith(SQLITE) and database.exists():
+        with tempfile.TemporaryDirectory() as draft:
+            backup(database, Path(draft) / database.name, name)
+            there.put_all(Path(draft), [database.name])
+    _delete_needless(study, there)
+
+
+def _delete_needless(study: Study, there: Folder) -> None:
+    pruned = [one.number for one in study.trials() if (how := ending(one)) and how.is_pruned]
+    checkpoints = tuple(f"{trial_subdir(number)}/{CHECKPOINTS}/" for number in pruned)
+    for name in retrying(is_outage, f"{KEY} cannot be read")(there.names):
+        if name.startswith(checkpoints):
+            retrying(is_outage, f"{name} cannot be deleted from {KEY}")(there.delete, name)
