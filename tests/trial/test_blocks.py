@@ -275,6 +275,19 @@ def test_blocks_of_prompts_alone_are_refused(files: DataConfig, tmp_path: Path) 
         train_and_eval_blocks(records(files, train, evaluation), TOKENIZER, tmp_path)
 
 
+def test_it_is_the_blocks_in_use_that_must_hold_something_to_learn_from(
+    files: DataConfig, tmp_path: Path
+) -> None:
+    # Blocks of 4 on each side: "abcd" of the prompt, then "efgh" or "efgi" of the answer.
+    train, evaluation = (f'{{"prompt": "abcd", "completion": "efg{end}"}}' for end in "hi")
+    used = records(files, train, evaluation)
+    train_and_eval_blocks(used, TOKENIZER, tmp_path)
+    for key, side in (("max_eval_blocks", "evaluation"), ("max_train_blocks", "train")):
+        setattr(used, key, 1)
+        with pytest.raises(UserError, match=f"the {side} blocks hold prompts only"):
+            train_and_eval_blocks(used, TOKENIZER, tmp_path)
+
+
 def test_a_loss_on_the_first_token_alone_teaches_nothing(files: DataConfig, tmp_path: Path) -> None:
     # Blocks of 2: "a b", "EOS p", the first token of a block is predicted from nothing.
     train = '{"prompt": "ab", "completion": ""}\n{"prompt": "p", "completion": ""}'

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ugro.reporting import TrialInterruptedError, channel
 from ugro.trial import models
 from ugro.trial.blocks import train_and_eval_blocks
 from ugro.trial.evaluation import eval_loss
-from ugro.trial.trial import run_trial
+from ugro.trial.trial import Written, run_trial
 
 from ..conftest import QUICK
 
@@ -230,7 +231,54 @@ def test_accumulated_batches_train_like_one_large_batch(run: Run) -> None:
     assert float(accumulated) == pytest.approx(float(large), abs=1e-5)
 
 
+# Told to stop
+
+
+class StoppedAt:
+    """A channel that says stop at a step."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self.steps: list[int] = []
+
+    def report(self, report: Report) -> bool:
+        self.steps.append(report.step)
+        return report.step < self._step
+
+    def interrupted(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("step", "steps"), [(0, [0, 1]), (2, [0, 2])])
+def test_a_trial_that_is_told_to_stop_returns_what_it_has(
+    step: int, steps: list[int], settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    told = StoppedAt(step)
+    result = run_trial(settings(*QUICK, "training.max_steps=8"), tmp_path, told)
+    assert told.steps == steps
+    assert result.metrics["steps"] == result.metrics["best_step"] == steps[-1]
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
+    assert [line["step"] for line in reports(tmp_path)] == steps
+
+
 # Continuing
+
+
+def test_reports_are_never_lost_while_those_that_are_repeated_are_taken_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"step": step, "eval_loss": 3.0}) for step in (0, 2, 4)]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    again = Report(4, 8, 400, 800, 4.0, {"eval_loss": 3.0}, time=0.0)
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))  # bytes of a file: less than two lines
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Written(path, Told()).report(again)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text().splitlines() == lines
+    Written(path, Told()).report(again)
+    assert [line["step"] for line in reports(tmp_path)] == [0, 2, 4]
 
 
 class Told:

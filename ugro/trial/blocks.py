@@ -63,9 +63,10 @@ def train_and_eval_blocks(
         if not len(blocks):
             given = f"data.block_size: {config.block_size} given"
             raise UserError(f"{given}, but the {name} data does not fill one such block")
-        if not (blocks.labels[:, 1:] != IGNORED).any():
+        used = blocks.first(most)
+        if not (used.labels[:, 1:] != IGNORED).any():
             raise UserError(f"data: the {name} blocks hold prompts only, no token to learn from")
-        sides.append(blocks.first(most))
+        sides.append(used)
     return sides[0], sides[1]
 
 

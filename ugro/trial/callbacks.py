@@ -57,9 +57,13 @@ class Reporter(TrainerCallback):
         control: TrainerControl,
         **_: object,
     ) -> None:
-        """The Trainer saves after the last step, but evaluates there only by chance."""
+        """The Trainer saves after the last step, but evaluates there only by chance.
+
+        What was told to stop before its first step ends after it, where nothing else is due.
+        """
         if state.global_step >= state.max_steps or not self._go_on:
-            control.should_evaluate = control.should_log = control.should_training_stop = True
+            control.should_evaluate = control.should_log = control.should_save = True
+            control.should_training_stop = True
         elif self._channel.interrupted():
             control.should_save = control.should_log = True  # else its training loss is lost
 

@@ -124,7 +124,7 @@ def train(
 
 
 def is_over(state: TrainerState) -> bool:
-    """Whether training had come to its end, or was told to stop, when this was saved."""
+    """Whether training had come to its end when this was saved."""
     return bool(state.global_step >= state.max_steps)
 
 

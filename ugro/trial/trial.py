@@ -11,7 +11,7 @@ from transformers import set_seed
 
 from ugro.config import Config, Keep
 from ugro.constraints import names
-from ugro.files import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE
+from ugro.files import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE, write_whole
 from ugro.objectives import objectives_of
 from ugro.provenance import provenance
 from ugro.report import Report, TrialResult
@@ -63,7 +63,9 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     train_blocks, eval_blocks = train_and_eval_blocks(config.data, base.tokenizer, cache_dir)
     base_loss = base_eval_loss(base, eval_blocks, config.training.eval_batch_size)
     ran_with = _provenance(config, base, train_blocks, eval_blocks)
-    (folder / PROVENANCE).write_text(json.dumps(ran_with, indent=1))
+    retrying(is_disk_trouble, "The provenance cannot be written")(
+        write_whole, folder / PROVENANCE, json.dumps(ran_with, indent=1)
+    )
 
     set_seed(config.seed)
     with mirrored(folder, config) as changed, adapted(base, config.lora) as model:
@@ -119,7 +121,9 @@ class Written:
         before = self._path.read_text().splitlines() if self._path.exists() else []
         whole = [line for line in before if line.endswith("}")]
         kept = [line for line in whole if json.loads(line)["step"] < step]
-        self._path.write_text("".join(f"{line}\n" for line in kept))
+        retrying(is_disk_trouble, "The metrics cannot be written")(
+            write_whole, self._path, "".join(f"{line}\n" for line in kept)
+        )
 
     def interrupted(self) -> bool:
         """As the channel says."""
