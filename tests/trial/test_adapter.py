@@ -98,6 +98,19 @@ def test_a_trial_that_fails_makes_the_process_forget_the_base_model(
     assert models.base_model(config.model, torch.float32, Path()) is not first
 
 
+def test_so_does_an_adapter_that_fits_only_half_of_the_modules(
+    settings: Callable[..., Config],
+) -> None:
+    # PEFT goes through the model in order: q_proj has its adapter when the norm is refused.
+    config = settings("model=tiny", "lora.target_modules=[q_proj,post_attention_layernorm]")
+    first = models.base_model(config.model, torch.float32, Path())
+    before = weights(first).keys()
+    with pytest.raises(ValueError, match="is not supported"), adapted(first, config.lora):
+        pass
+    assert weights(first).keys() != before  # it was left half way
+    assert weights(models.base_model(config.model, torch.float32, Path())).keys() == before
+
+
 def test_r_and_target_modules_decide_the_trainable_parameters(
     base: BaseModel, settings: Callable[..., Config]
 ) -> None:

@@ -19,13 +19,25 @@ REWRITES_BASE = ("pissa", "olora")
 def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     """The base model with a new adapter; on leaving, the base model as it was before.
 
-    What cannot be put back (an initialisation that rewrites the base weights, a trial that failed
-    half way) makes the process forget the base model instead.
+    What cannot be put back (an initialisation that rewrites the base weights, an adapter or a trial
+    that failed half way) makes the process forget the base model instead.
 
     Raises:
         UserError: ``lora.target_modules`` or ``modules_to_save`` name modules the model lacks.
     """
     check_modules(base.model, config)
+    try:
+        with _injected(base, config) as model:
+            yield model
+    except BaseException:
+        forget()
+        raise
+    if str(config.init_lora_weights).startswith(REWRITES_BASE):
+        forget()
+
+
+@contextmanager
+def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     use_cache = base.model.config.use_cache
     model = peft.get_peft_model(base.model, peft_config(config))
     trained_in_place = {  # lora.bias trains biases of the base model itself
@@ -33,14 +45,7 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
         for name, parameter in model.named_parameters()
         if parameter.requires_grad and _belongs_to_base(name)
     }
-    try:
-        yield model
-    except BaseException:
-        forget()
-        raise
-    if str(config.init_lora_weights).startswith(REWRITES_BASE):
-        forget()
-        return
+    yield model
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name in trained_in_place:
