@@ -99,6 +99,23 @@ def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> 
     assert second["stop"] == "rung"
 
 
+def test_each_driver_is_a_session_that_lasts_to_its_last_event(
+    study: Study, tmp_path: Path
+) -> None:
+    log = AuditLog(tmp_path / "events.jsonl")
+    begun = "s", "f", 9, 0, ("eval_loss",), ("minimize",)
+    for event in (
+        StudyStarted(*begun, ("lora.r=4,8",), time=1.0),
+        TrialStarted(0, time=2.0),  # and then the driver was killed
+        StudyStarted(*begun, ("lora.r=4,8", "hydra.sweeper.n_jobs=2"), time=100.0),
+        StudyFinished("all trials are done", time=103.0),
+    ):
+        log.observe(event)
+    tables = tables_of(study, tmp_path)
+    assert tables.sessions[["began", "ended"]].values.tolist() == [[1.0, 2.0], [100.0, 103.0]]
+    assert tables.overrides == ("lora.r=4,8", "hydra.sweeper.n_jobs=2")
+
+
 @pytest.mark.parametrize("directions", [["minimize"], ["maximize", "minimize"]])
 def test_an_empty_study_has_empty_tables(directions: list[str], tmp_path: Path) -> None:
     tables = tables_of(in_memory(*directions), tmp_path)

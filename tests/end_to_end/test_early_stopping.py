@@ -44,6 +44,7 @@ def test_early_stopping_on_ray_and_in_this_process_give_the_same_trials_and_valu
     told = [event["number"] for event in events if event.get("stop") == "rung"]
     assert len(told) == len(pruned)
     assert [e["event"] for e in (events[0], events[-1])] == ["StudyStarted", "StudyFinished"]
+    assert {"study.name=ray_local", "hydra/launcher=ray_local"} < set(events[0]["overrides"])
 
 
 def test_several_objectives_make_a_front(train_py: TrainPy, tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ class Tables:
         provenance: what its driver was run with
         total: trials that it shall have; None where nobody said
         finished_because: why the last driver ended; None while it runs, or where it was killed
+        overrides: of the command line that began it, or last went on with it
+        sessions: a row a driver. Columns: ``by`` (who, where), ``began``, ``ended`` (Unix time; of
+            one that runs or was killed, the time of its latest event)
     """
 
     name: str
@@ -68,6 +71,8 @@ class Tables:
     provenance: Mapping[str, str]
     total: int | None
     finished_because: str | None
+    overrides: tuple[str, ...]
+    sessions: pandas.DataFrame
 
     @property
     def complete(self) -> pandas.DataFrame:
@@ -107,6 +112,8 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         provenance=log.started.get("provenance", {}),
         total=log.started.get("trials"),
         finished_because=log.finished_because,
+        overrides=tuple(log.started.get("overrides", ())),
+        sessions=log.sessions(),
     )
 
 
@@ -177,11 +184,14 @@ class _Log:
         self.counted: list[tuple[float, int]] = []
         self.spanned: list[list[Any]] = []  # number, worker, began, ended
         self._reported: list[dict[str, Any]] = []
+        self._sessions: list[list[Any]] = []  # by, began, ended
+        self._session_of: dict[str, list[Any]] = {}
         self._open: dict[int, list[Any]] = {}
         self._latest = 0.0
         for said in events:
             self._latest = said["time"]
             self._hear(said)
+            self._lasts(said)
         for span in self._open.values():
             span[3] = self._latest
 
@@ -203,6 +213,14 @@ class _Log:
             case "TrialRetried" | "TrialFinished":
                 self._close(said)
 
+    def _lasts(self, said: Mapping[str, Any]) -> None:
+        """Whoever writes an event runs until then at least."""
+        by, at = said.get("by", ""), said["time"]
+        if said["event"] == "StudyStarted" or by not in self._session_of:
+            self._session_of[by] = [by, at, at]
+            self._sessions.append(self._session_of[by])
+        self._session_of[by][2] = at
+
     def _close(self, said: Mapping[str, Any]) -> None:
         span = self._open.pop(said["number"], None)
         if span is not None:
@@ -215,6 +233,10 @@ class _Log:
             return pandas.DataFrame({"number": [], "tokens_seen": []}).astype("int64")
         found = found.drop(columns=["event", "utc", "by"])
         return found.drop_duplicates(["number", "tokens_seen"], keep="last")
+
+    def sessions(self) -> pandas.DataFrame:
+        """Which driver ran, and when."""
+        return pandas.DataFrame(self._sessions, columns=["by", "began", "ended"])
 
     def spans(self) -> pandas.DataFrame:
         """Who was where, and when."""

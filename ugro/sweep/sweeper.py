@@ -75,14 +75,20 @@ def run_sweep(
     with drivers.joined(alone), Interruption() as interruption:
         slots = slots_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
-        _run(plan, slots, drivers, interruption)
+        _run(plan, _as_given(config, arguments), slots, drivers, interruption)
     if interruption.asked():
         log.info("Continue with: %s", _command(plan.of.study.name))
         interruption.end()
 
 
-def _run(plan: Plan, slots: Slots, drivers: Drivers, interruption: Interruption) -> None:
-    """Put the sweep together and run it."""
+def _run(
+    plan: Plan,
+    given: tuple[str, ...],
+    slots: Slots,
+    drivers: Drivers,
+    interruption: Interruption,
+) -> None:
+    """Put the sweep together and run it; ``given`` are the command line's overrides."""
     of, feasible, settings = plan.of, plan.feasible, plan.trial.hydra.sweeper
     objectives = objectives_of(of.objectives)
     study = _study(plan, objectives, drivers)
@@ -120,7 +126,7 @@ def _run(plan: Plan, slots: Slots, drivers: Drivers, interruption: Interruption)
             len(past),
             tuple(objectives.names),
             tuple(study.directions),
-            tuple(plan.trial.hydra.overrides.task),
+            given,
             plan.as_it_is,
             provenance(),
         )
@@ -180,6 +186,12 @@ def _make(folder: Path) -> None:
     except OSError as error:
         allowed = f"a folder that can be written ({error.strerror})"
         raise UserError(fault("study.dir", str(folder), allowed)) from error
+
+
+def _as_given(config: DictConfig, arguments: list[str]) -> tuple[str, ...]:
+    """The command line's overrides, Hydra's own among them, which it keeps apart."""
+    of_hydra = [one for one in config.hydra.overrides.hydra if not one.startswith("hydra.mode=")]
+    return (*arguments, *of_hydra)
 
 
 def _command(name: str) -> str:
