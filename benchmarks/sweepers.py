@@ -9,6 +9,7 @@ from pathlib import Path
 TASK = Path(__file__).with_name("no_training.py")
 UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")
 UGRO = ("study.baseline=false",)
+NOTHING_AFTER = ("study.analysis=false", "tracking=none")
 RAY = "++hydra.launcher.ray.init."
 
 
@@ -17,7 +18,7 @@ def run(sweeper: tuple[str, ...], overrides: list[str], folder: Path, **environm
     folder.mkdir(parents=True)
     slots = [f"{RAY}include_dashboard=false", f"{RAY}log_to_driver=false"]
     subprocess.run(
-        [sys.executable, str(TASK), "-m", *sweeper, *overrides, *slots],
+        [sys.executable, str(TASK), "-m", *sweeper, *NOTHING_AFTER, *overrides, *slots],
         cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,

@@ -25,6 +25,8 @@ SWEEP = (
     "training.max_steps=2",
     "training.eval_steps=2",
     "study.name=warm",
+    "study.analysis=false",
+    "tracking=none",
 )
 
 

@@ -24,6 +24,8 @@ QUICK = (
     "training.max_steps=4",
     "training.eval_steps=2",
     "training.batch_size=4",
+    "study.analysis=false",
+    "tracking=none",
 )
 
 

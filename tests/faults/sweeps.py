@@ -18,6 +18,8 @@ from ugro.record.study import Study, read
 
 from ..conftest import ROOT
 
+# What comes after a sweep is tested elsewhere.
+NOTHING_AFTER = ("study.analysis=false", "tracking=none")
 SPACE = "lora.r=int(interval(1,1000000))"
 TWO_SLOTS = ("++hydra.launcher.ray.init.num_cpus=2", "hydra.launcher.ray.remote.num_gpus=0")
 FOUR_SLOTS = ("++hydra.launcher.ray.init.num_cpus=4", "hydra.launcher.ray.remote.num_gpus=0")
@@ -51,7 +53,7 @@ class Sweep:
         log = self._log = log or folder / "driver.log"
         with log.open("a") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(script), "-m", *overrides],
+                [sys.executable, str(script), "-m", *NOTHING_AFTER, *overrides],
                 cwd=folder,
                 env={**os.environ, "FAULTS": json.dumps(faults or {}), **(environment or {})},
                 stdout=output,

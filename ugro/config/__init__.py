@@ -25,6 +25,7 @@ from ugro.config.study import (
     StoppingConfig,
     StudyConfig,
 )
+from ugro.config.tracking import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
 from ugro.config.trial import (
     Bias,
     DataConfig,
@@ -54,6 +55,7 @@ __all__ = [
     "LatencyConfig",
     "LoraConfig",
     "MedianConfig",
+    "MlflowConfig",
     "Mode",
     "ModelConfig",
     "ObjectiveConfig",
@@ -66,7 +68,10 @@ __all__ = [
     "StoppersConfig",
     "StoppingConfig",
     "StudyConfig",
+    "TrackingConfig",
     "TrainingConfig",
+    "WandbConfig",
+    "WandbMode",
     "register_resolvers",
     "register_schema",
     "typed",
@@ -89,6 +94,7 @@ class Config:
     objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
     constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
     latency: LatencyConfig = field(default_factory=LatencyConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
 
 def register_schema() -> None:
