@@ -1,3 +1,4 @@
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,29 @@ def test_what_was_put_is_named_and_can_be_got_and_deleted(uri: str, tmp_path: Pa
     assert (tmp_path / "one").read_bytes() == b"11"
     folder.delete("deep/two")
     assert folder.names() == ["one"]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_on_a_mounted_disk_a_file_is_there_as_a_whole_or_as_it_was(
+    scheme: str, tmp_path: Path
+) -> None:
+    folder = Folder(f"{scheme}{tmp_path}/kept", "study")
+    file = tmp_path / "file"
+    file.write_bytes(b"before")
+    folder.put(file, "deep/one")
+    file.write_bytes(bytes(100))
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))  # bytes of a file
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            folder.put(file, "deep/one")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    there = tmp_path / "kept" / "study" / "deep"
+    assert [path.name for path in there.iterdir()] == ["one"]
+    assert (there / "one").read_bytes() == b"before"
+    (there / ".two.1234.draft").write_bytes(b"of a process that was killed")
+    assert folder.names() == ["deep/one"]
 
 
 def test_a_check_leaves_nothing(uri: str) -> None:

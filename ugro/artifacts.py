@@ -4,6 +4,7 @@ pyarrow reaches them; its documentation says which URIs and which variables of t
 takes: https://arrow.apache.org/docs/python/filesystems.html
 """
 
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 KEY = "study.artifacts"
 SCHEMES = ("s3", "gs", "file")
 CHECK_SECONDS = 20.0  # to answer at the beginning of a study
+DRAFT = ".draft"  # ends the name of a file that is being written
 
 
 def faults(uri: str | None) -> list[str]:
@@ -54,20 +56,32 @@ class Folder:
         self._has_folders = isinstance(filesystem, fs.LocalFileSystem)
 
     def names(self) -> list[str]:
-        """Of all files in it, with the names of folders between."""
+        """Of all files in it that are whole, with the names of folders between."""
         from pyarrow import fs
 
         selected = fs.FileSelector(self._path, recursive=True, allow_not_found=True)
-        found = [one for one in self._filesystem.get_file_info(selected) if one.is_file]
-        return sorted(one.path.removeprefix(f"{self._path}/") for one in found)
+        files = [one.path for one in self._filesystem.get_file_info(selected) if one.is_file]
+        return sorted(one.removeprefix(f"{self._path}/") for one in files if not _is_draft(one))
 
     def put(self, file: Path, name: str) -> None:
-        """Copy a file there."""
+        """Copy a file there; it is never seen half-written, as in a bucket."""
+        path = f"{self._path}/{name}"
+        if not self._has_folders:
+            self._copy(file, path)
+            return
+        folder, _, last = path.rpartition("/")
+        self._filesystem.create_dir(folder, recursive=True)
+        draft = f"{folder}/.{last}.{uuid.uuid4().hex}{DRAFT}"
+        try:
+            self._copy(file, draft)
+            self._filesystem.move(draft, path)
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+
+    def _copy(self, file: Path, path: str) -> None:
         from pyarrow import fs
 
-        path = f"{self._path}/{name}"
-        if self._has_folders:
-            self._filesystem.create_dir(path.rpartition("/")[0], recursive=True)
         fs.copy_files(
             str(file),
             path,
@@ -98,6 +112,11 @@ class Folder:
                 retrying(is_outage, f"{name} cannot be copied to {KEY}")(
                     self.put, folder / name, name
                 )
+
+
+def _is_draft(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith(".") and name.endswith(DRAFT)
 
 
 def is_outage(error: BaseException) -> bool:

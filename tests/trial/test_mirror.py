@@ -80,7 +80,23 @@ def test_a_trial_goes_on_where_its_folder_is_not(
     ]
 
 
-def test_a_torn_copy_is_not_gone_on_with(settings: Settings, tmp_path: Path) -> None:
+def test_a_torn_folder_is_cleared_before_its_copy_is_fetched(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "0000"
+    folder.mkdir()
+    config = given(settings, str(tmp_path / "kept"))
+    with pytest.raises(TrialInterruptedError):
+        run_trial(config, folder, Interrupted(5))
+    for checkpoint in (folder / "checkpoints").iterdir():
+        (checkpoint / "adapter_model.safetensors").write_bytes(b"torn")
+        (checkpoint / "half-written").write_bytes(b"one too many for the seal")
+    again = Interrupted(99)
+    run_trial(config, folder, again)
+    assert again.steps[0] > 2  # step 5 is what was saved
+
+
+def test_a_torn_copy_is_not_gone_on_with_and_made_anew(settings: Settings, tmp_path: Path) -> None:
     folder, kept = tmp_path / "0000", tmp_path / "kept"
     folder.mkdir()
     config = given(settings, str(kept))
@@ -90,6 +106,12 @@ def test_a_torn_copy_is_not_gone_on_with(settings: Settings, tmp_path: Path) -> 
     folder.mkdir()
     for weights in kept.rglob("checkpoint-*/adapter_model.safetensors"):
         weights.write_bytes(b"torn")
-    again = Interrupted(99)
-    run_trial(config, folder, again)
+    again = Interrupted(5)
+    with pytest.raises(TrialInterruptedError):
+        run_trial(config, folder, again)
     assert again.steps[0] == 0
+    shutil.rmtree(folder)
+    folder.mkdir()
+    last = Interrupted(99)
+    run_trial(config, folder, last)
+    assert last.steps[0] > 2

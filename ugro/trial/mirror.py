@@ -5,6 +5,7 @@ there, too. A trial that goes on elsewhere fetches what it has there.
 """
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from ugro.artifacts import KEY, Folder, is_outage
 from ugro.config import Config
 from ugro.files import CHECKPOINTS, METRICS, TRIALS
 from ugro.retries import in_a_line, retrying
-from ugro.trial.checkpoints import PREFIX, SEAL, latest, step, training_of
+from ugro.trial.checkpoints import PREFIX, SEAL, is_whole, latest, step, training_of
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +71,32 @@ class Mirror:
         if farthest <= (-1 if here is None else step(here)):
             return
         log.info("checkpoints up to step %d are fetched from %s", farthest, KEY)
-        wanted = (*(name.removesuffix(SEAL) for name in sealed), METRICS)
+        for seal in sealed:
+            self._fetch_checkpoint(seal, names, training)
+        if METRICS in names:
+            self._get(METRICS)
+
+    def _fetch_checkpoint(self, seal: str, names: list[str], training: str) -> None:
+        """Get one in place of what is here of it; what is no use here is to be copied anew."""
+        here = self._folder / Path(seal).parent
+        if is_whole(here, training):
+            return
+        shutil.rmtree(here, ignore_errors=True)  # a file too many and the seal would not fit
+        inside = [name for name in names if name.startswith(seal.removesuffix(SEAL))]
         # The seal last: a fetch that is cut off leaves nothing that seems to be whole.
-        for name in sorted((one for one in names if one.startswith(wanted)), key=_is_seal):
-            retrying(is_outage, f"{name} cannot be copied from {KEY}")(
-                self._there.get, name, self._folder / name
-            )
+        for name in sorted(inside, key=_is_seal):
+            self._get(name)
+        if not is_whole(here, training):
+            shutil.rmtree(here)
+            self._delete(seal)
+
+    def _get(self, name: str) -> None:
+        retrying(is_outage, f"{name} cannot be copied from {KEY}")(
+            self._there.get, name, self._folder / name
+        )
+
+    def _delete(self, name: str) -> None:
+        retrying(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
 
     def changed(self) -> None:
         """Copy the checkpoints soon; while that waits, a further call adds nothing to do."""
@@ -107,7 +128,7 @@ class Mirror:
         gone = [name for name in there if name.startswith(CHECKPOINTS) and name not in here]
         # The seal first: what is half deleted is not whole.
         for name in sorted(gone, key=_is_seal, reverse=True):
-            retrying(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
+            self._delete(name)
 
 
 def _is_seal(name: str) -> bool:
