@@ -12,7 +12,7 @@ from optuna.distributions import (
 )
 
 from ugro.errors import UserError
-from ugro.space.search_space import SearchSpace, override, parse, values
+from ugro.space.search_space import SearchSpace, as_sweep, override, parse, values
 
 
 def space(**distributions: BaseDistribution) -> SearchSpace:
@@ -46,6 +46,33 @@ def test_a_sweep_is_the_distribution_it_says_in_a_group_and_on_the_command_line(
 ) -> None:
     assert parse({"lora.r": sweep}, []) == SearchSpace({"lora.r": distribution}, ())
     assert parse({}, [f"lora.r={sweep}"]) == SearchSpace({"lora.r": distribution}, ())
+
+
+@pytest.mark.parametrize(
+    ("distribution", "sweep"),
+    [
+        (CategoricalDistribution((8, 16)), "choice(8,16)"),
+        (CategoricalDistribution((0.5, 1e-05)), "choice(0.5,1e-05)"),
+        (CategoricalDistribution((True, "null", "none")), "true,null,none"),
+        (
+            CategoricalDistribution(("[q_proj,v_proj]", "all-linear")),
+            'choice("[q_proj,v_proj]",all-linear)',
+        ),
+        (CategoricalDistribution(('say "no", \\ please', "it's")), None),
+        (IntDistribution(4, 64), "int(interval(4,64))"),
+        (IntDistribution(4, 64, log=True), "tag(log,int(interval(4,64)))"),
+        (IntDistribution(4, 8, step=2), "range(4,10,2)"),
+        (FloatDistribution(0.0, 0.2), "interval(0.0,0.2)"),
+        (FloatDistribution(1e-5, 2e-3, log=True), "tag(log,interval(1e-05,0.002))"),
+        (FloatDistribution(0.0, 0.2, step=0.1), "range(0.0,0.3,0.1)"),
+    ],
+)
+def test_a_distribution_is_said_so_that_it_is_read_back(
+    distribution: BaseDistribution, sweep: str | None
+) -> None:
+    said = as_sweep(distribution)
+    assert sweep is None or said == sweep
+    assert parse({}, [f"lora.r={said}"]).distributions == {"lora.r": distribution}
 
 
 def test_what_is_no_sweep_is_shared_by_all_trials() -> None:

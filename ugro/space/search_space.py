@@ -169,6 +169,29 @@ def described(over: BaseDistribution) -> str:
     return f"{over.low:g} to {over.high:g}{step}{', log' if over.log else ''}"
 
 
+def as_sweep(over: BaseDistribution) -> str:
+    """A distribution as the command line takes it: ``choice(8,16)``, ``interval(0.0,0.2)``."""
+    if isinstance(over, CategoricalDistribution):
+        choices = list(map(_as_choice, over.choices))
+        line = ",".join(choices)
+        return line if "null" in choices else f"choice({line})"  # which takes no null
+    assert isinstance(over, FloatDistribution | IntDistribution)
+    if over.step and (isinstance(over, FloatDistribution) or over.step != 1):
+        first, last, step = (Decimal(str(one)) for one in (over.low, over.high, over.step))
+        return f"range({first},{last + step},{step})"  # its end is not in it
+    bounds = f"interval({over.low!r},{over.high!r})"
+    bounds = f"int({bounds})" if isinstance(over, IntDistribution) else bounds
+    return f"tag(log,{bounds})" if over.log else bounds
+
+
+def _as_choice(choice: object) -> str:
+    if choice is None or isinstance(choice, bool):
+        return {None: "null", True: "true", False: "false"}[choice]
+    if not isinstance(choice, str) or choice.replace("_", "").replace("-", "").isalnum():
+        return str(choice)
+    return '"' + choice.replace('"', '\\"') + '"'
+
+
 def override(key: str, value: object) -> str:
     """One override as the command line takes it; null for None."""
     return f"{key}={'null' if value is None else value}"
