@@ -10,7 +10,9 @@ TABLE = "trials.csv"
 UPSTREAM_RESULTS = "optimization_results.yaml"
 BEST = "experiment/best.yaml"
 ANALYSIS = "analysis"
+REPORT = "analysis/report.html"
 TRIALS = "trials"
+CONFIRM = "confirm"  # the study that trains the best again; a study's name and folder end so
 # In a trial's folder.
 CONFIG = ".hydra/config.yaml"
 LOG = "train.log"

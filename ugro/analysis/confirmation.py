@@ -1,0 +1,67 @@
+"""Is the winner the winner? What came of training the best again, with other seeds.
+
+The best of many trials is in part the luckiest: what it had in the search is too good to be true.
+So the seed of the search is not among those that it is confirmed with.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ugro.analysis.candidates import BEST, SEED, Candidate, candidates_of, told
+from ugro.analysis.difference import difference
+from ugro.analysis.verdicts import verdicts_of
+from ugro.event_log import read
+from ugro.files import CONFIRM, EVENTS
+
+__all__ = ["Candidate", "Confirmation", "confirmation_of"]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What is known of the best, and of the configuration as it was.
+
+    Attributes:
+        seeds: with which each was trained
+        candidates: the best of the study first, the baseline last
+        verdicts: sentences for people
+        objective: the first one's name
+        direction: minimize or maximize
+        preferred: the trial that the seeds clearly prefer to the study's best; None: there is none
+    """
+
+    seeds: tuple[int, ...]
+    candidates: tuple[Candidate, ...]
+    verdicts: tuple[str, ...]
+    objective: str = "value"
+    direction: str = "minimize"
+    preferred: int | None = None
+
+
+def confirmation_of(folder: Path) -> Confirmation | None:
+    """Read what a study's folder holds of its confirmation, finished or not; None without one."""
+    again = told(read(folder / CONFIRM / EVENTS))
+    if not again.trials:
+        return None
+    study = told(read(folder / EVENTS))
+    seeds = tuple(sorted({int(trial.parameters[SEED]) for trial in again.trials.values()}))
+    candidates = candidates_of(study, again, seeds)
+    return Confirmation(
+        seeds=seeds,
+        candidates=candidates,
+        verdicts=tuple(verdicts_of(study, again, candidates, seeds)),
+        objective=again.objective,
+        direction="maximize" if again.maximised else "minimize",
+        preferred=_preferred(candidates, again.maximised),
+    )
+
+
+def _preferred(candidates: Sequence[Candidate], maximised: bool) -> int | None:
+    """The best mean among those that clearly beat the best of the study."""
+    if not candidates or candidates[0].role != BEST:
+        return None
+    leader, *others = candidates
+    compared = [(one, difference(leader.values, one.values, maximised)) for one in others]
+    clear = [one for one, found in compared if found is not None and found.is_worse]
+    better = max if maximised else min
+    return better(clear, key=lambda one: one.mean).number if clear else None
