@@ -162,8 +162,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             Failures(max_failures, of.study.fail_fast),
             events,
         )
-        tried = [trial.params for trial in (*past, *left)]
-        proposals = Proposals(sampling, space, [], tried, 6, lambda *_: None, 0)
+        proposals = Proposals(sampling, space, [], [*past, *left], 6, lambda *_: None, 0)
         sweep = Sweep(
             parts,
             n_jobs,

@@ -14,7 +14,7 @@ from ugro.record.study import state_of
 from ugro.space.feasible import FeasibleSpace
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.plan import total_trials
-from ugro.sweep.proposals import ASKED_AGAIN, Proposals
+from ugro.sweep.proposals import ASKED_AGAIN, Proposal, Proposals
 from ugro.sweep.sampling import Sampling
 
 from ..spaces import Feasible
@@ -47,7 +47,7 @@ class Sweep:
             self.sampling,
             self.feasible,
             plan,
-            [trial.params for trial in done],
+            done,
             total_trials(self.feasible.size, n_trials, None),
             lambda parameters, reasons: self.refused.append((dict(parameters), list(reasons))),
             self.seed,
@@ -62,19 +62,21 @@ class Sweep:
             value = (len(self.past) * 7 % 5) / 5
             self.sampling.tell(proposal.trial, ends, (value,))
             tried.append(tuple(proposal.parameters.values()))
-            self.past.append(remembered(proposal.trial, ends, value))
+            self.past.append(remembered(proposal, ends, value, len(self.past)))
         return tried
 
 
-def remembered(trial: optuna.Trial, how: Ending, value: float) -> FrozenTrial:
+def remembered(proposal: Proposal, how: Ending, value: float, number: int) -> FrozenTrial:
     state = state_of(how)
-    return create_trial(
+    trial = create_trial(
         state=state,
         value=value if state is TrialState.COMPLETE else None,
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs={"how": how.value},
+        params=proposal.trial.params,
+        distributions=proposal.trial.distributions,
+        user_attrs={"how": how.value, "source": proposal.source},
     )
+    trial.number = number
+    return trial
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +223,46 @@ def test_what_is_planned_was_run_before_the_study_was_continued(six: FeasibleSpa
     assert Counter(first + rest) == Counter(IN_ORDER)
 
 
+# What a plan leaves open the sampler fills in: such a trial is the planned one all the same.
+OPEN = [
+    Planned({"lora.r": 8}, "enqueued"),
+    Planned({"lora.r": 8, "lora.bias": "none"}, "enqueued"),
+    Planned({"lora.r": 8}, "warm_start"),
+]
+
+
+def test_what_is_planned_in_part_is_run_once_however_often_the_study_is_continued(
+    continuous: FeasibleSpace,
+) -> None:
+    plan = [Planned({"lora.r": 8}, "enqueued"), Planned({"lora.r": 4}, "warm_start")]
+    sweep = Sweep(continuous)
+    for total in (1, 2, 4, 6):
+        sweep.run(total, plan=plan)
+    sources = [trial.user_attrs["source"] for trial in sweep.past]
+    assert sources == ["enqueued", "warm_start", *["sampler"] * 4]
+    assert [trial.params["lora.r"] for trial in sweep.past[:2]] == [8, 4]
+
+
+def test_a_trial_stands_for_one_of_the_plan_and_only_of_its_source(feasible: Feasible) -> None:
+    space = feasible("lora.r=4,8", "lora.bias=none,all,lora_only", "lora.dropout=interval(0,0.1)")
+    sweep = Sweep(space)
+    sweep.run(1, plan=OPEN)
+    rest = [one.source for one in sweep.proposals(5, plan=OPEN)]
+    assert rest == ["enqueued", "warm_start", "sampler", "sampler"]
+
+
+def test_what_another_driver_has_run_of_the_plan_is_not_run_here(continuous: FeasibleSpace) -> None:
+    plan = [Planned({"lora.r": 8}, "enqueued"), Planned({"lora.r": 4}, "enqueued")]
+    there, here = Sweep(continuous), Sweep(continuous, seed=1)
+    there.run(1, plan=plan)
+    proposals = here.proposals(3, plan=plan)
+    for _ in range(2):  # what was heard of before counts once
+        proposals.others_have(there.past, left=2)
+    rest = list(proposals)
+    assert [one.source for one in rest] == ["enqueued", "sampler"]
+    assert rest[0].parameters["lora.r"] == 4
+
+
 # Constraints
 
 
@@ -254,6 +296,21 @@ def test_a_sampler_that_insists_on_what_is_forbidden_is_overruled(feasible: Feas
     tried = sweep.run(2, sampler=fixed)
     assert [r for r, _ in tried] == [8, 8]
     assert len(sweep.refused) == 2 * ASKED_AGAIN
+
+
+def test_a_huge_space_of_which_constraints_leave_two_is_given_up_instead_of_listed(
+    feasible: Feasible, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ugro.sweep.proposals.DRAWN", 5)
+    huge = feasible("lora.r=range(1,2000001)", constraints=["lora.r <= 2"])
+    first = Planned({"lora.r": 1}, "enqueued")
+    assert Sweep(huge).run(3, plan=[first]) == [(1,)]
+    assert "Nothing else was found to try: 5 draws at random were in vain" in caplog.text
+
+
+def test_of_a_space_that_can_be_listed_the_last_configuration_is_found(feasible: Feasible) -> None:
+    small = feasible("lora.r=range(1,1001)", constraints=["lora.r >= 999"])
+    assert sorted(Sweep(small).run(2)) == [(999,), (1000,)]
 
 
 # Branches
@@ -309,6 +366,29 @@ def test_interrupted_trials_do_not_use_up_the_budget(six: FeasibleSpace) -> None
     sweep = Sweep(six)
     sweep.run(3, Ending.INTERRUPTED)
     assert len(set(sweep.run(5))) == 5
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_nothing_is_run_twice_in_a_continuous_space_either(continuous: FeasibleSpace) -> None:
+    """A sampler that insists on one configuration; a study that is continued twice."""
+    rate = "training.learning_rate"
+    sweep = Sweep(continuous)
+    for total in (3, 6, 9):
+        sweep.refused.clear()
+        stubborn = optuna.samplers.PartialFixedSampler(
+            {"lora.r": 4, rate: 1e-4}, optuna.samplers.RandomSampler(0)
+        )
+        sweep.run(total, sampler=stubborn)
+        # The draws at random that overrule it are not those from before it was continued.
+        assert all(given == {"lora.r": 4, rate: 1e-4} for given, _ in sweep.refused)
+    tried = [tuple(trial.params.values()) for trial in sweep.past]
+    assert len(set(tried)) == len(tried) == 9
+    twice = Sweep(continuous).run(3, sampler=stubborn, allow_duplicates=True)
+    assert twice == [(4, 1e-4)] * 3
+
+
+def test_a_continuous_key_with_one_value_holds_one_configuration(feasible: Feasible) -> None:
+    assert Sweep(feasible("lora.dropout=interval(0.1,0.1)")).run(9) == [(0.1,)]
 
 
 def test_the_same_seed_proposes_the_same(continuous: FeasibleSpace) -> None:

@@ -1,19 +1,24 @@
 """Which configuration is tried next? Planned ones, then what the sampler proposes, none twice."""
 
+import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from ugro.space.feasible import FeasibleSpace, identity
+from ugro.record.study import source
+from ugro.space.feasible import MOST_COUNTED, FeasibleSpace, identity
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.sampling import Sampling, at_random
 
 ASKED_AGAIN = 20  # times, when the sampler proposes what was tried or breaks a constraint
 DRAWN = 1000  # at random after that
+TIMES_THE_TOTAL = 10  # as many configurations are listed to find one that is left, 3 ms each
+log = logging.getLogger(__name__)
 Refused = Callable[[Mapping[str, Any], Sequence[str]], None]  # hears parameters and reasons
 
 
@@ -33,6 +38,16 @@ class Proposals:
     configuration once; otherwise the sampler proposes. What was tried, or breaks a constraint, is
     refused, the sampler told and asked again; after some refusals a configuration is drawn at
     random.
+
+    Args:
+        sampling: proposes and is told
+        feasible: the search space
+        plan: what is proposed first, unless it was run before
+        before: the study's trials so far
+        total: trials of the finished study
+        refused: hears what was proposed in vain
+        seed: of the draws at random; a continued study gets others from it
+        allow_duplicates: a configuration may be run twice
     """
 
     def __init__(
@@ -40,22 +55,25 @@ class Proposals:
         sampling: Sampling,
         feasible: FeasibleSpace,
         plan: Sequence[Planned],
-        tried: Sequence[Mapping[str, Any]],
+        before: Sequence[FrozenTrial],
         total: int,
         refused: Refused,
         seed: int,
         allow_duplicates: bool = False,
     ) -> None:
         self._sampling = sampling
-        self._randomly = at_random(feasible, seed)
+        self._randomly = at_random(feasible, seed + len(before))
         self._feasible = feasible
-        self._once = feasible.size is not None and not allow_duplicates
-        self._exhausts = self._once and total >= (feasible.size or 0)
+        self._once = not allow_duplicates
+        self._total = total
+        self._exhausts = self._once and feasible.size is not None and total >= feasible.size
         self._refused = refused
-        self._random = random.Random(seed)
-        self._tried = {identity(parameters) for parameters in tried}
-        self._left = total - len(tried)
-        self._plan = iter([one for one in plan if identity(one.parameters) not in self._tried])
+        self._random = random.Random(seed + len(before))
+        self._tried = {identity(trial.params) for trial in before}
+        self._left = total - len(before)
+        self._plan = iter(plan)
+        self._unclaimed = {trial.number: trial for trial in before}
+        self._claimed: set[int] = set()  # trials that were known to be one of the plan
         self._untried = self._combinations()
 
     def __iter__(self) -> Iterator[Proposal]:
@@ -77,15 +95,30 @@ class Proposals:
             begun: their new trials
             left: how many trials the study still needs
         """
-        self._tried |= {identity(trial.params) for trial in begun}
+        for trial in begun:
+            self._tried.add(identity(trial.params))
+            if trial.number not in self._claimed:
+                self._unclaimed[trial.number] = trial
         self._left = left
 
     def _planned(self) -> Proposal | None:
         for one in self._plan:
+            if self._was_run(one):
+                continue
             trial = self._sampling.ask(one.parameters)
             if self._accepts(trial):
                 return Proposal(trial.params, one.source, trial)
         return None
+
+    def _was_run(self, one: Planned) -> bool:
+        """Whether a trial is this one, with what it leaves open filled in; each is only one."""
+        wanted = set(identity(one.parameters))
+        for number, trial in self._unclaimed.items():
+            if source(trial) == one.source and wanted <= set(identity(trial.params)):
+                self._claimed.add(number)
+                del self._unclaimed[number]
+                return True
+        return identity(one.parameters) in self._tried
 
     def _next(self) -> Proposal:
         if self._exhausts:
@@ -119,10 +152,18 @@ class Proposals:
             self._randomly.forget(trial)
             if not self._reasons(trial.params):
                 return trial.params
-        untried = list(self._combinations()) if self._once else []
+        untried = [one for one in self._listed if identity(one) not in self._tried]
         if not untried:
+            log.warning("Nothing else was found to try: %d draws at random were in vain", DRAWN)
             raise StopIteration
         return self._random.choice(untried)
+
+    @cached_property
+    def _listed(self) -> list[dict[str, Any]]:
+        """Every configuration that may be left; of a space too large for that, none."""
+        size = self._feasible.size
+        most = max(MOST_COUNTED, TIMES_THE_TOTAL * self._total)
+        return list(self._combinations()) if self._once and size and size <= most else []
 
     def _fixed(self, parameters: Mapping[str, Any], source: str) -> Proposal:
         trial = self._sampling.ask(parameters)

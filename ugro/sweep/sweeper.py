@@ -112,7 +112,7 @@ def _run(
         sampling,
         feasible,
         plan.first,
-        [earlier.params for earlier in (*past, *begun)],
+        [*past, *begun],
         plan.total,
         lambda parameters, reasons: events.emit(ProposalRejected(parameters, tuple(reasons))),
         seed,
