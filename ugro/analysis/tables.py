@@ -39,9 +39,10 @@ class Tables:
         trials: a row a trial, by number. Columns: ``state`` (Optuna's, lower case), ``ending`` (an
             ``Ending``'s value, or running), ``source``, ``error``, ``began`` and ``ended`` (Unix
             time, NaN where it is not known), ``seconds``; a column an objective, under its name,
-            NaN unless the trial is complete; ``last_value``, the last number that its scheduler
-            compared; the searched keys, NaN where a trial did not search one; every metric that
-            trials measured, under its name, where no objective is called so.
+            NaN unless the trial is complete, and one under ``measured NAME`` with what any trial
+            measured of it, an infeasible one too; ``last_value``, the last number that its
+            scheduler compared; the searched keys, NaN where a trial did not search one; every
+            metric that trials measured, under its name, where no objective is called so.
         reports: a row an evaluation, in order. Columns: ``number``, ``tokens_seen``, ``value``
             (what the scheduler compared, in the direction of the first objective); from the log,
             besides: ``step``, ``total_tokens``, ``seconds`` (of training), ``time`` (Unix),
@@ -119,8 +120,10 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
 
 def _trials(study: Study, trials: list[FrozenTrial]) -> pandas.DataFrame:
     measured = dict.fromkeys(name for trial in trials for name in metrics(trial))
-    names = [name for name in measured if name not in study.objectives]
-    searched = list(study.searched())
+    objectives = study.objectives  # asked of the storage each time
+    names = [name for name in measured if name not in objectives]
+    of_any = [f"measured {name}" for name in objectives]
+    searched, nothing = list(study.searched()), [float("nan")] * len(objectives)
     rows = []
     for trial in trials:
         how, found = ending(trial), metrics(trial)
@@ -137,18 +140,17 @@ def _trials(study: Study, trials: list[FrozenTrial]) -> pandas.DataFrame:
                 "ended": ended.timestamp() if ended else float("nan"),
                 "seconds": trial.duration.total_seconds() if trial.duration else float("nan"),
                 "last_value": _last(trial),
-                **dict(zip(study.objectives, values or _nothing(study), strict=True)),
+                **dict(zip(objectives, values or nothing, strict=True)),
+                **{
+                    column: found.get(name) for name, column in zip(objectives, of_any, strict=True)
+                },
                 **{key: trial.params.get(key) for key in searched},
                 **{name: found.get(name) for name in names},
             }
         )
     columns = ["number", "state", "ending", "source", "error", "began", "ended", "seconds"]
-    columns += ["last_value", *study.objectives, *searched, *names]
+    columns += ["last_value", *objectives, *of_any, *searched, *names]
     return pandas.DataFrame(rows, columns=columns).set_index("number")
-
-
-def _nothing(study: Study) -> list[float]:
-    return [float("nan")] * len(study.objectives)
 
 
 def _last(trial: FrozenTrial) -> float:
