@@ -20,7 +20,13 @@ register_plugins()
 
 
 # All that a configuration's _target_ may call.
-CALLABLE = ("ugro.hooks.*", "ugro.sweep.plugins.*", "hydra_plugins.*", "optuna.samplers.*")
+CALLABLE = (
+    "ugro.hooks.*",
+    "ugro.logs.*",
+    "ugro.sweep.plugins.*",
+    "hydra_plugins.*",
+    "optuna.samplers.*",
+)
 
 
 @hydra.main(config_path="conf", config_name="config", execution_whitelist=CALLABLE)

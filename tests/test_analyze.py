@@ -48,9 +48,9 @@ def made(name: str, *objectives: float, folder: str | None = None) -> Study:
     return finished(create_or_continue(name, storage, ["eval_loss"], ["minimize"]), *objectives)
 
 
-def told(study: Study) -> str:
+def told(study: Study, width: int = 200) -> str:
     text = io.StringIO()
-    show(study, Path("multirun/s"), Console(file=text, width=200))
+    show(study, Path("multirun/s"), Console(file=text, width=width))
     return text.getvalue()
 
 
@@ -92,7 +92,7 @@ def test_the_summary_ranks_the_trials_and_says_how_to_use_the_best() -> None:
     table = rows(text)
     assert [row[0] for row in table] == ["1", "2", "0"]
     assert table[0] == [
-        "1", "1.25", "8", "[q_proj,v_proj]", "True", "4,096", "12", "complete",
+        "1", "1.25", "8", "[q,v]", "True", "4,096", "12", "complete",
     ]  # fmt: skip
     assert text.splitlines()[-6:] == [
         "Best: trial 1, value 1.2500",
@@ -122,17 +122,17 @@ def test_trials_without_a_value_come_last_and_all_endings_are_counted() -> None:
     text = told(study)
     assert [(row[0], row[-1]) for row in rows(text)] == [
         ("3", "complete"),
-        ("2", "rung"),
+        ("2", "stopped at rung"),
         ("0", "failed"),
         ("1", "running"),
     ]
-    assert "1 failed, 1 running, 1 rung, 1 complete" in text
+    assert "1 failed, 1 running, 1 stopped at rung, 1 complete" in text
 
 
 def test_the_gain_over_the_configuration_as_it_was_is_told() -> None:
     study = in_memory()
     ended(study, SPACE, Ending.COMPLETE, 2.0, source="baseline")
-    assert "Gain over the configuration as it was, trial 0: 0.0000 (0.0%)" in told(study)
+    assert "No trial was better than the configuration as it was" in told(study)
     ended(study, SPACE, Ending.COMPLETE, 1.5)
     assert "Gain over the configuration as it was, trial 0: 0.5000 (25.0%)" in told(study)
 
@@ -141,7 +141,7 @@ def test_a_baseline_that_was_stopped_is_told_instead_of_a_gain() -> None:
     study = in_memory()
     ended(study, SPACE, Ending.RUNG, source="baseline")
     ended(study, SPACE, Ending.COMPLETE, 1.5)
-    assert "The configuration as it was, trial 0, ended: rung" in told(study)
+    assert "The configuration as it was, trial 0: stopped at rung" in told(study)
 
 
 def test_several_objectives_have_a_column_each_and_a_front() -> None:
@@ -167,4 +167,48 @@ def test_of_many_trials_the_twenty_best_are_shown() -> None:
         ended(study, {}, Ending.COMPLETE, 25.5 - number)
     text = told(study)
     assert [row[0] for row in rows(text)] == [str(number) for number in range(24, 4, -1)]
+    assert "Study s: 20 of 25 trials" in text
     assert "25 complete" in text
+
+
+def test_the_whole_lora_space_fits_into_80_columns() -> None:
+    study = in_memory()
+    given = {
+        "lora.r": 128,
+        "lora.alpha_ratio": 0.5,
+        "lora.dropout": 0.00756321,
+        "lora.target_modules": "[q_proj,k_proj,v_proj,o_proj]",
+        "training.learning_rate": 0.000448123,
+        "training.warmup_ratio": 0.00746321,
+        "training.weight_decay": 0.01,
+        "training.batch_size": 32,
+    }
+    space = {key: CategoricalDistribution((value,)) for key, value in given.items()}
+    ended(study, space, Ending.COMPLETE, 2.4815)
+    ended(study, space, Ending.RUNG)
+    assert told(study, 80).splitlines()[1:7] == [
+        "              alpha            target learning  warmup weight batch         ",
+        "no. value   r ratio dropout   modules     rate   ratio  decay  size state   ",
+        "────────────────────────────────────────────────────────────────────────────",
+        "  0 2.482 128   0.5 0.00756 [q,k,v,o] 0.000448 0.00746   0.01    32 complete",
+        "  1       128   0.5 0.00756 [q,k,v,o] 0.000448 0.00746   0.01    32 stopped ",
+        "                                                                    at rung ",
+    ]
+    roomy = told(study, 160)
+    assert "learning_rate" in roomy
+    assert "stopped at rung" in roomy
+
+
+def test_keys_that_find_no_room_are_named() -> None:
+    text = told(finished(in_memory(), 2.0), 30)
+    assert max(map(len, text.partition("1 complete")[0].splitlines())) <= 30
+    assert "trials.csv has lora.use_dora" in " ".join(text.split())
+
+
+def test_the_report_is_named_where_there_is_one() -> None:
+    study = finished(in_memory(), 2.0)
+    assert "Report:" not in told(study)
+    report = Path("multirun/s/analysis/report.html")
+    report.parent.mkdir(parents=True)
+    report.touch()
+    assert told(study).splitlines()[-1] == "Report: multirun/s/analysis/report.html"

@@ -25,6 +25,11 @@ class Ending(Enum):
         return self in (Ending.COMPLETE, Ending.PLATEAU)
 
     @property
+    def in_words(self) -> str:
+        """As people read it: a trial is, or was, ..."""
+        return _IN_WORDS.get(self, self.value.replace("_", " "))
+
+    @property
     def is_pruned(self) -> bool:
         """Whether it was given up: its value is not one that can be the best."""
         return self in _PRUNED
@@ -41,3 +46,10 @@ _PRUNED = frozenset(
         Ending.OUT_OF_MEMORY,
     )
 )
+
+_IN_WORDS = {
+    Ending.PLATEAU: "on a plateau",
+    Ending.RUNG: "stopped at rung",
+    Ending.BUDGET: "out of tokens",
+    Ending.STUDY_LIMIT: "ended with the study",
+}

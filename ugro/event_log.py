@@ -44,8 +44,8 @@ class Follower:
         self._path = path
         self._at = path.stat().st_size if path.exists() else 0
 
-    def reports(self) -> Iterator[tuple[int, Report]]:
-        """The reports that were added since the last call, this process' own left out."""
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The events that were added since the last call, this process' own left out."""
         if not self._path.exists() or self._path.stat().st_size <= self._at:
             return
         with self._path.open("rb") as file:
@@ -54,7 +54,13 @@ class Follower:
         self._at += len(whole) + len(ends)
         own = _who()
         for said in _whole(whole.decode(errors="replace").splitlines()):
-            if said["event"] == TrialReported.__name__ and said["by"] != own:
+            if said["by"] != own:
+                yield said
+
+    def reports(self) -> Iterator[tuple[int, Report]]:
+        """The reports among them."""
+        for said in self.events():
+            if said["event"] == TrialReported.__name__:
                 yield said["number"], Report.from_dict(said)
 
 

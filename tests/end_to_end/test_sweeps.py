@@ -75,6 +75,7 @@ def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_pa
         ".drivers",
         "experiment",
         "optimization_results.yaml",
+        "sweep.log",
         "events.jsonl",
         "study.db",
         "trials",

@@ -15,6 +15,7 @@ from ugro.events import (
     Event,
     EventStream,
     ProposalRejected,
+    SlotsCounted,
     StudyFinished,
     StudyStarted,
     TrialAsked,
@@ -25,6 +26,7 @@ from ugro.events import (
 )
 from ugro.observers.audit import AuditLog
 from ugro.observers.lines import Lines
+from ugro.observers.standing import Standing
 from ugro.report import Report
 
 REPORT = Report(2, 4, 256, 512, 1.5, {"eval_loss": 3.5, "peak_memory_mb": 600.0}, time=9.0)
@@ -33,8 +35,9 @@ EVERY = [
     TrialAsked(1, {"lora.r": 8, "training.learning_rate": 0.000123456}, "baseline", time=2.0),
     ProposalRejected({"lora.r": 64}, ("lora.r <= 8",), time=3.0),
     TrialStarted(1, time=4.0),
+    SlotsCounted(2, time=4.5),
     TrialReported(1, REPORT, None, time=5.0),
-    TrialReported(1, REPORT, Ending.RUNG, time=6.0),
+    TrialReported(1, REPORT, Ending.RUNG, rung=2, time=6.0),
     TrialRetried(1, "WorkerLostError: gone", 1, time=6.5),
     TrialFinished(1, Ending.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
     TrialFinished(2, Ending.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
@@ -65,14 +68,14 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
         "parameters": {"lora.r": 8, "training.learning_rate": 0.000123456},
         "source": "baseline",
     }
-    assert lines[5] == {
+    assert lines[6] == {
         "event": "TrialReported",
         "time": 6.0,
         "utc": "1970-01-01T00:00:06.000+00:00",
         "by": BY,
         "number": 1,
         "stop": "rung",
-        "rung": 0,
+        "rung": 2,
         "step": 2,
         "total_steps": 4,
         "tokens_seen": 256,
@@ -136,15 +139,34 @@ def test_a_loss_that_is_no_number_is_written_too(tmp_path: Path) -> None:
 
 def test_the_log_has_a_plain_line_for_what_matters(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+    lines = Lines(Standing())
     for event in EVERY:
-        Lines().observe(event)
+        lines.observe(event)
     assert caplog.messages == [
         "Study s: 5 trials, 1 of them done, in multirun/s",
         "trial 1: lora.r=8 training.learning_rate=0.0001235 (baseline)",
-        "trial 1 rung after 256 tokens, 3 s",
-        "trial 2 3.2500 after 512 tokens",
+        "not run, lora.r <= 8: lora.r=64; others like it are counted",
+        "2 trials at once",
+        "trial 1 goes on, retry 1: WorkerLostError: gone",
+        "trial 1 stopped at rung 2 after 256 tokens, 3 s",
+        "trial 2 eval_loss 3.2500 after 512 tokens: the best so far",
         "trial 3 failed: ValueError: as told",
-        "Study ended: all trials are done",
+        "Study ended: all trials are done: 1 stopped at rung, 1 complete, 1 failed, 1 earlier, "
+        "1 not run, lora.r <= 8, in 8 s",
+    ]
+
+
+def test_a_line_tells_what_the_best_is_better_by(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    lines = Lines(Standing())
+    lines.observe(EVERY[0])
+    lines.observe(TrialAsked(0, {}, "baseline"))
+    for number, value in enumerate((4.0, 3.5, 3.75)):
+        lines.observe(TrialFinished(number, Ending.COMPLETE, (value,), {}))
+    assert caplog.messages[-3:] == [
+        "trial 0 eval_loss 4.0000: the best so far",
+        "trial 1 eval_loss 3.5000: the best so far, 0.5000 (12.5%) better than the baseline",
+        "trial 2 eval_loss 3.7500",
     ]
 
 

@@ -1,5 +1,7 @@
 """How is a study told on a terminal? The trials, the best one, what it gained, how to use it."""
 
+import textwrap
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
@@ -7,18 +9,22 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ugro.analysis.results import best_overrides
-from ugro.files import ADAPTER, TABLE, trial_folder
+from ugro.files import ADAPTER, REPORT, TABLE, trial_folder
 from ugro.record.study import Study, ending, metrics, source
+from ugro.shorthand import short_keys, short_value
 
 MOST_ROWS = 20  # the best ones
+ANY_WIDTH = 10_000  # columns, more than a table has
+STATE = 8  # columns of a folded state: most of them are one word
 
 
 def show(study: Study, folder: Path, console: Console | None = None) -> None:
     """Print the summary of a study, running or finished."""
     console = console or Console()
-    console.print(_table(study))
+    console.print(_table(study, console))
     console.print(_counts(study))
     best = study.best()
     if best is None:
@@ -28,26 +34,67 @@ def show(study: Study, folder: Path, console: Console | None = None) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
 
 
-def _table(study: Study) -> Table:
-    searched = list(study.searched())
-    title = escape(f"Study {study.record.study_name}")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True)
-    columns = ["trial", *_objectives(study), *_headings(searched), "tokens", "seconds", "state"]
-    for column in columns:
-        table.add_column(column, justify="left" if column == "state" else "right", overflow="fold")
-    for trial in _ranked(study)[:MOST_ROWS]:
-        table.add_row(*map(escape, _row(trial, len(study.objectives), searched)))
+def _table(study: Study, console: Console) -> Table:
+    """The trials in the roomiest layout that fits; the last keys are left out if none does."""
+    trials, keys = _ranked(study), list(study.searched())
+    narrowest = replace(LAYOUTS[-1], keys=len(keys))
+    layouts = [replace(layout, keys=len(keys)) for layout in LAYOUTS]
+    layouts += [replace(narrowest, keys=shown) for shown in reversed(range(len(keys)))]
+    unbounded = console.options.update(max_width=ANY_WIDTH)
+    for layout in layouts:
+        table = _laid_out(study, trials, keys, layout)
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+    return table
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How much room a table takes."""
+
+    folded: bool  # whether headings are
+    tight: bool  # whether states are folded, too, and one blank parts the columns
+    cost: bool  # whether tokens and seconds are shown
+    digits: int  # of a parameter
+    keys: int = 0  # how many are shown
+
+
+LAYOUTS = (
+    _Layout(folded=False, tight=False, cost=True, digits=4),
+    _Layout(folded=True, tight=False, cost=True, digits=4),
+    _Layout(folded=True, tight=True, cost=True, digits=4),
+    _Layout(folded=True, tight=True, cost=False, digits=3),
+)
+
+
+def _laid_out(study: Study, trials: list[FrozenTrial], keys: list[str], layout: _Layout) -> Table:
+    shown, left_out = trials[:MOST_ROWS], keys[layout.keys :]
+    some = f": {len(shown)} of {len(trials)} trials" if len(shown) < len(trials) else ""
+    table = Table(
+        title=Text(f"Study {study.record.study_name}{some}"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0 if layout.tight else 1),
+        collapse_padding=True,
+        show_edge=not layout.tight,
+        caption=f"{TABLE} has {', '.join(left_out)}, too" if left_out else None,
+        caption_justify="left",
+    )
+    names = short_keys(keys)
+    of_keys = [names[key] for key in keys[: layout.keys]]
+    cost = ("tokens", "seconds") if layout.cost else ()
+    for heading in ("no." if layout.tight else "trial", *_objectives(study), *of_keys, *cost):
+        folded = heading.replace("_", "\n") if layout.folded else heading
+        table.add_column(escape(folded), justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for trial in shown:
+        own = keys[: layout.keys]
+        table.add_row(*map(escape, _row(trial, len(study.objectives), own, layout)))
     return table
 
 
 def _objectives(study: Study) -> list[str]:
     return ["value"] if len(study.objectives) == 1 else list(study.objectives)
-
-
-def _headings(keys: list[str]) -> list[str]:
-    """The keys' last parts, where those tell them apart: a terminal is narrow."""
-    short = [key.rpartition(".")[2] for key in keys]
-    return [s if short.count(s) == 1 else key for s, key in zip(short, keys, strict=True)]
 
 
 def _ranked(study: Study) -> list[FrozenTrial]:
@@ -58,31 +105,37 @@ def _ranked(study: Study) -> list[FrozenTrial]:
     return ranked + rest
 
 
-def _row(trial: FrozenTrial, objectives: int, searched: list[str]) -> list[str]:
-    measured = metrics(trial)
-    how = ending(trial)
+def _row(trial: FrozenTrial, objectives: int, keys: list[str], layout: _Layout) -> list[str]:
+    found = metrics(trial)
     values = list(trial.values) if trial.values else [None] * objectives
+    seconds = f"{found['train_seconds']:.0f}" if "train_seconds" in found else ""
+    cost = [_number(found.get("tokens_seen")), seconds] if layout.cost else []
+    state = _state(trial)
     return [
         str(trial.number),
         *map(_number, values),
-        *(_number(trial.params.get(key)) for key in searched),
-        _number(measured.get("tokens_seen")),
-        f"{measured['train_seconds']:.0f}" if "train_seconds" in measured else "",
-        how.value if how else trial.state.name.lower(),
+        *(
+            short_value(trial.params[key], layout.digits) if key in trial.params else ""
+            for key in keys
+        ),
+        *cost,
+        "\n".join(textwrap.wrap(state, STATE)) if layout.tight else state,
     ]
+
+
+def _state(trial: FrozenTrial) -> str:
+    how = ending(trial)
+    return how.in_words if how else trial.state.name.lower()
 
 
 def _number(value: object) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4g}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else str(value)
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _counts(study: Study) -> str:
-    endings = [(ending(trial), trial.state.name.lower()) for trial in study.trials()]
-    told = [how.value if how else state for how, state in endings]
+    told = [_state(trial) for trial in study.trials()]
     return ", ".join(f"{told.count(name)} {name}" for name in dict.fromkeys(told)) or "no trial yet"
 
 
@@ -104,6 +157,7 @@ def _best(study: Study, best: FrozenTrial, folder: Path) -> list[str]:
         f"Run it again: python train.py --config-dir {folder} experiment=best",
         f"Its adapter: {trial_folder(folder, best.number) / ADAPTER}",
         f"All trials: {folder / TABLE}",
+        *([f"Report: {report}"] if (report := folder / REPORT).exists() else []),
     ]
 
 
@@ -113,8 +167,9 @@ def _gain(study: Study, best: FrozenTrial) -> list[str]:
     if baseline is None:
         return []
     if baseline.state is not TrialState.COMPLETE:
-        how = ending(baseline)
-        return [f"The configuration as it was, trial {baseline.number}, ended: {how and how.value}"]
+        return [f"The configuration as it was, trial {baseline.number}: {_state(baseline)}"]
+    if baseline.number == best.number:
+        return ["No trial was better than the configuration as it was"]
     own, found = baseline.values[0], best.values[0]
     better = abs(found - own)
     share = f" ({better / abs(own):.1%})" if own else ""

@@ -13,6 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.ending import Ending
+from ugro.logs import take_over
 from ugro.record.storage import open_storage
 from ugro.report import TrialResult
 from ugro.space.search_space import described
@@ -196,6 +197,7 @@ def started(trial: FrozenTrial) -> Started:
 def quieten() -> None:
     """Optuna tells of each trial, and at each start that multivariate TPE is experimental."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    take_over("optuna")
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 

@@ -1,5 +1,6 @@
 """How do trials run on Ray? Each a task on a warm worker; what ends badly is told apart."""
 
+import logging
 import os
 import pickle
 import time
@@ -15,12 +16,14 @@ from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
 
 from ugro.errors import UserError, fault
+from ugro.logs import take_over
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
 from ugro.slots.mailbox import Begun, Done, Failed, Mailbox
 from ugro.slots.slots import Listener, Noted, Task, TrialTimeoutError, WorkerLostError
 from ugro.slots.worker import OnWorker, Pickled, SetAnew
 
+log = logging.getLogger(__name__)
 MOST_TRIALS = 10_000  # that may wait for an answer at once
 
 
@@ -52,7 +55,9 @@ class RaySlots:
         import ray
         from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
 
+        take_over("ray")
         launcher = self.launcher
+        log.info("Ray starts")
         start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
         self._remote = _with_gpu(launcher.ray_cfg.remote)
         self._mailbox = _mailbox_here()

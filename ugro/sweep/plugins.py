@@ -1,5 +1,6 @@
 """What does Hydra see of UGRO? A sweeper; what is heavy is imported when it is used."""
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ class StreamingSweeper(Sweeper):
         """Run the study."""
         from ugro.sweep.sweeper import run_sweep
 
+        logging.captureWarnings(True)  # they go to sweep.log
         name = f"study.name={self._master.study.name}"
         given = any(argument.startswith("study.name=") for argument in arguments)
         shared = arguments if given else [name, *arguments]

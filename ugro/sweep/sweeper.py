@@ -17,11 +17,8 @@ from ugro.config import Direction, StudyConfig
 from ugro.errors import UserError, fault
 from ugro.event_log import reports_in
 from ugro.events import EventStream, ProposalRejected, StudyStarted
-from ugro.files import CHECKPOINTS, EVENTS, trial_folder
+from ugro.files import EVENTS
 from ugro.objectives import Objectives, objectives_of
-from ugro.observers.audit import AuditLog
-from ugro.observers.lines import Lines
-from ugro.observers.tidy import Tidy
 from ugro.provenance import provenance
 from ugro.record.recorder import Recorder
 from ugro.record.storage import check_no_password, is_shared
@@ -39,6 +36,7 @@ from ugro.sweep.peers import NoPeers, SharedStudy
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.sampling import Sampling, sampler_of
+from ugro.sweep.watchers import observers_of
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +94,7 @@ def _run(
     shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
     log_file = folder / EVENTS
-    tidy = Tidy(lambda number: trial_folder(folder, number) / CHECKPOINTS)
-    events = EventStream([AuditLog(log_file), Lines(), tidy])
+    events = EventStream(observers_of(folder))
     peers = (
         SharedStudy(study, drivers, log_file, plan.total, not of.study.allow_duplicates)
         if shared

@@ -1,0 +1,85 @@
+"""Where do log messages go? To these handlers, which ``conf/hydra/*_logging`` name."""
+
+import logging
+import os
+import sys
+from typing import TextIO
+
+from hydra.types import RunMode
+
+OWN = ("ugro", "__main__")  # whose messages are for people
+
+
+class Terminal(logging.StreamHandler[TextIO]):
+    """Standard output: in a sweep UGRO's own messages, where a single trial is run everything.
+
+    Beside a live display only warnings are shown, above it. So that the display can move them
+    there, they are written to what ``sys.stdout`` is at that moment.
+
+    Args:
+        mode: Hydra's
+        least: the level that a message in a sweep must have to be shown
+    """
+
+    def __init__(self, mode: RunMode | None, least: str) -> None:
+        super().__init__(sys.stdout)
+        self._in_a_sweep = mode is RunMode.MULTIRUN
+        self._least = logging.getLevelNamesMapping()[least]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is shown."""
+        if self._in_a_sweep:
+            least = max(self._least, logging.WARNING) if _is_taken(sys.stdout) else self._least
+            if record.name.partition(".")[0] not in OWN or record.levelno < least:
+                return False
+        return bool(super().filter(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """In a sweep only what is not as it should be tells its level."""
+        if self._in_a_sweep and record.levelno >= logging.WARNING:
+            told = f"{record.levelname.lower()}: {record.msg}"
+            record = logging.makeLogRecord({**vars(record), "msg": told})
+        return super().format(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it."""
+        self.stream = sys.stdout
+        super().emit(record)
+
+
+class SweepLog(logging.FileHandler):
+    """A file in the study's folder, which is made later than the first messages are.
+
+    A disk that is full takes nothing from the terminal, and others tell of it.
+    """
+
+    def __init__(self, filename: str) -> None:
+        super().__init__(filename, encoding="utf-8", delay=True)
+        self._early: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, or keep it until there is a folder."""
+        if not os.path.isdir(os.path.dirname(self.baseFilename)):
+            self._early.append(record)
+            return
+        early, self._early = self._early, []
+        try:
+            for one in (*early, record):
+                super().emit(one)
+        except OSError:  # it could not be opened
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's name for it
+        """Say nothing."""
+
+
+def take_over(library: str) -> None:
+    """Have a library's messages go the same way, not through a handler of its own."""
+    logger = logging.getLogger(library)
+    logger.handlers.clear()
+    logger.propagate = True
+
+
+def _is_taken(stream: object) -> bool:
+    """Whether a live display of rich's has put itself in the stream's place."""
+    return hasattr(stream, "rich_proxied_file")
