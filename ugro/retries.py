@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import threading
 from collections.abc import Callable
 
 from tenacity import (
@@ -9,8 +10,10 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_delay,
+    stop_when_event_set,
     wait_random_exponential,
 )
+from tenacity.nap import sleep_using_event
 
 # Of a disk or a network folder that is full or gone for a while.
 PASSING = (
@@ -27,7 +30,10 @@ log = logging.getLogger(__name__)
 
 
 def retrying(
-    is_trouble: Callable[[BaseException], bool], what: str, seconds: float = OUTAGE_SECONDS
+    is_trouble: Callable[[BaseException], bool],
+    what: str,
+    seconds: float = OUTAGE_SECONDS,
+    hurry: threading.Event | None = None,
 ) -> Retrying:
     """Call it with a function and its arguments: that is tried until trouble is over.
 
@@ -35,7 +41,9 @@ def retrying(
         is_trouble: whether an error is of the kind that passes
         what: cannot be done meanwhile; it is logged once
         seconds: after which the error is raised
+        hurry: once it is set, the error is raised after a last try
     """
+    hurry = hurry or threading.Event()
 
     def tell(state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
@@ -44,7 +52,8 @@ def retrying(
     return Retrying(
         retry=retry_if_exception(is_trouble),
         wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
-        stop=stop_after_delay(seconds),
+        stop=stop_after_delay(seconds) | stop_when_event_set(hurry),
+        sleep=sleep_using_event(hurry),
         before_sleep=tell,
         reraise=True,
     )

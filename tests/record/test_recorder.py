@@ -1,12 +1,23 @@
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
 import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from ugro.ending import Ending
 from ugro.errors import StudyFailed
+from ugro.record import recorder, storage
 from ugro.record.recorder import Recorder
-from ugro.record.study import ending
+from ugro.record.study import Study, create_or_continue, ending
 from ugro.report import TrialResult
+from ugro.retries import retrying
 
 from ..studies import in_memory, start
 
@@ -16,29 +27,75 @@ OVER = {"lora.r": CategoricalDistribution((4, 8))}
 def test_what_happens_is_recorded_in_order() -> None:
     study = in_memory()
     start(study, OVER)  # an earlier trial has number 0
-    recorder = Recorder(study)
-    first, second = (recorder.start({"lora.r": r}, OVER, "sampler") for r in (4, 8))
+    writer = Recorder(study)
+    first, second = (writer.start({"lora.r": r}, OVER, "sampler") for r in (4, 8))
     assert (first, second) == (1, 2)
-    recorder.report(second, 100, 3.0)
-    recorder.tell(second, Ending.RUNG)
-    recorder.tell(first, Ending.COMPLETE, TrialResult((2.0,), {"eval_loss": 2.0}))
-    recorder.close()
+    writer.report(second, 100, 3.0)
+    writer.tell(second, Ending.RUNG)
+    writer.tell(first, Ending.COMPLETE, TrialResult((2.0,), {"eval_loss": 2.0}))
+    writer.close()
     _, one, two = study.trials()
     assert (one.params, one.value, ending(one)) == ({"lora.r": 4}, 2.0, Ending.COMPLETE)
     assert (two.params, two.value, two.state) == ({"lora.r": 8}, 3.0, TrialState.PRUNED)
 
 
 def test_an_error_of_the_storage_is_not_swallowed() -> None:
-    recorder = Recorder(in_memory())
-    recorder.report(7, 100, 3.0)  # no such trial
+    writer = Recorder(in_memory())
+    writer.report(7, 100, 3.0)  # no such trial
     with pytest.raises(KeyError):
-        recorder.close()
+        writer.close()
 
 
 def test_a_second_driver_is_noticed() -> None:
     study = in_memory()
-    recorder = Recorder(study)
+    writer = Recorder(study)
     start(study, OVER)
-    recorder.start({"lora.r": 4}, OVER, "sampler")
+    writer.start({"lora.r": 4}, OVER, "sampler")
     with pytest.raises(StudyFailed, match="another driver writes into study s"):
-        recorder.close()
+        writer.close()
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
+    """A study whose database another process never lets go of."""
+    monkeypatch.setattr(storage, "BUSY_SECONDS", 0.01)
+    study = create_or_continue("s", f"sqlite:///{tmp_path}/study.db", ["eval_loss"], ["minimize"])
+    with closing(sqlite3.connect(tmp_path / "study.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield study
+
+
+def test_what_cannot_be_written_for_long_is_given_up_with_all_that_waits(
+    locked: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "retrying", partial(retrying, seconds=0.5))
+    writer = Recorder(locked)
+    began = time.monotonic()
+    for number in range(20):
+        assert writer.start({"lora.r": 4}, OVER, "sampler") == number
+    with pytest.raises(StudyFailed, match=r"cannot be written: .* database is locked"):
+        writer.close()
+    assert 0.5 < time.monotonic() - began < 5  # not 20 times half a second
+    with pytest.raises(StudyFailed, match="database is locked"):
+        writer.tell(0, Ending.INTERRUPTED)
+
+
+def test_a_driver_that_waits_for_the_storage_to_give_a_number_is_told_that_it_is_gone(
+    locked: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "retrying", partial(retrying, seconds=0.5))
+    writer = Recorder(locked, "one of two", shared=True)
+    with pytest.raises(StudyFailed, match=r"cannot be written: .* database is locked"):
+        writer.start({"lora.r": 4}, OVER, "sampler")
+
+
+def test_who_does_not_want_to_wait_for_the_storage_need_not(locked: Study) -> None:
+    writer = Recorder(locked)
+    for _ in range(5):
+        writer.start({"lora.r": 4}, OVER, "sampler")
+    began = time.monotonic()
+    main = threading.main_thread().ident
+    threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        writer.close()
+    assert time.monotonic() - began < 5  # not 15 minutes

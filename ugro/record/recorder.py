@@ -2,13 +2,13 @@
 
 SQLAlchemy takes 20 ms to record a trial of eight parameters and 10 ms to record its end; a free
 slot does not wait for that. What happened is in ``events.jsonl`` before. Where the storage is in
-trouble the thread tries again, and what is to be written waits.
+trouble the thread tries again, and what is to be written waits; trouble that lasts ends the study.
 """
 
-from collections import deque
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
@@ -20,11 +20,14 @@ from ugro.record.study import Started, Study, driver, started
 from ugro.report import TrialResult
 from ugro.retries import in_a_line, retrying
 
+T = TypeVar("T")
+
 
 class Recorder:
     """Writes what this driver does into the study's record.
 
-    An error of the storage that lasts is raised by the next call, :meth:`close` at the latest.
+    After an error of the storage that lasts nothing more is written, as what comes later builds on
+    what came before; each further call raises it, :meth:`close` at the latest.
 
     Args:
         study: written
@@ -43,7 +46,11 @@ class Recorder:
         self._next = len(study.every())
         self._started: dict[int, Started] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
-        self._writes: deque[Future[Any]] = deque()
+        self._hurry = threading.Event()
+        self._patience = retrying(
+            is_trouble, "The study's record cannot be written", hurry=self._hurry
+        )
+        self._lasting: BaseException | None = None  # what ended all writing
 
     def start(
         self,
@@ -64,13 +71,11 @@ class Recorder:
             return begun
 
         if self._shared:
-            written = self._write(record)
-            wait([written])
-            self._raise_errors()
-            return int(written.result().number)
+            begun: Started = self._done(self._write(record))
+            return begun.number
         number = self._next
         self._next += 1
-        self._write(lambda: self._check(record(), number))
+        self._write(lambda: self._check_number(record(), number))
         return number
 
     def take_up(self, trial: FrozenTrial) -> None:
@@ -92,39 +97,67 @@ class Recorder:
         result: TrialResult | None = None,
         error: str = "",
         traceback: str = "",
-    ) -> None:
-        """Record how a trial ended."""
-        self._write(lambda: self._study.tell(self._started[number], how, result, error, traceback))
+    ) -> Future[None]:
+        """Record how a trial ended; done when it is written."""
+        return self._write(
+            lambda: self._study.tell(self._started[number], how, result, error, traceback)
+        )
 
     def withdraw(self, number: int) -> None:
         """Record that a trial is not run after all; others see it when this returns."""
-        self.tell(number, Ending.WITHDRAWN)
-        wait(self._writes)
-        self._raise_errors()
+        self._done(self.tell(number, Ending.WITHDRAWN))
+
+    def hurry(self) -> None:
+        """From now on trouble is not waited out: each write is tried once."""
+        self._hurry.set()
 
     def close(self) -> None:
-        """Wait until all is written."""
-        self._thread.shutdown()
-        self._raise_errors()
+        """Wait until all is written; whoever interrupts that wants no trouble waited out."""
+        try:
+            self._thread.shutdown()
+        except BaseException:
+            self.hurry()
+            self._thread.shutdown()
+            raise
+        self._check()
 
     def _unheard_of(self) -> Started | None:
         mine = (one for one in self._study.running() if driver(one) == self._driver)
         return next((started(one) for one in mine if one.number not in self._started), None)
 
-    def _check(self, begun: Started, number: int) -> None:
+    def _check_number(self, begun: Started, number: int) -> None:
         if begun.number != number:
             raise StudyFailed(f"another driver writes into study {self._study.record.study_name}")
 
-    def _write(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        self._raise_errors()
-        patience = retrying(is_trouble, "The study's record cannot be written")
-        written = self._thread.submit(patience, function, *arguments)
-        self._writes.append(written)
-        return written
+    def _write(self, function: Callable[[], T]) -> Future[T]:
+        self._check()
+        try:
+            return self._thread.submit(self._written, function)
+        except RuntimeError:
+            self._check()  # it was given up since
+            raise
 
-    def _raise_errors(self) -> None:
-        while self._writes and self._writes[0].done():
-            try:
-                self._writes.popleft().result()
-            except TROUBLE as error:
-                raise StudyFailed(f"the study cannot be written: {in_a_line(error)}") from error
+    def _written(self, function: Callable[[], T]) -> T:
+        try:
+            return self._patience(function)
+        except BaseException as error:
+            self._lasting = error
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            raise
+
+    def _done(self, written: Future[T]) -> T:
+        """What a write came to, as soon as it is done."""
+        try:
+            return written.result()
+        except (CancelledError, *TROUBLE):
+            self._check()
+            raise
+
+    def _check(self) -> None:
+        """Raise what ended all writing, if anything has."""
+        error = self._lasting
+        if isinstance(error, TROUBLE):
+            why = in_a_line(error.__cause__ or error)  # Optuna's own words hide it
+            raise StudyFailed(f"the study cannot be written: {why}") from error
+        if error is not None:
+            raise error
