@@ -146,6 +146,8 @@ def _study(study: StudyConfig) -> Iterator[str]:
     yield from _at_least("study.max_tokens", study.max_tokens, 1)
     yield from _at_least("study.max_retries", study.max_retries, 0)
     yield from _at_least("study.fail_fast", study.fail_fast, 1)
+    yield from _at_least("study.confirm", study.confirm, 0)
+    yield from _at_least("study.confirm_seeds", study.confirm_seeds, 2)  # one has no spread
 
 
 def _scheduler(scheduler: object) -> Iterator[str]:

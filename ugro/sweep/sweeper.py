@@ -25,6 +25,7 @@ from ugro.record.storage import check_no_password, is_shared
 from ugro.record.study import Study, create_or_continue, metrics
 from ugro.schedulers.referee import Referee
 from ugro.slots.slots import InProcessSlot, Slots
+from ugro.sweep.confirm import confirming
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
@@ -66,14 +67,20 @@ def run_sweep(
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     check_no_password(as_written["storage"])
     check_artifacts(plan.of.study.artifacts, plan.of.study.name)
-    folder = Path(plan.of.study.dir)
-    _make(folder)
-    drivers = Drivers(folder)
+    drivers = Drivers(_made(Path(plan.of.study.dir)))
     alone = not is_shared(plan.trial.hydra.sweeper.storage)
     with drivers.joined(alone), Interruption() as interruption:
         slots = slots_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
-        _run(plan, _as_given(config, arguments), slots, drivers, interruption)
+        given = _as_given(config, arguments)
+        _run(plan, given, slots, drivers, interruption)
+        again = None
+        if plan.of.study.confirm and not interruption.asked():
+            again = confirming(plan, config, loader)
+        if again is not None:
+            drivers = Drivers(_made(Path(again.of.study.dir)))
+            with drivers.joined(alone):
+                _run(again, given, slots, drivers, interruption)
     if interruption.asked():
         log.info("Continue with: %s", _command(plan.of.study.name))
         interruption.end()
@@ -169,8 +176,8 @@ def _limits(config: StudyConfig, study: Study) -> Limits:
     return limits
 
 
-def _make(folder: Path) -> None:
-    """Make the study's folder.
+def _made(folder: Path) -> Path:
+    """The study's folder, made.
 
     Raises:
         UserError: it cannot be written.
@@ -183,6 +190,7 @@ def _make(folder: Path) -> None:
     except OSError as error:
         allowed = f"a folder that can be written ({error.strerror})"
         raise UserError(fault("study.dir", str(folder), allowed)) from error
+    return folder
 
 
 def _as_given(config: DictConfig, arguments: list[str]) -> tuple[str, ...]:

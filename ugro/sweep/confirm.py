@@ -1,0 +1,168 @@
+"""What is run to confirm the best of a study? A study of its own, with other seeds.
+
+Its trials are the best configurations and the baseline, some seeds each; its space is that of the
+study and the seed. So it goes on like any study, and who watches knows it as one.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra_plugins.hydra_optuna_sweeper.config import RandomSamplerConfig
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from ugro.config import SchedulerConfig, typed
+from ugro.ending import Ending
+from ugro.files import CONFIRM
+from ugro.record.study import Study, ending, read, source
+from ugro.space.composition import Composer, without_hydra
+from ugro.space.feasible import FeasibleSpace, identity
+from ugro.space.search_space import SearchSpace, corner_values
+from ugro.sweep.initial_trials import NOWHERE, Planned, member
+from ugro.sweep.plan import Plan
+
+log = logging.getLogger(__name__)
+SEED = "seed"
+SEEDS = 2**32  # that NumPy takes
+NO_SCHEDULER = "ugro.schedulers.no_scheduler.NoScheduler"
+# Limits are the search's, and what is run is named here.
+NOT_AGAIN = (
+    "study.confirm=0",
+    "study.max_trials=null",
+    "study.max_seconds=null",
+    "study.max_tokens=null",
+    "study.target=null",
+    "study.enqueue=[]",
+    "study.warm_start=[]",
+    "study.allow_duplicates=false",
+)
+CUT_SHORT = (Ending.RUNG, Ending.STUDY_LIMIT)  # a baseline that ended so would do at full length
+
+
+def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | None:
+    """The study that confirms; None where there is nothing to confirm.
+
+    Args:
+        plan: of the study whose best are confirmed
+        config: that study's, as Hydra has composed it
+        loader: Hydra's
+    """
+    of, settings, space = plan.of, plan.trial.hydra.sweeper, plan.feasible.space
+    chosen = _chosen(read(settings["study_name"], settings["storage"]), of.study.confirm, space)
+    if not chosen:
+        log.info("Nothing to confirm: no trial is complete")
+        return None
+    seeds = seeds_of(plan)
+    log.info("To be confirmed: trials %s, each with seeds %s", _listed(chosen), _listed(seeds))
+    widened = SearchSpace(
+        {**space.distributions, SEED: IntDistribution(0, SEEDS - 1)},
+        (*space.fixed, *_placed(of.study.name, of.study.dir), *NOT_AGAIN),
+        space.conditions,
+    )
+    composer = Composer(widened, config, loader)
+    # A seed of all before the next one: what there is by then can be compared.
+    first = [
+        Planned({**parameters, SEED: seed}, f"trial {number}")
+        for seed in seeds
+        for number, parameters in chosen.items()
+    ]
+    trial = _unjudged(composer.compose(first[0].parameters).copy())
+    trial.hydra.sweeper.sampler = RandomSamplerConfig()  # which is never asked
+    as_it_is: Any = OmegaConf.to_container(
+        without_hydra(_unjudged(composer.compose({}).copy())), resolve=False, enum_to_str=True
+    )
+    return replace(
+        plan,
+        trial=trial,
+        of=typed(without_hydra(trial)),
+        feasible=FeasibleSpace(widened, composer, plan.feasible.constraints),
+        first=first,
+        total=len(first) + _others(trial, first),
+        as_it_is=as_it_is,
+    )
+
+
+def seeds_of(plan: Plan) -> list[int]:
+    """The seeds after the study's own: with that one the best were found, some by luck."""
+    searched = plan.feasible.space.distributions.get(SEED)
+    used = [plan.of.seed, *(corner_values(searched) if searched else ())]
+    return [(max(used) + 1 + at) % SEEDS for at in range(plan.of.study.confirm_seeds)]
+
+
+def _chosen(study: Study, count: int, space: SearchSpace) -> dict[int, dict[str, Any]]:
+    """The parameters of the best distinct configurations and of the baseline, by trial number."""
+    chosen: dict[int, dict[str, Any]] = {}
+    known: set[object] = set()
+    for trials, most in ((_ranked(study), count), (_baseline(study), count + 1)):
+        for trial in trials:
+            parameters = {key: value for key, value in trial.params.items() if key != SEED}
+            if len(chosen) < most and identity(parameters) not in known:
+                if _is_in(parameters, space):
+                    chosen[trial.number] = parameters
+                    known.add(identity(parameters))
+                else:
+                    log.warning("Trial %d is not confirmed: it is not in the space", trial.number)
+    return chosen
+
+
+def _ranked(study: Study) -> list[FrozenTrial]:
+    """The complete trials, the best first; of several objectives the front, by the first one."""
+    if len(study.objectives) == 1:
+        return study.ranked()
+    front = {trial.number for trial in study.front()}
+    return [trial for trial in study.ranked() if trial.number in front]
+
+
+def _baseline(study: Study) -> Iterator[FrozenTrial]:
+    """The trial that ran the configuration as it was, unless it would fail again."""
+    for trial in study.finished():
+        usable = trial.state is TrialState.COMPLETE or ending(trial) in CUT_SHORT
+        if source(trial) == "baseline" and usable:
+            yield trial
+
+
+def _is_in(parameters: Mapping[str, Any], space: SearchSpace) -> bool:
+    over = space.distributions
+    return all(
+        key in over and member(over[key], value) is not NOWHERE for key, value in parameters.items()
+    )
+
+
+def _placed(name: str, folder: str) -> tuple[str, str]:
+    """Overrides: within the study, under its name."""
+    return (
+        f"study.name={_quoted(f'{name}/{CONFIRM}')}",
+        f"study.dir={_quoted(f'{folder}/{CONFIRM}')}",
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "\\'") + "'"
+
+
+def _unjudged(config: DictConfig) -> DictConfig:
+    """The configuration of a study that stops no trial for being behind.
+
+    An override could not say it: keys of the search's own scheduler would not fit.
+    """
+    config.scheduler = SchedulerConfig(NO_SCHEDULER, config.scheduler.time_attr)
+    return config
+
+
+def _others(trial: DictConfig, first: Sequence[Planned]) -> int:
+    """How many trials there are of an earlier confirmation, which are not among the first now."""
+    settings = trial.hydra.sweeper
+    try:
+        earlier = read(settings["study_name"], settings["storage"]).trials()
+    except KeyError:
+        return 0
+    now = {identity(one.parameters) for one in first}
+    return sum(identity(one.params) not in now for one in earlier)
+
+
+def _listed(numbers: Sequence[int] | Mapping[int, Any]) -> str:
+    return ", ".join(map(str, numbers))
