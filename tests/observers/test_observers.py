@@ -4,13 +4,14 @@ import json
 import logging
 import math
 import os
+import resource
 import socket
 from pathlib import Path
 
 import pytest
 
 from ugro.ending import Ending
-from ugro.event_log import read, reports_in
+from ugro.event_log import cut_off, read, reports_in
 from ugro.events import (
     Event,
     EventStream,
@@ -128,6 +129,25 @@ def test_what_cannot_be_written_is_written_later(
     assert caplog.text.count("No space left on device") == 1
     log.observe(EVERY[3])
     assert [said["time"] for said in read(path)] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_line_of_which_the_disk_takes_only_a_part_is_written_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "events.jsonl"
+    log = AuditLog(path)
+    log.observe(EVERY[0])
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, hard))
+    try:
+        for event in EVERY[1:3]:
+            log.observe(event)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caplog.text.count("cannot be written, trying again") == 1
+    log.observe(EVERY[3])
+    assert [said["time"] for said in read(path)] == [1.0, 2.0, 3.0, 4.0]
+    assert cut_off(path) == [2]  # its 20 bytes
 
 
 def test_a_loss_that_is_no_number_is_written_too(tmp_path: Path) -> None:
