@@ -297,6 +297,34 @@ def test_an_error_of_the_driver_is_not_taken_for_one_of_the_trial(slots: Driver)
         slots.wait()
 
 
+def test_a_trial_whose_time_runs_out_while_the_driver_listens_is_not_the_drivers_error(
+    slots: Driver,
+) -> None:
+    began, done = [], []
+
+    def slow(number: int, report: Report) -> bool:
+        began.append(report.step)
+        time.sleep(0.5)
+        done.append(report.step)
+        return True
+
+    slots.heard.reported = slow  # type: ignore[method-assign]
+    slots.submit(0, ["model.path=report"], seconds=1.2)  # five reports take 2.5 s
+    number, job = slots.wait()
+    assert (number, job.status) == (0, JobStatus.FAILED)
+    assert isinstance(job._return_value, TrialTimeoutError)
+    assert began == done  # nothing interrupted the driver
+
+
+def test_a_trial_whose_time_runs_out_before_it_begins_has_timed_out(make: Make) -> None:
+    slots = make("hydra/launcher=basic")
+    slots.submit(0, [], seconds=1e-3)
+    number, job = slots.wait()
+    assert (number, job.status) == (0, JobStatus.FAILED)
+    assert isinstance(job._return_value, TrialTimeoutError)
+    assert slots.heard.reports == []
+
+
 def test_a_worker_that_dies_after_a_report_fails_its_trial(make: Make) -> None:
     slots = make(*ON_RAY)
     slots.submit(0, ["model.path=die late"])

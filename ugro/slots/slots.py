@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
@@ -21,6 +21,7 @@ from ugro.provenance import this_process
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError, connected
 
+AT_ONCE_SECONDS = 1e-6  # a timer of 0 never rings
 log = logging.getLogger(__name__)
 
 
@@ -120,9 +121,12 @@ class InProcessSlot:
         task = self._submitted.pop(0)
         listener.started(task.number, this_process())
         channel = _DriverHere(listener, task.number)
-        with connected(channel), _alarm(task.max_seconds):
-            overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
-            [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
+        overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
+        try:
+            with connected(channel), _alarm(task.max_seconds):
+                [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
+        except TrialTimeoutError as error:  # the launcher had not come to the trial yet
+            result = JobReturn(status=JobStatus.FAILED, _return_value=error)
         if channel.error is not None:
             raise channel.error
         return task.number, result
@@ -139,7 +143,10 @@ class _DriverHere:
 
     def report(self, report: Report) -> bool:
         try:
-            return self._listener.reported(self._number, report)
+            with _alarm_put_off():
+                return self._listener.reported(self._number, report)
+        except TrialTimeoutError:
+            raise  # the trial's time has run out meanwhile
         except Exception as error:
             self.error = error
             raise
@@ -162,3 +169,16 @@ def _alarm(seconds: float | None) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _alarm_put_off() -> Iterator[None]:
+    """Let nothing interrupt the driver in the block; an alarm that was due rings behind it."""
+    began = time.monotonic()
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        if left:
+            passed = time.monotonic() - began
+            signal.setitimer(signal.ITIMER_REAL, max(left - passed, AT_ONCE_SECONDS))
