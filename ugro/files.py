@@ -11,7 +11,9 @@ UPSTREAM_RESULTS = "optimization_results.yaml"
 BEST = "experiment/best.yaml"
 ANALYSIS = "analysis"
 REPORT = "analysis/report.html"
+SUMMARY = "analysis/summary.json"
 TRIALS = "trials"
+TRACKING = "tracking"  # what was sent to trackers
 CONFIRM = "confirm"  # the study that trains the best again; a study's name and folder end so
 # In a trial's folder.
 CONFIG = ".hydra/config.yaml"

@@ -6,8 +6,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from ugro.analysis.results import best_overrides, trial_folder, write_results, write_table
+from ugro.analysis.results import OF_STUDY, best_overrides, trial_folder
+from ugro.analysis.results import write_results as write
+from ugro.analysis.tables import tables_of
 from ugro.ending import Ending
+from ugro.events import TrialFinished, TrialRetried, TrialStarted
+from ugro.observers.audit import AuditLog
 from ugro.record.study import Started, Study
 from ugro.report import TrialResult
 
@@ -22,6 +26,10 @@ STEPS = CategoricalDistribution((None, 10))
 @pytest.fixture
 def study() -> Study:
     return in_memory()
+
+
+def write_results(study: Study, folder: Path) -> None:
+    write(study, tables_of(study, folder), folder)
 
 
 def started(study: Study) -> Started:
@@ -111,7 +119,7 @@ def test_a_key_or_metric_that_a_trial_has_not_is_left_empty(study: Study, tmp_pa
     complete(study, 1.5)
     over = {"lora.dropout": FloatDistribution(0.25, 1), "training.max_steps": STEPS}
     study.tell(start(study, over), Ending.COMPLETE, TrialResult((2.0,), {"accuracy": 0.5}))
-    write_table(study, tmp_path / "trials.csv")
+    write_results(study, tmp_path)
     _, (first, second) = table(tmp_path)
     assert (first["lora.dropout"], first["accuracy"], first["eval_loss"]) == ("", "", "1.5")
     assert (second["lora.dropout"], second["accuracy"], second["eval_loss"]) == ("0.25", "0.5", "")
@@ -120,9 +128,52 @@ def test_a_key_or_metric_that_a_trial_has_not_is_left_empty(study: Study, tmp_pa
 
 def test_numbers_are_written_to_the_last_digit(study: Study, tmp_path: Path) -> None:
     complete(study, 0.1 + 0.2)
-    write_table(study, tmp_path / "trials.csv")
+    write_results(study, tmp_path)
     _, (row,) = table(tmp_path)
     assert row["value"] == "0.30000000000000004"
+
+
+def test_seconds_are_those_that_a_trial_stayed_in_slots(study: Study, tmp_path: Path) -> None:
+    complete(study, 1.5)
+    log = AuditLog(tmp_path / "events.jsonl")
+    for event in (
+        TrialStarted(0, time=10.0),
+        TrialRetried(0, "interrupted", 0, time=14.0),  # and taken up the next day
+        TrialStarted(0, time=90_000.0),
+        TrialFinished(0, Ending.COMPLETE, (1.5,), {}, time=90_003.0),
+    ):
+        log.observe(event)
+    write_results(study, tmp_path)
+    _, (row,) = table(tmp_path)
+    assert float(row["seconds"]) == 7.0
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=HYPERLINK(0)", "'=HYPERLINK(0)"),
+        ("+1+cmd", "'+1+cmd"),
+        ("-x", "'-x"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\tx", "'\tx"),
+        ("-1e-05", "-1e-05"),
+        ("all-linear", "all-linear"),
+    ],
+)
+def test_no_cell_is_a_formula(study: Study, tmp_path: Path, text: str, cell: str) -> None:
+    study.tell(start(study, {"=key": CategoricalDistribution((text,))}), Ending.FAILED, error=text)
+    write_results(study, tmp_path)
+    _, (row,) = table(tmp_path)
+    assert row["'=key"] == row["error"] == cell
+
+
+def test_a_key_may_be_called_as_a_column_is(study: Study, tmp_path: Path) -> None:
+    over = {key: FloatDistribution(0.0, 1.0) for key in ("value", "state", "reason", "x")}
+    study.tell(start(study, over), Ending.COMPLETE, TrialResult((1.5,), {"seconds": 3.0}))
+    write_results(study, tmp_path)
+    columns, _ = table(tmp_path)
+    assert len(set(columns)) == len(columns)
+    assert columns[:4] == ["number", "state", "value", "value (searched)"]
 
 
 # The best
@@ -180,7 +231,8 @@ def test_the_best_experiment_composes_to_the_best_trials_configuration(
     assert again.study.name == "new"
     of_both = [OmegaConf.to_container(config, enum_to_str=True) for config in (again, trial)]
     for config in of_both:
-        del config["study"], config["scheduler"]
+        for group in OF_STUDY:
+            config.pop(group, None)
     assert of_both[0] == of_both[1]
 
 

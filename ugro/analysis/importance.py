@@ -9,7 +9,7 @@ With several objectives both look at the first.
 
 import warnings
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
@@ -43,6 +43,7 @@ class Importance:
     """How much a key mattered.
 
     Attributes:
+        key: as its column is called in the tables
         share: 0 to 1, the median of the bootstrap
         low: its 10th percentile
         high: its 90th
@@ -81,10 +82,12 @@ def importances_of(study: Study, tables: Tables, seed: int = 0) -> tuple[Importa
     by_number = {trial.number: trial for trial in study.trials()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Optuna's, of what is asked for knowingly
-        return (
+        found = (
             _importances(FANOVA, _fanova, comparable(tables), by_number, seed),
             _importances(PED_ANOVA, _ped_anova, ranked(tables), by_number, seed),
         )
+    named = [tuple(replace(one, key=tables.column(one.key)) for one in each.of) for each in found]
+    return tuple(replace(each, of=of) for each, of in zip(found, named, strict=True))
 
 
 @dataclass(frozen=True)

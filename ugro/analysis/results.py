@@ -1,6 +1,7 @@
 """What does a study leave behind? A table, the best configuration, and upstream's result file."""
 
 import csv
+import math
 import os
 import shlex
 from pathlib import Path
@@ -9,21 +10,26 @@ from typing import Any
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
+from ugro.analysis.tables import Tables
 from ugro.files import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_whole
 from ugro.record.study import Study, ending, metrics, source
 from ugro.space.search_space import override
 
+OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs
 
-def write_results(study: Study, folder: Path) -> None:
+
+def write_results(study: Study, tables: Tables, folder: Path) -> None:
     """Write ``trials.csv``, ``optimization_results.yaml`` and ``experiment/best.yaml``.
 
     The latter two are written once a trial is complete.
 
     Args:
         study: finished, running or stopped
+        tables: its own
         folder: the study's own, with its trials' folders in ``trials/``
     """
-    write_table(study, folder / TABLE)
+    write_table(study, tables, folder / TABLE)
     best = study.best()
     if best is None:
         return
@@ -41,34 +47,39 @@ def _as_upstream(study: Study, best: FrozenTrial) -> dict[str, Any]:
     return {"name": "optuna", "solutions": front}
 
 
-def write_table(study: Study, path: Path) -> None:
+def write_table(study: Study, tables: Tables, path: Path) -> None:
     """A row a trial: number, state, value, the searched keys, what it measured, reason.
 
     With several objectives each has a column of its own instead of ``value``. A pruned trial's
-    value is its last intermediate one.
+    value is its last intermediate one. Seconds are those that it stayed in slots.
     """
     trials = study.trials()
-    objectives = ["value"] if len(study.objectives) == 1 else list(study.objectives)
-    searched = list(study.searched())
+    objectives = ["value"] if len(tables.objectives) == 1 else list(tables.objectives)
+    keys = list(study.searched())
+    searched = [tables.column(key) for key in keys]
     measured = dict.fromkeys(name for trial in trials for name in metrics(trial))
-    names = [name for name in measured if name not in objectives]
-    ends = ["seconds", "reason", "source", "error"]
+    seconds = tables.slot_seconds
+    head, ends = (
+        ["number", "state", *objectives, *searched],
+        ["seconds", "reason", "source", "error"],
+    )
+    names = [name for name in measured if name not in (*head, *ends)]
     draft = path.with_suffix(".draft")
     draft.parent.mkdir(parents=True, exist_ok=True)
     with draft.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["number", "state", *objectives, *searched, *names, *ends])
+        table.writerow(map(_cell, [*head, *names, *ends]))
         for trial in trials:
             how, found = ending(trial), metrics(trial)
-            seconds = trial.duration.total_seconds() if trial.duration else None
-            told = [seconds, how.value if how else None, source(trial)]
-            table.writerow(
+            told = [seconds.get(trial.number), how.value if how else None, source(trial)]
+            row = (
                 [trial.number, trial.state.name]
                 + _values(trial, len(objectives))
-                + [trial.params.get(key) for key in searched]
+                + [trial.params.get(key) for key in keys]
                 + [found.get(name) for name in names]
                 + [*told, trial.user_attrs.get("error")]
             )
+            table.writerow(map(_cell, row))
     os.replace(draft, path)
 
 
@@ -76,10 +87,28 @@ def _values(trial: FrozenTrial, count: int) -> list[float | None]:
     return list(trial.values) if trial.values else [None] * count
 
 
+def _cell(value: Any) -> Any:
+    """What nobody's spreadsheet runs: a text like a formula gets an apostrophe in front.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    if not isinstance(value, str) or not value.startswith(FORMULA) or _is_number(value):
+        return value
+    return f"'{value}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def experiment(best: FrozenTrial, trial_config: Path) -> str:
     """The best trial's configuration, less what is of its study alone, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
-    del config["study"], config["scheduler"]
+    for group in OF_STUDY:
+        config.pop(group, None)
     pasted = best_overrides(best)
     head = (
         "# @package _global_\n"

@@ -3,7 +3,7 @@
 Everything that analyses a study begins here; nothing else in this room reads storage or log.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ OF_OTHERS = {  # where another program ran the trials
     TrialState.RUNNING: RUNNING,
     TrialState.WAITING: "interrupted",
 }
+# Columns of every table of trials, whatever a study's keys and objectives are called.
+FIXED = ("number", "state", "ending", "source", "error", "began", "ended", "seconds", "last_value")
+TAKEN = (*FIXED, "reason")  # which is in trials.csv
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Tables:
         name: the study's
         objectives: their names, one or several
         directions: ``minimize`` or ``maximize``, one an objective
-        searched: the keys that trials searched, and over what
+        searched: the keys that trials searched, and over what; a key (or an objective) that is
+            called as another column is told apart by ``(searched)`` (or ``(objective)``)
         trials: a row a trial, by number. Columns: ``state`` (Optuna's, lower case), ``ending`` (an
             ``Ending``'s value, or running), ``source``, ``error``, ``began`` and ``ended`` (Unix
             time, NaN where it is not known), ``seconds``; a column an objective, under its name,
@@ -84,6 +88,16 @@ class Tables:
         )
 
     @property
+    def slot_seconds(self) -> pandas.Series:
+        """How long each trial has stayed in slots, by its number."""
+        stays = (self.spans["ended"] - self.spans["began"]).astype("float64")
+        return stays.groupby(self.spans["number"]).sum()
+
+    def column(self, key: str) -> str:
+        """What a searched key's column is called: as the key, where nothing else is."""
+        return _column(key, self.objectives)
+
+    @property
     def baseline(self) -> int | None:
         """The number of the trial that ran the configuration as it was; None without one."""
         numbers = self.trials.index[self.trials["source"] == "baseline"]
@@ -100,12 +114,14 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
     trials = study.trials()
     log = _Log(read_events(folder / EVENTS) if folder else ())
     recorded = _reports(trials)
+    objectives = tuple(_free(one, TAKEN, "objective") for one in study.objectives)
+    searched = study.searched()
     return Tables(
         name=study.record.study_name,
-        objectives=study.objectives,
+        objectives=objectives,
         directions=study.directions,
-        searched=study.searched(),
-        trials=_trials(study, trials),
+        searched={_column(key, objectives): over for key, over in searched.items()},
+        trials=_trials(trials, study.objectives, objectives, list(searched)),
         reports=recorded.merge(log.reports(), how="left", on=["number", "tokens_seen"]),
         spans=log.spans() if log.spanned else _spans(trials),
         slots=pandas.DataFrame(log.counted, columns=["time", "slots"]),
@@ -118,12 +134,36 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
     )
 
 
-def _trials(study: Study, trials: list[FrozenTrial]) -> pandas.DataFrame:
+def _column(key: str, objectives: Sequence[str]) -> str:
+    return _free(key, {*TAKEN, *objectives, *map(_of_any, objectives)}, "searched")
+
+
+def _of_any(objective: str) -> str:
+    return f"measured {objective}"
+
+
+def _free(name: str, taken: Container[str], what: str) -> str:
+    return f"{name} ({what})" if name in taken else name
+
+
+def _trials(
+    trials: list[FrozenTrial],
+    measured_as: Sequence[str],
+    objectives: Sequence[str],
+    keys: list[str],
+) -> pandas.DataFrame:
+    """A row a trial.
+
+    Args:
+        measured_as: what trials call the objectives among their metrics
+        objectives: what their columns are called
+        keys: that were searched
+    """
+    columns = {key: _column(key, objectives) for key in keys}
+    head = [*FIXED, *objectives, *map(_of_any, objectives), *columns.values()]
     measured = dict.fromkeys(name for trial in trials for name in metrics(trial))
-    objectives = study.objectives  # asked of the storage each time
-    names = [name for name in measured if name not in objectives]
-    of_any = [f"measured {name}" for name in objectives]
-    searched, nothing = list(study.searched()), [float("nan")] * len(objectives)
+    names = [name for name in measured if name not in (*head, *TAKEN)]
+    nothing = [float("nan")] * len(objectives)
     rows = []
     for trial in trials:
         how, found = ending(trial), metrics(trial)
@@ -142,15 +182,14 @@ def _trials(study: Study, trials: list[FrozenTrial]) -> pandas.DataFrame:
                 "last_value": _last(trial),
                 **dict(zip(objectives, values or nothing, strict=True)),
                 **{
-                    column: found.get(name) for name, column in zip(objectives, of_any, strict=True)
+                    _of_any(objective): found.get(name)
+                    for objective, name in zip(objectives, measured_as, strict=True)
                 },
-                **{key: trial.params.get(key) for key in searched},
+                **{column: trial.params.get(key) for key, column in columns.items()},
                 **{name: found.get(name) for name in names},
             }
         )
-    columns = ["number", "state", "ending", "source", "error", "began", "ended", "seconds"]
-    columns += ["last_value", *objectives, *of_any, *searched, *names]
-    return pandas.DataFrame(rows, columns=columns).set_index("number")
+    return pandas.DataFrame(rows, columns=[*head, *names]).set_index("number")
 
 
 def _last(trial: FrozenTrial) -> float:

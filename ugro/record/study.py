@@ -19,6 +19,7 @@ from ugro.report import TrialResult
 from ugro.space.search_space import described
 
 DEFINITION = "definition"  # Optuna's name for it, of the study
+_ENDINGS = frozenset(how.value for how in Ending)
 LONGEST = 2000  # characters of a traceback, its end: some databases store no more
 
 
@@ -43,6 +44,8 @@ class Study:
         """The objectives' names; ``value`` where another program made the study."""
         named = self.record.metric_names
         directions = self.record.directions
+        if named and len(set(named)) < len(named):  # another program may call two alike
+            named = None
         return tuple(
             named or (["value"] if len(directions) == 1 else map(str, range(len(directions))))
         )
@@ -212,17 +215,20 @@ def last_value(trial: FrozenTrial) -> tuple[float] | None:
 def ending(trial: FrozenTrial) -> Ending | None:
     """How a trial ended; None while it runs, and where another program ran it."""
     reason = trial.user_attrs.get("reason")
-    return Ending(reason) if reason else None
+    known = isinstance(reason, str) and reason in _ENDINGS
+    return Ending(reason) if known else None
 
 
 def metrics(trial: FrozenTrial) -> dict[str, float]:
     """What a trial measured; nothing where it did not end by itself."""
-    return dict(trial.user_attrs.get("metrics", {}))
+    found = trial.user_attrs.get("metrics")  # of another program's trial, whatever it calls so
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def retried(trial: FrozenTrial) -> int:
     """How often a trial was run again, as its worker was lost."""
-    return int(trial.user_attrs.get("retried", 0))
+    times = trial.user_attrs.get("retried", 0)
+    return times if isinstance(times, int) else 0
 
 
 def driver(trial: FrozenTrial) -> str:

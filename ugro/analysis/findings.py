@@ -1,0 +1,88 @@
+"""What does a person want to know of a study first? Its best, how sure, what it gained and cost."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ugro.analysis.advice import Advice, advice_of
+from ugro.analysis.answers import Answer, answers_of
+from ugro.analysis.best import Baseline, Best, baseline_of, best_of, front_of
+from ugro.analysis.certainty import Certainty, certainty_of
+from ugro.analysis.confirmation import Confirmation
+from ugro.analysis.cost import Cost, cost_of
+from ugro.analysis.importance import Importances
+from ugro.analysis.tables import Tables
+from ugro.record.study import Study, retried
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came out of a study, running or finished.
+
+    Attributes:
+        name: the study's
+        objectives: their names, one or several
+        directions: ``minimize`` or ``maximize``, one an objective
+        counts: trials by how they stand: an Ending's value, or running
+        total: trials that it shall have; None where nobody said
+        finished_because: why the last driver ended; None while it runs, or where it was killed
+        best: the complete trial with the best first objective; None before there is one
+        front: with several objectives, the trials that no other one beats in all of them
+        baseline: the configuration as it was, and what was gained over it; None without one
+        certainty: how sure the best is the best
+        importances: what mattered
+        cost: what it cost
+        advice: what to try next, the most useful first
+        answers: the same in sentences, to the six questions that people have
+    """
+
+    name: str
+    objectives: tuple[str, ...]
+    directions: tuple[str, ...]
+    counts: Mapping[str, int]
+    total: int | None
+    finished_because: str | None
+    best: Best | None
+    front: tuple[Best, ...]
+    baseline: Baseline | None
+    certainty: Certainty
+    importances: tuple[Importances, ...]
+    cost: Cost
+    advice: tuple[Advice, ...]
+    answers: tuple[Answer, ...]
+
+
+def findings_of(
+    study: Study,
+    tables: Tables,
+    importances: Sequence[Importances],
+    confirmation: Confirmation | None,
+) -> Findings:
+    """Find them.
+
+    Args:
+        study: its record
+        tables: its values
+        importances: of its keys; none where they were not asked for
+        confirmation: of its best trials, where there was one
+    """
+    best, front, baseline = best_of(study), front_of(study), baseline_of(tables)
+    certainty = certainty_of(study, tables, confirmation)
+    cost = cost_of(tables, sum(map(retried, study.trials())))
+    advice = advice_of(study, tables, importances, confirmation)
+    return Findings(
+        name=tables.name,
+        objectives=tables.objectives,
+        directions=tables.directions,
+        counts=dict(Counter(tables.trials["ending"]).most_common()),
+        total=tables.total,
+        finished_because=tables.finished_because,
+        best=best,
+        front=front,
+        baseline=baseline,
+        certainty=certainty,
+        importances=tuple(importances),
+        cost=cost,
+        advice=advice,
+        answers=answers_of(tables, best, front, baseline, certainty, importances, cost, advice),
+    )
