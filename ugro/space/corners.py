@@ -11,7 +11,11 @@ from ugro.space.feasible import FeasibleSpace
 from ugro.validation import validate
 
 MOST_COMBINATIONS = 256  # up to here all are checked; beyond, each key's choices and bounds
-OF_THE_STUDY = r"[+~]*(hydra|study|scheduler|objectives|constraints)\b"
+# What is worked out once for all trials: a sweep over it would take its first value for all.
+OF_THE_STUDY = (
+    r"[+~]*(hydra|study|scheduler|objectives|constraints|stoppers"
+    r"|tracking|monitoring|search_space|experiment)\b"
+)
 
 
 def check_space(feasible: FeasibleSpace) -> None:
