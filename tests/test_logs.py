@@ -1,0 +1,77 @@
+import io
+import logging
+from pathlib import Path
+
+import pytest
+from hydra.types import RunMode
+from rich.console import Console
+from rich.live import Live
+
+from ugro.logs import SweepLog, Terminal, take_over
+
+Captured = pytest.CaptureFixture[str]
+
+
+def say(handler: logging.Handler) -> None:
+    """A message and a warning, UGRO's and another library's."""
+    for name in ("ugro.sweep", "optuna.study"):
+        for level in (logging.INFO, logging.WARNING):
+            record = logging.LogRecord(name, level, "", 0, "%s says", (name,), None)
+            handler.handle(record)
+
+
+def test_a_sweeps_terminal_shows_what_ugro_says(capsys: Captured) -> None:
+    say(Terminal(RunMode.MULTIRUN, "INFO"))
+    assert capsys.readouterr().out == "ugro.sweep says\nwarning: ugro.sweep says\n"
+
+
+def test_a_trial_in_a_sweep_has_only_its_warnings_there(capsys: Captured) -> None:
+    say(Terminal(RunMode.MULTIRUN, "WARNING"))
+    assert capsys.readouterr().out == "warning: ugro.sweep says\n"
+
+
+@pytest.mark.parametrize("mode", [None, RunMode.RUN])
+def test_a_trial_alone_shows_everything(capsys: Captured, mode: RunMode | None) -> None:
+    say(Terminal(mode, "WARNING"))
+    assert capsys.readouterr().out == "ugro.sweep says\n" * 2 + "optuna.study says\n" * 2
+
+
+def test_beside_a_live_display_there_are_only_warnings(capsys: Captured) -> None:
+    terminal = Terminal(RunMode.MULTIRUN, "INFO")
+    display = io.StringIO()
+    with Live("display", console=Console(file=display, force_terminal=True, width=80)):
+        say(terminal)
+    assert "warning: ugro.sweep says" in display.getvalue()
+    assert display.getvalue().count("says") == 1
+    assert capsys.readouterr().out == ""
+    say(terminal)
+    assert capsys.readouterr().out == "ugro.sweep says\nwarning: ugro.sweep says\n"
+
+
+def test_the_log_of_a_sweep_has_everything_from_before_its_folder_was_made(tmp_path: Path) -> None:
+    path = tmp_path / "study" / "sweep.log"
+    handler = SweepLog(str(path))
+    say(handler)
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    say(handler)
+    handler.close()
+    assert path.read_text() == ("ugro.sweep says\n" * 2 + "optuna.study says\n" * 2) * 2
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "sweep.log").mkdir()
+    say(SweepLog(str(tmp_path / "sweep.log")))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_library_that_is_taken_over_prints_nothing_itself(
+    caplog: pytest.LogCaptureFixture, capsys: Captured
+) -> None:
+    library = logging.getLogger("a_library")
+    library.addHandler(logging.StreamHandler())
+    library.propagate = False
+    take_over("a_library")
+    library.warning("chatter")
+    assert capsys.readouterr() == ("", "")
+    assert caplog.messages == ["chatter"]
