@@ -64,7 +64,7 @@ def _head(at: Standing, now: float, width: int, height: int) -> Iterator[Rendera
         yield _line("Best", Text("none yet"), width)
     elif len(study.objectives) == 1:
         yield _line("Best", Text.assemble(_best(at, 0), _gain(at)), width)
-        own = _parameters(at, best, width - LABEL, min(MOST_LINES, height // 8))
+        [own] = _parameters(at, [best], width - LABEL, min(MOST_LINES, height // 8))
         yield from (_line("", line, width) for line in own)
     else:
         for objective in range(len(study.objectives)):
@@ -123,9 +123,10 @@ def _running(at: Standing, width: int, rows: int) -> Table:
         wide = one.width or max(1, left)
         table.add_column(one.heading, justify=one.justify, width=wide, no_wrap=True)
     lines = max(1, min(MOST_LINES, rows // len(every)))
-    for trial in shown:
-        own = Text("\n").join(_parameters(at, trial.number, max(1, left), lines))
-        table.add_row(*(one.cell(trial) if one.width else own for one in columns))
+    parameters = _parameters(at, [one.number for one in shown], max(1, left), lines)
+    for trial, own in zip(shown, parameters, strict=True):
+        joined = Text("\n").join(own)
+        table.add_row(*(one.cell(trial) if one.width else joined for one in columns))
     if more := len(every) - len(shown):
         table.add_row("", Text(f"and {more} more", "dim"))
     return table
@@ -194,21 +195,27 @@ def _bar(done: int, total: int, style: str) -> ProgressBar:
     return ProgressBar(max(1, total), min(done, total), complete_style=style, finished_style=style)
 
 
-def _parameters(at: Standing, number: int, width: int, most: int) -> list[Text]:
-    """What is not as configured, in lines; short names where it is too much, then cut off."""
-    own = at.differing(number)
-    lines: list[str] = []
+def _parameters(at: Standing, trials: list[int], width: int, most: int) -> list[list[Text]]:
+    """Of each trial what is not as configured, in lines.
+
+    If it is too much for one of them, all have short names; what still does not fit is cut off.
+    """
+    every = [at.differing(number) for number in trials]
     for dense in (False, True):
-        text = " ".join(assignments(own, dense)) or "as configured"
-        lines = textwrap.wrap(text, width, break_on_hyphens=False)
-        if len(lines) <= most:
+        told = [" ".join(assignments(own, dense)) or "as configured" for own in every]
+        wrapped = [textwrap.wrap(one, width, break_on_hyphens=False) for one in told]
+        if all(len(lines) <= most for lines in wrapped):
             break
     else:
-        lines = textwrap.wrap(text, width, max_lines=most, placeholder=" …")
-    texts = [Text(line) for line in lines]
-    for line in texts:
-        line.highlight_regex(r"[^\s=]+=", "dim")
-    return texts
+        wrapped = [textwrap.wrap(one, width, max_lines=most, placeholder=" …") for one in told]
+    return [[_coloured(line) for line in lines] for lines in wrapped]
+
+
+def _coloured(line: str) -> Text:
+    """The values set off from the keys."""
+    text = Text(line)
+    text.highlight_regex(r"[^\s=]+=", "dim")
+    return text
 
 
 def _without_blanks(line: list[Segment]) -> list[Segment]:

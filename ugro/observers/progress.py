@@ -17,6 +17,7 @@ from ugro.observers.standing import Standing
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.5
+SHARE = 0.05  # of a processor, at most: many trials are drawn less often
 CLOSE_SECONDS = 5.0  # that a display which is being drawn may take to end
 
 
@@ -74,9 +75,9 @@ class Progress:
 
     def _run(self) -> None:
         try:
-            self._refresh()
-            while not self._closed.wait(REFRESH_SECONDS):
-                self._refresh()
+            took = self._refresh()
+            while not self._closed.wait(max(REFRESH_SECONDS, took / SHARE)):
+                took = self._refresh()
         except Exception:  # whatever is wrong with the display, training goes on
             log.exception("The live display failed, plain lines follow")
         finally:
@@ -87,7 +88,9 @@ class Progress:
         self._live.update("")
         self._live.stop()
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> float:
+        """Draw anew; returns the seconds of processor time that it took."""
+        began = time.thread_time()
         for _ in range(self._events.qsize()):
             self._standing.observe(self._events.get())
         self._standing.hear_others()
@@ -97,6 +100,7 @@ class Progress:
         self._width = width
         self._shown = Display(self._standing, self._clock())
         self._live.update(self._shown, refresh=True)
+        return time.thread_time() - began
 
 
 def _over_what_wraps(widths: list[int], width: int) -> Control:
