@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ugro.commands import asked, run
 from ugro.errors import UserError, fault
-from ugro.record.storage import BUSY_SECONDS, SQLITE, masked
+from ugro.record.storage import BUSY_SECONDS, file_of, masked
 
 COUNT = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE study_name = ?"
 
@@ -57,14 +57,15 @@ def main(arguments: list[str]) -> None:
         UserError: there is no such study, it is on a server, or the file exists.
     """
     what = asked(arguments, ["to"])
-    if not what.storage.startswith(SQLITE):
-        allowed = f"{SQLITE}FILE; a server has a tool of its own: pg_dump"
+    database = file_of(what.storage)
+    if database is None:
+        allowed = "sqlite:///FILE; a server has a tool of its own: pg_dump"
         raise UserError(fault("storage", masked(what.storage), allowed))
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     copy = Path(what.more.get("to") or what.folder / "backups" / f"study-{now}.db")
     if copy.exists():
         raise UserError(fault("to", str(copy), "a file that does not exist yet"))
-    trials = backup(Path(what.storage.removeprefix(SQLITE)), copy, what.name)
+    trials = backup(database, copy, what.name)
     print(f"{copy}: {trials} trials, checked")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ugro.artifacts import KEY, Folder, is_outage
 from ugro.backup import backup
 from ugro.files import CHECKPOINTS, DATABASE, TRIALS, trial_subdir
-from ugro.record.storage import SQLITE
+from ugro.record.storage import is_shared
 from ugro.record.study import Study, ending
 from ugro.retries import retrying
 from ugro.sweep.drivers import FOLDER as DRIVERS
@@ -32,7 +32,7 @@ def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
     own = [str(path) for path in every if path.parts[0] not in NOT_COPIED]
     there.put_all(folder, [path for path in own if not path.startswith(DATABASE)])
     database = folder / DATABASE
-    if storage.startswith(SQLITE) and database.exists():
+    if not is_shared(storage) and database.exists():
         with tempfile.TemporaryDirectory() as draft:
             backup(database, Path(draft) / database.name, name)
             there.put_all(Path(draft), [database.name])

@@ -1,6 +1,7 @@
 """Where is a study's record kept? In any storage of Optuna, opened so that it bears trouble."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ugro.errors import UserError, fault
+from ugro.retries import in_a_line
 
 BUSY_SECONDS = 60.0  # another process may hold SQLite's lock that long
 TROUBLE = (OperationalError, InterfaceError, optuna.exceptions.StorageInternalError, OSError)
-SQLITE, JOURNAL = "sqlite:///", "journal:///"
+JOURNAL = "journal:///"
+KEY = "hydra.sweeper.storage"
+KINDS = "sqlite:///FILE, journal:///FILE or postgresql+psycopg://HOST/NAME"
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -23,28 +27,40 @@ def open_storage(url: str) -> BaseStorage:
     SQLite is put into WAL mode, so that who reads a running study holds nobody up.
 
     Raises:
-        UserError: there is no such kind of storage, or its driver is not installed.
+        UserError: there is no such kind of storage, its driver is not installed, or it cannot be
+            reached.
     """
+    try:
+        return _opened(url)
+    except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise UserError(fault(KEY, masked(url), f"{KINDS} ({error})")) from None
+    except (*TROUBLE, sqlite3.Error) as error:
+        why = in_a_line(error.__cause__ or error)
+        raise UserError(fault(KEY, masked(url), f"one that can be reached ({why})")) from None
+
+
+def _opened(url: str) -> BaseStorage:
     if url.startswith(JOURNAL):
         path = Path(url.removeprefix(JOURNAL))
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
     options: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith(SQLITE):
-        path = Path(url.removeprefix(SQLITE))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with sqlite3.connect(path, timeout=BUSY_SECONDS) as connection:
+    if (database := file_of(url)) is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    # With Optuna's cache of finished trials.
+    return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a database of SQLite; None where the storage is of another kind."""
     try:
-        # With Optuna's cache of finished trials.
-        return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
-    except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
-        allowed = "sqlite:///FILE, journal:///FILE or postgresql+psycopg://HOST/NAME"
-        raise UserError(
-            fault("hydra.sweeper.storage", masked(url), f"{allowed} ({error})")
-        ) from None
+        parts = sqlalchemy.engine.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        return None
+    return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
 
 
 def masked(url: str) -> str:
@@ -55,29 +71,34 @@ def masked(url: str) -> str:
         return url.partition("://")[0] + "://..."
 
 
-def check_no_password(url: str) -> None:
-    """Refuse a password that is written out: it would be in every file of the study.
+def check_url(as_written: str | None, url: str | None) -> None:
+    """Refuse what keeps nothing, and a password that is written out: every file would have it.
 
     Args:
-        url: as configured, with interpolations as they are written
+        as_written: as configured, with interpolations as they are written
+        url: what it comes to
 
     Raises:
-        UserError: it has one.
+        UserError: nothing is kept, or there is a password.
     """
-    if url.startswith("$") or "${oc.env:" in url:
+    if as_written is None or url is None:
+        raise UserError(fault(KEY, url, KINDS))
+    if file_of(url) in (Path(), Path(":memory:")):
+        raise UserError(fault(KEY, url, f"a file, as what is in memory is lost: {KINDS}"))
+    if as_written.startswith("$") or "${oc.env:" in as_written:
         return
     try:
-        password = sqlalchemy.engine.make_url(url).password
+        password = sqlalchemy.engine.make_url(as_written).password
     except sqlalchemy.exc.ArgumentError:
         return
     if password is not None:
         allowed = "no password: put it into PGPASSWORD, or the URL into ${oc.env:NAME}"
-        raise UserError(fault("hydra.sweeper.storage", masked(url), allowed))
+        raise UserError(fault(KEY, masked(as_written), allowed))
 
 
 def is_shared(url: str) -> bool:
     """Whether several drivers may write: SQLite has one writer."""
-    return not url.startswith(SQLITE)
+    return file_of(url) is None
 
 
 def is_trouble(error: BaseException) -> bool:

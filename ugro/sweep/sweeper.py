@@ -3,6 +3,7 @@
 import logging
 import shlex
 import sys
+import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ugro.files import EVENTS
 from ugro.objectives import Objectives, objectives_of
 from ugro.provenance import provenance
 from ugro.record.recorder import Recorder
-from ugro.record.storage import check_no_password, is_shared
+from ugro.record.storage import check_url, is_shared
 from ugro.record.study import Study, create_or_continue, metrics
 from ugro.schedulers.referee import Referee
 from ugro.slots.slots import InProcessSlot, Slots
@@ -65,10 +66,11 @@ def run_sweep(
         show(plan)
         return
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
-    check_no_password(as_written["storage"])
+    storage = plan.trial.hydra.sweeper.storage
+    check_url(as_written["storage"], storage)
     check_artifacts(plan.of.study.artifacts, plan.of.study.name)
     drivers = Drivers(_made(Path(plan.of.study.dir)))
-    alone = not is_shared(plan.trial.hydra.sweeper.storage)
+    alone = not is_shared(storage)
     with drivers.joined(alone), Interruption() as interruption:
         slots = slots_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
@@ -184,9 +186,8 @@ def _made(folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / ".writable"
-        trial.touch()
-        trial.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         allowed = f"a folder that can be written ({error.strerror})"
         raise UserError(fault("study.dir", str(folder), allowed)) from error
