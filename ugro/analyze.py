@@ -5,12 +5,13 @@ from pathlib import Path
 from ugro.analysis.confirmation import confirmation_of
 from ugro.analysis.findings import findings_of
 from ugro.analysis.importance import importances_of
-from ugro.analysis.results import write_results
+from ugro.analysis.results import write_results, write_table
 from ugro.analysis.summary import show
 from ugro.analysis.summary_file import write_summary
 from ugro.analysis.tables import tables_of
 from ugro.commands import asked, run
-from ugro.files import SUMMARY
+from ugro.files import CONFIRM, SUMMARY, TABLE
+from ugro.record.confirmed import confirmation_record
 from ugro.record.study import Study
 
 
@@ -23,12 +24,14 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
         whole: also what takes seconds: which keys mattered
     """
     tables = tables_of(study, folder)
-    write_results(study, tables, folder)
     confirmation = confirmation_of(folder)
+    write_results(study, tables, folder, confirmation.preferred if confirmation else None)
+    if (again := confirmation_record(study, folder)) is not None:
+        write_table(again, tables_of(again, folder / CONFIRM), folder / CONFIRM / TABLE)
     importances = importances_of(study, tables) if whole else ()
     findings = findings_of(study, tables, importances, confirmation)
     write_summary(findings, folder / SUMMARY)
-    show(study, folder)
+    show(study, folder, verdicts=confirmation.verdicts if confirmation else ())
 
 
 def main(arguments: list[str]) -> None:

@@ -93,7 +93,8 @@ def test_another_one_that_is_better_by_its_mean_is_told_and_clearly_so_preferred
     found = confirmation_of(tmp_path)
     assert found is not None
     assert found.preferred == 1  # the third is ahead by 0.167 on average, by -0.26 to 0.59
-    _, second, third, means = found.verdicts
+    _, second, third, means, best = found.verdicts
+    assert best == "experiment/best.yaml runs trial 1 again."
     assert second.startswith("Trial 1, the second, really beats trial 0: by ")
     assert third.startswith("Trial 2, the third, is as good as trial 0, as far as 3 seeds can tell")
     assert "trial 2 is ahead by 0.17 on average" in third

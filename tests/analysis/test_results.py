@@ -236,6 +236,20 @@ def test_the_best_experiment_composes_to_the_best_trials_configuration(
     assert of_both[0] == of_both[1]
 
 
+def test_a_trial_that_a_confirmation_prefers_is_run_again_instead(
+    study: Study, tmp_path: Path
+) -> None:
+    complete(study, 1.5)
+    complete(study, 1.6)
+    laid_down(tmp_path, 0)
+    laid_down(tmp_path, 1)
+    write(study, tables_of(study, tmp_path), tmp_path, preferred=1)
+    said = (tmp_path / "experiment" / "best.yaml").read_text().splitlines()[1]
+    better = "confirmed as better than trial 0, which has the best value"
+    assert said == f"# Trial 1, value 1.6; {better}."
+    assert OmegaConf.load(tmp_path / "optimization_results.yaml").best_value == 1.5
+
+
 def test_a_trial_that_left_no_configuration_gives_no_experiment(
     study: Study, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ The best of many trials is in part the luckiest: what it had in the search is to
 So the seed of the search is not among those that it is confirmed with.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from ugro.analysis.candidates import BEST, SEED, Candidate, candidates_of, told
 from ugro.analysis.difference import difference
 from ugro.analysis.verdicts import verdicts_of
 from ugro.event_log import read
+from ugro.files import BEST as BEST_CONFIGURATION
 from ugro.files import CONFIRM, EVENTS
 
 __all__ = ["Candidate", "Confirmation", "confirmation_of"]
@@ -46,22 +48,27 @@ def confirmation_of(folder: Path) -> Confirmation | None:
     study = told(read(folder / EVENTS))
     seeds = tuple(sorted({int(trial.parameters[SEED]) for trial in again.trials.values()}))
     candidates = candidates_of(study, again, seeds)
+    verdicts = tuple(verdicts_of(study, again, candidates, seeds))
+    preferred = _preferred(candidates, again.maximised)
+    if preferred is not None:
+        verdicts += (f"{BEST_CONFIGURATION} runs trial {preferred} again.",)
     return Confirmation(
         seeds=seeds,
         candidates=candidates,
-        verdicts=tuple(verdicts_of(study, again, candidates, seeds)),
+        verdicts=verdicts,
         objective=again.objective,
         direction="maximize" if again.maximised else "minimize",
-        preferred=_preferred(candidates, again.maximised),
+        preferred=preferred,
     )
 
 
 def _preferred(candidates: Sequence[Candidate], maximised: bool) -> int | None:
-    """The best mean among those that clearly beat the best of the study."""
+    """The best mean among the complete trials that clearly beat the best of the study."""
     if not candidates or candidates[0].role != BEST:
         return None
     leader, *others = candidates
-    compared = [(one, difference(leader.values, one.values, maximised)) for one in others]
+    complete = [one for one in others if math.isfinite(one.found)]
+    compared = [(one, difference(leader.values, one.values, maximised)) for one in complete]
     clear = [one for one, found in compared if found is not None and found.is_worse]
     better = max if maximised else min
     return better(clear, key=lambda one: one.mean).number if clear else None

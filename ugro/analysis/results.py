@@ -19,7 +19,7 @@ OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs
 
 
-def write_results(study: Study, tables: Tables, folder: Path) -> None:
+def write_results(study: Study, tables: Tables, folder: Path, preferred: int | None = None) -> None:
     """Write ``trials.csv``, ``optimization_results.yaml`` and ``experiment/best.yaml``.
 
     The latter two are written once a trial is complete.
@@ -28,15 +28,19 @@ def write_results(study: Study, tables: Tables, folder: Path) -> None:
         study: finished, running or stopped
         tables: its own
         folder: the study's own, with its trials' folders in ``trials/``
+        preferred: the trial that a confirmation clearly prefers to the best one: to be run again
     """
     write_table(study, tables, folder / TABLE)
     best = study.best()
     if best is None:
         return
     write_whole(folder / UPSTREAM_RESULTS, OmegaConf.to_yaml(_as_upstream(study, best)))
-    trial_config = trial_folder(folder, best.number) / CONFIG
+    chosen = next((one for one in study.ranked() if one.number == preferred), best)
+    trial_config = trial_folder(folder, chosen.number) / CONFIG
     if trial_config.exists():
-        write_whole(folder / BEST, experiment(best, trial_config))
+        instead = f"; confirmed as better than trial {best.number}, which has the best value"
+        why = "" if chosen.number == best.number else instead
+        write_whole(folder / BEST, experiment(chosen, trial_config, why))
 
 
 def _as_upstream(study: Study, best: FrozenTrial) -> dict[str, Any]:
@@ -104,7 +108,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def experiment(best: FrozenTrial, trial_config: Path) -> str:
+def experiment(best: FrozenTrial, trial_config: Path, why: str = "") -> str:
     """The best trial's configuration, less what is of its study alone, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
     for group in OF_STUDY:
@@ -112,7 +116,7 @@ def experiment(best: FrozenTrial, trial_config: Path) -> str:
     pasted = best_overrides(best)
     head = (
         "# @package _global_\n"
-        f"# Trial {best.number}, value {', '.join(map(str, best.values))}.\n"
+        f"# Trial {best.number}, value {', '.join(map(str, best.values))}{why}.\n"
         f"# As overrides: {pasted}\n"
     )
     return head + OmegaConf.to_yaml(config)

@@ -1,6 +1,7 @@
 """How is a study told on a terminal? The trials, the best one, what it gained, how to use it."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +22,17 @@ ANY_WIDTH = 10_000  # columns, more than a table has
 STATE = 8  # columns of a folded state: most of them are one word
 
 
-def show(study: Study, folder: Path, console: Console | None = None) -> None:
-    """Print the summary of a study, running or finished."""
+def show(
+    study: Study, folder: Path, console: Console | None = None, verdicts: Sequence[str] = ()
+) -> None:
+    """Print the summary of a study, running or finished.
+
+    Args:
+        study: its record
+        folder: its own
+        console: the terminal's unless another is given
+        verdicts: what a confirmation of its best says
+    """
     console = console or Console()
     console.print(_table(study, console))
     console.print(_counts(study))
@@ -30,7 +40,7 @@ def show(study: Study, folder: Path, console: Console | None = None) -> None:
     if best is None:
         console.print("No trial is complete yet: there is no best configuration.")
         return
-    for line in _best(study, best, folder):
+    for line in (*_best(study, best, folder), *verdicts):
         console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
 
 

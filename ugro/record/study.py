@@ -55,6 +55,14 @@ class Study:
         """``minimize`` or ``maximize``, one an objective."""
         return tuple(direction.name.lower() for direction in self.record.directions)
 
+    def beside(self, name: str) -> "Study":
+        """Another study of the same storage.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        return Study(optuna.load_study(study_name=name, storage=self._storage), self._storage)
+
     def trials(self) -> list[FrozenTrial]:
         """Every trial that was started, by number; one that another program enqueued was not."""
         run = [one for one in self.every() if ending(one) is not Ending.WITHDRAWN]

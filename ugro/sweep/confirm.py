@@ -60,7 +60,7 @@ def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | N
     log.info("To be confirmed: trials %s, each with seeds %s", _listed(chosen), _listed(seeds))
     widened = SearchSpace(
         {**space.distributions, SEED: IntDistribution(0, SEEDS - 1)},
-        (*space.fixed, *_placed(of.study.name, of.study.dir), *NOT_AGAIN),
+        _fixed(space.fixed, (*_placed(of.study.name, of.study.dir), *NOT_AGAIN)),
         space.conditions,
     )
     composer = Composer(widened, config, loader)
@@ -138,6 +138,13 @@ def _placed(name: str, folder: str) -> tuple[str, str]:
         f"study.name={_quoted(f'{name}/{CONFIRM}')}",
         f"study.dir={_quoted(f'{folder}/{CONFIRM}')}",
     )
+
+
+def _fixed(given: Sequence[str], instead: Sequence[str]) -> tuple[str, ...]:
+    """The study's overrides, those of the same keys replaced."""
+    keys = {one.partition("=")[0] for one in instead}
+    kept = [one for one in given if one.partition("=")[0].lstrip("+") not in keys]
+    return (*kept, *instead)
 
 
 def _quoted(text: str) -> str:
