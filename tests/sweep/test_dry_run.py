@@ -43,6 +43,13 @@ def test_a_limit_of_the_study_bounds_its_tokens(feasible: Feasible) -> None:
     assert "Tokens expected: about 1,000" in lines
 
 
+def test_trials_of_a_confirmation_are_counted_apart(feasible: Feasible) -> None:
+    space = feasible("lora.r=4,8", *(f"{key}={value}" for key, value in QUICK.items()))
+    lines = printed(space, **{"study.confirm": 2})
+    assert "Trials: 10" in lines
+    assert "To be confirmed: the best 2, 3 seeds each: 6 trials more at most" in lines
+
+
 def test_epochs_count_data_that_are_not_read(feasible: Feasible) -> None:
     space = feasible("lora.r=4,8", "training.max_tokens=null", "training.epochs=1")
     lines = printed(space)

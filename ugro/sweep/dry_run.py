@@ -96,6 +96,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     )
     yield f"Objectives: {objectives}"
     yield f"Trials: {plan.total}"
+    if of.study.confirm:
+        yield _confirmed(plan)
     yield from _tokens(plan, samples)
     remote = plan.trial.hydra.launcher.get("ray", {}).get("remote", {})
     if remote:
@@ -103,6 +105,14 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"Of each trial: {remote.num_cpus:g} CPUs, GPUs: {gpus}"
     yield f"At once: {plan.trial.hydra.sweeper.n_jobs}"
     yield "A dry run: nothing was launched"
+
+
+def _confirmed(plan: Plan) -> str:
+    best, seeds = plan.of.study.confirm, plan.of.study.confirm_seeds
+    baseline = any(one.source == "baseline" for one in plan.first)
+    trials = (best + baseline) * seeds
+    whom = f"the best {best}{' and the baseline' if baseline else ''}"
+    return f"To be confirmed: {whom}, {seeds} seeds each: {trials} trials more at most"
 
 
 def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
