@@ -6,7 +6,7 @@ from ugro import provenance
 
 def test_commit_versions_and_machine_are_told() -> None:
     told = provenance.provenance()
-    assert {"python", "torch", "peft", "host", "processor", "cpus"} <= set(told)
+    assert {"python", "torch", "peft", "host", "processor", "memory_mb"} <= set(told)
     assert all(isinstance(value, str) and value for value in told.values())
 
 
@@ -21,4 +21,9 @@ def test_changes_in_the_checkout_are_counted(tmp_path: Path, monkeypatch) -> Non
     assert len(clean["git_commit"]) == 40
     assert clean["git_dirty"] == "0"
     (tmp_path / "code.py").write_text("2")
-    assert provenance._commit() == {**clean, "git_dirty": "1"}
+    changed = provenance._commit()
+    assert changed == {**clean, "git_dirty": "1", "git_diff": changed["git_diff"]}
+    (tmp_path / "code.py").write_text("3")
+    assert provenance._commit()["git_diff"] != changed["git_diff"]  # no less dirty, but otherwise
+    (tmp_path / "code.py").write_text("2")
+    assert provenance._commit() == changed

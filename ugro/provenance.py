@@ -1,5 +1,6 @@
 """What was something run with? The code's commit, the packages' versions, the machine."""
 
+import hashlib
 import os
 import platform
 import socket
@@ -20,6 +21,7 @@ PACKAGES = (
     "accelerate",
     "datasets",
     "tokenizers",
+    "gguf",
     "numpy",
 )
 CODE = Path(__file__).parents[1]
@@ -32,7 +34,11 @@ def _of_this_process() -> dict[str, str]:
 
 
 def provenance() -> dict[str, str]:
-    """Of this process: ``git_commit``, ``git_dirty`` (files that differ), versions, machine."""
+    """Of this process: commit, versions, machine.
+
+    ``git_dirty`` counts the files that differ from ``git_commit``; where there are any,
+    ``git_diff`` is a name for what differs in them.
+    """
     return dict(_of_this_process())
 
 
@@ -47,14 +53,22 @@ def _commit() -> dict[str, str]:
     changed = _git("status", "--porcelain", "--untracked-files=no")
     if commit is None or changed is None:
         return {}
-    return {"git_commit": commit, "git_dirty": str(len(changed.splitlines()))}
+    told = {"git_commit": commit, "git_dirty": str(len(changed.splitlines()))}
+    if changed and (difference := _git("diff", "HEAD")) is not None:
+        told["git_diff"] = hashlib.blake2b(difference.encode(), digest_size=8).hexdigest()
+    return told
 
 
 def _git(*arguments: str) -> str | None:
     command = ["git", "-C", str(CODE), *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=GIT_SECONDS, check=True
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",  # a diff shows files as they are
+            timeout=GIT_SECONDS,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -77,7 +91,16 @@ def _machine() -> dict[str, str]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": str(os.cpu_count()),
+        "memory_mb": _memory_mb(),
     }
+
+
+def _memory_mb() -> str:
+    """Of the machine; macOS and Linux know it."""
+    try:
+        return str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20)
+    except (ValueError, OSError, AttributeError):
+        return "unknown"
 
 
 def _processor() -> str:

@@ -24,6 +24,13 @@ def device_name() -> str:
     return torch.cuda.get_device_name(found) if found.type == "cuda" else found.type
 
 
+def instructions() -> str:
+    """Which of the CPU's vector instructions torch uses, or which CUDA: sums depend on it."""
+    if device().type == "cuda":
+        return f"CUDA {torch.version.cuda}"
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
 def threads() -> int:
     """How many torch uses."""
     return torch.get_num_threads()

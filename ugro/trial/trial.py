@@ -150,6 +150,7 @@ def _provenance(
         "eval_data": eval_blocks.fingerprint,
         "seed": str(config.seed),
         "device": hardware.device_name(),
+        "instructions": hardware.instructions(),
         "dtype": str(weights.dtype).removeprefix("torch."),
         "threads": str(hardware.threads()),
     }
