@@ -55,8 +55,10 @@ class Lines:
             case TrialReported():
                 self._last[event.number] = event
             case TrialRetried(times=times):
-                again = f"goes on, retry {times}" if times else "goes on"
-                log.info("trial %d %s: %s", event.number, again, event.why)
+                if times:
+                    log.warning("trial %d goes on, retry %d: %s", event.number, times, event.why)
+                else:
+                    log.info("trial %d goes on: %s", event.number, event.why)
             case TrialFinished():
                 self._finish(event)
             case StudyFinished():

@@ -16,10 +16,10 @@ from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
 
 from ugro.errors import UserError, fault
-from ugro.logs import take_over
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
 from ugro.slots.mailbox import Begun, Done, Failed, Mailbox
+from ugro.slots.ray_messages import into_the_log
 from ugro.slots.slots import Listener, Noted, Task, TrialTimeoutError, WorkerLostError
 from ugro.slots.worker import OnWorker, Pickled, SetAnew
 
@@ -55,7 +55,7 @@ class RaySlots:
         import ray
         from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
 
-        take_over("ray")
+        into_the_log()
         launcher = self.launcher
         log.info("Ray starts")
         start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))

@@ -1,0 +1,31 @@
+"""What becomes of what Ray has to say? It goes into the sweep's log, not onto the terminal."""
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from ugro.logs import take_over
+
+log = logging.getLogger("ray")
+
+
+@cache
+def into_the_log() -> None:
+    """To be called before Ray is started.
+
+    Of a worker that was lost Ray prints a dozen lines by a function for which it has no setting, in
+    2.60 at least; with another name of that function they would be on the terminal again.
+    """
+    from ray._private import worker
+
+    take_over("ray")
+    printed = worker.print_to_stdstream
+
+    def told(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+        if data.get("pid") == "raylet":
+            log.warning("%s", "\n".join(data["lines"]))
+        else:  # a worker's output, which is asked for by log_to_driver
+            printed(data, ignore_prefix)
+
+    worker.print_to_stdstream = told
