@@ -12,21 +12,11 @@ from ugro.config import register_schema, typed
 from ugro.errors import UserError
 from ugro.report import TrialResult
 from ugro.reporting import channel
-from ugro.sweep.plugins import register_plugins
+from ugro.sweep.plugins import CALLABLE, register_plugins
 from ugro.validation import validate
 
 register_schema()
 register_plugins()
-
-
-# All that a configuration's _target_ may call.
-CALLABLE = (
-    "ugro.hooks.*",
-    "ugro.logs.*",
-    "ugro.sweep.plugins.*",
-    "hydra_plugins.*",
-    "optuna.samplers.*",
-)
 
 
 @hydra.main(config_path="conf", config_name="config", execution_whitelist=CALLABLE)

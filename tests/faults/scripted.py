@@ -27,14 +27,13 @@ from ugro.config import Config, register_schema, typed
 from ugro.report import Report, TrialResult
 from ugro.reporting import TrialInterruptedError, channel
 from ugro.retries import is_disk_trouble, retrying
-from ugro.sweep.plugins import register_plugins
+from ugro.sweep.plugins import CALLABLE, register_plugins
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, seal, step, training_of
 from ugro.trial.mirror import mirrored
 
 register_schema()
 register_plugins()
 
-CALLABLE = ("ugro.hooks.*", "ugro.sweep.plugins.*", "hydra_plugins.*", "optuna.samplers.*")
 TOKENS = 100  # a step
 MIB = 2**20
 

@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
 from ugro.config.study import (
     SCHEDULERS,
     AdaptiveAshaConfig,
@@ -58,8 +59,10 @@ __all__ = [
     "MlflowConfig",
     "Mode",
     "ModelConfig",
+    "MonitoringConfig",
     "ObjectiveConfig",
     "ObjectivesConfig",
+    "PrometheusConfig",
     "RandomLlamaConfig",
     "Resource",
     "RungsConfig",
@@ -95,6 +98,7 @@ class Config:
     constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
     latency: LatencyConfig = field(default_factory=LatencyConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
 
 
 def register_schema() -> None:

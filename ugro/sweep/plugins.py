@@ -11,6 +11,15 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
 from omegaconf import MISSING, DictConfig
 
+# All that Hydra may call for a configuration's _target_; trial schedulers have a list of their own.
+CALLABLE = (
+    "ugro.hooks.*",
+    "ugro.logs.*",
+    "ugro.sweep.plugins.*",
+    "hydra_plugins.*",
+    "optuna.samplers.*",
+)
+
 
 @dataclass
 class StreamingSweeperConf:
