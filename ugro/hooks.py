@@ -7,6 +7,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ugro.sweep.begun import begun
+
 log = logging.getLogger(__name__)
 
 
@@ -14,18 +16,23 @@ class WriteResults(Callback):
     """Writes the study's results into its folder, prints the summary, copies what is kept."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Also after Ctrl-C, SIGTERM or an error; not where no trial was started."""
+        """Also after Ctrl-C, SIGTERM or an error; not where the command was refused."""
         folder = Path(config.study.dir)
-        if config.study.dry_run or not folder.exists():
+        study = begun(folder)
+        if study is None:
             return
         from ugro.analyze import analyze
-        from ugro.record.study import read
+        from ugro.record.storage import TROUBLE
+        from ugro.retries import in_a_line
         from ugro.upload import upload
 
         storage = config.hydra.sweeper.storage
         try:
-            study = read(config.study.name, storage)
             analyze(study, folder)
+        except TROUBLE as error:
+            why = in_a_line(error.__cause__ or error)
+            log.error("The results in %s are not written (%s); later: make analyze", folder, why)
+            return
         except Exception:  # Hydra would turn it into a warning that nobody reads
             log.exception("The results in %s could not be written; try: make analyze", folder)
             return

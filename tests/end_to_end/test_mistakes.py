@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ugro.sweep.drivers import Drivers
+
 from ..conftest import QUICK, ROOT
 from .studies import IN_PROCESS, TrainPy, table
 
@@ -20,6 +22,14 @@ from .studies import IN_PROCESS, TrainPy, table
         (["constraints.expressions=['lora.rank > 8']"], "lora.rank > 8: 'lora.rank' given"),
         (["scheduler=asha", "scheduler.reduction_factor=1"], "scheduler.reduction_factor: 1.0"),
         (["study.enqueue=[{lora.r: 3}]"], "study.enqueue: lora.r: 3 given, allowed: 2, 4"),
+        (
+            [
+                "lora.dropout=interval(0,0.5)",
+                "hydra.sweeper.n_trials=2",
+                "hydra/sweeper/sampler=grid",
+            ],
+            "hydra/sweeper/sampler: 'grid' given, allowed: another, as the space is continuous",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_starts(
@@ -40,6 +50,41 @@ def test_a_searched_value_that_is_impossible_starts_nothing(
     assert "lora.r: 0 given, allowed: 1 or more" in done.stderr
     assert "lora.dropout: 1.5 given" in done.stderr
     assert not (tmp_path / "multirun").exists()
+
+
+def state_of(folder: Path) -> dict[str, int]:
+    """When each file of a study was last written; less what every command leaves."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "sweep.log")
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in files
+        if path.suffix not in (".lock", ".db-shm", ".db-wal") and path.name != "door"
+    }
+
+
+def test_a_command_that_is_refused_leaves_the_study_as_it_is(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    asked = ["-m", *QUICK, IN_PROCESS, "study.name=s"]
+    study = tmp_path / "multirun" / "s"
+    nobody = "postgresql+psycopg://me@127.0.0.1:1/studies"
+    refused = train_py(*asked, "lora.r=2,4", f"hydra.sweeper.storage='{nobody}'")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"hydra.sweeper.storage: '{nobody}' given, allowed: one that")
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert state_of(study) == {}
+    done = train_py(*asked, "lora.r=2,4")
+    assert done.returncode == 0, done.stderr
+    before = state_of(study)
+    assert "trials.csv" in before
+    refused = train_py(*asked, "lora.r=1,2")
+    assert "lora.r: '1, 2' given, allowed: 2, 4" in refused.stderr
+    with Drivers(study).joined(alone=True):
+        refused = train_py(*asked, "lora.r=2,4")
+    assert "study.name: 's' given, allowed: another name" in refused.stderr
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert "As overrides" not in refused.stdout
+    assert state_of(study) == before
 
 
 def test_failing_trials_are_told_and_the_exit_code_says_so(

@@ -27,6 +27,7 @@ from ugro.record.study import Study, create_or_continue, metrics
 from ugro.schedulers.referee import Referee
 from ugro.slots.slots import InProcessSlot, Slots
 from ugro.sweep.confirm import confirming
+from ugro.sweep.begun import begin
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
@@ -68,6 +69,7 @@ def run_sweep(
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     storage = plan.trial.hydra.sweeper.storage
     check_url(as_written["storage"], storage)
+    sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)  # refuses some spaces
     check_artifacts(plan.of.study.artifacts, plan.of.study.name)
     drivers = Drivers(_made(Path(plan.of.study.dir)))
     alone = not is_shared(storage)
@@ -98,12 +100,12 @@ def _run(
     """Put the sweep together and run it; ``given`` are the command line's overrides."""
     of, feasible, settings = plan.of, plan.feasible, plan.trial.hydra.sweeper
     objectives = objectives_of(of.objectives)
-    study = _study(plan, objectives, drivers)
-    past, begun = study.finished(), [*study.unfinished(), *study.running()]
     shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
     log_file = folder / EVENTS
     events = EventStream(observers_of(folder))
+    study = _study(plan, objectives, drivers)
+    past, begun = study.finished(), [*study.unfinished(), *study.running()]
     peers = (
         SharedStudy(study, drivers, log_file, plan.total, not of.study.allow_duplicates)
         if shared
@@ -124,6 +126,7 @@ def _run(
         seed,
         of.study.allow_duplicates,
     )
+    begin(folder, study)
     events.emit(
         StudyStarted(
             of.study.name,
