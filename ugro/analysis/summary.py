@@ -129,7 +129,7 @@ def _row(trial: FrozenTrial, objectives: int, keys: list[str], layout: _Layout) 
             for key in keys
         ),
         *cost,
-        "\n".join(textwrap.wrap(state, STATE)) if layout.tight else state,
+        "\n".join(textwrap.wrap(state, STATE, break_long_words=False)) if layout.tight else state,
     ]
 
 
