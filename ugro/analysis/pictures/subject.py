@@ -1,0 +1,170 @@
+"""What is it that all pictures of a study show? Its trials, as what and with which value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+import numpy
+import pandas
+from numpy.typing import NDArray
+
+from ugro.analysis.importance import Importances
+from ugro.analysis.tables import RUNNING, Tables
+from ugro.ending import Ending
+
+RATE = "training.learning_rate"
+LARGEST, SMALLEST = 1e100, 1e-100  # that can be drawn; what is beyond is as infinity, or as 0
+
+
+class NothingToDrawError(Exception):
+    """The data do not support a picture; the message says why."""
+
+
+class Kind(Enum):
+    """As what a trial is drawn; the value is its word in legends."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped early"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+    RUNNING = "running"
+
+
+_KINDS = {
+    Ending.COMPLETE.value: Kind.COMPLETE,
+    Ending.PLATEAU.value: Kind.COMPLETE,
+    Ending.RUNG.value: Kind.STOPPED,
+    Ending.BUDGET.value: Kind.STOPPED,
+    Ending.TIMED_OUT.value: Kind.STOPPED,
+    Ending.STUDY_LIMIT.value: Kind.STOPPED,
+    Ending.INFEASIBLE.value: Kind.INFEASIBLE,
+    Ending.DIVERGED.value: Kind.FAILED,
+    Ending.OUT_OF_MEMORY.value: Kind.FAILED,
+    Ending.FAILED.value: Kind.FAILED,
+    Ending.WITHDRAWN.value: Kind.FAILED,
+    Ending.INTERRUPTED.value: Kind.RUNNING,  # it goes on
+    RUNNING: Kind.RUNNING,
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A study, as its pictures show it.
+
+    Attributes:
+        trials: a row a trial, by number. Columns: ``kind``; ``value``, the first objective of a
+            complete trial; ``reached``, the same of any other one at its last report. Both NaN
+            where there is none that can be drawn.
+    """
+
+    tables: Tables
+    importances: tuple[Importances, ...]
+    trials: pandas.DataFrame
+
+    @property
+    def minimised(self) -> bool:
+        """Whether smaller is better."""
+        return self.tables.directions[0] == "minimize"
+
+    @property
+    def objective(self) -> str:
+        """The name of the first objective."""
+        return self.tables.objectives[0]
+
+    @cached_property
+    def best(self) -> int | None:
+        """The number of the best complete trial."""
+        values = self.trials["value"].dropna()
+        if values.empty:
+            return None
+        return int(values.idxmin() if self.minimised else values.idxmax())
+
+    @cached_property
+    def baseline(self) -> int | None:
+        """The number of the baseline, where it is complete."""
+        number = self.tables.baseline
+        return None if number is None or numpy.isnan(self.value(number)) else number
+
+    def value(self, number: int) -> float:
+        """The first objective of a complete trial."""
+        return float(self.trials.at[number, "value"])
+
+    @cached_property
+    def singled_out(self) -> NDArray[numpy.bool_]:
+        """Which trials are the best and the baseline."""
+        chosen: NDArray[numpy.bool_] = numpy.isin(
+            self.trials.index, [one for one in (self.best, self.baseline) if one is not None]
+        )
+        return chosen
+
+    @cached_property
+    def shown(self) -> pandas.Series:
+        """The first objective of each trial, of one that is not complete at its last report."""
+        return self.trials["value"].fillna(self.trials["reached"])
+
+    def improvements(self, values: pandas.Series) -> pandas.Series:
+        """Of values in some order those that were better than all before."""
+        so_far = values.cummin() if self.minimised else values.cummax()
+        return so_far[so_far.diff().fillna(1.0) != 0]
+
+    def of(self, kind: Kind) -> pandas.DataFrame:
+        """The trials of a kind."""
+        return self.trials[self.trials["kind"] == kind]
+
+    @property
+    def told(self) -> Importances | None:
+        """What the first method says that can tell which keys mattered; None where none can."""
+        return next((one for one in self.importances if one.of), None)
+
+    @cached_property
+    def shares(self) -> Mapping[str, float]:
+        """How much keys mattered by that, the most important first."""
+        return {one.key: one.share for one in self.told.of} if self.told else {}
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The searched keys, the most important first.
+
+        Where that cannot be told the learning rate, which mostly is, then as they were given.
+        """
+        searched = self.tables.searched
+        ranked = [key for key in (*self.shares, RATE) if key in searched]
+        return tuple(dict.fromkeys([*ranked, *searched]))
+
+
+def subject_of(tables: Tables, importances: tuple[Importances, ...]) -> Subject:
+    """Prepare a study for its pictures."""
+    kinds = [_KINDS[ending] for ending in tables.trials["ending"]]
+    values = drawable(tables.trials[tables.objectives[0]])
+    reached = drawable(_reached(tables))
+    complete = numpy.array([kind is Kind.COMPLETE for kind in kinds], dtype=bool)
+    trials = pandas.DataFrame(
+        {
+            "kind": pandas.Series(kinds, index=tables.trials.index, dtype="object"),
+            "value": values.where(complete),
+            "reached": reached.where(~complete),
+        },
+        index=tables.trials.index,
+    )
+    return Subject(tables, importances, trials)
+
+
+def _reached(tables: Tables) -> pandas.Series:
+    """What trials had come to at their last report, where that is the first objective.
+
+    With several objectives a scheduler compares all of them in one number, which is none of them.
+    """
+    if len(tables.objectives) == 1:
+        return tables.trials["last_value"]
+    if (name := tables.objectives[0]) not in tables.reports:
+        return pandas.Series(numpy.nan, index=tables.trials.index)
+    last = tables.reports.dropna(subset=[name]).groupby("number")[name].last()
+    return last.reindex(tables.trials.index)
+
+
+def drawable(values: pandas.Series) -> pandas.Series:
+    """As numbers that an axis can show; NaN where one cannot."""
+    numbers = pandas.to_numeric(values, errors="coerce").astype("float64")
+    size = numbers.abs()
+    return numbers.mask(size < SMALLEST, 0.0).where(size <= LARGEST)
