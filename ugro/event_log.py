@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ugro.ending import Ending
 from ugro.events import Event, TrialReported
 from ugro.report import Report
 
@@ -80,11 +81,12 @@ def cut_off(path: Path) -> list[int]:
         return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_whole([line]))]
 
 
-def reports_in(path: Path) -> Iterator[tuple[int, Report]]:
-    """The reports of a log, oldest first, each with its trial's number."""
+def reports_in(path: Path) -> Iterator[tuple[int, Report, Ending | None]]:
+    """The reports of a log, oldest first, each with its trial's number and the answer to it."""
     for said in read(path):
         if said["event"] == TrialReported.__name__:
-            yield said["number"], Report.from_dict(said)
+            stop = said["stop"] and Ending(said["stop"])
+            yield said["number"], Report.from_dict(said), stop
 
 
 def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

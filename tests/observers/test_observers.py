@@ -109,7 +109,7 @@ def test_the_reports_of_a_log_are_those_that_were_made(tmp_path: Path) -> None:
     log = AuditLog(path)
     for event in EVERY:
         log.observe(event)
-    assert list(reports_in(path)) == [(1, REPORT), (1, REPORT)]
+    assert list(reports_in(path)) == [(1, REPORT, None), (1, REPORT, Ending.RUNG)]
 
 
 def test_what_cannot_be_written_is_written_later(

@@ -16,6 +16,7 @@ from ugro.schedulers.referee import Referee
 from .curves import LENGTH, report
 
 Make = Callable[..., Referee]
+Heard = tuple[int, Report, Ending | None]
 HALVING = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
 
 
@@ -76,6 +77,75 @@ def test_trials_that_run_at_once_are_judged_as_they_come(make: Make) -> None:
     assert referee.judge(1, report(200, 5.0), 2.0) is None  # the first at the rung
     assert referee.judge(0, report(200, 6.0), 2.0) is Ending.RUNG
     assert referee.judge(1, report(400, 5.0), 4.0) is None
+
+
+def test_what_a_continued_trial_repeats_is_answered_as_the_first_time(make: Make) -> None:
+    """Rungs at 200, 400, 800; while no ranks are known only from the middle one on."""
+    referee = make("scheduler=adaptive_asha", *HALVING[1:])
+    first = curve(5.0, 4.0, 3.9)
+    for one in first[:3]:
+        assert referee.judge(0, one, one.seconds) is None  # alone at the rungs
+    assert judge(referee, 1, *curve(4.5, 3.5)) == [None] * 3
+    # Its worker is lost before its first checkpoint: at 400 it would be behind by now.
+    assert [referee.judge(0, one, one.seconds) for one in first] == [None] * 4
+    assert judge(referee, 2, *curve(4.4, 4.1)) == [None, None, Ending.RUNG]  # behind both
+
+
+def test_the_median_rule_hears_each_report_once(make: Make) -> None:
+    """From 400 on a trial's best is held against the median of three others' running means."""
+    referee = make("scheduler=median", "scheduler.grace_period=400")
+    for number in (0, 1, 2):
+        for one in (report(400, 4.0), report(400, 4.0), report(400, 4.0), report(800, 8.0)):
+            assert referee.judge(number, one, one.seconds) is None
+    # The means at 800 are (4 + 8) / 2; had 4 counted three times they would be 5.
+    assert referee.judge(3, report(800, 5.5), 8.0) is None
+    assert referee.judge(4, report(800, 6.5), 8.0) is Ending.RUNG
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "dominance"])
+def test_a_trial_that_was_told_to_stop_is_told_so_again(scheduler: str, make: Make) -> None:
+    referee = make(f"scheduler={scheduler}", *HALVING[1:])
+    assert judge(referee, 0, *curve(4.0, 4.0)) == [None] * 3
+    told = [referee.judge(1, one, one.seconds) for one in curve(5.0)]
+    assert told == [None, Ending.RUNG]
+    # Its worker is lost before it has ended; it goes on after that report, or begins anew.
+    assert referee.judge(1, report(400, 1.0), 1.0) is Ending.RUNG
+    assert [referee.judge(1, one, one.seconds) for one in curve(5.0)] == told
+
+
+# A study that goes on
+
+
+def heard(number: int, stop: Ending | None, *reports: Report) -> list[Heard]:
+    """What a log says of a trial that was told so at the last of its reports."""
+    return [(number, one, None) for one in reports[:-1]] + [(number, reports[-1], stop)]
+
+
+def test_a_stop_that_was_told_stands_when_the_study_goes_on(make: Make) -> None:
+    log = [
+        *heard(0, None, *curve(5.0, 4.0, 3.0, 2.5)),
+        *heard(1, Ending.RUNG, *curve(5.1)),
+        *heard(2, Ending.TIMED_OUT, *curve(4.0)),  # by a clock that has begun anew
+        *heard(3, Ending.STUDY_LIMIT, *curve(4.0)),  # a limit that may be another by now
+        *heard(4, None, *curve(9.0)),  # whatever the rungs would say now
+    ]
+    referee = make(*HALVING, "stoppers.max_seconds=60")
+    referee.remember(log, unfinished={1, 2, 3, 4})
+    # Trials go on after the checkpoint at their last report.
+    later = report(400, 1.0)
+    assert [referee.judge(number, later, 4.0) for number in (1, 2, 3, 4)] == [
+        Ending.RUNG,
+        Ending.TIMED_OUT,
+        None,
+        None,
+    ]
+    assert referee.judge(4, curve(9.0)[-1], 2.0) is None
+
+
+def test_rungs_are_as_they_were_when_the_study_goes_on(make: Make) -> None:
+    referee = make(*HALVING)
+    referee.remember(heard(0, None, *curve(5.0, 4.0, 3.0, 2.5)), unfinished=set())
+    assert judge(referee, 1, *curve(4.0, 4.5)) == [None, None, Ending.RUNG]
 
 
 def test_the_untrained_model_is_compared_with_nobody(make: Make) -> None:

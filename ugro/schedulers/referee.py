@@ -13,7 +13,7 @@ from ugro.ending import Ending
 from ugro.objectives import Objectives
 from ugro.report import Report
 from ugro.schedulers.protocol import STOP, Handle, TrialScheduler
-from ugro.schedulers.rungs import Rungs
+from ugro.schedulers.rungs import UP_TO_ROUNDING, levels
 from ugro.schedulers.stoppers import stoppers
 
 CALLABLE = ("ray.tune.schedulers.*", "ugro.schedulers.*")
@@ -41,22 +41,33 @@ class Referee:
         self._objectives = objectives
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
-        self._levels: list[float] = []  # rungs, of the first bracket where there are several
+        self._levels: tuple[float, ...] = ()  # rungs, of the first bracket where there are several
         self._reports: dict[int, list[Report]] = {}
+        self._answers: dict[int, dict[int, Ending | None]] = {}  # by trial and step
         self._added: set[int] = set()  # trials that the scheduler knows
 
     def judge(self, number: int, report: Report, elapsed_seconds: float) -> Ending | None:
         """How the trial is to end at this report; None: it goes on.
+
+        A trial that is continued repeats what came after its checkpoint: it is answered as it was
+        the first time, and the scheduler does not hear of it twice. One that was told to stop and
+        went on nevertheless, as its driver died, is told so again.
 
         Args:
             number: the trial's
             report: its latest
             elapsed_seconds: since it was started, loading included
         """
-        # A trial that is continued repeats what came after its checkpoint.
-        before = self._reports.get(number, [])
-        reports = [earlier for earlier in before if earlier.step < report.step] + [report]
-        self._reports[number] = reports
+        answers = self._answers.setdefault(number, {})
+        if report.step not in answers:
+            stops = (answer for step, answer in answers.items() if step < report.step)
+            told = next((answer for answer in stops if answer is not None), None)
+            answers[report.step] = told or self._decision(number, report, elapsed_seconds)
+        return answers[report.step]
+
+    def _decision(self, number: int, report: Report, elapsed_seconds: float) -> Ending | None:
+        reports = self._reports.setdefault(number, [])
+        reports.append(report)
         stops = (one.judge(reports, elapsed_seconds) for one in self._stoppers)
         stopped = next((ending for ending in stops if ending is not None), None)
         if stopped is Ending.DIVERGED:
@@ -69,26 +80,29 @@ class Referee:
     def rung(self, report: Report) -> int:
         """How many rungs a trial has come to with this report."""
         resource = float(getattr(report, self._resource))
-        return sum(level <= resource for level in self._levels)
+        return sum(level * UP_TO_ROUNDING <= resource for level in self._levels)
 
-    def remember(self, told: Iterable[tuple[int, Report]], unfinished: Container[int]) -> None:
-        """Take up what an earlier driver has heard: rungs are as they were.
+    def remember(
+        self, told: Iterable[tuple[int, Report, Ending | None]], unfinished: Container[int]
+    ) -> None:
+        """Take up what an earlier driver has heard and said: rungs and answers are as they were.
 
         Args:
-            told: every report, oldest first, with its trial's number
+            told: every report, oldest first, with its trial's number and how it was told to end
             unfinished: trials that will go on
         """
-        numbers = set()
-        for number, report in told:
+        for number, report, stop in told:
             self.judge(number, report, report.seconds)
-            numbers.add(number)
-        for number in numbers:
+            # The study's limits are not the referee's, and there may be others by now.
+            self._answers[number][report.step] = None if stop is Ending.STUDY_LIMIT else stop
+        for number in list(self._answers):
             if number not in unfinished:
                 self.ended(number)
 
     def ended(self, number: int) -> None:
         """A trial is over."""
         self._reports.pop(number, None)
+        self._answers.pop(number, None)
         if number in self._added and self._scheduler:
             self._added.remove(number)
             self._scheduler.on_trial_remove(self, Handle(str(number)))
@@ -127,18 +141,17 @@ class Referee:
             "seconds": first.seconds / first.step * first.total_steps if first.step else 0.0,
         }[self._resource]
         given = config.get("max_t")
-        longest = float(given or length)
         self._max_t = float(given) if given else float("inf")
         settings: Any = OmegaConf.to_container(config, resolve=True)
         settings |= {"time_attr": self._resource, "metric": "progress", "mode": "min"}
         if "grace_period" in config:
-            grace = config.grace_period * (longest if config.grace_period < 1 else 1)
-            settings["grace_period"] = min(grace, longest)
-        if "max_t" in config:
-            settings["max_t"] = longest
-        if "reduction_factor" in config:
-            rungs: Rungs[None] = Rungs(settings["grace_period"], config.reduction_factor, longest)
-            self._levels = [rung.level for rung in rungs.rungs]
+            factor = config.get("reduction_factor")
+            found = levels(config.grace_period, factor, given, float(length))
+            assert found is not None
+            settings["grace_period"] = found.grace_period
+            if "max_t" in config:
+                settings["max_t"] = found.max_t
+            self._levels = found.at if factor else ()
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         return scheduler
 
