@@ -19,8 +19,8 @@ from ugro.record.study import Study
 from ugro.space.search_space import count as values_of
 from ugro.space.search_space import override
 
-LATE = 0.75  # of the trials: a best one that was found after so many may be beaten yet
-FEWEST = 8  # trials, before it says anything when the best one was found
+LATE, LONG_AGO = 0.75, 0.25  # of the trials: the best came after so many, or before
+FEWEST, MANY = 8, 20  # trials, before that says anything
 OFTEN = 0.2  # a share of the trials that ended in one bad way: it is no chance
 EARLY, ALIKE = 0.25, 0.8  # of a trial's tokens, and how its ranks there correlate with the last
 CONFIRM = "study.confirm=3"
@@ -117,7 +117,8 @@ def _confirm(study: Study, tables: Tables, confirmation: Confirmation | None) ->
     if confirmation is None:
         if len(tables.complete) > 1 and len(tables.objectives) == 1:
             why = "One seed each does not tell whether the best is the best: train it again."
-            yield Advice(why, (CONFIRM,), goes_on(tables, CONFIRM))
+            ours = (CONFIRM,) if tables.is_ours else ()
+            yield Advice(why, ours, goes_on(tables, *ours))
     elif (preferred := confirmation.preferred) is not None:
         trial = next(one for one in study.ranked() if one.number == preferred)
         parameters = tuple(override(key, value) for key, value in trial.params.items())
@@ -158,10 +159,10 @@ def _more(tables: Tables) -> Iterator[Advice]:
             "more trials may find a better one."
         )
         yield Advice(why, change, goes_on(tables, *change))
-    elif since >= len(order) / 2:
+    elif len(order) >= MANY and at <= LONG_AGO * len(order):
         why = (
             f"The last {since:,} trials found nothing better than trial {best}: more of the same "
-            "will hardly help."
+            "are not likely to gain much."
         )
         yield Advice(why)
 
@@ -179,7 +180,7 @@ def _is_exhausted(tables: Tables, done: int) -> bool:
 
 def _stop_early(tables: Tables) -> Iterator[Advice]:
     """Where trials' order early on is that of the end, and none was stopped."""
-    if (tables.trials["ending"] == Ending.RUNG.value).any():
+    if not tables.is_ours or (tables.trials["ending"] == Ending.RUNG.value).any():
         return
     early = _early(tables)
     final = tables.complete[tables.objectives[0]].astype("float64").reindex(early.index)

@@ -144,9 +144,8 @@ def _said(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) -> It
         f"{tables.objectives[0]}; {near}."
     )
     yield from _of_noise(found)
-    yield (
-        "How much another seed would change is not known: study.confirm=3 trains the best three "
-        "again, with several."
+    yield "How much another seed would change is not known" + (
+        ": study.confirm=3 trains the best three again, with several." if tables.is_ours else "."
     )
 
 

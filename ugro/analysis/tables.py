@@ -93,6 +93,11 @@ class Tables:
         stays = (self.spans["ended"] - self.spans["began"]).astype("float64")
         return stays.groupby(self.spans["number"]).sum()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether UGRO ran it, and not another program."""
+        return bool((self.trials["source"] != "").any())
+
     def column(self, key: str) -> str:
         """What a searched key's column is called: as the key, where nothing else is."""
         return _column(key, self.objectives)
