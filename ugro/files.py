@@ -15,6 +15,7 @@ SUMMARY = "analysis/summary.json"
 TRIALS = "trials"
 TRACKING = "tracking"  # what was sent to trackers
 CONFIRM = "confirm"  # the study that trains the best again; a study's name and folder end so
+REPRODUCED = "reproduced"  # trials that were run again, to compare
 # In a trial's folder.
 CONFIG = ".hydra/config.yaml"
 LOG = "train.log"

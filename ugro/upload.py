@@ -5,17 +5,20 @@ from pathlib import Path
 
 from ugro.artifacts import KEY, Folder, is_outage
 from ugro.backup import backup
-from ugro.files import CHECKPOINTS, DATABASE, TRIALS, trial_subdir
+from ugro.files import CHECKPOINTS, CONFIRM, DATABASE, TRIALS, trial_subdir
+from ugro.record.confirmed import confirmation_record
 from ugro.record.storage import is_shared
 from ugro.record.study import Study, ending
 from ugro.retries import retrying
 from ugro.sweep.drivers import FOLDER as DRIVERS
 
-NOT_COPIED = (TRIALS, "backups", DRIVERS)
+NOT_COPIED = (TRIALS, "backups", DRIVERS, CONFIRM)
 
 
 def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
-    """Copy the study's files and its record; delete what pruned trials have left there.
+    """Copy the study's files and its record, and those of the study that confirms it.
+
+    What pruned trials have left there is deleted.
 
     Args:
         study: finished or stopped
@@ -37,6 +40,8 @@ def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
             backup(database, Path(draft) / database.name, name)
             there.put_all(Path(draft), [database.name])
     _delete_needless(study, there)
+    if (again := confirmation_record(study, folder)) is not None:
+        upload(again, folder / CONFIRM, storage, uri)
 
 
 def _delete_needless(study: Study, there: Folder) -> None:
