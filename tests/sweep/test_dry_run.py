@@ -57,38 +57,130 @@ def test_epochs_count_data_that_are_not_read(feasible: Feasible) -> None:
     assert "Expected: 100% of the tokens of 10 whole trials" in lines
 
 
+ASHA = {"max_t": None, "grace_period": 100, "reduction_factor": 3}
+
+
 @pytest.mark.parametrize(
-    ("scheduler", "length", "at", "go_on"),
+    ("scheduler", "length", "at", "shares", "go_on"),
     [
+        # A share of a trial: 1/16 and 1/4 of 1,600, or of whatever its length is.
         (
-            {"max_t": None, "grace_period": 0.0625, "reduction_factor": 4},
+            {**ASHA, "grace_period": 0.0625, "reduction_factor": 4},
+            1600,
+            (100, 400),
+            (1 / 16, 1 / 4),
+            1 / 4,
+        ),
+        (
+            {**ASHA, "grace_period": 0.0625, "reduction_factor": 4},
+            None,
             None,
             (1 / 16, 1 / 4),
             1 / 4,
         ),
-        ({"max_t": 900, "grace_period": 100, "reduction_factor": 3}, 5, (1 / 9, 1 / 3), 1 / 3),
-        ({"max_t": None, "grace_period": 100, "reduction_factor": 3}, 900, (1 / 9, 1 / 3), 1 / 3),
-        ({"max_t": None, "grace_period": 100, "reduction_factor": 3}, None, (), 1 / 3),
-        ({"grace_period": 0.25}, None, (0.25,), 0.5),
-        ({"grace_period": 1}, None, (), 0.5),
-        ({}, 900, (), 1.0),
+        # So many tokens or steps: 100 and 300 of 900.
+        (ASHA, 900, (100, 300), (1 / 9, 1 / 3), 1 / 3),
+        (ASHA, 80, (), (), 1 / 3),
+        (ASHA, None, None, None, 1 / 3),
+        # Rungs end at max_t, whether trials are longer or shorter, or nobody knows.
+        ({**ASHA, "max_t": 900}, 1800, (100, 300), (1 / 18, 1 / 6), 1 / 3),
+        ({**ASHA, "max_t": 900}, 200, (100, 300), (1 / 2,), 1 / 3),
+        ({**ASHA, "max_t": 900}, None, (100, 300), None, 1 / 3),
+        # The median rule.
+        ({"grace_period": 0.25}, 400, (100,), (0.25,), 0.5),
+        ({"grace_period": 0.25}, None, None, (0.25,), 0.5),
+        ({"grace_period": 1}, None, None, None, 0.5),
+        # None.
+        ({}, 900, (), (), 1.0),
     ],
 )
-def test_stops_are_shares_of_a_trial(
-    scheduler: dict[str, Any], length: float | None, at: tuple[float, ...], go_on: float
+def test_stops_by_hand(
+    scheduler: dict[str, Any],
+    length: float | None,
+    at: tuple[float, ...] | None,
+    shares: tuple[float, ...] | None,
+    go_on: float,
 ) -> None:
-    assert stops_of(OmegaConf.create(scheduler), length) == Stops(pytest.approx(at), go_on)
+    found = stops_of(OmegaConf.create(scheduler), length)
+    assert found == Stops(at and pytest.approx(at), shares and pytest.approx(shares), go_on)
+
+
+@pytest.fixture(scope="module")
+def sixteen_steps(feasible: Feasible) -> FeasibleSpace:
+    """Of 4 x 32 tokens: 2,048 a trial."""
+    longer = {**QUICK, "training.max_steps": 16, "training.batch_size": 4}
+    fixed = [f"{key}={value}" for key, value in longer.items()]
+    return feasible("lora.r=4,8", *fixed, "scheduler=asha")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "rungs", "expected"),
+    [
+        # A quarter by all, a quarter by half, half by a quarter of ten trials.
+        ({"grace_period": 0.25, "reduction_factor": 2}, "512, 1,024 tokens", "about 10,240"),
+        (
+            {"time_attr": "step", "grace_period": 4, "reduction_factor": 2},
+            "4, 8 steps",
+            "about 10,240",
+        ),
+        (
+            {"time_attr": "step", "grace_period": 16},
+            "none, every trial runs to its end",
+            "about 20,480",
+        ),
+        (
+            {"time_attr": "seconds", "grace_period": 0.25, "reduction_factor": 2},
+            "25.00%, 50.00% of a trial's seconds",
+            "about 10,240",
+        ),
+        (
+            {"time_attr": "seconds", "grace_period": 10},
+            "unknown until a trial has told its length in seconds",
+            "unknown",
+        ),
+        ({"time_attr": "seconds", "grace_period": 10, "max_t": 100}, "10, 40 seconds", "unknown"),
+    ],
+)
+def test_rungs_are_told_or_that_nobody_knows_them(
+    scheduler: dict[str, Any], rungs: str, expected: str, sixteen_steps: FeasibleSpace
+) -> None:
+    lines = printed(sixteen_steps, **{f"scheduler.{key}": one for key, one in scheduler.items()})
+    assert f"Rungs: {rungs}" in lines
+    assert f"Tokens expected: {expected}" in lines
+
+
+def test_rungs_are_those_of_the_whole_trial_where_a_stopper_ends_it(feasible: Feasible) -> None:
+    longer = {**QUICK, "training.max_steps": 16, "training.batch_size": 4}
+    fixed = [f"{key}={value}" for key, value in longer.items()]
+    space = feasible("lora.r=4,8", *fixed, "scheduler=asha", "stoppers.max_tokens=256")
+    lines = printed(space)
+    assert "Rungs: 128, 512 tokens" in lines  # of 2,048
+    assert "Tokens at most: 2,560" in lines
+    assert "Tokens expected: about 1,600" in lines  # 128 by all, 128 by a quarter of the trials
+
+
+def test_of_epochs_and_steps_nothing_is_expected(feasible: Feasible) -> None:
+    epochs = ["training.max_tokens=null", "training.epochs=1", "scheduler=asha"]
+    steps = [*epochs, "scheduler.time_attr=step", "scheduler.grace_period=10"]
+    lines = printed(feasible("lora.r=4,8", *steps))
+    assert "Rungs: unknown until a trial has told its length in steps" in lines
+    assert "Expected: unknown" in lines
 
 
 def test_what_is_expected_by_hand() -> None:
     # A sixteenth by all, three sixteenths by a quarter, the rest by a sixteenth.
-    assert Stops((1 / 16, 1 / 4), 1 / 4).expected == pytest.approx(1 / 16 + 3 / 64 + 3 / 64)
-    assert Stops().expected == 1
+    stops = Stops((), (1 / 16, 1 / 4), 1 / 4)
+    assert stops.expected() == pytest.approx(1 / 16 + 3 / 64 + 3 / 64)
+    assert Stops().expected() == 1
+    assert Stops(None, None).expected() is None
+    # A stopper ends it at an eighth: half of that by all, the other half by a quarter.
+    assert stops.expected(1 / 8) == pytest.approx(1 / 2 + 1 / 8)
 
 
 @given(st.lists(st.floats(0.001, 0.999), max_size=6, unique=True), st.floats(0.01, 1))
 def test_the_expected_share_lies_between_the_first_stop_and_the_whole(
     at: list[float], go_on: float
 ) -> None:
-    stops = Stops(tuple(sorted(at)), go_on)
-    assert min((*at, 1)) - 1e-9 <= stops.expected <= 1 + 1e-9
+    expected = Stops((), tuple(sorted(at)), go_on).expected()
+    assert expected is not None
+    assert min((*at, 1)) - 1e-9 <= expected <= 1 + 1e-9

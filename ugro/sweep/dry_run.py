@@ -10,28 +10,42 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ugro.budget import max_tokens
-from ugro.schedulers.rungs import Rungs
+from ugro.budget import max_steps, max_tokens, tokens_per_step
+from ugro.schedulers.rungs import levels
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import count, described
 from ugro.sweep.plan import Plan
 from ugro.sweep.survey import SAMPLES, Survey, survey
 
 LENGTHS = 100  # samples of which a trial's tokens are worked out, 3 ms each
+UNITS = {"tokens_seen": "tokens", "step": "steps", "seconds": "seconds"}
 
 
 @dataclass(frozen=True)
 class Stops:
-    """Where a trial scheduler decides, as shares of a trial, and the share that goes on there."""
+    """Where a trial scheduler decides, and the share of trials that goes on there.
 
-    at: tuple[float, ...] = ()
+    Attributes:
+        at: in the scheduler's resource
+        shares: the same as shares of a trial; of either None where only a trial can tell it
+        go_on: at each of them
+    """
+
+    at: tuple[float, ...] | None = ()
+    shares: tuple[float, ...] | None = ()
     go_on: float = 1.0
 
-    @property
-    def expected(self) -> float:
-        """The share of its tokens that a trial takes, if each stop keeps its share of trials."""
-        levels = pairwise((0.0, *self.at, 1.0))
-        return sum(self.go_on**passed * (to - since) for passed, (since, to) in enumerate(levels))
+    def expected(self, end: float = 1.0) -> float | None:
+        """The share of its tokens that a trial takes, if each stop keeps its share of trials.
+
+        Args:
+            end: the share of its length at which a stopper ends it, whatever it has
+        """
+        if self.shares is None:
+            return None
+        steps = pairwise(min(share, end) for share in (0.0, *self.shares, 1.0))
+        taken = (self.go_on**passed * (to - since) for passed, (since, to) in enumerate(steps))
+        return sum(taken) / end
 
 
 def stops_of(scheduler: DictConfig, length: float | None) -> Stops:
@@ -43,14 +57,15 @@ def stops_of(scheduler: DictConfig, length: float | None) -> Stops:
     """
     if "grace_period" not in scheduler:
         return Stops()
-    longest = scheduler.get("max_t") or length
-    grace = scheduler.grace_period
-    if grace >= 1:
-        grace = grace / longest if longest else 1.0
-    if "reduction_factor" not in scheduler:
-        return Stops((grace,) if grace < 1 else (), 0.5)
-    rungs: Rungs[float] = Rungs(grace, scheduler.reduction_factor, 1.0)
-    return Stops(tuple(rung.level for rung in rungs.rungs), 1 / scheduler.reduction_factor)
+    grace, factor = scheduler.grace_period, scheduler.get("reduction_factor")
+    max_t = scheduler.get("max_t")
+    go_on = 1 / (factor or 2.0)
+    found = levels(grace, factor, max_t, length)
+    if found is not None:
+        shares = None if length is None else tuple(at / length for at in found.at if at < length)
+        return Stops(found.at, shares, go_on)
+    shared = levels(grace, factor, None, 1.0) if grace < 1 else None
+    return Stops(None, shared.at if shared else None, go_on)
 
 
 def show(plan: Plan, console: Console | None = None) -> None:
@@ -117,27 +132,47 @@ def _confirmed(plan: Plan) -> str:
 
 def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
     scheduler, total, limit = plan.trial.scheduler, plan.total, plan.of.study.max_tokens
-    lengths = _lengths(plan.feasible, samples)
-    longest = max(lengths, default=None)
     unit = scheduler.time_attr.name
-    stops = stops_of(scheduler, longest if unit == "tokens_seen" else None)
-    if stops.at and longest and unit == "tokens_seen":
-        yield f"Rungs: {', '.join(f'{longest * at:,.0f}' for at in stops.at)} tokens"
-    elif stops.at:
-        yield f"Rungs: {', '.join(f'{at:.2%}' for at in stops.at)} of a trial's {unit}"
-    else:
-        yield "Rungs: none, every trial runs to its end"
-    if longest is None:
+    some = _lengths(plan.feasible, samples)
+    stops = stops_of(scheduler, max((one[unit] for one in some if unit in one), default=None))
+    yield f"Rungs: {_rungs(stops, UNITS[unit])}"
+    lengths = [one["at most"] for one in some if "at most" in one]
+    whole = [one["tokens_seen"] for one in some if "tokens_seen" in one]
+    share = stops.expected(sum(lengths) / sum(whole) if whole else 1.0)
+    if not lengths:
         yield "Tokens: training.epochs counts the data, which are not read here"
-        yield f"Expected: {stops.expected:.0%} of the tokens of {total} whole trials"
+        told = "unknown" if share is None else f"{share:.0%} of the tokens of {total} whole trials"
+        yield f"Expected: {told}"
         return
-    expected = total * stops.expected * sum(lengths) / len(lengths)
+    longest = max(lengths)
     yield f"Tokens at most: {min(total * longest, limit or total * longest):,}"
+    if share is None:
+        yield "Tokens expected: unknown"
+        return
+    expected = total * share * sum(lengths) / len(lengths)
     yield f"Tokens expected: about {min(expected, limit or expected):,.0f}"
 
 
-def _lengths(feasible: FeasibleSpace, samples: Survey) -> list[int]:
-    """Tokens at most of some of the samples, those whose length is known."""
-    compose = feasible.composer.compose
-    lengths = [max_tokens(compose(parameters)) for parameters in samples.kept[:LENGTHS]]
-    return [tokens for tokens in lengths if tokens is not None]
+def _rungs(stops: Stops, unit: str) -> str:
+    if stops.at:
+        return f"{', '.join(f'{at:,.1f}'.removesuffix('.0') for at in stops.at)} {unit}"
+    if stops.shares:
+        return f"{', '.join(f'{share:.2%}' for share in stops.shares)} of a trial's {unit}"
+    if stops.shares is None:
+        return f"unknown until a trial has told its length in {unit}"
+    return "none, every trial runs to its end"
+
+
+def _lengths(feasible: FeasibleSpace, samples: Survey) -> list[dict[str, int]]:
+    """How long some of the samples are, as far as it is known: in steps and tokens, if nothing
+    stops them, and the tokens at most, stoppers included.
+    """
+    return [_length(feasible.composer.compose(one)) for one in samples.kept[:LENGTHS]]
+
+
+def _length(trial: DictConfig) -> dict[str, int]:
+    steps, most = max_steps(trial), max_tokens(trial)
+    known = {} if most is None else {"at most": most}
+    if steps is not None:
+        known |= {"step": steps, "tokens_seen": steps * tokens_per_step(trial)}
+    return known
