@@ -20,6 +20,12 @@ def made(name: str, folder: str | None = None) -> None:
     create_or_continue(name, f"sqlite:///{database}", ["eval_loss"], ["minimize"])
 
 
+def written(name: str, at: float) -> None:
+    """Let all of a study have been written then, in seconds."""
+    for path in Path("multirun", name).iterdir():
+        os.utime(path, (at, at))
+
+
 def test_a_study_is_found_by_its_name() -> None:
     made("first")
     found = asked(["study.name=first"])
@@ -29,11 +35,23 @@ def test_a_study_is_found_by_its_name() -> None:
 
 
 def test_by_default_the_study_that_was_written_last_is_taken() -> None:
-    for age, name in enumerate(("b", "a")):
+    for name, at in (("b", 1000), ("a", 999)):
         made(name)
-        os.utime(f"multirun/{name}/study.db", (1000 - age, 1000 - age))
+        written(name, at)
     Path("multirun/unfinished").mkdir()  # no database in it
     assert asked([]).name == "b"
+
+
+@pytest.mark.parametrize("file", ["events.jsonl", "study.db-wal"])
+def test_a_study_that_still_runs_is_the_latest_whenever_its_database_was_made(file: str) -> None:
+    for name, at in (("running", 1000), ("finished", 2000)):
+        made(name)
+        written(name, at)
+    beside = Path("multirun", "running", file)
+    for content, latest in (("", "finished"), ("written", "running")):
+        beside.write_text(content)
+        os.utime(beside, (3000, 3000))
+        assert asked([]).name == latest
 
 
 def test_a_name_of_digits_is_a_name() -> None:

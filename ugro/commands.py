@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ugro.errors import UserError, fault
-from ugro.files import DATABASE
+from ugro.files import DATABASE, EVENTS
 from ugro.record.study import Study, read
 
 STUDIES = Path("multirun")
@@ -62,10 +62,19 @@ def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
 def _folder(name: str | None) -> Path:
     if name:
         return STUDIES / name
-    databases = sorted(STUDIES.glob(f"*/{DATABASE}"), key=lambda path: path.stat().st_mtime)
-    if not databases:
+    folders = [database.parent for database in STUDIES.glob(f"*/{DATABASE}")]
+    if not folders:
         raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
-    return databases[-1].parent
+    return max(folders, key=_last_written)
+
+
+def _last_written(folder: Path) -> float:
+    """When a study was last written; SQLite writes into the log beside the database first.
+
+    Who only reads leaves that log empty.
+    """
+    files = (folder / DATABASE, folder / f"{DATABASE}-wal", folder / EVENTS)
+    return max(one.stat().st_mtime for one in files if one.exists() and one.stat().st_size)
 
 
 def run(command: Callable[[list[str]], object]) -> None:
