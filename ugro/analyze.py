@@ -1,18 +1,22 @@
 """What came out of a study? ``python -m ugro.analyze study.name=NAME`` writes and shows it."""
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from ugro.analysis.confirmation import confirmation_of
-from ugro.analysis.findings import findings_of
-from ugro.analysis.importance import importances_of
+from ugro.analysis.findings import Findings, findings_of
+from ugro.analysis.importance import Importances, importances_of
 from ugro.analysis.results import write_results, write_table
 from ugro.analysis.summary import show
 from ugro.analysis.summary_file import write_summary
-from ugro.analysis.tables import tables_of
+from ugro.analysis.tables import Tables, tables_of
 from ugro.commands import asked, run
-from ugro.files import CONFIRM, SUMMARY, TABLE
+from ugro.files import ANALYSIS, CONFIRM, SUMMARY, TABLE
 from ugro.record.confirmed import confirmation_record
 from ugro.record.study import Study
+
+FEW = 2  # pieces of advice on a terminal; the report has all
 
 
 def analyze(study: Study, folder: Path, whole: bool = True) -> None:
@@ -21,7 +25,7 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
     Args:
         study: finished, running or stopped; anyone's that Optuna can read
         folder: the study's own
-        whole: also what takes seconds: which keys mattered
+        whole: also what takes seconds: which keys mattered, the pictures
     """
     tables = tables_of(study, folder)
     confirmation = confirmation_of(folder)
@@ -31,7 +35,26 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
     importances = importances_of(study, tables) if whole else ()
     findings = findings_of(study, tables, importances, confirmation)
     write_summary(findings, folder / SUMMARY)
-    show(study, folder, verdicts=confirmation.verdicts if confirmation else ())
+    try:
+        if whole:
+            _draw(tables, importances, folder)
+    finally:
+        show(study, folder, besides=list(_last_lines(findings)))
+
+
+def _draw(tables: Tables, importances: tuple[Importances, ...], folder: Path) -> None:
+    from ugro.analysis.pictures import write_pictures  # matplotlib takes a second to import
+
+    write_pictures(tables, importances, folder / ANALYSIS)
+
+
+def _last_lines(findings: Findings) -> Iterator[str]:
+    """How sure the result is, and what to try next."""
+    yield from findings.certainty.said
+    for one in findings.advice[:FEW]:
+        yield f"Next: {one.why}"
+        if one.command or one.overrides:
+            yield f"  {one.command or shlex.join(one.overrides)}"
 
 
 def main(arguments: list[str]) -> None:

@@ -30,6 +30,7 @@ class Findings:
         front: with several objectives, the trials that no other one beats in all of them
         baseline: the configuration as it was, and what was gained over it; None without one
         certainty: how sure the best is the best
+        confirmation: the best trained again with other seeds; None where that was not asked for
         importances: what mattered
         cost: what it cost
         advice: what to try next, the most useful first
@@ -46,6 +47,7 @@ class Findings:
     front: tuple[Best, ...]
     baseline: Baseline | None
     certainty: Certainty
+    confirmation: Confirmation | None
     importances: tuple[Importances, ...]
     cost: Cost
     advice: tuple[Advice, ...]
@@ -81,6 +83,7 @@ def findings_of(
         front=front,
         baseline=baseline,
         certainty=certainty,
+        confirmation=confirmation,
         importances=tuple(importances),
         cost=cost,
         advice=advice,

@@ -70,13 +70,13 @@ def changes_of(
         return ()
     count = max(FEWEST, min(complete, math.ceil(TOP * len(ranked))))
     lines = list(_lines(ranked, count))
-    enough = len(ranked) >= A_KEY * len(lines)
-    idle = [line for line in lines if enough and _is_idle(line.key, importances)]
+    idle = [line for line in lines if _is_idle(line.key, importances)]
     busy = [line for line in lines if line not in idle]
     wider = {line.key: change for line in busy if (change := _wider(line))}
     rest = [line for line in busy if line.key not in wider]
     nearer = [change for line in rest if (change := _nearer(line, importances))]
-    return (*wider.values(), *nearer, *_fixed(idle, importances))
+    fixed = _fixed(idle, importances) if len(ranked) >= A_KEY * len(lines) else ()
+    return (*wider.values(), *nearer, *fixed)
 
 
 def _lines(ranked: Sequence[FrozenTrial], count: int) -> Iterator[_Line]:

@@ -23,7 +23,7 @@ STATE = 8  # columns of a folded state: most of them are one word
 
 
 def show(
-    study: Study, folder: Path, console: Console | None = None, verdicts: Sequence[str] = ()
+    study: Study, folder: Path, console: Console | None = None, besides: Sequence[str] = ()
 ) -> None:
     """Print the summary of a study, running or finished.
 
@@ -31,16 +31,14 @@ def show(
         study: its record
         folder: its own
         console: the terminal's unless another is given
-        verdicts: what a confirmation of its best says
+        besides: lines that end it: how sure it is, what to try next
     """
     console = console or Console()
     console.print(_table(study, console))
     console.print(_counts(study))
     best = study.best()
-    if best is None:
-        console.print("No trial is complete yet: there is no best configuration.")
-        return
-    for line in (*_best(study, best, folder), *verdicts):
+    none = ["No trial is complete yet: there is no best configuration."]
+    for line in (*(_best(study, best, folder) if best else none), *besides):
         console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
 
 
@@ -160,12 +158,15 @@ def _best(study: Study, best: FrozenTrial, folder: Path) -> list[str]:
     if "base_eval_loss" in measured:
         base, loss = measured["base_eval_loss"], measured["eval_loss"]
         lines.append(f"eval_loss {loss:.4f}; the untrained base model has {base:.4f}")
+    ours = [
+        f"Run it again: python train.py --config-dir {folder} experiment=best",
+        f"Its adapter: {trial_folder(folder, best.number) / ADAPTER}",
+    ]
     return [
         *lines,
         *_gain(study, best),
         f"As overrides: {best_overrides(best)}",
-        f"Run it again: python train.py --config-dir {folder} experiment=best",
-        f"Its adapter: {trial_folder(folder, best.number) / ADAPTER}",
+        *(ours if source(best) else []),  # another program's trial has no files here
         f"All trials: {folder / TABLE}",
         *([f"Report: {report}"] if (report := folder / REPORT).exists() else []),
     ]

@@ -41,14 +41,11 @@ class Study:
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """The objectives' names; ``value`` where another program made the study."""
-        named = self.record.metric_names
-        directions = self.record.directions
-        if named and len(set(named)) < len(named):  # another program may call two alike
-            named = None
-        return tuple(
-            named or (["value"] if len(directions) == 1 else map(str, range(len(directions))))
-        )
+        """The objectives' names; where another program gave none, what Optuna calls the values."""
+        named, count = self.record.metric_names, len(self.record.directions)
+        if named and len(set(named)) == count:  # another program may call two alike
+            return tuple(named)
+        return ("value",) if count == 1 else tuple(f"values_{one}" for one in range(count))
 
     @property
     def directions(self) -> tuple[str, ...]:
