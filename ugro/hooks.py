@@ -28,7 +28,7 @@ class WriteResults(Callback):
 
         storage = config.hydra.sweeper.storage
         try:
-            analyze(study, folder)
+            analyze(study, folder, whole=config.study.analysis)
         except TROUBLE as error:
             why = in_a_line(error.__cause__ or error)
             log.error("The results in %s are not written (%s); later: make analyze", folder, why)
