@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan analyze backup test test-faults lint format bench clean
+.PHONY: help setup sweep plan analyze mlflow dashboard backup test test-faults lint format bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,16 @@ plan: setup  ## say what a sweep would do, and launch nothing: make plan ARGS="s
 
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
+
+mlflow: setup  ## open the runs of all studies in MLflow's pages, on 127.0.0.1:5000 or PORT=
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(or $(PORT),5000) \
+		--backend-store-uri sqlite:///multirun/mlflow.db --workers 1 \
+		--default-artifact-root multirun/mlflow-artifacts
+
+# Read-only: SQLite has one writer, the driver.
+dashboard: setup  ## open the latest study, or STUDY=name, in optuna-dashboard, on 127.0.0.1:8080 or PORT=
+	$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(or $(PORT),8080) \
+		"sqlite:///file:$(or $(if $(STUDY),multirun/$(STUDY)/study.db),$$(ls -t multirun/*/study.db | head -1))?mode=ro&uri=true"
 
 backup: setup  ## copy the record of STUDY=name, which may be running, and check the copy
 	$(BIN)/python -m ugro.backup $(if $(STUDY),study.name=$(STUDY))

@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -32,6 +32,22 @@ def as_dict(event: Event) -> dict[str, Any]:
         said |= {**event.report.as_dict(), "time": event.time}
         del said["report"]
     return {"event": type(event).__name__, "time": said.pop("time"), **said}
+
+
+def as_event(said: Mapping[str, Any]) -> Event | None:
+    """What :func:`as_dict` was given; None where there is no such event in this version.
+
+    What an earlier version did not write yet is left at its default.
+    """
+    kind = _KINDS.get(said["event"])
+    if kind is None:
+        return None
+    plain = {one.name: said[one.name] for one in fields(kind) if one.name in said}
+    plain |= {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
+    plain |= {key: Ending(plain[key]) for key in ("ending", "stop") if plain.get(key)}
+    if kind is TrialReported:
+        plain["report"] = Report.from_dict(said)
+    return kind(**plain)
 
 
 class Follower:
@@ -73,6 +89,24 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         yield from _whole(lines)
 
 
+def read_from(path: Path, at: int) -> Iterator[tuple[int, Event]]:
+    """The events after a byte, each with the byte after it; a line that has no end yet is left.
+
+    What is no event, or none of this version, is passed over.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(at)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            at += len(line)
+            for said in _whole([line.decode(errors="replace")]):
+                if (event := as_event(said)) is not None:
+                    yield at, event
+
+
 def cut_off(path: Path) -> list[int]:
     """The numbers, from 1, of the lines that are no whole event."""
     if not path.exists():
@@ -87,6 +121,9 @@ def reports_in(path: Path) -> Iterator[tuple[int, Report, Ending | None]]:
         if said["event"] == TrialReported.__name__:
             stop = said["stop"] and Ending(said["stop"])
             yield said["number"], Report.from_dict(said), stop
+
+
+_KINDS = {kind.__name__: kind for kind in Event.__subclasses__()}
 
 
 def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

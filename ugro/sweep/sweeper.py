@@ -20,14 +20,15 @@ from ugro.event_log import reports_in
 from ugro.events import EventStream, ProposalRejected, StudyStarted
 from ugro.files import EVENTS
 from ugro.objectives import Objectives, objectives_of
+from ugro.observers.destinations import check as check_tracking
 from ugro.provenance import provenance
 from ugro.record.recorder import Recorder
 from ugro.record.storage import check_url, is_shared
 from ugro.record.study import Study, create_or_continue, metrics
 from ugro.schedulers.referee import Referee
 from ugro.slots.slots import InProcessSlot, Slots
-from ugro.sweep.confirm import confirming
 from ugro.sweep.begun import begin
+from ugro.sweep.confirm import confirming
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
@@ -70,6 +71,7 @@ def run_sweep(
     storage = plan.trial.hydra.sweeper.storage
     check_url(as_written["storage"], storage)
     sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)  # refuses some spaces
+    check_tracking(plan.of.tracking, OmegaConf.to_container(config.tracking, resolve=False))
     check_artifacts(plan.of.study.artifacts, plan.of.study.name)
     drivers = Drivers(_made(Path(plan.of.study.dir)))
     alone = not is_shared(storage)
@@ -103,7 +105,7 @@ def _run(
     shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
     log_file = folder / EVENTS
-    events = EventStream(observers_of(folder))
+    events = EventStream(observers_of(folder, of))
     study = _study(plan, objectives, drivers)
     past, begun = study.finished(), [*study.unfinished(), *study.running()]
     peers = (
