@@ -22,6 +22,7 @@ class WriteResults(Callback):
         if study is None:
             return
         from ugro.analyze import analyze
+        from ugro.observers.courier import finish as send_the_rest
         from ugro.record.storage import TROUBLE
         from ugro.retries import in_a_line
         from ugro.upload import upload
@@ -36,6 +37,8 @@ class WriteResults(Callback):
         except Exception:  # Hydra would turn it into a warning that nobody reads
             log.exception("The results in %s could not be written; try: make analyze", folder)
             return
+        finally:
+            send_the_rest()
         if config.study.artifacts is None:
             return
         try:

@@ -71,7 +71,8 @@ def run_sweep(
     storage = plan.trial.hydra.sweeper.storage
     check_url(as_written["storage"], storage)
     sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)  # refuses some spaces
-    check_tracking(plan.of.tracking, OmegaConf.to_container(config.tracking, resolve=False))
+    tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
+    check_tracking(plan.of.tracking, tracking)
     check_artifacts(plan.of.study.artifacts, plan.of.study.name)
     drivers = Drivers(_made(Path(plan.of.study.dir)))
     alone = not is_shared(storage)
