@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -20,10 +21,12 @@ def made(name: str, folder: str | None = None) -> None:
     create_or_continue(name, f"sqlite:///{database}", ["eval_loss"], ["minimize"])
 
 
-def written(name: str, at: float) -> None:
-    """Let all of a study have been written then, in seconds."""
-    for path in Path("multirun", name).iterdir():
-        os.utime(path, (at, at))
+def written(name: str, at: float, file: str = "study.db", content: str = "written") -> None:
+    """A file of a study, as it was written then, in seconds."""
+    path = Path("multirun", name, file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    os.utime(path, (at, at))
 
 
 def test_a_study_is_found_by_its_name() -> None:
@@ -36,7 +39,6 @@ def test_a_study_is_found_by_its_name() -> None:
 
 def test_by_default_the_study_that_was_written_last_is_taken() -> None:
     for name, at in (("b", 1000), ("a", 999)):
-        made(name)
         written(name, at)
     Path("multirun/unfinished").mkdir()  # no database in it
     assert asked([]).name == "b"
@@ -44,13 +46,10 @@ def test_by_default_the_study_that_was_written_last_is_taken() -> None:
 
 @pytest.mark.parametrize("file", ["events.jsonl", "study.db-wal"])
 def test_a_study_that_still_runs_is_the_latest_whenever_its_database_was_made(file: str) -> None:
-    for name, at in (("running", 1000), ("finished", 2000)):
-        made(name)
-        written(name, at)
-    beside = Path("multirun", "running", file)
+    written("running", 1000)
+    written("finished", 2000)
     for content, latest in (("", "finished"), ("written", "running")):
-        beside.write_text(content)
-        os.utime(beside, (3000, 3000))
+        written("running", 3000, file, content)
         assert asked([]).name == latest
 
 
@@ -65,6 +64,32 @@ def test_folder_storage_and_what_the_command_knows_may_be_given() -> None:
     url = "postgresql://host/studies?sslmode=require"
     found = asked(["study.name=s", f"storage={url}", "to=a=b"], ["to", "from"])
     assert (found.storage, found.folder, found.more) == (url, Path("multirun/s"), {"to": "a=b"})
+
+
+def test_of_a_storage_with_one_study_its_name_need_not_be_given() -> None:
+    made("foreign", "elsewhere")
+    storage = "sqlite:///elsewhere/study.db"
+    assert asked([f"storage={storage}"]) == Asked("foreign", Path("multirun/foreign"), storage, {})
+    create_or_continue("second", storage, ["eval_loss"], ["minimize"])
+    with pytest.raises(UserError, match=r"allowed: a study of the storage: foreign, second$"):
+        asked([f"storage={storage}"])
+    with pytest.raises(UserError, match=r"a study that the storage holds: foreign, second$"):
+        asked([f"storage={storage}", "study.name=third"]).study()
+
+
+def test_a_database_that_is_not_there_is_not_made() -> None:
+    with pytest.raises(UserError, match=r"^storage: 'sqlite:///no\.db' given, allowed: a database"):
+        asked(["storage=sqlite:///no.db", "study.name=s"])
+    assert not Path("no.db").exists()
+
+
+def test_a_database_of_another_optuna_is_told() -> None:
+    made("old")
+    database = sqlite3.connect("multirun/old/study.db")
+    database.execute("UPDATE version_info SET schema_version = 1, library_version = '0.1'")
+    database.commit()
+    with pytest.raises(UserError, match=r"^storage: .* allowed: one that this Optuna reads \("):
+        asked(["study.name=old"]).study()
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from ugro.errors import UserError, fault
 from ugro.files import DATABASE, EVENTS
-from ugro.record.study import Study, read
+from ugro.record.storage import file_of, masked
+from ugro.record.study import Study, names, read
+from ugro.retries import in_a_line
 
 STUDIES = Path("multirun")
+MOST = 10  # names of studies that a message lists
 ARGUMENTS = ("storage", "study.dir", "study.name")
 
 
@@ -26,13 +29,16 @@ class Asked:
         """The study's record.
 
         Raises:
-            UserError: the storage holds no study of this name.
+            UserError: the storage holds no study of this name, or another Optuna's.
         """
         try:
             return read(self.name, self.storage)
         except KeyError as error:
-            allowed = "a study that the storage holds"
+            allowed = f"a study that the storage holds: {_listed(names(self.storage))}"
             raise UserError(fault("study.name", self.name, allowed)) from error
+        except RuntimeError as error:  # written by an Optuna of long ago, or one to come
+            allowed = f"one that this Optuna reads ({in_a_line(error)})"
+            raise UserError(fault("storage", masked(self.storage), allowed)) from error
 
 
 def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
@@ -50,6 +56,9 @@ def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
         if argument.partition("=")[0] not in known:
             raise UserError(fault("argument", argument, ", ".join(known)))
     given = {key: value for key, _, value in (a.partition("=") for a in arguments)}
+    if url := given.get("storage"):
+        _check_exists(url)
+        given["study.name"] = given.get("study.name") or _only(url)
     folder = Path(given.get("study.dir") or _folder(given.get("study.name")))
     name = given.get("study.name") or folder.name
     database = folder / DATABASE
@@ -57,6 +66,26 @@ def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
         raise UserError(fault("study.name", name, f"a study with a database {database}"))
     storage = given.get("storage") or f"sqlite:///{database}"
     return Asked(name, folder, storage, {key: given[key] for key in more if given.get(key)})
+
+
+def _check_exists(url: str) -> None:
+    """A command reads: it does not make a database where a name is misspelt."""
+    database = file_of(url)
+    if database is not None and not database.exists():
+        raise UserError(fault("storage", masked(url), "a database that exists"))
+
+
+def _only(url: str) -> str:
+    """The name of a storage's study, where it has but one."""
+    held = names(url)
+    if len(held) != 1:
+        raise UserError(fault("study.name", None, f"a study of the storage: {_listed(held)}"))
+    return held[0]
+
+
+def _listed(held: Sequence[str]) -> str:
+    more = [f"and {len(held) - MOST} more"] if len(held) > MOST else []
+    return ", ".join([*held[:MOST], *more]) or "it holds none"
 
 
 def _folder(name: str | None) -> Path:
@@ -74,7 +103,8 @@ def _last_written(folder: Path) -> float:
     Who only reads leaves that log empty.
     """
     files = (folder / DATABASE, folder / f"{DATABASE}-wal", folder / EVENTS)
-    return max(one.stat().st_mtime for one in files if one.exists() and one.stat().st_size)
+    written = (one.stat() for one in files if one.exists())
+    return max((one.st_mtime for one in written if one.st_size), default=0.0)
 
 
 def run(command: Callable[[list[str]], object]) -> None:

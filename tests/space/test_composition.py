@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError
-from ugro.space.composition import lookup, parsed, without_hydra
+from ugro.space.composition import idle, lookup, parsed, without_hydra
 
 from ..spaces import Feasible
 
@@ -90,3 +90,29 @@ def test_hydra_is_taken_out_of_a_copy(feasible: Feasible) -> None:
     config = feasible().composer.compose({})
     assert "hydra" not in without_hydra(config)
     assert OmegaConf.select(config, "hydra.sweep.dir") is not None
+
+
+RATIO = "lora.alpha_ratio=0.5,1,2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["lora.alpha=32"], "lora.alpha is set itself"),
+        (["lora.alpha=16,32"], "lora.alpha is searched itself"),
+        ([], None),
+        (["lora.r=8", "lora.alpha=${lora.alpha_ratio}"], None),
+    ],
+)
+def test_a_ratio_that_nothing_reads_is_found(
+    arguments: list[str], why: str | None, feasible: Feasible
+) -> None:
+    of = feasible(RATIO, "lora.dropout=0,0.1", *arguments)
+    found = idle(of.space, of.composer.compose({}))
+    assert found == ({} if why is None else {"lora.alpha_ratio": why})
+
+
+def test_a_ratio_that_a_branch_reads_is_searched(feasible: Feasible) -> None:
+    conditions = {"lora.dropout": "lora.alpha_ratio > 1"}
+    of = feasible(RATIO, "lora.dropout=0,0.1", "lora.alpha=32", conditions=conditions)
+    assert idle(of.space, of.composer.compose({})) == {}

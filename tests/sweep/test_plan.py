@@ -1,7 +1,27 @@
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 
 from ugro.errors import UserError
-from ugro.sweep.plan import check_jobs, total_trials
+from ugro.sweep.plan import check_jobs, plan_of, total_trials
+
+from ..conftest import ROOT
+
+
+def test_a_key_that_would_change_nothing_is_not_searched_and_it_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    arguments = ["study.name=s", "search_space=lora", "lora.alpha=32"]
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", arguments, RunMode.MULTIRUN)
+        plan = plan_of(config, loader, arguments)
+    assert "lora.r" in plan.feasible.space.distributions
+    assert "lora.alpha_ratio" not in plan.feasible.space.distributions
+    assert "lora.alpha_ratio" not in plan.first[0].parameters
+    line = "lora.alpha_ratio is not searched, it would change nothing: lora.alpha is set itself"
+    assert [record.message for record in caplog.records] == [line]
 
 
 def test_a_continuous_space_needs_to_know_how_many() -> None:

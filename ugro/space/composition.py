@@ -63,6 +63,26 @@ class Composer:
         return key in self._groups or key[0] in "+~"
 
 
+def idle(space: SearchSpace, config: DictConfig) -> dict[str, str]:
+    """The searched keys that would change nothing, and why.
+
+    ``lora.alpha_ratio`` is read by the default of ``lora.alpha`` alone: where alpha is set or
+    searched itself, a study would spend its trials on ratios that are never used.
+
+    Args:
+        space: what is searched
+        config: a composed configuration of it
+    """
+    ratio, alpha = "lora.alpha_ratio", "lora.alpha"
+    read = any(ratio in condition.names for condition in space.conditions.values())
+    if ratio not in space.distributions or read:
+        return {}
+    if alpha in space.distributions:
+        return {ratio: f"{alpha} is searched itself"}
+    as_written: Any = OmegaConf.to_container(config.lora, resolve=False)
+    return {} if ratio in str(as_written["alpha"]) else {ratio: f"{alpha} is set itself"}
+
+
 def parsed(choice: Any) -> Any:
     """A parameter as a configuration holds it: ``"[q_proj,v_proj]"`` is a list."""
     return _parsed(choice) if isinstance(choice, str) else choice

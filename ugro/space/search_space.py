@@ -41,6 +41,12 @@ class SearchSpace:
         counts = [count(distribution) for distribution in self.distributions.values()]
         return None if None in counts else prod(c for c in counts if c is not None)
 
+    def without(self, key: str) -> "SearchSpace":
+        """The space in which the key is as it is configured."""
+        left = {name: over for name, over in self.distributions.items() if name != key}
+        conditions = {name: one for name, one in self.conditions.items() if name != key}
+        return SearchSpace(left, self.fixed, conditions)
+
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Every configuration of a finite space once, the last key turning fastest."""
         levels = [values(distribution) for distribution in self.distributions.values()]

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
-from ugro.space.composition import Composer, constraints_in, without_hydra
+from ugro.space.composition import Composer, constraints_in, idle, without_hydra
 from ugro.space.corners import check_space
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
@@ -56,6 +56,9 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     check_jobs(settings["n_jobs"])
     space = parse(settings["params"], arguments, settings["conditions"])
     composer = Composer(space, config, loader)
+    for key, why in idle(space, composer.compose({})).items():
+        log.warning("%s is not searched, it would change nothing: %s", key, why)
+        space = space.without(key)
     feasible = FeasibleSpace(space, composer, constraints_in(composer.compose({})))
     check_space(feasible)
     trial = composer.compose(next(space.around_the_first(), {})).copy()
