@@ -83,10 +83,10 @@ def test_a_database_that_is_not_there_is_not_made() -> None:
     assert not Path("no.db").exists()
 
 
-def test_a_database_of_another_optuna_is_told() -> None:
+def test_a_database_of_an_old_optuna_is_told() -> None:
     made("old")
     database = sqlite3.connect("multirun/old/study.db")
-    database.execute("UPDATE version_info SET schema_version = 1, library_version = '0.1'")
+    database.execute("UPDATE alembic_version SET version_num = 'v2.6.0.a'")
     database.commit()
     with pytest.raises(UserError, match=r"^storage: .* allowed: one that this Optuna reads \("):
         asked(["study.name=old"]).study()
