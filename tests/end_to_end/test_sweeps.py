@@ -73,6 +73,7 @@ def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_pa
     assert config.study.name == study.name
     assert {path.name for path in study.iterdir()} == {
         ".drivers",
+        "analysis",
         "experiment",
         "optimization_results.yaml",
         "sweep.log",
