@@ -1,14 +1,19 @@
+import csv
 import io
+import json
 import re
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 from rich.console import Console
 
 from ugro.analysis.summary import show
-from ugro.analyze import main
+from ugro.analyze import analyze, main
 from ugro.ending import Ending
+from ugro.events import TrialFinished, TrialStarted
+from ugro.observers.audit import AuditLog
 from ugro.record.study import Study, create_or_continue
 
 from .studies import ended, in_memory, start
@@ -65,23 +70,74 @@ def rows(text: str) -> list[list[str]]:
 # The command
 
 
-def test_a_study_is_found_by_name_written_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    made("first", 2.0)
-    made("second")
-    main(["study.name=first"])
-    assert "Best: trial 0, value 2.0000" in capsys.readouterr().out
-    assert Path("multirun/first/trials.csv").exists()
-    assert Path("multirun/first/optimization_results.yaml").exists()
-    assert not Path("multirun/second/trials.csv").exists()
-
-
 def test_a_study_may_have_another_folder_or_storage(capsys: pytest.CaptureFixture[str]) -> None:
-    made("moved", 2.0, folder="elsewhere")
+    made("moved", folder="elsewhere")
     main(["study.name=moved", "study.dir=elsewhere"])
     assert Path("elsewhere/trials.csv").exists()
     main(["study.name=moved", "storage=sqlite:///elsewhere/study.db"])
     assert Path("multirun/moved/trials.csv").exists()
-    assert capsys.readouterr().out.count("Best: trial 0") == 2
+    assert capsys.readouterr().out.count("no trial yet") == 2
+
+
+def test_all_of_a_study_is_written_and_what_to_try_next_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made("full", 2.0, 1.25, 1.5)
+    made("other")
+    main(["study.name=full"])
+    written = {path.name for path in Path("multirun/full/analysis").iterdir()}
+    assert {"summary.json", "report.html", "overview.png", "slices.png"} <= written
+    assert Path("multirun/full/trials.csv").exists()
+    assert Path("multirun/full/optimization_results.yaml").exists()
+    assert not Path("multirun/other/trials.csv").exists()
+    said = capsys.readouterr().out
+    assert "Best: trial 1, value 1.2500" in said
+    assert "Report: multirun/full/analysis/report.html" in said
+    assert "The second, trial 2, is 0.25 behind in eval_loss" in said
+    assert "Next: One seed each does not tell" in said
+    assert "  study.confirm=3" in said  # nobody knows with which command it was begun
+
+
+def test_what_takes_seconds_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    analyze(made("quick", 2.0, 1.25), Path("multirun/quick"), whole=False)
+    assert [path.name for path in Path("multirun/quick/analysis").iterdir()] == ["summary.json"]
+    summary = json.loads(Path("multirun/quick/analysis/summary.json").read_text())
+    assert summary["best"]["number"] == 1
+    assert summary["importances"] == []
+    assert "Best: trial 1" in capsys.readouterr().out
+
+
+def test_the_seconds_of_the_table_and_of_the_summary_are_the_same() -> None:
+    study, folder = made("timed"), Path("multirun/timed")
+    log = AuditLog(folder / "events.jsonl")
+    for number, loss in enumerate((2.0, 1.5)):
+        ended(study, SPACE, Ending.COMPLETE, loss)
+        log.observe(TrialStarted(number, time=10.0 * number))
+        log.observe(TrialFinished(number, Ending.COMPLETE, (loss,), {}, time=10.0 * number + 4.25))
+    analyze(study, folder, whole=False)
+    with (folder / "trials.csv").open(newline="") as file:
+        seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    summary = json.loads((folder / "analysis" / "summary.json").read_text())
+    assert summary["cost"]["slot_seconds"] == seconds == 8.5
+
+
+def test_any_study_of_optuna_can_be_analysed(capsys: pytest.CaptureFixture[str]) -> None:
+    record = optuna.create_study(
+        study_name="foreign", storage="sqlite:///x.db", directions=["minimize", "maximize"]
+    )
+    record.optimize(lambda trial: (trial.suggest_float("state", 0, 1), 2.0), n_trials=3)
+    main(["storage=sqlite:///x.db", "study.name=foreign", "study.dir=out"])
+    summary = json.loads(Path("out/analysis/summary.json").read_text())
+    assert summary["objectives"] == ["values_0", "values_1"]
+    assert len(summary["front"]) == 1
+    assert (
+        Path("out/trials.csv")
+        .read_text()
+        .startswith("number,state,values_0,values_1,state (searched),")
+    )
+    said = capsys.readouterr().out
+    assert "All trials: out/trials.csv" in said
+    assert "Its adapter" not in said
 
 
 # The summary

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from ugro.analysis.confirmation import confirmation_of
 from ugro.analysis.findings import Findings, findings_of
-from ugro.analysis.importance import Importances, importances_of
+from ugro.analysis.importance import importances_of
 from ugro.analysis.results import write_results, write_table
 from ugro.analysis.summary import show
 from ugro.analysis.summary_file import write_summary
 from ugro.analysis.tables import Tables, tables_of
 from ugro.commands import asked, run
-from ugro.files import ANALYSIS, CONFIRM, SUMMARY, TABLE
+from ugro.files import ANALYSIS, CONFIRM, REPORT, SUMMARY, TABLE
 from ugro.record.confirmed import confirmation_record
 from ugro.record.study import Study
 
@@ -25,7 +25,7 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
     Args:
         study: finished, running or stopped; anyone's that Optuna can read
         folder: the study's own
-        whole: also what takes seconds: which keys mattered, the pictures
+        whole: also what takes seconds: which keys mattered, pictures, report
     """
     tables = tables_of(study, folder)
     confirmation = confirmation_of(folder)
@@ -37,15 +37,17 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
     write_summary(findings, folder / SUMMARY)
     try:
         if whole:
-            _draw(tables, importances, folder)
+            _draw(tables, findings, folder)
     finally:
         show(study, folder, besides=list(_last_lines(findings)))
 
 
-def _draw(tables: Tables, importances: tuple[Importances, ...], folder: Path) -> None:
+def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
     from ugro.analysis.pictures import write_pictures  # matplotlib takes a second to import
+    from ugro.analysis.report import write_report
 
-    write_pictures(tables, importances, folder / ANALYSIS)
+    write_pictures(tables, findings.importances, folder / ANALYSIS)
+    write_report(tables, findings.importances, findings, findings.confirmation, folder / REPORT)
 
 
 def _last_lines(findings: Findings) -> Iterator[str]:
