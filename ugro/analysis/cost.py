@@ -93,13 +93,17 @@ def _saved(tables: Tables, used: pandas.Series) -> float | None:
 
 def _wall_seconds(tables: Tables) -> float | None:
     if len(tables.sessions):
-        return sum(end - begin for begin, end in _together(tables.sessions))
+        return sum(end - begin for begin, end in together(tables.sessions))
     spans = tables.spans.dropna()
     return float(spans["ended"].max() - spans["began"].min()) if len(spans) else None
 
 
-def _together(sessions: pandas.DataFrame) -> list[tuple[float, float]]:
-    """When a driver ran, those that ran side by side taken as one."""
+def together(sessions: pandas.DataFrame) -> list[tuple[float, float]]:
+    """When a driver ran, those that ran side by side taken as one.
+
+    Args:
+        sessions: as in :class:`Tables`
+    """
     merged: list[tuple[float, float]] = []
     for began, ended in sorted(zip(sessions["began"], sessions["ended"], strict=True)):
         if merged and began <= merged[-1][1]:
@@ -110,15 +114,15 @@ def _together(sessions: pandas.DataFrame) -> list[tuple[float, float]]:
 
 
 def _utilisation(tables: Tables) -> float | None:
-    together = _together(tables.sessions)
-    if not together or not len(tables.slots) or len(together) < len(tables.sessions):
+    drivers = together(tables.sessions)
+    if not drivers or not len(tables.slots) or len(drivers) < len(tables.sessions):
         return None
     since = tables.slots["time"].to_numpy(dtype="float64")
     until = numpy.append(since[1:], numpy.inf)
     open_for = sum(
         float(numpy.clip(numpy.minimum(until, end) - numpy.maximum(since, begin), 0, None) @ slots)
         for slots in [tables.slots["slots"].to_numpy(dtype="float64")]
-        for begin, end in together
+        for begin, end in drivers
     )
     busy = float(tables.slot_seconds.sum())
     return min(busy / open_for, 1.0) if open_for > 0 else None

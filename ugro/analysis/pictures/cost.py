@@ -1,13 +1,13 @@
 """What did the best value cost? The best so far against all that was spent until then."""
 
-from dataclasses import dataclass
-
 import numpy
 import pandas
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ugro.analysis.anytime import Spent
+from ugro.analysis.anytime import tokens as in_tokens
 from ugro.analysis.comparable import unit
 from ugro.analysis.cost import cost_of
 from ugro.analysis.pictures import labels, ticks
@@ -29,21 +29,6 @@ from ugro.analysis.wording import duration, share
 PANEL = 6.0  # inches wide
 
 
-@dataclass(frozen=True)
-class Spent:
-    """What all trials together had spent at each moment.
-
-    Attributes:
-        values: the objective of complete trials, in the order in which they ended
-        at: what had been spent by then, a number a value
-        total: what was spent in all
-    """
-
-    values: pandas.Series
-    at: Numbers
-    total: float
-
-
 @styled
 def draw(subject: Subject) -> Figure:
     """The best value against its cost.
@@ -57,7 +42,7 @@ def draw(subject: Subject) -> Figure:
     if values.empty:
         raise NothingToDrawError("nobody knows when a trial was complete")
     times = ended[values.index].to_numpy(dtype="float64")
-    tokens, seconds = _tokens(subject, values, times), _seconds(subject, values, times)
+    tokens, seconds = in_tokens(subject.tables, values), _seconds(subject, values, times)
     drawn = [one for one in (tokens, seconds) if one.total > 0]
     if not drawn:
         raise NothingToDrawError("nobody knows what trials have cost")
@@ -75,19 +60,6 @@ def draw(subject: Subject) -> Figure:
     notes = ["Cost of all trials, stopped and failed ones too.", window.note]
     frame(figure, _finding(subject, drawn[0]), notes, legend(figure, *lines))
     return figure
-
-
-def _tokens(subject: Subject, values: pandas.Series, times: Numbers) -> Spent:
-    """Each report adds what was trained on since the last; untimed ones when their trial ended."""
-    told = subject.tables.reports
-    told = told[told["number"].isin(subject.trials.index)].sort_values(["number", "tokens_seen"])
-    since = told.groupby("number")["tokens_seen"].diff().fillna(told["tokens_seen"])
-    ended = told["number"].map(subject.tables.trials["ended"])
-    when = told.get("time", ended).fillna(ended).to_numpy(dtype="float64")
-    order = numpy.argsort(when, kind="stable")  # what runs, and is not timed, comes last
-    sums = numpy.concatenate([[0.0], since.to_numpy(dtype="float64")[order].cumsum()])
-    at = sums[numpy.searchsorted(when[order], times, side="right")]
-    return Spent(values, at, float(sums[-1]))
 
 
 def _seconds(subject: Subject, values: pandas.Series, times: Numbers) -> Spent:
