@@ -100,7 +100,9 @@ def test_another_programs_studies_are_named_in_their_storage() -> None:
     found = read("here")
     assert found["studies"]["x"]["best"]["value"] == 0.5
     assert found["studies"]["y"]["baseline"] is None
-    with pytest.raises(UserError, match=r"^study: 'z' given, allowed: a study that the storage"):
+    with pytest.raises(
+        UserError, match=r"^study.name: 'z' given, allowed: a study that the storage"
+    ):
         main(["study=[x,z]", f"storage={url}"])
 
 

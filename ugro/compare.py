@@ -10,10 +10,11 @@ from rich.console import Console
 from ugro.analysis.comparison import Comparison, check_comparable, comparison_of, side_of
 from ugro.analysis.side_by_side import show, summary
 from ugro.analysis.tables import tables_of
-from ugro.commands import STUDIES, run
+from ugro.analysis.wording import listed
+from ugro.commands import STUDIES, Asked, asked, run
 from ugro.errors import UserError, fault
 from ugro.files import DATABASE, write_whole
-from ugro.record.study import Study, names_in, read
+from ugro.record.study import names
 
 PICTURE, SUMMARY = "comparison.png", "comparison.json"
 ARGUMENTS = ("study", "storage", "to")
@@ -29,17 +30,13 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: there is no such study, fewer than two, or studies of different objectives.
     """
-    names, storage, to = _asked(arguments)
-    studies = [_study(name, storage) for name in names]
-    tables = [tables_of(study, folder) for study, folder in studies]
-    shown = _shown(names)
+    given, storage, to = _asked(arguments)
+    meant = [_study(name, storage) for name in given]
+    studies = [one.study() for one in meant]
+    tables = [tables_of(study, of.folder) for study, of in zip(studies, meant, strict=True)]
+    shown = _shown(given)
     check_comparable(shown, tables)
-    found = comparison_of(
-        [
-            side_of(name, study, of)
-            for name, (study, _), of in zip(shown, studies, tables, strict=True)
-        ]
-    )
+    found = comparison_of(list(map(side_of, shown, studies, tables)))
     to.mkdir(parents=True, exist_ok=True)
     write_whole(to / SUMMARY, json.dumps(summary(found), indent=1, default=str))
     drawn = _draw(found, to / PICTURE)
@@ -53,43 +50,35 @@ def _asked(arguments: Sequence[str]) -> tuple[list[str], str | None, Path]:
             raise UserError(fault("argument", argument, ", ".join(ARGUMENTS)))
     given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
     inside = given.get("study", "").removeprefix("[").removesuffix("]")
-    names = list(dict.fromkeys(name.strip().rstrip("/") for name in inside.split(",")))
-    if len(names) < 2 or not all(names):
+    studies = list(dict.fromkeys(name.strip().rstrip("/") for name in inside.split(",")))
+    if len(studies) < 2 or not all(studies):
         raise UserError(fault("study", given.get("study"), "two studies or more: study=[a,b]"))
-    joined = "-".join(name.replace("/", "_") for name in names)
+    joined = "-".join(name.replace("/", "_") for name in studies)
     called = joined if len(joined) <= LONGEST else time.strftime("%Y-%m-%d_%H-%M-%S")
-    return names, given.get("storage"), Path(given.get("to") or STUDIES / f"comparison-{called}")
+    return studies, given.get("storage"), Path(given.get("to") or STUDIES / f"comparison-{called}")
 
 
-def _shown(names: Sequence[str]) -> list[str]:
+def _shown(studies: Sequence[str]) -> list[str]:
     """Folders by their last names, where those tell them apart."""
-    last = [Path(name).name for name in names]
-    return last if len(set(last)) == len(last) else list(names)
+    last = [Path(one).name for one in studies]
+    return last if len(set(last)) == len(last) else list(studies)
 
 
-def _study(name: str, storage: str | None) -> tuple[Study, Path]:
+def _study(name: str, storage: str | None) -> Asked:
     """A study and its folder, which need not exist where a storage is given."""
     if storage is not None:
-        return _read(name, name, storage), STUDIES / name
+        return asked([f"storage={storage}", f"study.name={name}"])
     folder = Path(name) if Path(name, DATABASE).exists() else STUDIES / name
     database = folder / DATABASE
     if not database.exists():
         raise UserError(fault("study", name, f"a study's name or folder; there is no {database}"))
     url = f"sqlite:///{database}"
-    known = names_in(url)
-    called = next((one for one in (name, folder.name) if one in known), None)
-    if called is None and len(known) == 1:
-        [called] = known  # the folder was given another name
-    if called is None:
-        raise UserError(fault("study", name, f"a folder of one of its studies: {', '.join(known)}"))
-    return _read(name, called, url), folder
-
-
-def _read(name: str, called: str, url: str) -> Study:
-    try:
-        return read(called, url)
-    except KeyError as error:
-        raise UserError(fault("study", name, "a study that the storage holds")) from error
+    known = names(url)
+    own = [called for called in (name, folder.name) if called in known]
+    if not own and len(known) > 1:
+        raise UserError(fault("study", name, f"the name of one of its studies: {listed(known)}"))
+    # A folder may have got another name than its study.
+    return asked([f"storage={url}", f"study.dir={folder}", f"study.name={[*own, *known][0]}"])
 
 
 def _draw(found: Comparison, path: Path) -> bool:

@@ -274,12 +274,6 @@ def read(name: str, url: str) -> Study:
     return Study(optuna.load_study(study_name=name, storage=storage), storage)
 
 
-def names_in(url: str) -> list[str]:
-    """The names of all studies of a storage."""
-    quieten()
-    return optuna.get_all_study_names(open_storage(url))
-
-
 def names(url: str) -> list[str]:
     """The studies that a storage holds."""
     quieten()
