@@ -17,6 +17,7 @@ from ugro.analysis.confirmation import Confirmation
 from ugro.analysis.findings import Findings
 from ugro.analysis.importance import Importances
 from ugro.analysis.tables import Tables
+from ugro.analysis.wording import number, share
 from ugro.files import BEST, write_whole
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
@@ -94,7 +95,6 @@ def _rendered(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from ugro.analysis import wording
     from ugro.analysis.page.how_run import masked
     from ugro.analysis.verdicts import digits, with_spread
 
@@ -103,8 +103,8 @@ def _rendered(context: Mapping[str, Any]) -> str:
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {
-        "number": wording.number,
-        "share": wording.share,
+        "setting": _setting,
+        "share": share,
         "masked": masked,
         "digits": digits,
         "with_spread": with_spread,
@@ -112,6 +112,13 @@ def _rendered(context: Mapping[str, Any]) -> str:
         "figure": lambda panel: Markup(panel.figure.to_json(engine="json")),
     }
     return environment.from_string(_text(TEMPLATE)).render(context)
+
+
+def _setting(value: Any) -> str:
+    """As YAML has it, and no longer than it needs to be."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return number(value)
 
 
 def _text(name: str) -> str:

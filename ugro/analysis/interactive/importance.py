@@ -43,6 +43,7 @@ def draw(subject: Subject) -> Panel:
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(
+        showlegend=True,
         height=FRAME + ROW * len(keys),
         xaxis={"title": {"text": "share of the importance"}, "tickformat": ".0%",
                "rangemode": "tozero"},

@@ -35,7 +35,7 @@ def lines(subject: Subject, places: Places, window: Window, hover: str) -> Itera
     for kind in (Kind.STOPPED, Kind.FAILED, Kind.INFEASIBLE, Kind.RUNNING):
         own = [one for one in places if subject.trials.at[one, "kind"] is kind]
         if own:
-            clear = float(numpy.clip(30 / len(own), 0.2, 0.7))
+            clear = float(numpy.clip(30 / len(own), 0.3, 0.7))
             looks = {"color": COLOURS[kind], "width": 1.2}
             yield _trace(places, own, kind.value, looks, hover, opacity=clear)
     complete = [

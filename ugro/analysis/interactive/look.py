@@ -48,7 +48,7 @@ class Panel:
     """A figure, and what has to be said beside it.
 
     Attributes:
-        title: above it, where a section has several
+        title: above it, where a section has several, and what is said below that
         note: below it; empty where there is nothing to say
         least_width: pixels that it needs; a narrower page scrolls it
     """
@@ -56,6 +56,7 @@ class Panel:
     figure: go.Figure
     note: str = ""
     title: str = ""
+    subtitle: str = ""
     least_width: int = 0
 
     @property
@@ -151,8 +152,8 @@ def scaled(on: Window | KeyAxis, places: Sequence[float]) -> list[float]:
 
 
 def shown(text: object) -> str:
-    """A name from outside, which plotly does not take for markup."""
-    return escape(labels.plain(str(text)).replace(r"\$", "$"))
+    """A name from outside, which plotly does not take for markup or a formula."""
+    return escape(labels.plain(str(text)).replace(r"\$", "$")).replace("$", "&#36;")
 
 
 def shown_choice(text: str) -> str:
@@ -193,7 +194,7 @@ def diamond() -> dict[str, Any]:
 
 def coloured(many: int) -> dict[str, Any]:
     """The mark of a trial that has the colour of its value."""
-    edge = {"color": "rgba(255,255,255,0.7)", "width": 0.8}
+    edge = {"color": "rgba(255,255,255,0.7)", "width": 0.8 if many <= 600 else 0.3}
     return {"symbol": "circle", "size": 10 if many <= 150 else 8 if many <= 600 else 6,
             "line": edge}  # fmt: skip
 

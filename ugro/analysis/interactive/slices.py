@@ -53,8 +53,8 @@ def _slice(subject: Subject, key: str, window: Window) -> Panel:
         xaxis=key_axis(axis, titled=False),
         yaxis=value_axis(window, objective(subject.objective)),
     )
-    mattered = f", importance {share(subject.shares[key])}" if key in subject.shares else ""
-    return Panel(figure, title=f"{key}{mattered}")
+    mattered = f"importance {share(subject.shares[key])}" if key in subject.shares else ""
+    return Panel(figure, title=key, subtitle=mattered)
 
 
 def _medians(subject: Subject, axis: KeyAxis) -> Iterator[tuple[int, float]]:

@@ -7,27 +7,28 @@ const look = read("look");
 
 // Values
 
-function shown(value) {
+// Four digits: all of them of what was measured, so that a column can be read down.
+function shown(value, measured) {
   if (value === null) return "";
   if (Number.isInteger(value)) return value.toLocaleString("en-US");
   const size = Math.abs(value);
   if (size >= 1e5 || size < 1e-4) return value.toExponential(3).replace(/\.?0*e\+?/, "e");
-  if (size >= 1e3) return value.toLocaleString("en-US", { maximumFractionDigits: 1 });
-  return String(Number(value.toPrecision(4)));
+  if (size >= 1e3) return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+  return measured ? value.toPrecision(4) : String(Number(value.toPrecision(4)));
 }
 
 const valueAt = (column, row) =>
   column.words && column.values[row] !== null ? column.words[column.values[row]] : column.values[row];
 const textAt = (column, row) => {
   const value = valueAt(column, row);
-  return column.words ? (value ?? "") : shown(value);
+  return column.words ? (value ?? "") : shown(value, column.measured);
 };
 
 // What is said of a trial at which one points
 
 const rowOf = new Map(columns[0].values.map((number, row) => [number, row]));
 const saidColumns = said.map((name) => columns.find((column) => column.name === name));
-const escaped = (text) => String(text).replace(/[&<>]/g, (one) => `&#${one.charCodeAt(0)};`);
+const escaped = (text) => String(text).replace(/[&<>$]/g, (one) => `&#${one.charCodeAt(0)};`);
 const told = new Map();
 
 function describe(number) {
@@ -61,6 +62,10 @@ function dress(figure, plot, dark) {
     const bar = figure.layout.coloraxis?.colorbar;
     if (bar) Object.assign(bar, { orientation: "h", y: -0.22, yanchor: "top", thickness: 10 });
     if (bar) bar.title.side = "bottom";
+    if (bar?.tickvals?.length > 6) {
+      const every = (list) => list.filter((_, at) => at % 3 === 0);
+      Object.assign(bar, { tickvals: every(bar.tickvals), ticktext: every(bar.ticktext) });
+    }
   }
   for (const trace of figure.data) {
     if (!trace.customdata) continue;

@@ -18,7 +18,7 @@ def trial_list(tables: Tables, best: int | None) -> dict[str, Any]:
     """The columns, the names of those that are said of a trial at which one points, and the best.
 
     A column is ``name``, ``values`` (one a trial; null where there is none) and, where its values
-    are text, ``words``, of which a value is the place.
+    are text, ``words``, of which a value is the place; ``measured`` where it is no setting.
     """
     trials = tables.trials
     every = {
@@ -31,8 +31,12 @@ def trial_list(tables: Tables, best: int | None) -> dict[str, Any]:
         **{name: trials[name] for name in _metrics(tables)},
         "source": trials["source"],
     }
+    settings = {"trial", *tables.searched}
     return {
-        "columns": [_column(name, values) for name, values in every.items()],
+        "columns": [
+            {**_column(name, values), "measured": name not in settings}
+            for name, values in every.items()
+        ],
         "said": ["ending", *tables.objectives, *tables.searched],
         "best": {"number": best, "maximised": tables.directions[0] == "maximize"},
     }
