@@ -31,8 +31,9 @@ analyze: setup  ## write and show the results of the latest study, or of STUDY=n
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
 
 mlflow: setup  ## open the runs of all studies in MLflow's pages, on 127.0.0.1:5000 or PORT=
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow server --host 127.0.0.1 --port $(or $(PORT),5000) \
-		--backend-store-uri sqlite:///multirun/mlflow.db --workers 1 \
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
+		--host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
+		--backend-store-uri sqlite:///multirun/mlflow.db \
 		--default-artifact-root multirun/mlflow-artifacts
 
 # Read-only: SQLite has one writer, the driver.

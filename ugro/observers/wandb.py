@@ -80,10 +80,14 @@ class Wandb:
         run.finish()
 
     def close(self) -> None:
-        """Close what is still open, as its driver has died."""
+        """Close what is still open, as its driver has died, and wait until all is written."""
         for run in self._open.values():
             run.finish(exit_code=1)
         self._open.clear()
+        if self.runs:
+            import wandb
+
+            wandb.teardown()  # a run's end does not wait for its file
 
     def _write(self, trial: int, change: Change) -> None:
         if trial not in self._open:
@@ -93,7 +97,8 @@ class Wandb:
         run.config.update({**change.parameters, **change.tags}, allow_val_change=True)
         curves = [one for one in change.points if one.tokens is not None]
         for step, points in groupby(curves, key=_step):
-            run.log({one.name: one.value for one in points}, step=step)
+            # At once: a row that waits for the next one would hide the results below.
+            run.log({one.name: one.value for one in points}, step=step, commit=True)
         run.summary.update({one.name: one.value for one in change.points if one.tokens is None})
         if change.status in EXIT_CODES:
             run.tags = (change.tags["state"],)
