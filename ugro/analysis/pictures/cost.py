@@ -36,6 +36,8 @@ def draw(subject: Subject) -> Figure:
     Raises:
         NothingToDrawError: no trial is complete, or nobody knows when.
     """
+    if subject.best is None:
+        raise NothingToDrawError("no trial is complete yet")
     ended = subject.tables.trials["ended"]
     values = subject.trials["value"].dropna()
     values = values[ended[values.index].dropna().sort_values(kind="stable").index]

@@ -107,19 +107,27 @@ class KeyAxis:
         ticks.set_limits(axes, side, *self.limits)
         axis = ticks.axis_of(axes, side)
         axis.set_label_text(labels.plain(self.key))
-        if self.choices and side == "x" and not self._side_by_side(axes):
-            axis.set_tick_params(labelrotation=90)
+        if self.choices and side == "x":
+            self._label_below(axes)
         if len(texts) > MANY:
             axis.set_tick_params(labelsize="x-small")
 
-    def _side_by_side(self, axes: Axes) -> bool:
-        """Whether labels have room next to each other; then they are set so."""
-        letters = LETTERS // len(self.choices)
-        if not labels.fit(self.choices, letters, LINES):
-            return False
-        texts = labels.choices(self.choices, letters, LINES)
+    @property
+    def upright(self) -> bool:
+        """Whether the choices' labels have no room next to each other."""
+        return bool(self.choices) and not labels.fit(self.choices, self._letters, LINES)
+
+    @property
+    def _letters(self) -> int:
+        """For a label."""
+        return LETTERS // len(self.choices)
+
+    def _label_below(self, axes: Axes) -> None:
+        if self.upright:
+            axes.xaxis.set_tick_params(labelrotation=90)
+            return
+        texts = labels.choices(self.choices, self._letters, LINES)
         ticks.set_ticks(axes, "x", [float(at) for at in range(len(texts))], texts)
-        return True
 
 
 def key_axis(subject: Subject, key: str) -> KeyAxis:

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import takewhile
 
 from ugro.analysis.pictures import ticks
 from ugro.analysis.pictures.subject import Kind, Subject
@@ -96,7 +97,7 @@ def choices(values: Sequence[object], letters: int = 14, lines: int = 2) -> list
         values: the choices
         letters, lines: that a label may have; the middle of what is longer is left out
     """
-    short = [_fitted(_choice(value), letters, lines) for value in values]
+    short = [_fitted(text, letters, lines) for text in _told(values)]
     return [
         f"{text} ({short[: at + 1].count(text)})" if short.count(text) > 1 else text
         for at, text in enumerate(short)
@@ -105,8 +106,18 @@ def choices(values: Sequence[object], letters: int = 14, lines: int = 2) -> list
 
 def fit(values: Sequence[object], letters: int, lines: int) -> bool:
     """Whether nothing of the choices would be left out or cut apart."""
-    texts = [(_choice(value), _fitted(_choice(value), letters, lines)) for value in values]
-    return all(whole == fitted.replace("\n", " ") for whole, fitted in texts)
+    return all(text == _fitted(text, letters, lines).replace("\n", " ") for text in _told(values))
+
+
+def _told(values: Sequence[object]) -> list[str]:
+    """The choices in full, less the head that all modules' names have: ``model.layers.``."""
+    texts = [_choice(value) for value in values]
+    if any(text == value for text, value in zip(texts, values, strict=True)):
+        return texts  # some are no lists
+    names = [name.split(".")[:-1] for text in texts for name in text.split(", ")]
+    common = takewhile(lambda parts: len(set(parts)) == 1, zip(*names, strict=False))
+    head = "".join(f"{parts[0]}." for parts in common)
+    return [text.replace(head, "") for text in texts] if head else texts
 
 
 def _choice(value: object, log: bool = False) -> str:

@@ -26,7 +26,7 @@ from ugro.analysis.wording import counted, number, share
 
 PANEL = 6.2  # inches wide
 MOST_BARS = 8
-BINS, FEW_BINS, A_BIN = 24, 12, 5  # bars of the distribution, and trials that one should have
+BINS, FEW_BINS, A_BIN = 25, 13, 5  # bars of the distribution, and trials that one should have
 
 
 @styled
@@ -46,10 +46,13 @@ def draw(subject: Subject) -> Figure:
     _key(key, subject, window)
     _values(values, subject, window)
     _importance(importance, subject)
-    lines = [Line2D([], [], color=BEST, linewidth=2.5, label="best so far")]
+    lines = []
+    if subject.best is not None:
+        lines.append(Line2D([], [], color=BEST, linewidth=2.5, label="best so far"))
     if subject.baseline is not None:
         lines.append(Line2D([], [], color=BASELINE, linestyle="--", label="value of the baseline"))
-    notes = [f"{labels.kinds(subject)}.", labels.stopped(subject), window.note, _bars(subject)]
+    notes = [f"{labels.kinds(subject)}.", labels.stopped(subject), window.note]
+    notes += [_numberless(subject), _bars(subject)]
     frame(figure, labels.headline(subject), notes, legend(figure, *lines))
     return figure
 
@@ -167,6 +170,11 @@ def _importance(axes: Axes, subject: Subject) -> None:
     rest = f" ({left} more not shown)" if left else ""
     told = f"{labels.plain(bars[0].key)} mattered most: {share(bars[0].share)}{rest}"
     title(axes, told, PANEL)
+
+
+def _numberless(subject: Subject) -> str:
+    many = int(subject.of(Kind.COMPLETE)["value"].isna().sum())
+    return f"{counted(many, 'complete trial')} without a number that can be drawn." if many else ""
 
 
 def _bars(subject: Subject) -> str:

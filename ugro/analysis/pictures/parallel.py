@@ -27,7 +27,7 @@ from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window_of
 from ugro.analysis.wording import counted
 
-MOST = 9  # keys
+MOST, MOST_STOPPED, MOST_LINES = 9, 300, 3000  # keys, stopped trials, complete ones, best first
 LEFT_OUT = -0.09  # where a line is that did not search a key: below the axis
 ASIDE = 0.3  # of a choice's share of the axis, that lines are moved apart
 STRIP = 0.07  # the width of the objective's axis
@@ -86,6 +86,8 @@ def _lines(axes: Axes, subject: Subject, heights: Numbers, shading: Shading) -> 
     """Complete trials in the colour of their value; behind them the keys of stopped ones."""
     across = numpy.arange(heights.shape[1])
     stopped = heights[numpy.asarray(subject.trials["kind"] == Kind.STOPPED), :-1]
+    if len(stopped) > MOST_STOPPED:
+        stopped = stopped[numpy.random.default_rng(0).permutation(len(stopped))[:MOST_STOPPED]]
     if len(stopped):
         axes.add_collection(LineCollection(
             [numpy.column_stack([across[:-1], line]) for line in stopped],
@@ -95,6 +97,7 @@ def _lines(axes: Axes, subject: Subject, heights: Numbers, shading: Shading) -> 
     drawn = subject.trials["value"].notna().to_numpy() & ~subject.singled_out
     values, complete = subject.trials["value"][drawn], heights[drawn]
     order = numpy.argsort(-values.to_numpy() if subject.minimised else values.to_numpy())
+    order = order[-MOST_LINES:]
     lines = LineCollection(
         [numpy.column_stack([across, line]) for line in complete[order]], linewidths=1.8,
         cmap=shading.colours, norm=shading.scale, label=Kind.COMPLETE.value, rasterized=True,

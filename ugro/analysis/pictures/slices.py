@@ -15,7 +15,7 @@ from ugro.analysis.pictures.subject import NothingToDrawError, Subject
 from ugro.analysis.pictures.window import window_of
 from ugro.analysis.wording import counted, share
 
-WIDE, HIGH = 4.1, 3.6  # inches, of a panel
+WIDE, HIGH, LABELS = 4.1, 3.6, 1.2  # inches, of a panel; more where labels stand upright
 MOST = 20  # panels
 A_MEDIAN = 3  # complete trials of a choice that make one
 
@@ -34,18 +34,19 @@ def draw(subject: Subject) -> Figure:
     keys = subject.keys[:MOST]
     columns = _columns(len(keys))
     rows = math.ceil(len(keys) / columns)
-    figure = new_figure(max(WIDE * columns, 9.0), HIGH * rows + 1.6)
+    drawn = [key_axis(subject, key) for key in keys]
+    high = HIGH + LABELS * any(axis.upright for axis in drawn)
+    figure = new_figure(max(WIDE * columns, 9.0), high * rows + 1.6)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     window = window_of(subject)
     up = subject.shown.to_numpy()
     medians = False
-    for axes, key in zip(panels.flat, keys, strict=False):
-        axis = key_axis(subject, key)
+    for axes, axis in zip(panels.flat, drawn, strict=False):
         mark(axes, subject, strewn(subject, axis), up, window)
         medians |= _medians(axes, subject, axis)
         axis.dress(axes, "x")
-        if key in subject.shares:
-            title(axes, f"importance {share(subject.shares[key])}", WIDE)
+        if axis.key in subject.shares:
+            title(axes, f"importance {share(subject.shares[axis.key])}", WIDE)
     window.dress(panels[0, 0], "y")
     for axes in panels[:, 0]:
         axes.set_ylabel(labels.label(subject.objective).replace(" (", "\n("))

@@ -7,7 +7,7 @@ import numpy
 
 from ugro.analysis.pictures.ticks import Numbers
 
-MOST = 250  # trials that it is fitted to, drawn evenly: it takes the cube of them
+MOST = 150  # trials that it is fitted to, drawn evenly: it takes the cube of them
 KNOWN = 0.75  # of the spread far from any trial: where it is less sure than that it says nothing
 CELLS = 80  # each way
 
