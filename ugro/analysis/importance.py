@@ -34,7 +34,7 @@ DEALT = 20  # times that values are dealt out by chance; what was found must bea
 UNSURE = 0.3  # a mean interval as wide as that, and none apart from another, is no order
 ROUNDS, LOW, HIGH = 32, 10, 90  # of the bootstrap, and its percentiles
 # So many trials are drawn for a round; Optuna's trees are plain Python, 0.1 s for each.
-MOST_FANOVA, DEPTH, MOST_PED_ANOVA = 500, 7, 2000
+MOST_FANOVA, DEPTH, MOST_PED_ANOVA, MOST_SURROGATE = 500, 7, 2000, 1000
 BEST, FEWEST_BEST = 0.1, 5  # PED-ANOVA's best tenth; Optuna's documentation asks for five trials
 
 
@@ -146,7 +146,7 @@ def _too_little(data: _Data) -> str:
 
 
 def _unexplained(data: _Data, seed: int) -> str:
-    some = _drawn(len(data.trials), MOST_PED_ANOVA, numpy.random.default_rng(seed))
+    some = _drawn(len(data.trials), MOST_SURROGATE, numpy.random.default_rng(seed))
     known = surrogate(data.points.filled()[some], data.values[some], seed).explained
     if known >= EXPLAINED:
         return ""

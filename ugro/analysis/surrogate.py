@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-TREES = 100
+TREES = 64
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""How long does the whole analysis of a study take, part by part, and how much memory?
+
+    python benchmarks/report.py [trials] [reports] [whole]
+
+On a study that benchmarks/synthetic_study.py makes up. Seconds are the clock's, then the
+processor's; memory is the most that the process has held by then.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MEGABYTE = 1024  # kilobytes, in which Linux tells it
+
+
+@contextmanager
+def told(part: str) -> Iterator[None]:
+    """Print what a part took."""
+    clock, processor = time.perf_counter(), time.process_time()
+    yield
+    clock, processor = time.perf_counter() - clock, time.process_time() - processor
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    print(f"{part:24}{clock:8.1f} s{processor:8.1f} s{memory:8.0f} MB", flush=True)
+
+
+def main(folder: Path) -> None:
+    """Analyse a study, step by step as ``ugro.analyze`` does."""
+    with told("imports"):
+        from ugro.analysis.findings import findings_of
+        from ugro.analysis.importance import importances_of
+        from ugro.analysis.pictures import write_pictures
+        from ugro.analysis.report import write_report
+        from ugro.analysis.results import write_results
+        from ugro.analysis.summary import show
+        from ugro.analysis.summary_file import write_summary
+        from ugro.analysis.tables import tables_of
+        from ugro.files import ANALYSIS, REPORT, SUMMARY
+        from ugro.record.study import read
+    with told("all"):
+        with told("tables"):
+            study = read(folder.name, f"sqlite:///{folder}/study.db")
+            tables = tables_of(study, folder)
+        with told("trials.csv, best.yaml"):
+            write_results(study, tables, folder)
+        with told("importances"):
+            importances = importances_of(study, tables)
+        with told("findings"):
+            findings = findings_of(study, tables, importances, None)
+            write_summary(findings, folder / SUMMARY)
+        with told("pictures"):
+            write_pictures(tables, importances, folder / ANALYSIS)
+        with told("report"):
+            write_report(tables, importances, findings, None, folder / REPORT)
+        with told("summary"):
+            show(study, folder)
+    print(f"report.html: {(folder / REPORT).stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        made = Path(place) / "synthetic"
+        maker = Path(__file__).parent / "synthetic_study.py"
+        subprocess.run([sys.executable, str(maker), str(made), *sys.argv[1:]], check=True)
+        main(made)
