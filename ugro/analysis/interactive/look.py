@@ -85,7 +85,7 @@ def template() -> go.layout.Template:
             "margin": {"l": 12, "r": 12, "t": 12, "b": 12},
             "height": HEIGHT,
             "hovermode": "closest",
-            "hoverdistance": 12,
+            "hoverdistance": 30,
             "hoverlabel": {
                 "align": "left", "bgcolor": PAPER, "bordercolor": FAINT,
                 "font": {"family": FONT, "size": 12.5, "color": INK},
