@@ -47,7 +47,7 @@ class TrialAsked(Event):
 
     number: int
     parameters: Mapping[str, Any]
-    source: str  # baseline, enqueued, warm_start, space, sampler or random
+    source: str  # baseline, enqueued, warm_start, space, sampler, random; trial 7: confirmed
 
 
 @dataclass(frozen=True)
