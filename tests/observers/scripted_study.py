@@ -26,7 +26,10 @@ CONFIGURATION: dict[str, Any] = {
     "lora": {"r": 16, "alpha": "${multiply:${lora.r},2}", "modules_to_save": None},
     "data": {"source": "jsonl", "train_files": ["${oc.env:PASSWORD}/a.jsonl"]},
     "training": {"learning_rate": 0.0002, "gradient_checkpointing": False},
-    "tracking": {"mlflow": {"uri": "${oc.env:PASSWORD}"}},
+    "tracking": {
+        "mlflow": {"uri": "${oc.env:PASSWORD}", "artifacts": None, "experiment": "ugro"},
+        "wandb": None,
+    },
 }
 OVERRIDES = (
     "experiment=quickstart",
