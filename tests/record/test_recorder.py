@@ -57,9 +57,10 @@ def test_a_second_driver_is_noticed() -> None:
 
 @pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Study]:
-    """A study whose database another process never lets go of."""
+    """A study of one trial, whose database another process never lets go of."""
     monkeypatch.setattr(storage, "BUSY_SECONDS", 0.01)
     study = create_or_continue("s", f"sqlite:///{tmp_path}/study.db", ["eval_loss"], ["minimize"])
+    start(study, OVER)
     with closing(sqlite3.connect(tmp_path / "study.db")) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield study
@@ -70,29 +71,33 @@ def test_what_cannot_be_written_for_long_is_given_up_with_all_that_waits(
 ) -> None:
     monkeypatch.setattr(recorder, "retrying", partial(retrying, seconds=0.5))
     writer = Recorder(locked)
+    writer.take_up(locked.every()[0])
     began = time.monotonic()
-    for number in range(20):
-        assert writer.start({"lora.r": 4}, OVER, "sampler") == number
+    for resource in range(20):
+        writer.report(0, resource, 3.0)
     with pytest.raises(StudyFailed, match=r"cannot be written: .* database is locked"):
         writer.close()
-    assert 0.5 < time.monotonic() - began < 5  # not 20 times half a second
+    assert 0.5 < time.monotonic() - began < 9  # not 20 times half a second
     with pytest.raises(StudyFailed, match="database is locked"):
         writer.tell(0, Ending.INTERRUPTED)
 
 
-def test_a_driver_that_waits_for_the_storage_to_give_a_number_is_told_that_it_is_gone(
+def test_a_driver_that_waits_for_what_it_has_written_is_told_that_the_storage_is_gone(
     locked: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "retrying", partial(retrying, seconds=0.5))
     writer = Recorder(locked, "one of two", shared=True)
+    writer.take_up(locked.every()[0])
+    writer.report(0, 100, 3.0)  # this one fails; the next is dropped, and nobody waits for it
     with pytest.raises(StudyFailed, match=r"cannot be written: .* database is locked"):
-        writer.start({"lora.r": 4}, OVER, "sampler")
+        writer.withdraw(0)
 
 
 def test_who_does_not_want_to_wait_for_the_storage_need_not(locked: Study) -> None:
     writer = Recorder(locked)
-    for _ in range(5):
-        writer.start({"lora.r": 4}, OVER, "sampler")
+    writer.take_up(locked.every()[0])
+    for resource in range(5):
+        writer.report(0, resource, 3.0)
     began = time.monotonic()
     main = threading.main_thread().ident
     threading.Timer(0.5, signal.pthread_kill, [main, signal.SIGINT]).start()

@@ -6,7 +6,16 @@ import pytest
 from optuna.trial import TrialState
 
 from ugro.ending import Ending
-from ugro.record.study import Study, create_or_continue, ending, metrics, read, source, state_of
+from ugro.record.study import (
+    Study,
+    create_or_continue,
+    ending,
+    metrics,
+    read,
+    source,
+    state_of,
+    tokens_of,
+)
 from ugro.report import TrialResult
 
 from ..studies import ended, in_memory, start
@@ -166,6 +175,17 @@ def test_what_a_living_driver_runs_is_left_to_it(stored: Study) -> None:
         stored.start({"lora.r": 4}, SPACE, "sampler", name)
     stored.close_abandoned(lambda driver: driver == "alive")
     assert [trial.state for trial in stored.trials()] == [TrialState.RUNNING, TrialState.WAITING]
+
+
+def test_a_trial_that_goes_on_has_no_ending_yet(study: Study) -> None:
+    trial = start(study, SPACE)
+    study.report(trial, 1024, 3.5)
+    study.tell(trial, Ending.INTERRUPTED)
+    assert [ending(one) for one in study.trials()] == [Ending.INTERRUPTED]
+    study.retry(trial, 0)
+    (running,) = study.trials()
+    assert (running.state, ending(running)) == (TrialState.RUNNING, None)
+    assert tokens_of(running) == 1024
 
 
 def test_reading_a_study_closes_nothing(stored: Study, storage: str) -> None:

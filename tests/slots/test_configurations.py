@@ -89,7 +89,7 @@ def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
             for number in range(4):
                 parameters = draws.ask().params
                 shared, values = composer.shared(parameters)
-                slots.submit(Task(number, space.overrides(parameters), shared, values, None))
+                slots.submit(Task(number, space.overrides(parameters), shared, values, None, 60))
             for _ in range(4):
                 ended = slots.wait(Patient(), 120)
                 assert ended is not None

@@ -20,10 +20,12 @@ from omegaconf import DictConfig, open_dict
 from ugro.errors import UserError
 from ugro.report import Report
 from ugro.reporting import channel
+from ugro.slots import ray_slots
 from ugro.slots.ray_slots import RaySlots
 from ugro.slots.slots import InProcessSlot, Slots, Task, TrialTimeoutError
 from ugro.space.composition import Composer
 from ugro.space.search_space import SearchSpace
+from ugro.sweep.failures import answer_to
 from ugro.sweep.sweeper import slots_of
 
 from ..conftest import ROOT
@@ -46,6 +48,16 @@ def scripted(config: DictConfig) -> Any:
         case "report":
             steps = range(1, 6)
             return next((step for step in steps if not channel().report(report(step))), None)
+        case "report, then save":
+            for step in range(1, 5):
+                time.sleep(0.6)
+                if not channel().report(report(step)):
+                    time.sleep(1.8)
+                    return "all is saved"
+        case "TwoSides":
+            raise TwoSides("as told", code=7)
+        case "OnlyHere":
+            raise OnlyHere("as told")
         case "die late":
             channel().report(report(1))
             os.kill(os.getpid(), signal.SIGKILL)
@@ -60,6 +72,27 @@ def scripted(config: DictConfig) -> Any:
         case "threads":
             return os.environ["OMP_NUM_THREADS"]
     return config.seed
+
+
+class TwoSides(Exception):  # noqa: N818
+    """As many a library's error, it can be pickled and not be read again."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OnlyHere(Exception):  # noqa: N818
+    """Of a module that only the worker has."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return read_back, (os.getpid(), str(self))
+
+
+def read_back(written_by: int, message: str) -> OnlyHere:
+    if os.getpid() != written_by:
+        raise ImportError("no such module")
+    return OnlyHere(message)
 
 
 def report(step: int) -> Report:
@@ -97,9 +130,15 @@ class Driver:
     def count(self) -> int:
         return self.slots.count()
 
-    def submit(self, number: int, overrides: list[str], seconds: float | None = None) -> None:
+    def submit(
+        self,
+        number: int,
+        overrides: list[str],
+        seconds: float | None = None,
+        silence: float = 0.0,
+    ) -> None:
         shared, values = self._composer.shared(dict(one.split("=") for one in overrides))
-        self.slots.submit(Task(number, overrides, shared, values, seconds))
+        self.slots.submit(Task(number, overrides, shared, values, seconds, silence))
 
     def wait(self) -> tuple[int, JobReturn]:
         ended = self.slots.wait(self.heard, 120)
@@ -285,6 +324,49 @@ def test_a_hung_trial_is_ended_from_outside_and_its_slot_is_free(slots: Driver) 
     assert isinstance(job._return_value, TrialTimeoutError)
     slots.submit(1, ["seed=7"])
     assert slots.wait()[1].return_value == 7
+
+
+def test_a_trial_that_reports_is_not_taken_for_hung_nor_one_that_saves_itself(
+    slots: Driver,
+) -> None:
+    slots.heard.stop_at = 3  # after 1.8 s; what was told to stop takes as long to save itself
+    slots.submit(0, ["model.path='report, then save'"], seconds=0.1, silence=1.5)
+    assert slots.wait()[1].return_value == "all is saved"
+    assert [heard.step for _, heard in slots.heard.reports] == [1, 2, 3]
+
+
+def test_what_trials_have_said_is_read_before_one_is_taken_for_hung(make: Make) -> None:
+    slots = make(*ON_RAY)
+    slots.heard.stop_at = 1
+    slots.submit(0, ["model.path='report, then save'"], seconds=0.1, silence=1.5)
+    while not slots.heard.begun:
+        slots.slots.wait(slots.heard, 0.01)
+    time.sleep(2)  # the driver has waited for its storage
+    assert slots.wait()[1].return_value == "all is saved"
+
+
+@pytest.mark.parametrize("kind", ["TwoSides", "OnlyHere"])
+def test_an_error_that_cannot_be_read_here_is_the_trials_all_the_same(
+    kind: str, make: Make
+) -> None:
+    slots = make(*ON_RAY)
+    slots.submit(0, [f"model.path={kind}"])
+    _, job = slots.wait()
+    assert job.status is JobStatus.FAILED
+    with pytest.raises(RuntimeError, match=rf"{kind}: as told") as told:
+        job.return_value  # noqa: B018  it raises
+    assert "in scripted" in told.value.__notes__[0]
+    assert not answer_to(told.value).again  # a lost worker's trial would be run again
+
+
+def test_what_cannot_be_read_here_is_not_taken_for_a_lost_worker() -> None:
+    import ray
+
+    plain = ray_slots._plain
+    unreadable = ray.exceptions.RaySystemError(ImportError("no such module"), "Traceback ...")
+    assert not answer_to(plain(unreadable)).again
+    assert "no such module" in str(plain(unreadable))
+    assert answer_to(plain(ray.exceptions.WorkerCrashedError())).again
 
 
 def test_an_error_of_the_driver_is_not_taken_for_one_of_the_trial(slots: Driver) -> None:

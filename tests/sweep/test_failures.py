@@ -1,4 +1,5 @@
 import pytest
+from filelock import Timeout
 
 from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
@@ -17,6 +18,7 @@ from ugro.sweep.failures import Failures, answer_to
         (TrialInterruptedError("after step 4"), Ending.INTERRUPTED, False),
         (KeyError("column"), Ending.FAILED, False),
         (UserError("data.path: ..."), Ending.FAILED, False),
+        (Timeout("trials/0001/.worker"), Ending.FAILED, True),
         (SystemExit(1), Ending.FAILED, False),
     ],
 )

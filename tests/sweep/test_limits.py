@@ -16,7 +16,7 @@ def limits(settings: Callable[..., Config]) -> Callable[..., Limits]:
 
 def test_without_limits_none_is_reached(limits: Callable[..., Limits]) -> None:
     free = limits()
-    free.trained(10**12)
+    free.trained(0, 10**12)
     free.valued(0.0)
     assert free.reached(1e9) == ""
 
@@ -25,10 +25,20 @@ def test_seconds_and_tokens_end_a_study(limits: Callable[..., Limits]) -> None:
     assert limits("study.max_seconds=60").reached(59.9) == ""
     assert limits("study.max_seconds=60").reached(60.0) == "study.max_seconds=60"
     tokens = limits("study.max_tokens=1000")
-    tokens.trained(600)
+    tokens.trained(0, 600)
     assert tokens.reached(0.0) == ""
-    tokens.trained(400)
+    tokens.trained(1, 400)
     assert tokens.reached(0.0) == "study.max_tokens=1000"
+
+
+def test_what_a_trial_repeats_or_another_driver_tells_again_counts_once(
+    limits: Callable[..., Limits],
+) -> None:
+    tokens = limits("study.max_tokens=1000")
+    for heard in (100, 300, 200, 300):  # it went on from its checkpoint at 200
+        tokens.trained(0, heard)
+    tokens.trained(1, 50)
+    assert tokens.tokens == 350
 
 
 @pytest.mark.parametrize(("maximised", "near", "hit"), [(False, 2.1, 1.9), (True, 1.9, 2.1)])

@@ -1,15 +1,21 @@
 """The loop on slots whose trials are scripts and whose clock is a number."""
 
 import errno
-from collections.abc import Callable, Sequence
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
-from optuna.trial import TrialState
+from optuna.distributions import IntDistribution
+from optuna.trial import FrozenTrial, TrialState
 
 from ugro.config import typed
 from ugro.ending import Ending
@@ -26,8 +32,9 @@ from ugro.events import (
     TrialStarted,
 )
 from ugro.objectives import objectives_of
+from ugro.record import storage
 from ugro.record.recorder import Recorder
-from ugro.record.study import Study, ending, retried
+from ugro.record.study import Study, create_or_continue, ending, retried, tokens_of
 from ugro.report import Report, TrialResult
 from ugro.reporting import TrialInterruptedError
 from ugro.schedulers.referee import Referee
@@ -35,11 +42,12 @@ from ugro.slots.slots import Listener, Task, TrialTimeoutError, WorkerLostError
 from ugro.sweep.failures import Failures
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.peers import News, NoPeers, Peers
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.sampling import Sampling
 
 from ..spaces import Feasible
-from ..studies import in_memory
+from ..studies import in_memory, start
 
 SIX = ("lora.r=1,2,3,4,5,6",)
 
@@ -141,6 +149,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         constraints: Sequence[str] = (),
         ran: Ran | None = None,
         interrupted: Callable[[float], bool] = lambda now: False,
+        peers: Peers | None = None,
     ) -> Ran:
         config = composed("study.name=s", "scheduler=none", *overrides)
         of = typed(config)
@@ -161,6 +170,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             Limits(of.study, maximised=False),
             Failures(max_failures, of.study.fail_fast),
             events,
+            peers or NoPeers(),
         )
         proposals = Proposals(sampling, space, [], [*past, *left], 6, lambda *_: None, 0)
         sweep = Sweep(
@@ -419,7 +429,128 @@ def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> Non
     ran = Ran(in_memory(), Scripted(lambda n: Script(raises=mistake), lambda now: 1), [])
     with pytest.raises(UserError, match=r"^data\.path: 'x' given, allowed: a folder$"):
         run(ran=ran)
-    assert ran.endings() == [Ending.FAILED]
+    assert ran.endings() == [Ending.INTERRUPTED]
+    slots = Scripted(lambda n: Script(), lambda now: 1)
+    mended = run(ran=Ran(ran.study, slots, []))
+    assert mended.endings() == [Ending.COMPLETE] * 6  # the first one's configuration, too
+
+
+def test_a_mistake_of_one_trial_is_its_own_once_another_was_pruned(run: Run) -> None:
+    def script(number: int) -> Script:
+        if number == 0:
+            return Script([4.0, float("nan")])
+        return Script(raises=UserError("as told") if number == 1 else None)
+
+    ran = run(slots=1, scripts=script)
+    assert ran.endings() == [Ending.DIVERGED, Ending.FAILED] + [Ending.COMPLETE] * 4
+
+
+def test_a_trial_is_in_the_log_before_the_record_has_it(run: Run) -> None:
+    study, early = in_memory(), []
+
+    class Slow(list[Event]):
+        def append(self, event: Event) -> None:
+            if isinstance(event, TrialAsked):
+                time.sleep(0.05)  # the recorder would have written it by then
+                early.append(event.number not in {one.number for one in study.every()})
+            super().append(event)
+
+    run(ran=Ran(study, Scripted(lambda n: Script(), lambda now: 2), Slow()))
+    assert early == [True] * 6
+
+
+def test_a_trial_is_told_its_limit_and_how_long_it_may_be_silent(run: Run) -> None:
+    given: list[tuple[float | None, float]] = []
+
+    class Noting(Scripted):
+        def submit(self, task: Task) -> None:
+            given.append((task.limit_seconds, task.silence_seconds))
+            super().submit(task)
+
+    limits = ("stoppers.max_seconds=8", "study.max_seconds=10", "stoppers.kill_after_seconds=60")
+    run(*limits, ran=Ran(in_memory(), Noting(lambda n: Script(), lambda now: 1), []))
+    # A trial takes three seconds; of the study's ten there are 10, 7, 4 and 1 left.
+    assert given == [(8, 60), (7, 60), (4, 60), (1, 60)]
+
+
+def test_what_broke_the_driver_is_the_reason_for_the_end(run: Run) -> None:
+    class Broken(Scripted):
+        def wait(self, listener: Listener, seconds: float) -> Any:
+            raise ZeroDivisionError("in the driver")
+
+    ran = Ran(in_memory(), Broken(lambda n: Script(), lambda now: 1), [])
+    with pytest.raises(ZeroDivisionError):
+        run(ran=ran)
+    last = ran.events[-1]
+    assert isinstance(last, StudyFinished)
+    assert last.reason == "ZeroDivisionError: in the driver"
+
+
+class Another(NoPeers):
+    """Another driver, which has ended these trials and reported what they trained on."""
+
+    def __init__(self, study: Study) -> None:
+        self._ended = study.finished()
+        self._reported = [(90 + one.number, tokens_of(one)) for one in self._ended]
+
+    def reports(self) -> Iterator[tuple[int, Report]]:
+        told, self._reported = self._reported, []
+        for number, tokens in told:
+            yield number, Report(1, 1, tokens, tokens, 1.0, {"eval_loss": 9.0}, 0.0)
+
+    def news(self) -> News:
+        ended, self._ended = self._ended, []
+        return News([], [numbered(one, 90 + one.number) for one in ended], left=6)
+
+
+def numbered(trial: FrozenTrial, number: int) -> FrozenTrial:
+    copy = deepcopy(trial)
+    copy.number = number
+    return copy
+
+
+def others(*endings: Ending) -> Study:
+    study = in_memory()
+    for how in endings:
+        trial = start(study, {"lora.r": IntDistribution(1, 9)})
+        study.tell(trial, how, TrialResult((9.0,), {"tokens_seen": 150.0}), "KeyError: 'x'")
+    return study
+
+
+def test_what_fails_elsewhere_counts_here(run: Run) -> None:
+    elsewhere = Another(others(*[Ending.FAILED] * 4))
+    ran = Ran(in_memory(), Scripted(lambda n: Script(), lambda now: 1), [])
+    with pytest.raises(StudyFailed, match=r"^4 trials failed, more than .*max_failure_rate"):
+        run(peers=elsewhere, ran=ran)
+
+
+def test_tokens_of_another_drivers_trial_count_once(run: Run) -> None:
+    elsewhere = Another(others(Ending.RUNG))
+    # Six trials of 300 tokens, and 150 elsewhere that are reported and then told at the end.
+    ran = run("study.max_tokens=2000", peers=elsewhere)
+    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert isinstance(ran.events[-1], StudyFinished)
+    assert ran.events[-1].reason == "all trials are done"
+
+
+def test_ctrl_c_at_once_does_not_wait_for_a_storage_that_is_gone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "BUSY_SECONDS", 0.01)
+    study = create_or_continue("s", f"sqlite:///{tmp_path}/study.db", ["eval_loss"], ["minimize"])
+
+    class Twice(Scripted):
+        def wait(self, listener: Listener, seconds: float) -> Any:
+            raise KeyboardInterrupt
+
+    ran = Ran(study, Twice(lambda n: Script(), lambda now: 2), [])
+    began = time.monotonic()
+    with closing(sqlite3.connect(tmp_path / "study.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StudyFailed, match="database is locked"):
+            run(ran=ran)
+    assert time.monotonic() - began < 60  # not 15 minutes; Optuna's own retries take some seconds
+    assert isinstance(ran.events[-1], StudyFinished)
 
 
 def test_an_interrupted_study_closes_what_was_in_flight(run: Run) -> None:

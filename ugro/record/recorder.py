@@ -52,6 +52,11 @@ class Recorder:
         )
         self._lasting: BaseException | None = None  # what ended all writing
 
+    @property
+    def next_number(self) -> int | None:
+        """Of the trial that is started next; None where the storage gives it."""
+        return None if self._shared else self._next
+
     def start(
         self,
         parameters: Mapping[str, Any],

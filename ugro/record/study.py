@@ -204,7 +204,8 @@ def started(trial: FrozenTrial) -> Started:
 
 def quieten() -> None:
     """Optuna tells of each trial, and at each start that multivariate TPE is experimental."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if optuna.logging.get_verbosity() != optuna.logging.WARNING:  # setting it takes a millisecond
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
     take_over("optuna")
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
@@ -219,6 +220,8 @@ def last_value(trial: FrozenTrial) -> tuple[float] | None:
 
 def ending(trial: FrozenTrial) -> Ending | None:
     """How a trial ended; None while it runs, and where another program ran it."""
+    if trial.state is TrialState.RUNNING:
+        return None  # of one that was interrupted and goes on the record still has that
     reason = trial.user_attrs.get("reason")
     known = isinstance(reason, str) and reason in _ENDINGS
     return Ending(reason) if known else None
@@ -228,6 +231,11 @@ def metrics(trial: FrozenTrial) -> dict[str, float]:
     """What a trial measured; nothing where it did not end by itself."""
     found = trial.user_attrs.get("metrics")  # of another program's trial, whatever it calls so
     return dict(found) if isinstance(found, dict) else {}
+
+
+def tokens_of(trial: FrozenTrial) -> int:
+    """How many tokens a trial has trained on, as far as is known: to its last report or its end."""
+    return int(metrics(trial).get("tokens_seen", trial.last_step or 0))
 
 
 def retried(trial: FrozenTrial) -> int:
@@ -258,7 +266,7 @@ def create_or_continue(
         directions=[StudyDirection[one.upper()] for one in directions],
         load_if_exists=True,
     )
-    if record.metric_names is None:
+    if record.metric_names is None and len(record.directions) == len(objectives):
         record.set_metric_names(list(objectives))
     return Study(record, storage)
 

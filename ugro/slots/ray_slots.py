@@ -18,10 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from ugro.errors import UserError, fault
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
+from ugro.slots.deadline import Deadline
 from ugro.slots.mailbox import Begun, Done, Failed, Mailbox
 from ugro.slots.ray_messages import into_the_log
-from ugro.slots.slots import Listener, Noted, Task, TrialTimeoutError, WorkerLostError
-from ugro.slots.worker import OnWorker, Pickled, SetAnew
+from ugro.slots.slots import Listener, Task, TrialTimeoutError, WithTraceback, WorkerLostError
+from ugro.slots.worker import OnWorker, Pickled, WithValues
 
 log = logging.getLogger(__name__)
 MOST_TRIALS = 10_000  # that may wait for an answer at once
@@ -30,14 +31,12 @@ MOST_TRIALS = 10_000  # that may wait for an answer at once
 @dataclass
 class _Running:
     future: Any
-    max_seconds: float | None
-    started_at: float | None = None
+    deadline: Deadline
+    begun: bool = False
     killed: Exception | None = None  # why
 
     def seconds_left(self) -> float:
-        if self.killed or self.max_seconds is None or self.started_at is None:
-            return float("inf")
-        return self.started_at + self.max_seconds - time.monotonic()
+        return float("inf") if self.killed else self.deadline.seconds_left()
 
 
 @dataclass
@@ -62,7 +61,7 @@ class RaySlots:
         self._remote = _with_gpu(launcher.ray_cfg.remote)
         self._mailbox = _mailbox_here()
         self._letters = self._mailbox.take.remote()
-        self._task = Pickled(ray.cloudpickle.dumps(Noted(launcher.task_function)))
+        self._task = Pickled(ray.cloudpickle.dumps(WithTraceback(launcher.task_function)))
         self._launch = partial(
             launch_job_on_ray,
             ray.put(launcher.hydra_context),
@@ -101,9 +100,10 @@ class RaySlots:
             "hydra.sweep.subdir": task.subdir,
             "hydra.sweep.dir": os.path.abspath(task.shared.hydra.sweep.dir),
         }
-        config = SetAnew(self._pickled(task.shared), values)
+        config = WithValues(self._pickled(task.shared), values)
         future = self._launch(sweep_config=config, task_function=job)
-        self._running[task.number] = _Running(future, task.max_seconds)
+        deadline = Deadline(task.limit_seconds, task.silence_seconds)
+        self._running[task.number] = _Running(future, deadline)
 
     def _pickled(self, shared: DictConfig) -> bytes:
         if id(shared) not in self._shared:
@@ -116,7 +116,6 @@ class RaySlots:
 
         until = time.monotonic() + seconds
         while not self._done and (left := until - time.monotonic()) > 0:
-            self._end_overdue()
             if listener.interrupted():
                 self._interrupt()
             left = min([left, *(max(0.0, one.seconds_left()) for one in self._running.values())])
@@ -126,6 +125,8 @@ class RaySlots:
                 self._read(listener)
             elif ready:
                 self._end(futures[ready[0]])
+            else:  # nothing that a trial has said waits to be read
+                self._end_overdue()
         return self._done.popleft() if self._done else None
 
     def _read(self, listener: Listener) -> None:
@@ -138,10 +139,13 @@ class RaySlots:
                 continue  # it has ended in another way
             match letter:
                 case Begun(worker=worker):
-                    self._running[number].started_at = time.monotonic()
+                    self._running[number].begun = True
+                    self._running[number].deadline.begin()
                     listener.started(number, worker)
                 case Report():
-                    self._mailbox.answer.remote(number, listener.reported(number, letter))
+                    goes_on = listener.reported(number, letter)
+                    self._mailbox.answer.remote(number, goes_on)
+                    self._running[number].deadline.heard(ends=letter.last or not goes_on)
                 case Done(returned=returned):
                     self._ended(number, JobStatus.COMPLETED, returned)
                 case Failed(error=error):
@@ -150,8 +154,7 @@ class RaySlots:
     def _end_overdue(self) -> None:
         for one in self._running.values():
             if one.seconds_left() <= 0:
-                why = f"no end after {one.max_seconds} s, its worker was killed"
-                _kill(one, TrialTimeoutError(why))
+                _kill(one, TrialTimeoutError(f"{one.deadline}, its worker was killed"))
 
     def _interrupt(self) -> None:
         """Running trials see it within a second or a step; the others need not begin."""
@@ -159,7 +162,7 @@ class RaySlots:
             self._interrupted = True
             self._mailbox.interrupt.remote()
             for one in self._running.values():
-                if one.started_at is None:
+                if not one.begun:
                     _kill(one, TrialInterruptedError("interrupted before it began"))
 
     def _end(self, number: int) -> None:
@@ -204,6 +207,8 @@ def _plain(error: Exception) -> Exception:
         return MemoryError(str(error))
     if isinstance(error, ray.exceptions.RayTaskError):  # before or after the task itself
         return cast(Exception, error.cause)
+    if isinstance(error, ray.exceptions.RaySystemError) and error.traceback_str:
+        return RuntimeError(f"what the trial returned cannot be read here: {error.client_exc}")
     return WorkerLostError(str(error).strip())
 
 

@@ -20,6 +20,7 @@ from ugro.files import trial_subdir
 from ugro.provenance import this_process
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError, connected
+from ugro.slots.deadline import Deadline
 
 AT_ONCE_SECONDS = 1e-6  # a timer of 0 never rings
 log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ class Task:
     overrides: list[str]
     shared: DictConfig  # a configuration of this trial and others
     values: Mapping[str, Any]  # that are this trial's own in it
-    max_seconds: float | None  # after which it is ended from outside
+    limit_seconds: float | None  # after which it is told to stop, at its next report
+    silence_seconds: float  # after that without a report, and it is ended from outside
 
     @property
     def subdir(self) -> str:
@@ -72,7 +74,7 @@ class Slots(Protocol):
 
 
 class TrialTimeoutError(Exception):
-    """A trial was ended from outside, as it took too long."""
+    """A trial was ended from outside, as it went on past its limit and said nothing."""
 
 
 class WorkerLostError(Exception):
@@ -80,7 +82,7 @@ class WorkerLostError(Exception):
 
 
 @dataclass(frozen=True)
-class Noted:
+class WithTraceback:
     """A task whose error is in the trial's log, and takes its traceback along as a note."""
 
     task: TaskFunction
@@ -103,7 +105,7 @@ class InProcessSlot:
     def __init__(self, launcher: Any) -> None:
         self._launcher = launcher  # every Hydra launcher has a task_function
         self._submitted: list[Task] = []
-        launcher.task_function = Noted(launcher.task_function)
+        launcher.task_function = WithTraceback(launcher.task_function)
 
     def count(self) -> int:
         """One: this process."""
@@ -120,13 +122,19 @@ class InProcessSlot:
             return None
         task = self._submitted.pop(0)
         listener.started(task.number, this_process())
-        channel = _DriverHere(listener, task.number)
+        deadline = Deadline(task.limit_seconds, task.silence_seconds)
+        deadline.begin()
+        channel = _DriverHere(listener, task.number, deadline)
         overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
         try:
-            with connected(channel), _alarm(task.max_seconds):
+            with connected(channel), _alarm(deadline):
                 [result] = self._launcher.launch([overrides], initial_job_idx=task.number)
-        except TrialTimeoutError as error:  # the launcher had not come to the trial yet
-            result = JobReturn(status=JobStatus.FAILED, _return_value=error)
+        except Exception:
+            if deadline.seconds_left() > 0:
+                raise
+            # The launcher had not come to the trial yet; OmegaConf has its own error for that.
+            timed_out = TrialTimeoutError(str(deadline))
+            result = JobReturn(status=JobStatus.FAILED, _return_value=timed_out)
         if channel.error is not None:
             raise channel.error
         return task.number, result
@@ -135,35 +143,38 @@ class InProcessSlot:
 class _DriverHere:
     """The channel of a trial in this process; an error of the driver is not the trial's."""
 
-    def __init__(self, listener: Listener, number: int) -> None:
+    def __init__(self, listener: Listener, number: int, deadline: Deadline) -> None:
         self._listener = listener
         self._number = number
+        self._deadline = deadline
         self.interrupted = listener.interrupted
         self.error: Exception | None = None
 
     def report(self, report: Report) -> bool:
         try:
-            with _alarm_put_off():
-                return self._listener.reported(self._number, report)
+            with _alarm_put_off(self._deadline):
+                goes_on = self._listener.reported(self._number, report)
+                self._deadline.heard(ends=report.last or not goes_on)
+            return goes_on
         except TrialTimeoutError:
-            raise  # the trial's time has run out meanwhile
+            raise  # it has no time left
         except Exception as error:
             self.error = error
             raise
 
 
 @contextmanager
-def _alarm(seconds: float | None) -> Iterator[None]:
+def _alarm(deadline: Deadline) -> Iterator[None]:
     """Raise :class:`TrialTimeoutError` in the block after that time, where there are signals."""
-    if seconds is None or threading.current_thread() is not threading.main_thread():
+    if not _rings(deadline):
         yield
         return
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        raise TrialTimeoutError(f"no end after {seconds:g} s")
+        raise TrialTimeoutError(str(deadline))
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    _ring_at(deadline)
     try:
         yield
     finally:
@@ -172,13 +183,22 @@ def _alarm(seconds: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def _alarm_put_off() -> Iterator[None]:
-    """Let nothing interrupt the driver in the block; an alarm that was due rings behind it."""
-    began = time.monotonic()
-    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+def _alarm_put_off(deadline: Deadline) -> Iterator[None]:
+    """Let nothing interrupt the driver in the block; behind it the alarm is set anew."""
+    if not _rings(deadline):
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         yield
     finally:
-        if left:
-            passed = time.monotonic() - began
-            signal.setitimer(signal.ITIMER_REAL, max(left - passed, AT_ONCE_SECONDS))
+        _ring_at(deadline)
+
+
+def _rings(deadline: Deadline) -> bool:
+    has_signals = threading.current_thread() is threading.main_thread()
+    return has_signals and deadline.limit_seconds is not None
+
+
+def _ring_at(deadline: Deadline) -> None:
+    signal.setitimer(signal.ITIMER_REAL, max(deadline.seconds_left(), AT_ONCE_SECONDS))

@@ -29,7 +29,7 @@ class Pickled:
 
 
 @dataclass(frozen=True)
-class SetAnew:
+class WithValues:
     """A configuration that arrives with other values in it.
 
     The driver would take 12 ms to set and to pickle each trial's; a worker has more time.
@@ -39,10 +39,10 @@ class SetAnew:
     values: Mapping[str, Any]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _set_anew, (self.shared, self.values)
+        return _with_values, (self.shared, self.values)
 
 
-def _set_anew(shared: bytes, values: Mapping[str, Any]) -> DictConfig:
+def _with_values(shared: bytes, values: Mapping[str, Any]) -> DictConfig:
     config: DictConfig = pickle.loads(shared)
     with open_dict(config):
         for key, value in values.items():

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Mode
 from ugro.errors import UserError, fault
+from ugro.objectives import objectives_of
 from ugro.record.study import Study
 from ugro.space.search_space import described
 from ugro.sweep.plan import Plan
@@ -40,8 +40,8 @@ def check_same(study: Study, plan: Plan) -> None:
     """
     now, before = definition(plan), study.definition()
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    _check_what_cannot_change(study, plan)
     if before and changed:
-        _check_what_cannot_change(study, plan)
         began = f"as study {study.record.study_name} began; or another study.name"
         lines = [
             fault(key, now.get(key, NOTHING), f"{before.get(key, NOTHING)}, {began}")
@@ -55,11 +55,13 @@ def check_same(study: Study, plan: Plan) -> None:
 
 def _check_what_cannot_change(study: Study, plan: Plan) -> None:
     """Optuna bears other bounds under an old name, but no other choices and no other objectives."""
-    asked = [one.direction.name for one in plan.of.objectives.metrics.values()]
-    told = [direction.name.lower() for direction in study.record.directions]
-    if plan.of.objectives.mode is Mode.pareto and asked != told:
-        allowed = f"{', '.join(study.objectives)}; other objectives need another study.name"
-        raise UserError(fault("objectives.metrics", list(plan.of.objectives.metrics), allowed))
+    asked = [one.name for one in objectives_of(plan.of.objectives).directions]
+    if asked != list(study.directions):
+        names = ", ".join(study.objectives)
+        allowed = (
+            f"{', '.join(study.directions)}, of {names}; another direction, another study.name"
+        )
+        raise UserError(fault("objectives", ", ".join(asked), allowed))
     over = plan.feasible.space.distributions
     for key, before in study.searched().items():
         now = over.get(key, before)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from filelock import Timeout
+
 from ugro.ending import Ending
 from ugro.errors import StudyFailed
 from ugro.files import LOG, trial_subdir
@@ -22,8 +24,9 @@ class Answer:
 
 # The disk is full, or a network folder is gone for a while.
 NO_DISK = Answer(OSError, Ending.FAILED, again=True, waits=True)
-# The first that fits. The README has this table in words.
+# The first that fits. docs/resume.md has this table in words.
 ANSWERS = (
+    Answer(Timeout, Ending.FAILED, again=True, waits=True),  # its folder is still in use
     Answer(TrialInterruptedError, Ending.INTERRUPTED),  # the next command continues it
     Answer(WorkerLostError, Ending.FAILED, again=True),
     Answer(MemoryError, Ending.OUT_OF_MEMORY),  # its worker process is replaced
@@ -64,6 +67,11 @@ class Failures:
         elif how is not Ending.INTERRUPTED:
             self.others += 1
 
+    @property
+    def nothing_worked(self) -> bool:
+        """Whether no trial has ended in any other way: what is wrong may be wrong with all."""
+        return not self.others
+
     def check(self) -> None:
         """Raise StudyFailed where going on is of no use."""
         if not self._errors:
@@ -71,7 +79,7 @@ class Failures:
         number, error = self._errors[0]
         log = f"(trial {number}; its log: {trial_subdir(number)}/{LOG} in the study's folder)"
         same = {text for _, text in self._errors} == {error}
-        first = len(self._errors) == self.fail_fast and not self.before and not self.others
+        first = len(self._errors) == self.fail_fast and not self.before and self.nothing_worked
         if first and same:
             raise StudyFailed(f"the first {self.fail_fast} trials all failed. {error} {log}")
         count = self.before + len(self._errors)
@@ -81,6 +89,6 @@ class Failures:
 
     def check_at_the_end(self) -> None:
         """Raise StudyFailed where every single trial has failed."""
-        if self._errors and not self.others:
+        if self._errors and self.nothing_worked:
             number, error = self._errors[0]
             raise StudyFailed(f"every trial failed. Trial {number}: {error}")

@@ -1,6 +1,6 @@
 """When does a study end before its trials are used up?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ugro.config import StudyConfig
 
@@ -11,7 +11,7 @@ class Limits:
 
     Attributes:
         maximised: whether the first objective is
-        tokens: trained on by all trials, running and earlier ones included
+        tokens: trained on by all trials, running and earlier ones and other drivers' included
         best: first objective so far; None before a trial is complete
     """
 
@@ -19,10 +19,13 @@ class Limits:
     maximised: bool
     tokens: int = 0
     best: float | None = None
+    _trained: dict[int, int] = field(default_factory=dict)  # tokens by trial
 
-    def trained(self, tokens: int) -> None:
-        """Count tokens."""
-        self.tokens += tokens
+    def trained(self, number: int, tokens: int) -> None:
+        """Take note of how many tokens a trial has come to; what it repeats counts once."""
+        more = max(0, tokens - self._trained.get(number, 0))
+        self._trained[number] = self._trained.get(number, 0) + more
+        self.tokens += more
 
     def valued(self, value: float) -> None:
         """Take note of a complete trial's first objective."""

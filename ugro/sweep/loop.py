@@ -23,7 +23,7 @@ from ugro.events import (
 )
 from ugro.objectives import Objectives
 from ugro.record.recorder import Recorder
-from ugro.record.study import metrics, retried, source
+from ugro.record.study import ending, retried, source, tokens_of
 from ugro.report import Report, TrialResult
 from ugro.retries import in_a_line
 from ugro.schedulers.referee import Referee
@@ -93,24 +93,12 @@ class Sweep:
         self._began = self.clock()
         reason = "interrupted"
         try:
-            self._again.extend(self._taken_up(trial) for trial in unfinished)
-            while self._fill(proposals) or self._has_to_wait():
-                ended = self.parts.slots.wait(self, LOOK_AGAIN_SECONDS)
-                if ended is not None:
-                    self._tell(*ended)
-                    self.parts.failures.check()
-            if not self.interrupted():
-                reason = self._limit() or "all trials are done"
-                self.parts.failures.check_at_the_end()
-        except (StudyFailed, UserError):
-            reason = "trials failed"
+            reason = self._work(proposals, unfinished)
+        except Exception as error:
+            known = isinstance(error, StudyFailed | UserError)
+            reason = str(error).partition("\n")[0] if known else in_a_line(error)
             raise
         finally:
-            for number in list(self._running):
-                self._finish(number, Ending.INTERRUPTED)
-            for trial in self._again:
-                self.parts.recorder.tell(trial.number, Ending.INTERRUPTED)
-            self.parts.recorder.close()
             self.parts.events.emit(StudyFinished(reason))
 
     def started(self, number: int, worker: str = "") -> None:
@@ -121,22 +109,46 @@ class Sweep:
     def reported(self, number: int, report: Report) -> bool:
         """Record a report; the answer is whether the trial goes on."""
         parts, trial = self.parts, self._running[number]
-        if report.tokens_seen > trial.tokens:  # else it repeats what came after its checkpoint
-            parts.limits.trained(report.tokens_seen - trial.tokens)
+        parts.limits.trained(number, report.tokens_seen)
         elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
         for other, earlier in parts.peers.reports():
+            parts.limits.trained(other, earlier.tokens_seen)
             parts.referee.judge(other, earlier, earlier.seconds)
         stop = parts.referee.judge(number, report, elapsed)
         if stop is None and not report.last and self._limit():
             stop = Ending.STUDY_LIMIT
         trial.told = stop
         parts.events.emit(TrialReported(number, report, stop, parts.referee.rung(report)))
-        if report.tokens_seen > trial.tokens:
+        if report.tokens_seen > trial.tokens:  # else it repeats what came after its checkpoint
             trial.tokens, trial.in_trouble_since = report.tokens_seen, None
             value = parts.objectives.intermediate(report.metrics)
             parts.recorder.report(number, report.tokens_seen, value)
             parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
         return stop is None
+
+    def _work(self, proposals: Proposals, unfinished: Iterable[FrozenTrial]) -> str:
+        """Run them; why there are no more. However it ends, the record is whole."""
+        parts = self.parts
+        try:
+            self._again.extend(self._taken_up(trial) for trial in unfinished)
+            while self._fill(proposals) or self._has_to_wait():
+                ended = parts.slots.wait(self, LOOK_AGAIN_SECONDS)
+                if ended is not None:
+                    self._tell(*ended)
+                parts.failures.check()
+            if self.interrupted():
+                return "interrupted"
+            parts.failures.check_at_the_end()
+            return self._limit() or "all trials are done"
+        except (KeyboardInterrupt, SystemExit):
+            parts.recorder.hurry()
+            raise
+        finally:
+            for number in list(self._running):
+                self._finish(number, Ending.INTERRUPTED)
+            for trial in self._again:
+                parts.recorder.tell(trial.number, Ending.INTERRUPTED)
+            parts.recorder.close()
 
     def _has_to_wait(self) -> bool:
         """Whether trials are to go on later, or another driver runs some, which may die."""
@@ -169,9 +181,11 @@ class Sweep:
         for trial in news.ended:
             parts.sampling.hear(trial)
             parts.referee.ended(trial.number)
-            parts.limits.trained(int(metrics(trial).get("tokens_seen", 0)))
+            parts.limits.trained(trial.number, tokens_of(trial))
             if trial.state is TrialState.COMPLETE:
                 parts.limits.valued(trial.values[0])
+            if (how := ending(trial)) is not None:
+                parts.failures.ended(trial.number, how, str(trial.user_attrs.get("error", "")))
 
     def _old(self) -> Running | None:
         """A trial that had begun and is to go on."""
@@ -182,8 +196,8 @@ class Sweep:
             trial = self._taken_up(left)
         else:
             return None
-        parts.recorder.retry(trial.number, trial.retried)
         parts.events.emit(TrialRetried(trial.number, trial.why, trial.retried))
+        parts.recorder.retry(trial.number, trial.retried)
         return trial
 
     def _taken_up(self, left: FrozenTrial) -> Running:
@@ -203,10 +217,15 @@ class Sweep:
     def _new(self, proposals: Proposals) -> Running | None:
         parts = self.parts
         for proposal in proposals:
-            parameters, over = proposal.parameters, proposal.trial.distributions
-            number = parts.recorder.start(parameters, over, proposal.source)
+            parameters, source = proposal.parameters, proposal.source
+            known = parts.recorder.next_number
+            if known is not None:  # else the log is told once the storage has given a number
+                parts.events.emit(TrialAsked(known, parameters, source))
+            number = parts.recorder.start(parameters, proposal.trial.distributions, source)
+            if known is not None:
+                return Running(number, proposal)
             if parts.peers.grants(number, parameters):
-                parts.events.emit(TrialAsked(number, parameters, proposal.source))
+                parts.events.emit(TrialAsked(number, parameters, source))
                 return Running(number, proposal)
             parts.recorder.withdraw(number)
             parts.sampling.forget(proposal.trial)
@@ -219,14 +238,14 @@ class Sweep:
         self._running[trial.number] = trial
         overrides = parts.feasible.space.overrides(parameters)
         shared, values = parts.feasible.composer.shared(parameters)
-        parts.slots.submit(Task(trial.number, overrides, shared, values, self._seconds_left()))
+        limit, silence = self._limit_of_a_trial(), self.stoppers.kill_after_seconds
+        parts.slots.submit(Task(trial.number, overrides, shared, values, limit, silence))
 
-    def _seconds_left(self) -> float | None:
-        """After which a trial that starts now hangs, and is ended from outside."""
+    def _limit_of_a_trial(self) -> float | None:
+        """Seconds after which one that starts now is told to stop, at its next report."""
         own, study = self.stoppers.max_seconds, self.parts.limits.config.max_seconds
         left = None if study is None else study - (self.clock() - self._began)
-        allowed = [seconds for seconds in (own, left) if seconds is not None]
-        return min(allowed) + self.stoppers.kill_after_seconds if allowed else None
+        return min((seconds for seconds in (own, left) if seconds is not None), default=None)
 
     def _tell(self, number: int, outcome: JobReturn) -> None:
         trial, returned = self._running[number], outcome._return_value
@@ -243,12 +262,13 @@ class Sweep:
             trial.why = in_a_line(returned)
             self._again.append(self._running.pop(number))
             return
+        if isinstance(returned, UserError) and self.parts.failures.nothing_worked:
+            # The other trials share the mistake; when it is mended this one is run, too.
+            self._finish(number, Ending.INTERRUPTED)
+            raise UserError(str(returned))
         # What was told to stop has said all that it was asked for; how it went on is of no use.
         how = trial.told if trial.told and answer.ending is Ending.DIVERGED else answer.ending
         self._finish(number, how, error=returned)
-        if isinstance(returned, UserError) and self.parts.limits.best is None:
-            # A mistake in the configuration: the other trials share it.
-            raise UserError(str(returned))
 
     def _finish(
         self,

@@ -1,6 +1,6 @@
 """What do other drivers of the study do? Their trials are heard of, and taken over if they die."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,16 +81,25 @@ class SharedStudy:
         log: ``events.jsonl``, which all of them write
         total: trials of the finished study
         once: whether no parameters are run twice
+        known: the numbers of trials that had ended, which are no news
     """
 
-    def __init__(self, study: Study, drivers: Drivers, log: Path, total: int, once: bool) -> None:
+    def __init__(
+        self,
+        study: Study,
+        drivers: Drivers,
+        log: Path,
+        total: int,
+        once: bool,
+        known: Collection[int],
+    ) -> None:
         self._study = study
         self._drivers = drivers
         self._follower = Follower(log)
         self._total = total
         self._once = once
         self._begun: set[int] = set()
-        self._ended = {one.number for one in study.finished()}
+        self._ended = set(known)
         self._patience = retrying(is_trouble, "The study's record cannot be read")
 
     def reports(self) -> Iterator[tuple[int, Report]]:

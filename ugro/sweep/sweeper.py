@@ -24,7 +24,7 @@ from ugro.observers.destinations import check as check_tracking
 from ugro.provenance import provenance
 from ugro.record.recorder import Recorder
 from ugro.record.storage import check_url, is_shared
-from ugro.record.study import Study, create_or_continue, metrics
+from ugro.record.study import Study, create_or_continue, tokens_of
 from ugro.schedulers.referee import Referee
 from ugro.slots.slots import InProcessSlot, Slots
 from ugro.sweep.begun import begin
@@ -109,11 +109,8 @@ def _run(
     events = EventStream(observers_of(folder, of))
     study = _study(plan, objectives, drivers)
     past, begun = study.finished(), [*study.unfinished(), *study.running()]
-    peers = (
-        SharedStudy(study, drivers, log_file, plan.total, not of.study.allow_duplicates)
-        if shared
-        else NoPeers()
-    )
+    once, known = not of.study.allow_duplicates, {trial.number for trial in past}
+    peers = SharedStudy(study, drivers, log_file, plan.total, once, known) if shared else NoPeers()
     seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
     sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(begun))
     sampling = Sampling(sampler, study.directions, feasible, past)
@@ -178,7 +175,7 @@ def _limits(config: StudyConfig, study: Study) -> Limits:
     """The study's limits, and what of them is used up."""
     limits = Limits(config, maximised=study.directions[0] == Direction.maximize.name)
     for trial in study.trials():
-        limits.trained(int(metrics(trial).get("tokens_seen", trial.last_step or 0)))
+        limits.trained(trial.number, tokens_of(trial))
     if (best := study.best()) is not None:
         limits.valued(best.values[0])
     return limits

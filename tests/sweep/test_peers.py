@@ -1,0 +1,47 @@
+"""Two drivers of one study, in one process."""
+
+from pathlib import Path
+
+import pytest
+from optuna.distributions import IntDistribution
+
+from ugro.ending import Ending
+from ugro.record.study import Study, started, tokens_of
+from ugro.report import TrialResult
+from ugro.sweep.drivers import Drivers
+from ugro.sweep.peers import SharedStudy
+
+from ..studies import in_memory
+
+OVER = {"lora.r": IntDistribution(1, 9)}
+
+
+@pytest.fixture
+def study() -> Study:
+    return in_memory()
+
+
+def peers_of(study: Study, drivers: Drivers, folder: Path, known: set[int]) -> SharedStudy:
+    return SharedStudy(study, drivers, folder / "events.jsonl", 9, True, known)
+
+
+def test_what_ends_after_the_study_was_looked_at_is_news_once(study: Study, tmp_path: Path) -> None:
+    known = {trial.number for trial in study.finished()}
+    ran = study.start({"lora.r": 1}, OVER, "sampler", "another")
+    study.tell(ran, Ending.COMPLETE, TrialResult((2.0,), {"tokens_seen": 300.0}))
+    peers = peers_of(study, Drivers(tmp_path), tmp_path, known)  # it has ended in between
+    (ended,) = peers.news().ended
+    assert (ended.number, tokens_of(ended)) == (0, 300)
+    assert peers.news().ended == []
+
+
+def test_what_a_driver_that_died_was_running_is_taken_over(study: Study, tmp_path: Path) -> None:
+    study.start({"lora.r": 1}, OVER, "sampler", "dead")
+    drivers = Drivers(tmp_path)
+    peers = peers_of(study, drivers, tmp_path, set())
+    with drivers.joined(alone=False):
+        taken = peers.abandoned()
+        assert taken is not None
+        assert started(taken).number == 0
+        assert peers.abandoned() is None
+        assert not peers.are_at_work()
