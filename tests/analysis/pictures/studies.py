@@ -1,0 +1,68 @@
+"""Studies of which every number in a picture can be worked out by hand."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from ugro.analysis.importance import Importance, Importances
+from ugro.analysis.pictures.subject import Subject, subject_of
+from ugro.analysis.tables import tables_of
+from ugro.ending import Ending
+from ugro.record.study import Study
+from ugro.report import TrialResult
+
+from ...studies import in_memory, start
+
+RATE, RANK = "training.learning_rate", "lora.r"
+SPACE = {
+    RATE: FloatDistribution(1e-5, 1e-3, log=True),
+    RANK: CategoricalDistribution((16, 4, 8)),
+}
+KNOWN = (
+    Importances("fANOVA", (Importance(RANK, 0.6, 0.5, 0.7), Importance(RATE, 0.2, 0.1, 0.3)), ""),
+)
+UNKNOWN = (Importances("fANOVA", (), "5 trials can be compared; for 2 keys it takes 12."),)
+
+
+def add(
+    study: Study,
+    how: Ending | None,
+    *values: float,
+    given: Mapping[str, Any] | None = None,
+    curve: Sequence[float] = (),
+    source: str = "sampler",
+    measured: Mapping[str, float] | None = None,
+    space: Mapping[str, Any] = SPACE,
+) -> None:
+    """A trial that ended so, or runs; its curve has a report every 100 tokens."""
+    trial = start(study, space, source, **(given or {}))
+    for at, value in enumerate(curve, 1):
+        study.report(trial, 100 * at, value)
+    if how is not None:
+        result = TrialResult(values, measured or {}) if values else None
+        study.tell(trial, how, result)
+
+
+def mixed(direction: str = "minimize") -> Study:
+    """Baseline 4.0, one stopped at 5.0, the best at 3.0; a failed, an infeasible, a running one."""
+    study = in_memory(direction, objectives=["eval_loss"])
+    add(
+        study,
+        Ending.COMPLETE,
+        4.0,
+        given={RATE: 1e-4, RANK: 16},
+        curve=[6.0, 4.0],
+        source="baseline",
+    )
+    add(study, Ending.RUNG, given={RATE: 1e-5, RANK: 4}, curve=[5.0])
+    add(study, Ending.COMPLETE, 3.0, given={RATE: 1e-3, RANK: 8}, curve=[4.5, 3.0])
+    add(study, Ending.FAILED, given={RATE: 1e-4, RANK: 4})
+    add(study, Ending.INFEASIBLE, 3.5, given={RATE: 1e-4, RANK: 4}, curve=[4.0, 3.5])
+    add(study, None, given={RATE: 1e-4, RANK: 4}, curve=[4.2])
+    return study
+
+
+def subject(study: Study, importances: tuple[Importances, ...] = KNOWN) -> Subject:
+    """What its pictures show."""
+    return subject_of(tables_of(study), importances)

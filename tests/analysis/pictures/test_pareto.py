@@ -1,0 +1,77 @@
+import pandas
+import pytest
+
+from ugro.analysis.pictures.pareto import DOMINATED, FRONT, Goal, draw, front
+from ugro.analysis.pictures.subject import Kind, NothingToDrawError
+from ugro.ending import Ending
+from ugro.record.study import Study
+
+from ...studies import in_memory
+from .drawn import headline, marks
+from .studies import add, mixed, subject
+
+NONE = pandas.Series(dtype="float64")
+
+
+def goal(*values: float, minimised: bool = True) -> Goal:
+    return Goal("goal", minimised, pandas.Series(values), NONE)
+
+
+def test_the_front_is_who_nobody_beats() -> None:
+    # (2, 2) is beaten by (1, 2); the two at (1, 2) do not beat each other; (3, 1) is alone there.
+    found = front([goal(1, 1, 2, 3), goal(2, 2, 2, 1)])
+    assert found.tolist() == [True, True, False, True]
+
+
+def test_the_front_goes_where_each_goal_is_better() -> None:
+    assert front([goal(1, 2), goal(1, 2, minimised=False)]).tolist() == [True, True]
+    assert front([goal(1, 2), goal(2, 1, minimised=False)]).tolist() == [True, False]
+
+
+def test_what_cannot_be_drawn_is_not_on_the_front() -> None:
+    assert front([goal(1, float("nan")), goal(1, 0)]).tolist() == [True, False]
+
+
+def two_objectives() -> Study:
+    study = in_memory("minimize", "minimize", objectives=["eval_loss", "latency_ms"])
+    add(study, Ending.COMPLETE, 2.0, 30.0, source="baseline")
+    add(study, Ending.COMPLETE, 1.0, 50.0)
+    add(study, Ending.COMPLETE, 2.5, 40.0)
+    measured = {"eval_loss": 0.9, "latency_ms": 60.0}
+    add(study, Ending.INFEASIBLE, 0.9, 60.0, measured=measured)
+    return study
+
+
+def test_front_dominated_and_infeasible_ones_are_told_apart() -> None:
+    figure = draw(subject(two_objectives()))
+    (axes,) = figure.axes
+    assert marks(axes, FRONT) == [(1.0, 50.0), (2.0, 30.0)]
+    assert marks(axes, DOMINATED) == [(2.5, 40.0)]
+    assert marks(axes, Kind.INFEASIBLE.value) == [(0.9, 60.0)]
+    assert marks(axes, "best") == [(1.0, 50.0)]
+    assert headline(figure) == (
+        "2 of 3 complete trials are not dominated: evaluation loss 1 to 2 nats per token, "
+        "latency of a generation 30 to 50 ms"
+    )
+
+
+def test_three_objectives_have_three_panels() -> None:
+    study = in_memory("minimize", "maximize", "minimize", objectives=["a", "b", "c"])
+    for at in range(3):
+        add(study, Ending.COMPLETE, at, at, at)
+    assert len(draw(subject(study)).axes) == 3
+
+
+def test_one_objective_is_drawn_against_what_it_costs() -> None:
+    study = in_memory(objectives=["eval_loss"])
+    for value, seconds in ((1.0, 100.0), (1.005, 40.0), (2.0, 30.0), (2.5, 90.0), (3.0, 95.0)):
+        add(study, Ending.COMPLETE, value, measured={"train_seconds": seconds})
+    figure = draw(subject(study))
+    (axes,) = figure.axes
+    assert marks(axes, FRONT) == [(30.0, 2.0), (40.0, 1.005), (100.0, 1.0)]
+    assert headline(figure) == "Trial 1 is within 1% of the best with 40% of its training time"
+
+
+def test_one_objective_where_all_cost_alike_has_none() -> None:
+    with pytest.raises(NothingToDrawError, match="one objective"):
+        draw(subject(mixed()))

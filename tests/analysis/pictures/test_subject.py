@@ -1,0 +1,49 @@
+import math
+
+import pytest
+
+from ugro.analysis.pictures.subject import Kind
+from ugro.ending import Ending
+
+from ...studies import in_memory
+from .studies import RANK, RATE, UNKNOWN, add, mixed, subject
+
+
+def test_a_complete_trial_has_a_value_any_other_one_what_it_had_reached() -> None:
+    shown = subject(mixed())
+    assert [kind.name for kind in shown.trials["kind"]] == [
+        "COMPLETE", "STOPPED", "COMPLETE", "FAILED", "INFEASIBLE", "RUNNING",
+    ]  # fmt: skip
+    assert shown.trials["value"].dropna().to_dict() == {0: 4.0, 2: 3.0}
+    assert shown.trials["reached"].dropna().to_dict() == {1: 5.0, 4: 3.5, 5: 4.2}
+    assert (shown.best, shown.baseline) == (2, 0)
+
+
+def test_the_best_of_a_maximised_study_is_the_largest() -> None:
+    assert subject(mixed("maximize")).best == 0
+
+
+@pytest.mark.parametrize("ending", [one for one in Ending if one is not Ending.WITHDRAWN])
+def test_every_ending_is_drawn_as_something(ending: Ending) -> None:
+    study = in_memory(objectives=["eval_loss"])
+    add(study, ending, 1.0)
+    assert subject(study).trials["kind"].iloc[0] in Kind
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, 1e101])
+def test_what_cannot_be_drawn_is_no_value_and_never_the_best(value: float) -> None:
+    study = in_memory(objectives=["eval_loss"])
+    add(study, Ending.COMPLETE, value)
+    add(study, Ending.COMPLETE, 2.0)
+    assert subject(study).best == 1
+
+
+def test_keys_come_by_importance_and_where_it_is_unknown_the_learning_rate_first() -> None:
+    assert subject(mixed()).keys == (RANK, RATE)
+    assert subject(mixed(), UNKNOWN).keys == (RATE, RANK)
+
+
+def test_of_several_objectives_what_the_scheduler_compared_is_none() -> None:
+    study = in_memory("minimize", "minimize", objectives=["eval_loss", "latency_ms"])
+    add(study, Ending.RUNG, curve=[-0.3])
+    assert math.isnan(subject(study).trials["reached"].iloc[0])
