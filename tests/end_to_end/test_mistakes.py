@@ -96,7 +96,7 @@ def test_failing_trials_are_told_and_the_exit_code_says_so(
     assert done.returncode == 1
     assert "lora.target_modules: 'nonsense' given" in done.stderr
     assert "Traceback" not in done.stderr
-    assert [row["reason"] for row in table(tmp_path / "multirun" / "broken")] == ["failed"]
+    assert [row["reason"] for row in table(tmp_path / "multirun" / "broken")] == ["interrupted"]
 
 
 def _hears_signals() -> None:

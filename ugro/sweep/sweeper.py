@@ -198,9 +198,12 @@ def _made(folder: Path) -> Path:
 
 
 def _as_given(config: DictConfig, arguments: list[str]) -> tuple[str, ...]:
-    """The command line's overrides, Hydra's own among them, which it keeps apart."""
-    of_hydra = [one for one in config.hydra.overrides.hydra if not one.startswith("hydra.mode=")]
-    return (*arguments, *of_hydra)
+    """The command line's overrides, Hydra's own among them, which it keeps apart.
+
+    Interpolations stay as they are written: a variable of the environment may hold a password.
+    """
+    of_hydra: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    return (*arguments, *(one for one in of_hydra if not one.startswith("hydra.mode=")))
 
 
 def _command(name: str) -> str:
