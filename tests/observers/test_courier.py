@@ -1,0 +1,88 @@
+"""Real processes that send to real MLflow, and to one that is not there."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ugro.config import MlflowConfig, TrackingConfig
+from ugro.observers.courier import Courier, finish
+from ugro.observers.outbox import left
+from ugro.observers.sending import OneAtATime
+
+from .scripted_study import first_session, second_session, write
+
+pytest.importorskip("mlflow")
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 200) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.1)
+
+
+def nowhere() -> TrackingConfig:
+    """MLflow at a port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return TrackingConfig(MlflowConfig(f"http://127.0.0.1:{free.getsockname()[1]}", None, "u"))
+
+
+def test_a_study_is_sent_while_it_runs_again_after_a_kill_and_to_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    folder, events = tmp_path / "s", first_session(tmp_path / "s")
+    config = TrackingConfig(
+        MlflowConfig(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "ugro")
+    )
+    courier = Courier(folder, config)
+    where = f"sqlite:///{tmp_path}/mlflow.db"
+    write(folder, events)
+    courier.observe(events[0])
+    wait_for(lambda: left(folder, "mlflow", where) == 0)  # nobody has told it to end
+    (process,) = [one.running for one in courier._processes if one.running]
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    write(folder, second_session(folder))
+    courier.observe(second_session(folder)[6])  # a trial has finished
+    finish()
+    if left(folder, "mlflow", where):  # a machine so busy that the end came before it was sent
+        assert "python -m ugro.track" in caplog.text
+    else:
+        assert "mlflow has it all" in caplog.text
+        assert json.loads((folder / "tracking" / "mlflow.json").read_text())["runs"].keys() == {
+            *("study", "0", "1", "2", "3")
+        }
+
+
+def test_a_server_that_is_not_there_is_told_once_and_what_is_left_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, events, config = tmp_path / "s", first_session(tmp_path / "s"), nowhere()
+    courier = Courier(folder, config)
+    write(folder, events)
+    courier.observe(events[0])
+    wait_for(lambda: "trying again" in caplog.text)
+    began = time.monotonic()
+    finish()
+    assert time.monotonic() - began < 60  # 20 s at most, on a machine that is not busy
+    assert caplog.text.count("trying again") == 1
+    assert "mlflow has not got 21 events yet; this sends them: python -m ugro.track" in caplog.text
+
+
+def test_of_several_processes_one_sends(tmp_path: Path) -> None:
+    one, other = OneAtATime(tmp_path, "mlflow"), OneAtATime(tmp_path, "mlflow")
+    assert one.is_mine()
+    assert one.is_mine()
+    assert not other.is_mine()
+    assert OneAtATime(tmp_path, "wandb").is_mine()
+    one.release()
+    assert other.is_mine()
