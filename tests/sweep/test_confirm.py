@@ -114,8 +114,8 @@ def test_it_is_a_study_of_its_own_that_stops_nobody(searched: Made) -> None:
     of.end(4, 1.0)
     plan = of.confirming()
     assert plan is not None
-    assert plan.of.study.name == "s/confirm"
-    assert plan.of.study.dir == "multirun/s/confirm"
+    assert plan.config.study.name == "s/confirm"
+    assert plan.config.study.dir == "multirun/s/confirm"
     assert plan.trial.hydra.sweeper.storage == "journal:///multirun/s/confirm/journal"
     assert plan.trial.hydra.sweeper.study_name == "s/confirm"
     assert plan.trial.hydra.sweep.dir == "multirun/s/confirm"
@@ -124,9 +124,9 @@ def test_it_is_a_study_of_its_own_that_stops_nobody(searched: Made) -> None:
         "_target_": "ugro.schedulers.no_scheduler.NoScheduler",
         "time_attr": "tokens_seen",
     }
-    assert plan.of.study.target is None
-    assert plan.of.study.max_trials is None
-    assert plan.of.study.confirm == 0
+    assert plan.config.study.target is None
+    assert plan.config.study.max_trials is None
+    assert plan.config.study.confirm == 0
 
 
 def test_a_baseline_is_run_once_and_only_if_it_would_not_fail_again(searched: Made) -> None:

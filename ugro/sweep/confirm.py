@@ -51,7 +51,7 @@ def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | N
         config: that study's, as Hydra has composed it
         loader: Hydra's
     """
-    of, settings, space = plan.of, plan.trial.hydra.sweeper, plan.feasible.space
+    of, settings, space = plan.config, plan.trial.hydra.sweeper, plan.feasible.space
     chosen = _chosen(read(settings["study_name"], settings["storage"]), of.study.confirm, space)
     if not chosen:
         log.info("Nothing to confirm: no trial is complete")
@@ -78,7 +78,7 @@ def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | N
     return replace(
         plan,
         trial=trial,
-        of=typed(without_hydra(trial)),
+        config=typed(without_hydra(trial)),
         feasible=FeasibleSpace(widened, composer, plan.feasible.constraints),
         first=first,
         total=len(first) + _others(trial, first),
@@ -89,8 +89,8 @@ def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | N
 def seeds_of(plan: Plan) -> list[int]:
     """The seeds after the study's own: with that one the best were found, some by luck."""
     searched = plan.feasible.space.distributions.get(SEED)
-    used = [plan.of.seed, *(corner_values(searched) if searched else ())]
-    return [(max(used) + 1 + at) % SEEDS for at in range(plan.of.study.confirm_seeds)]
+    used = [plan.config.seed, *(corner_values(searched) if searched else ())]
+    return [(max(used) + 1 + at) % SEEDS for at in range(plan.config.study.confirm_seeds)]
 
 
 def _chosen(study: Study, count: int, space: SearchSpace) -> dict[int, dict[str, Any]]:

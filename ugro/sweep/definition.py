@@ -17,7 +17,7 @@ NOTHING = "nothing"
 
 def definition(plan: Plan) -> dict[str, str]:
     """What must not change while a study goes on, in words, each part under its key."""
-    over, of = plan.feasible.space.distributions, plan.of
+    over, of = plan.feasible.space.distributions, plan.config
     conditions = plan.feasible.space.conditions
     said = {key: described(one) for key, one in over.items()}
     said |= {f"hydra.sweeper.conditions.{key}": one.text for key, one in conditions.items()}
@@ -47,7 +47,7 @@ def check_same(study: Study, plan: Plan) -> None:
             fault(key, now.get(key, NOTHING), f"{before.get(key, NOTHING)}, {began}")
             for key in changed
         ]
-        if not plan.of.study.allow_change:
+        if not plan.config.study.allow_change:
             raise UserError("\n".join([*lines, "study.allow_change=true goes on nevertheless"]))
         log.warning("Changed in a study that goes on: %s", ", ".join(changed))
     study.define(now)
@@ -55,7 +55,7 @@ def check_same(study: Study, plan: Plan) -> None:
 
 def _check_what_cannot_change(study: Study, plan: Plan) -> None:
     """Optuna bears other bounds under an old name, but no other choices and no other objectives."""
-    asked = [one.name for one in objectives_of(plan.of.objectives).directions]
+    asked = [one.name for one in objectives_of(plan.config.objectives).directions]
     if asked != list(study.directions):
         names = ", ".join(study.objectives)
         allowed = (

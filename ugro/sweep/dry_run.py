@@ -93,7 +93,7 @@ def _space(feasible: FeasibleSpace) -> Table:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    of, feasible = plan.of, plan.feasible
+    of, feasible = plan.config, plan.feasible
     size = feasible.size
     yield f"Configurations: {'no end to them' if size is None else size}"
     samples = survey(feasible, of.seed, enough=SAMPLES if feasible.constrained else LENGTHS)
@@ -123,7 +123,7 @@ def _lines(plan: Plan) -> Iterator[str]:
 
 
 def _confirmed(plan: Plan) -> str:
-    best, seeds = plan.of.study.confirm, plan.of.study.confirm_seeds
+    best, seeds = plan.config.study.confirm, plan.config.study.confirm_seeds
     baseline = any(one.source == "baseline" for one in plan.first)
     trials = (best + baseline) * seeds
     whom = f"the best {best}{' and the baseline' if baseline else ''}"
@@ -131,7 +131,7 @@ def _confirmed(plan: Plan) -> str:
 
 
 def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
-    scheduler, total, limit = plan.trial.scheduler, plan.total, plan.of.study.max_tokens
+    scheduler, total, limit = plan.trial.scheduler, plan.total, plan.config.study.max_tokens
     unit = scheduler.time_attr.name
     some = _lengths(plan.feasible, samples)
     stops = stops_of(scheduler, max((one[unit] for one in some if unit in one), default=None))

@@ -26,7 +26,7 @@ class Plan:
 
     Attributes:
         trial: a composed trial, ``hydra`` included
-        of: the same, typed
+        config: the same, typed
         feasible: the search space
         first: what is run before the sampler is asked
         total: trials of the finished study
@@ -34,7 +34,7 @@ class Plan:
     """
 
     trial: DictConfig
-    of: Config
+    config: Config
     feasible: FeasibleSpace
     first: Sequence[Planned]
     total: int

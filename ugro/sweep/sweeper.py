@@ -64,7 +64,7 @@ def run_sweep(
         StudyFailed: too many trials failed; what was computed is kept.
     """
     plan = plan_of(config, loader, arguments)
-    if plan.of.study.dry_run:
+    if plan.config.study.dry_run:
         show(plan)
         return
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
@@ -72,9 +72,9 @@ def run_sweep(
     check_url(as_written["storage"], storage)
     sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)  # refuses some spaces
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
-    check_tracking(plan.of.tracking, tracking)
-    check_artifacts(plan.of.study.artifacts, plan.of.study.name)
-    drivers = Drivers(_made(Path(plan.of.study.dir)))
+    check_tracking(plan.config.tracking, tracking)
+    check_artifacts(plan.config.study.artifacts, plan.config.study.name)
+    drivers = Drivers(_made(Path(plan.config.study.dir)))
     alone = not is_shared(storage)
     with drivers.joined(alone), Interruption() as interruption:
         slots = slots_of(launcher)
@@ -82,14 +82,14 @@ def run_sweep(
         given = _as_given(config, arguments)
         _run(plan, given, slots, drivers, interruption)
         again = None
-        if plan.of.study.confirm and not interruption.asked():
+        if plan.config.study.confirm and not interruption.asked():
             again = confirming(plan, config, loader)
         if again is not None:
-            drivers = Drivers(_made(Path(again.of.study.dir)))
+            drivers = Drivers(_made(Path(again.config.study.dir)))
             with drivers.joined(alone):
                 _run(again, given, slots, drivers, interruption)
     if interruption.asked():
-        log.info("Continue with: %s", _command(plan.of.study.name))
+        log.info("Continue with: %s", _command(plan.config.study.name))
         interruption.end()
 
 
@@ -101,7 +101,7 @@ def _run(
     interruption: Interruption,
 ) -> None:
     """Put the sweep together and run it; ``given`` are the command line's overrides."""
-    of, feasible, settings = plan.of, plan.feasible, plan.trial.hydra.sweeper
+    of, feasible, settings = plan.config, plan.feasible, plan.trial.hydra.sweeper
     objectives = objectives_of(of.objectives)
     shared = is_shared(settings["storage"])
     folder = Path(of.study.dir)
