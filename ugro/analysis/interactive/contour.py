@@ -20,14 +20,14 @@ from ugro.analysis.interactive.look import (
 )
 from ugro.analysis.interactive.marks import explained, singled_out
 from ugro.analysis.pictures import labels
-from ugro.analysis.pictures.contour import DISTINCT, EXPLAINED, FEWEST
+from ugro.analysis.pictures.contour import fitted
 from ugro.analysis.pictures.key_axis import KeyAxis
 from ugro.analysis.pictures.key_axis import key_axis as axis_of
 from ugro.analysis.pictures.subject import NothingToDrawError, Subject, drawable
-from ugro.analysis.pictures.surface import MOST, Surface, surface
+from ugro.analysis.pictures.surface import MOST, Surface
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import window
-from ugro.analysis.wording import counted, share
+from ugro.analysis.wording import share
 
 BANDS = 10
 HEIGHT = 520  # pixels
@@ -92,22 +92,8 @@ def _fitted(subject: Subject) -> _Fitted:
         {axis.key: axis.at(own[axis.key]) for axis in (across, up)}, index=values.index
     ).dropna()
     values = values[places.index]
-    if len(values) < FEWEST:
-        raise NothingToDrawError(f"{counted(len(values), 'trial')} can be compared, not {FEWEST}")
-    for axis in (across, up):
-        if places[axis.key].nunique() < DISTINCT:
-            raise NothingToDrawError(f"{axis.key} has had fewer than {DISTINCT} values")
     of_value = window(values, subject.minimised)
-    heights = of_value.unit(values)
-    if numpy.ptp(heights) < 1e-6:
-        raise NothingToDrawError("all trials have the same value")
-    at = [axis.unit(places[axis.key].to_numpy()) for axis in (across, up)]
-    found = surface(numpy.column_stack(at), heights)
-    if found.explained < EXPLAINED or numpy.isnan(found.values).all():
-        explained = share(max(found.explained, 0.0))
-        raise NothingToDrawError(
-            f"{across.key} and {up.key} alone explain {explained} of what trials differ by"
-        )
+    found = fitted(across, up, places, values, of_value)
     return _Fitted(across, up, places, values, of_value.place(found.values), found, told.of)
 
 

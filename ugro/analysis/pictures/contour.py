@@ -44,7 +44,7 @@ def draw(subject: Subject) -> Figure:
     ).dropna()
     values = values[places.index]
     of_value = window(values, subject.minimised)
-    found = _surface(across, up, places, values, of_value)
+    found = fitted(across, up, places, values, of_value)
     figure = new_figure(12.0, 7.4)
     axes = figure.subplots()
     levels = _levels(of_value.place(found.values))
@@ -88,9 +88,14 @@ def _axes(subject: Subject) -> tuple[KeyAxis, KeyAxis]:
     return numeric[0], numeric[1]
 
 
-def _surface(
+def fitted(
     across: KeyAxis, up: KeyAxis, places: pandas.DataFrame, values: pandas.Series, of_value: Window
 ) -> Surface:
+    """The surface over two keys, on the unit square.
+
+    Raises:
+        NothingToDrawError: the data cannot support one.
+    """
     if len(values) < FEWEST:
         raise NothingToDrawError(f"{counted(len(values), 'trial')} can be compared, not {FEWEST}")
     for axis in (across, up):
