@@ -1,9 +1,10 @@
 """What many tests need: composed configurations, one cache, the command line as a user runs it."""
 
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _cache_in_environment(cache_dir: Path) -> None:
     os.environ["UGRO_CACHE_DIR"] = str(cache_dir)
     os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Hydra, Ray and MLflow set up the whole process's logging: each test finds it untouched."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for logger in logging.Logger.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KEY = "study.artifacts"
 SCHEMES = ("s3", "gs", "file")
 CHECK_SECONDS = 20.0  # to answer at the beginning of a study
+MISTAKES = (FileNotFoundError, NotADirectoryError, PermissionError)  # waiting mends none of them
 DRAFT = ".draft"  # ends the name of a file that is being written
 
 
@@ -121,7 +122,7 @@ def _is_draft(path: str) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether it may be over the next time; pyarrow raises OSError for all that a cloud says."""
-    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    return isinstance(error, OSError) and not isinstance(error, MISTAKES)
 
 
 def check(uri: str | None, name: str) -> None:

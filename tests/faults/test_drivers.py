@@ -51,7 +51,7 @@ def added(log: Path, before: int) -> str:
 
 
 def test_a_driver_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    killed_again_and_again(tmp_path, total=6, times=2, seconds=0.3)
+    killed_again_and_again(tmp_path, total=4, times=1, seconds=0.2)
 
 
 @pytest.mark.faults
@@ -107,7 +107,7 @@ def test_more_trials_extend_a_finished_study(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "storage", ["postgresql", pytest.param("journal", marks=pytest.mark.faults)]
+    "storage", [pytest.param("postgresql", marks=pytest.mark.faults), "journal"]
 )
 def test_two_drivers_share_a_study_without_double_work(
     storage: str, tmp_path: Path, request: pytest.FixtureRequest

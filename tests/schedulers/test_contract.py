@@ -80,7 +80,7 @@ def test_a_trial_may_leave_without_a_result(make: Make) -> None:
     assert scheduler.on_trial_result(Controller(), Handle("b"), result(100, 1.0)) == CONTINUE
 
 
-@property_settings(deadline=None, derandomize=True, max_examples=20)
+@property_settings(deadline=None, derandomize=True, max_examples=10)
 @given(
     losses=st.lists(st.lists(st.integers(0, 1000), min_size=16, max_size=16), max_size=8),
     factor=st.sampled_from([0.5, 2.0, 8.0]),

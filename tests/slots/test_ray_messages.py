@@ -17,6 +17,7 @@ def test_what_ray_prints_of_lost_workers_is_logged_and_workers_output_is_not(
         worker, "print_to_stdstream", lambda data, ignore_prefix: printed.append(data)
     )
     monkeypatch.setattr(logging.getLogger("ray"), "propagate", False)
+    caplog.set_level(logging.WARNING, "ray")
     into_the_log.cache_clear()
     into_the_log()
     lost = {"pid": "raylet", "lines": ["A worker died", "of this"], "is_err": False}
