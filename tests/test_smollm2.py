@@ -9,7 +9,7 @@ from ugro.config import Config
 from ugro.reporting import channel
 from ugro.trial.trial import run_trial
 
-pytestmark = pytest.mark.smollm2
+pytestmark = pytest.mark.long
 
 
 def test_a_few_steps_lower_the_loss_of_the_real_model(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from omegaconf import OmegaConf
 
 from ..conftest import QUICK
@@ -13,6 +14,7 @@ STUDY = ("-m", *QUICK, IN_PROCESS, "search_space=lora_small", "hydra.sweeper.n_t
 STOPPED = ("scheduler=asha", "scheduler.grace_period=0.5", "scheduler.reduction_factor=2")
 
 
+@pytest.mark.long
 def test_the_best_and_the_baseline_are_trained_again_to_their_ends_and_what_that_says_is_told(
     train_py: TrainPy, tmp_path: Path
 ) -> None:

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import optuna
+import pytest
 from omegaconf import OmegaConf
 
 from ..conftest import QUICK
 from .studies import IN_PROCESS, TrainPy, table
 
 
+@pytest.mark.long
 def test_early_stopping_on_ray_and_in_this_process_give_the_same_trials_and_values(
     train_py: TrainPy, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def query(tmp_path: Path, scraped: int) -> Iterator[Query]:
         server.wait()
 
 
+@pytest.mark.long
 def test_prometheus_answers_with_the_sweeps_figures(
     tmp_path: Path, scraped: int, query: Query
 ) -> None:

@@ -106,9 +106,8 @@ def test_more_trials_extend_a_finished_study(tmp_path: Path) -> None:
         check_complete(tmp_path, total)
 
 
-@pytest.mark.parametrize(
-    "storage", [pytest.param("postgresql", marks=pytest.mark.faults), "journal"]
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("storage", ["postgresql", "journal"])
 def test_two_drivers_share_a_study_without_double_work(
     storage: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
