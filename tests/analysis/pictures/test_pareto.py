@@ -64,12 +64,14 @@ def test_three_objectives_have_three_panels() -> None:
 
 def test_one_objective_is_drawn_against_what_it_costs() -> None:
     study = in_memory(objectives=["eval_loss"])
-    for value, seconds in ((1.0, 100.0), (1.005, 40.0), (2.0, 30.0), (2.5, 90.0), (3.0, 95.0)):
+    as_cheap_but_worse = (1.008, 40.0)
+    given = ((1.0, 100.0), as_cheap_but_worse, (1.005, 40.0), (2.0, 30.0), (2.5, 90.0), (3.0, 95.0))
+    for value, seconds in given:
         add(study, Ending.COMPLETE, value, measured={"train_seconds": seconds})
     figure = draw(subject(study))
     (axes,) = figure.axes
     assert marks(axes, FRONT) == [(30.0, 2.0), (40.0, 1.005), (100.0, 1.0)]
-    assert headline(figure) == "Trial 1 is within 1% of the best with 40% of its training time"
+    assert headline(figure) == "Trial 2 is within 1% of the best with 40% of its training time"
 
 
 def test_one_objective_where_all_cost_alike_has_none() -> None:

@@ -19,7 +19,7 @@ from ugro.analysis.pictures import labels
 from ugro.analysis.pictures.marks import best_and_baseline, legend, size
 from ugro.analysis.pictures.style import COLOURS, SMALL, frame, new_figure, styled
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, drawable
-from ugro.analysis.pictures.window import window
+from ugro.analysis.pictures.window import Window, window
 from ugro.analysis.wording import counted, share
 
 FRONT, DOMINATED = "not dominated", "dominated"
@@ -69,7 +69,8 @@ def draw(subject: Subject) -> Figure:
         axes.remove()
     finding = _spans(goals, fronts[0]) if several else _cheaper(subject, pairs)
     first = f"Best: in the first objective, {goals[0].name}." * several
-    frame(figure, finding, [_numbers(fronts), first], [*_keys(figure), *legend(figure)])
+    notes = [_numbers(fronts), first, _beyond(subject, pairs, fronts)]
+    frame(figure, finding, notes, [*_keys(figure), *legend(figure)])
     return figure
 
 
@@ -124,9 +125,7 @@ def front(goals: Sequence[Goal]) -> pandas.Series:
 def _panel(
     axes: Axes, subject: Subject, pair: tuple[Goal, Goal], best: pandas.Series, stairs: bool
 ) -> None:
-    windows = [
-        window([*goal.values, *goal.infeasible], goal.minimised, goal.values[best]) for goal in pair
-    ]
+    windows = [_window(subject, goal, best) for goal in pair]
     placed = pandas.DataFrame(
         {at: windows[at].clipped(goal.values) for at, goal in enumerate(pair)}, index=best.index
     )
@@ -165,6 +164,12 @@ def _panel(
         (axes.set_xlabel if side == "x" else axes.set_ylabel)(text)
 
 
+def _window(subject: Subject, goal: Goal, best: pandas.Series) -> Window:
+    """All that leads is seen, and the baseline."""
+    seen = best | (best.index == subject.baseline)
+    return window([*goal.values, *goal.infeasible], goal.minimised, goal.values[seen])
+
+
 def _keys(figure: Figure) -> list[Line2D]:
     """What is explained beside the marks of all pictures."""
     blue = COLOURS[Kind.COMPLETE]
@@ -183,6 +188,18 @@ def _keys(figure: Figure) -> list[Line2D]:
 def _numbers(fronts: Sequence[pandas.Series]) -> str:
     numbered = any(best.sum() <= MOST_NUMBERED for best in fronts)
     return "Numbers are those of trials." if numbered else ""
+
+
+def _beyond(
+    subject: Subject, pairs: Sequence[tuple[Goal, Goal]], fronts: Sequence[pandas.Series]
+) -> str:
+    windows = (
+        _window(subject, goal, best)
+        for pair, best in zip(pairs, fronts, strict=False)
+        for goal in pair
+    )
+    any_beyond = any(one.beyond for one in windows)
+    return "What lies beyond an axis is drawn at its edge." if any_beyond else ""
 
 
 def _spans(goals: Sequence[Goal], best: pandas.Series) -> str:
@@ -207,7 +224,9 @@ def _cheaper(subject: Subject, pairs: Sequence[tuple[Goal, Goal]]) -> str:
         those = cost.values[near[near].index].dropna()
         own = float(cost.values[subject.best])
         if those.size and own > 0:
-            taken.append((float(those.min()) / own, int(those.idxmin()), labels.name(cost.name)))
+            cheapest = those.index[those == those.min()]
+            trial = int((subject.trials["value"][cheapest] - best).abs().idxmin())
+            taken.append((float(those.min()) / own, trial, labels.name(cost.name)))
     if not taken or min(taken)[0] > LESS:
         return "No trial within 1% of the best costs much less"
     least, trial, name = min(taken)
