@@ -139,9 +139,10 @@ def _said(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) -> It
     others = f"of the {counted(len(ranked) - 1, 'other')} {{}} within {NEAR:.0%} of the best"
     lie = "lies" if found.near == 1 else "lie"
     near = f"{found.near:,} {others.format(lie)}" if found.near else f"none {others.format('lies')}"
+    of_all = f"; {near}" if len(ranked) > 2 else ""
     yield (
         f"The second, trial {found.second}, is {number(found.gap)} behind in "
-        f"{tables.objectives[0]}; {near}."
+        f"{tables.objectives[0]}{of_all}."
     )
     yield from _of_noise(found)
     yield "How much another seed would change is not known" + (

@@ -21,6 +21,7 @@ def draw(subject: Subject) -> Panel:
         raise NothingToDrawError("no trial has come to a value yet")
     window = window_of(subject)
     numbers = subject.trials.index.to_numpy(dtype="float64")
+    few = len(numbers) <= 10  # plotly would mark halves, and call them trials
     better = subject.improvements(subject.trials["value"].dropna())
     figure = go.Figure()
     if len(better):
@@ -32,7 +33,7 @@ def draw(subject: Subject) -> Panel:
         )  # fmt: skip
     figure.add_traces(list(marks(subject, numbers, subject.shown.to_numpy())))
     figure.update_layout(
-        xaxis={"title": {"text": "trial"}, "tickformat": ",d"},
+        xaxis={"title": {"text": "trial"}, "tickformat": ",d"} | ({"dtick": 1} if few else {}),
         yaxis=value_axis(window, objective(subject.objective)),
     )
     return Panel(figure, together(labels.stopped(subject), beyond(window)))
