@@ -10,11 +10,11 @@ from rich.console import Console
 from ugro.analysis.comparison import Comparison, check_comparable, comparison_of, side_of
 from ugro.analysis.side_by_side import show, summary
 from ugro.analysis.tables import tables_of
-from ugro.analysis.wording import listed
 from ugro.commands import STUDIES, Asked, asked, run
 from ugro.errors import UserError, fault
 from ugro.files import DATABASE, write_whole
 from ugro.record.study import names
+from ugro.wording import listed
 
 PICTURE, SUMMARY = "comparison.png", "comparison.json"
 ARGUMENTS = ("study", "storage", "to")

@@ -1,4 +1,4 @@
-"""How are keys, values and times written where room is dear?"""
+"""How are keys and values written where room is dear?"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -55,13 +55,3 @@ def measured(value: float) -> str:
     if size >= 100:
         return f"{value:.1f}"
     return f"{value:.4f}" if size >= 0.01 or not size else f"{value:.3g}"
-
-
-def span(seconds: float) -> str:
-    """A time that passes: 42 s, 12 min 4 s, 3 h 12 min, 2 d 3 h."""
-    whole = max(0, round(seconds))
-    for size, large, small in ((86_400, "d", "h"), (3600, "h", "min"), (60, "min", "s")):
-        if whole >= size:
-            unit = {"h": 3600, "min": 60, "s": 1}[small]
-            return f"{whole // size} {large} {whole % size // unit} {small}"
-    return f"{whole} s"

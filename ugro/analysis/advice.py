@@ -13,11 +13,11 @@ from ugro.analysis.importance import Importances
 from ugro.analysis.next_command import alone, begins, goes_on
 from ugro.analysis.space_advice import Change, changes_of
 from ugro.analysis.tables import RUNNING, Tables
-from ugro.analysis.wording import counted, number, share
 from ugro.ending import Ending
 from ugro.record.study import Study
 from ugro.space.search_space import count as values_of
 from ugro.space.search_space import override
+from ugro.wording import counted, number, share
 
 LATE, LONG_AGO = 0.75, 0.25  # of the trials: the best came after so many, or before
 FEWEST, MANY = 8, 20  # trials, before that says anything

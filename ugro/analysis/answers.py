@@ -10,8 +10,8 @@ from ugro.analysis.certainty import Certainty
 from ugro.analysis.cost import Cost
 from ugro.analysis.importance import Importance, Importances
 from ugro.analysis.tables import RUNNING, Tables
-from ugro.analysis.wording import counted, duration, large, listed, number, share
 from ugro.ending import Ending
+from ugro.wording import counted, duration, large, listed, number, share
 
 FEW = 3  # keys, trials or causes that one sentence names
 

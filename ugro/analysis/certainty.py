@@ -11,8 +11,8 @@ from ugro.analysis.confirmation import Confirmation
 from ugro.analysis.points import points_of
 from ugro.analysis.surrogate import surrogate
 from ugro.analysis.tables import Tables
-from ugro.analysis.wording import counted, number
 from ugro.record.study import Study
+from ugro.wording import counted, number
 
 NEAR = 0.01  # of the best value
 APART = 2.0  # standard deviations; values that lie nearer cannot be told apart

@@ -17,8 +17,8 @@ from ugro.analysis.confirmation import Confirmation
 from ugro.analysis.findings import Findings
 from ugro.analysis.importance import Importances
 from ugro.analysis.tables import Tables
-from ugro.analysis.wording import number, share
 from ugro.files import BEST, write_whole
+from ugro.wording import number, share
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
 

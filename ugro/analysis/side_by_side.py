@@ -12,7 +12,7 @@ from ugro.analysis.anytime import Spent
 from ugro.analysis.comparable import unit
 from ugro.analysis.comparison import Comparison, Side
 from ugro.analysis.differing import of_another_task
-from ugro.analysis.wording import duration, large, listed, number, share
+from ugro.wording import duration, large, listed, number, share
 
 MOST_ROWS = 20  # of what differs
 NOTHING = "-"

@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.analysis.importance import FANOVA, Importance, Importances
 from ugro.analysis.points import Axis, points_of
-from ugro.analysis.wording import listed, number
 from ugro.space.search_space import as_sweep, override
+from ugro.wording import listed, number
 
 FEWEST = 5  # trials at the top, without which nothing is said of a region
 A_KEY = 10  # trials, without which nothing is said of a key that does not matter

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ugro.observers.standing import Running, Standing
-from ugro.shorthand import assignments, measured, span
+from ugro.shorthand import assignments, measured
+from ugro.wording import duration
 
 LABEL = 7  # columns before a line of the head
 MOST_LINES = 3  # for the parameters of one trial
@@ -75,13 +76,13 @@ def _head(at: Standing, now: float, width: int, height: int) -> Iterator[Rendera
 
 
 def _time(at: Standing, now: float) -> str:
-    told = f"{span(now - at.study.time)} so far" if at.study else ""
+    told = f"{duration(now - at.study.time)} so far" if at.study else ""
     left = at.seconds_left(now)
     if left is None:
         return told
     form = "%H:%M" if left < 12 * 3600 else "%a %H:%M"
     until = time.strftime(form, time.localtime(now + left))
-    return f"{told}, about {span(left)} to go, until {until}"
+    return f"{told}, about {duration(left)} to go, until {until}"
 
 
 def _best(at: Standing, objective: int) -> Text:

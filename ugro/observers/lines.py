@@ -18,7 +18,8 @@ from ugro.events import (
     TrialRetried,
 )
 from ugro.observers.standing import Standing
-from ugro.shorthand import measured, span
+from ugro.shorthand import measured
+from ugro.wording import duration
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class Lines:
         told = [f"{count} {how}" for how, count in at.counts.items()]
         told += [f"{count} not run, {reason}" for reason, count in self._rejected.items()]
         if at.study is not None:
-            told.append(f"in {span(event.time - at.study.time)}")
+            told.append(f"in {duration(event.time - at.study.time)}")
         return f": {', '.join(told)}" if told else ""
 
 

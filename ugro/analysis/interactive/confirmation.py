@@ -8,7 +8,7 @@ from ugro.analysis.confirmation import Confirmation
 from ugro.analysis.interactive.look import Panel, objective, shown
 from ugro.analysis.pictures.style import BASELINE, BEST, COLOURS, FAINT
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
-from ugro.analysis.wording import number
+from ugro.wording import number
 
 ROW, FRAME = 44, 110  # pixels
 

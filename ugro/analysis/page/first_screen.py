@@ -10,7 +10,7 @@ from ugro.analysis.confirmation import Confirmation
 from ugro.analysis.cost import Cost
 from ugro.analysis.findings import Findings
 from ugro.analysis.verdicts import with_spread
-from ugro.analysis.wording import counted, duration, large, number, share
+from ugro.wording import counted, duration, large, number, share
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 
 from ugro.analysis.next_command import TRAIN
 from ugro.analysis.tables import Tables
-from ugro.analysis.wording import counted, duration
 from ugro.space.search_space import described
+from ugro.wording import counted, duration
 
 # scheme://user:password@host, wherever it stands.
 _PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/@]+@")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ugro.analysis.findings import Findings
 from ugro.analysis.page.trial_list import ending_in_words
 from ugro.analysis.tables import RUNNING
-from ugro.analysis.wording import counted
 from ugro.ending import Ending
+from ugro.wording import counted
 
 DONE = "all trials are done"
 

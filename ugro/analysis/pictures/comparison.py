@@ -18,7 +18,7 @@ from ugro.analysis.pictures import labels, ticks
 from ugro.analysis.pictures.style import FAINT, frame, new_figure, styled, title
 from ugro.analysis.pictures.subject import NothingToDrawError
 from ugro.analysis.pictures.window import Window, window
-from ugro.analysis.wording import duration, listed, number
+from ugro.wording import duration, listed, number
 
 # Okabe and Ito's, the pale yellow left out; then the same with another line.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")

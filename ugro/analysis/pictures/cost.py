@@ -24,7 +24,7 @@ from ugro.analysis.pictures.style import (
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window_of
-from ugro.analysis.wording import duration, share
+from ugro.wording import duration, share
 
 PANEL = 6.0  # inches wide
 

@@ -31,8 +31,8 @@ from ugro.analysis.pictures.style import (
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window
-from ugro.analysis.wording import counted, number
 from ugro.ending import Ending
+from ugro.wording import counted, number
 
 LOG_FROM = 10.0  # times the first rung that trials go: from there on rungs crowd on a line
 APART = 0.12  # of the height, that two labels keep

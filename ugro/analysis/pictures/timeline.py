@@ -21,7 +21,7 @@ from ugro.analysis.pictures.style import (
     styled,
 )
 from ugro.analysis.pictures.subject import NothingToDrawError, Subject
-from ugro.analysis.wording import counted, duration, share
+from ugro.wording import counted, duration, share
 
 MOST_NAMED = 24  # rows
 TALL = 0.78  # a bar, of its row

@@ -24,6 +24,7 @@ def share(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Two units at most: 48 s, 3 min 20 s, 5 h 12 min, 2 d 3 h."""
+    seconds = max(0.0, seconds)  # two clocks may differ
     whole = round(seconds)
     for unit, name, smaller, below in (
         (DAY, "d", HOUR, "h"),

@@ -1,6 +1,6 @@
 import pytest
 
-from ugro.analysis.wording import counted, duration, large, listed, number, share
+from ugro.wording import counted, duration, large, listed, number, share
 
 
 @pytest.mark.parametrize(
