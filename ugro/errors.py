@@ -2,6 +2,8 @@
 
 from hydra.errors import CompactHydraException
 
+from ugro.masking import masked
+
 
 class UserError(CompactHydraException):
     """A mistake in what the user asked for.
@@ -18,4 +20,4 @@ class StudyFailed(CompactHydraException):
 
 def fault(key: str, given: object, allowed: str) -> str:
     """One line that says what is wrong with a key: ``lora.r: 0 given, allowed: 1 or more``."""
-    return f"{key}: {given!r} given, allowed: {allowed}"
+    return masked(f"{key}: {given!r} given, allowed: {allowed}")

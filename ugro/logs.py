@@ -7,7 +7,17 @@ from typing import TextIO
 
 from hydra.types import RunMode
 
+from ugro.masking import masked
+
 OWN = ("ugro", "__main__")  # whose messages are for people
+
+
+class Masked(logging.Formatter):
+    """Messages and tracebacks without the passwords of URLs, whoever wrote them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines."""
+        return masked(super().format(record))
 
 
 class Terminal(logging.StreamHandler[TextIO]):

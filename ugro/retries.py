@@ -15,6 +15,8 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
+from ugro.masking import masked
+
 # Of a disk or a network folder that is full or gone for a while.
 PASSING = (
     errno.ENOSPC,
@@ -62,7 +64,7 @@ def retrying(
 def in_a_line(error: BaseException | None) -> str:
     """An error's name and the first line of what it says."""
     lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
+    return masked(f"{type(error).__name__}: {lines[0]}")
 
 
 def is_disk_trouble(error: BaseException | None) -> bool:

@@ -18,6 +18,7 @@ from ugro.analysis.findings import Findings
 from ugro.analysis.importance import Importances
 from ugro.analysis.tables import Tables
 from ugro.files import BEST, write_whole
+from ugro.masking import masked
 from ugro.wording import number, share
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
@@ -59,7 +60,7 @@ def _page(
     from ugro.analysis.interactive.drawn import drawn, told
     from ugro.analysis.page.failures import failures_of
     from ugro.analysis.page.first_screen import first_screen
-    from ugro.analysis.page.how_run import how_run, masked, utc
+    from ugro.analysis.page.how_run import how_run, utc
     from ugro.analysis.page.sections import sections_of
     from ugro.analysis.page.standing import standing
     from ugro.analysis.page.trial_list import trial_list
@@ -95,7 +96,6 @@ def _rendered(context: Mapping[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from ugro.analysis.page.how_run import masked
     from ugro.analysis.verdicts import digits, with_spread
 
     environment = Environment(

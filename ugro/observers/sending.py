@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 
 from ugro.config import TrackingConfig
 from ugro.files import TRACKING
+from ugro.logs import Masked
 from ugro.observers.destinations import destinations
 from ugro.observers.outbox import Outbox
 from ugro.retries import back_off_seconds, in_a_line
@@ -102,7 +103,9 @@ def calm() -> None:
 
 def main() -> None:
     """Read what to send where, and do it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(Masked("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     calm()
     for name, value in IMPATIENT.items():
         os.environ.setdefault(name, value)

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from ugro.errors import UserError
 from ugro.files import trial_subdir
+from ugro.masking import masked
 from ugro.provenance import this_process
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError, connected
@@ -95,7 +96,7 @@ class WithTraceback:
             raise  # as clear as they can be
         except Exception as error:
             log.exception("the trial failed")
-            error.add_note(traceback.format_exc())
+            error.add_note(masked(traceback.format_exc()))
             raise
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ugro.analysis.page.how_run import masked
 from ugro.analysis.tables import Tables
+from ugro.masking import masked
 
 MOST, MOST_NUMBERS, LONGEST = 30, 20, 2000  # errors; trials of one; letters
 

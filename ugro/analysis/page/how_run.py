@@ -1,6 +1,5 @@
 """How was the study run? By which command, of which code, on which machine, with which keys."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from omegaconf import OmegaConf
 
 from ugro.analysis.next_command import TRAIN
 from ugro.analysis.tables import Tables
+from ugro.masking import masked
 from ugro.space.search_space import described
 from ugro.wording import counted, duration
-
-# scheme://user:password@host, wherever it stands.
-_PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/@]+@")
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,6 @@ def how_run(tables: Tables) -> HowRun:
         space=tuple((key, described(over)) for key, over in tables.searched.items()),
         configuration=masked(_yaml(tables.configuration)) if tables.configuration else "",
     )
-
-
-def masked(text: str) -> str:
-    """Without the passwords of URLs: overrides, configurations and errors may hold some."""
-    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def utc(seconds: float) -> str:
