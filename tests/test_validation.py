@@ -171,3 +171,41 @@ def test_a_share_is_refused_unless_it_lies_from_0_to_below_1(
         validate(config)
     else:
         assert faults(config) == [f"lora.dropout: {share!r} given, allowed: 0 or more, below 1"]
+
+
+NAME = "100 letters, digits and . _ - + = @ at most, the first a letter or a digit"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "../up",
+        "/root",
+        "a/b",
+        "..",
+        ".hidden",
+        "-m",
+        "a b",
+        "a\nb",
+        "a'b",
+        "<i>",
+        "=1+1",
+        "a" * 101,
+    ],
+)
+def test_a_studys_name_leads_nowhere(settings: Settings, name: str) -> None:
+    config = deepcopy(settings())
+    config.study.name = name
+    with pytest.raises(UserError) as refused:
+        validate(config)
+    assert str(refused.value) == f"study.name: {name!r} given, allowed: {NAME}"
+
+
+@pytest.mark.parametrize(
+    "name", ["2026-11-25_02-53-40", "007", "mine+r=8", "Größe.v2", "s/confirm"]
+)
+def test_a_studys_name_may_say_much(settings: Settings, name: str) -> None:
+    config = deepcopy(settings())
+    config.study.name = name
+    validate(config)

@@ -1,6 +1,7 @@
 """Which values are impossible? All faults of a configuration, gathered before anything starts."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from ugro.artifacts import faults as artifacts_faults
@@ -14,9 +15,12 @@ from ugro.config import (
     TrainingConfig,
 )
 from ugro.errors import UserError, fault
+from ugro.files import CONFIRM
 from ugro.objectives import faults as objective_faults
 from ugro.report import MEASURED
 
+# It becomes a folder, a part of URIs and of commands that are pasted.
+STUDY_NAME = re.compile(r"\w[\w.+=@-]{0,99}")
 INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa")
 
 
@@ -140,6 +144,9 @@ def _model(config: Config) -> Iterator[str]:
 
 
 def _study(study: StudyConfig) -> Iterator[str]:
+    if not STUDY_NAME.fullmatch(study.name.removesuffix(f"/{CONFIRM}")):
+        allowed = "100 letters, digits and . _ - + = @ at most, the first a letter or a digit"
+        yield fault("study.name", study.name, allowed)
     yield from _at_least("study.max_trials", study.max_trials, 1)
     yield from _at_least("study.warm_start_trials", study.warm_start_trials, 1)
     yield from _above_zero("study.max_seconds", study.max_seconds)

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from ugro.config import typed
 from ugro.ending import Ending
+from ugro.errors import UserError
 from ugro.objectives import objectives_of
 from ugro.report import Report
 from ugro.schedulers.referee import Referee
@@ -231,3 +232,17 @@ def test_or_by_their_scalarised_value(make: Make) -> None:
     assert judge(referee, 0, base, report(200, 5.0, peak_memory_mb=900.0)) == [None, None]
     # 0.7/(1 + 6) + 0.3/501 = 0.1006 against 0.7/(1 + 5) + 0.3/901 = 0.1170
     assert judge(referee, 1, base, report(200, 6.0, peak_memory_mb=500.0)) == [None, Ending.RUNG]
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    ["none", "asha", "hyperband", "median", "adaptive_asha", "dominance"],
+)
+def test_what_there_is_can_be_made(make: Make, scheduler: str) -> None:
+    make(f"scheduler={scheduler}").check()
+
+
+@pytest.mark.parametrize("target", ["os.getcwd", "subprocess.run", "ray.tune.schedulers.Nothing"])
+def test_what_is_no_scheduler_is_refused_before_a_trial_runs(make: Make, target: str) -> None:
+    with pytest.raises(UserError, match=rf"scheduler\._target_: '{target}' given, allowed: one of"):
+        make("scheduler=asha", f"scheduler._target_={target}").check()

@@ -104,6 +104,13 @@ def test_the_grid_sampler_is_refused_for_a_continuous_space(
         sampler_of(grid, continuous, 0, 0)
 
 
+def test_what_is_no_sampler_is_refused_and_not_called(feasible: Feasible) -> None:
+    config = DictConfig({"_target_": "os.getcwd"})
+    allowed = r"^hydra\.sweeper\.sampler\._target_: 'os\.getcwd' given, allowed: one of"
+    with pytest.raises(UserError, match=allowed):
+        sampler_of(config, feasible("lora.r=1,2").space, 0, 0)
+
+
 def test_several_objectives_are_told_by_all_values(feasible: Feasible) -> None:
     space = feasible("lora.dropout=interval(0,1)")
     sampler = optuna.samplers.TPESampler(seed=0)

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import StoppersConfig
 from ugro.ending import Ending
+from ugro.errors import UserError, fault
 from ugro.objectives import Objectives
 from ugro.report import Report
 from ugro.schedulers.protocol import STOP, Handle, TrialScheduler
@@ -45,6 +47,19 @@ class Referee:
         self._reports: dict[int, list[Report]] = {}
         self._answers: dict[int, dict[int, Ending | None]] = {}  # by trial and step
         self._added: set[int] = set()  # trials that the scheduler knows
+
+    def check(self) -> None:
+        """See before anything is trained that there is such a scheduler.
+
+        Raises:
+            UserError: ``scheduler._target_`` is none, or does not take what is configured.
+        """
+        try:
+            self._made(Report(1, 100, 100, 10_000, 1.0, {}, 0.0))
+        except InstantiationException as error:
+            allowed = f"one of {', '.join(CALLABLE)} ({str(error).splitlines()[0]})"
+            raise UserError(fault("scheduler._target_", self._config._target_, allowed)) from error
+        self._levels = ()
 
     def judge(self, number: int, report: Report, elapsed_seconds: float) -> Ending | None:
         """How the trial is to end at this report; None: it goes on.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from optuna.distributions import (
@@ -20,6 +21,8 @@ from ugro.errors import UserError, fault
 from ugro.record.study import quieten, state_of
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import SearchSpace, values
+
+CALLABLE = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 
 
 class Sampling:
@@ -108,11 +111,12 @@ def sampler_of(
     changed: dict[str, Any] = {"seed": (seed if own is None else own) + tried}
     if space.conditions and config.get("multivariate"):
         changed["group"] = True  # else Optuna draws what is in a branch one by one
-    sampler: Any = instantiate(
-        config,
-        _execution_whitelist_=("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*"),
-        **changed,
-    )
+    try:
+        sampler: Any = instantiate(config, _execution_whitelist_=CALLABLE, **changed)
+    except InstantiationException as error:
+        allowed = f"one of {', '.join(CALLABLE)} ({str(error).splitlines()[0]})"
+        target = config.get("_target_")
+        raise UserError(fault("hydra.sweeper.sampler._target_", target, allowed)) from error
     if isinstance(sampler, optuna.samplers.BaseSampler):
         return sampler
     if space.size is None:

@@ -71,6 +71,7 @@ def run_sweep(
     storage = plan.trial.hydra.sweeper.storage
     check_url(as_written["storage"], storage)
     sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)  # refuses some spaces
+    _referee(plan).check()
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
     check_tracking(plan.config.tracking, tracking)
     check_artifacts(plan.config.study.artifacts, plan.config.study.name)
@@ -91,6 +92,11 @@ def run_sweep(
     if interruption.asked():
         log.info("Continue with: %s", _command(plan.config.study.name))
         interruption.end()
+
+
+def _referee(plan: Plan) -> Referee:
+    of = plan.config
+    return Referee(plan.trial.scheduler, of.stoppers, objectives_of(of.objectives), of.seed)
 
 
 def _run(
@@ -114,7 +120,7 @@ def _run(
     seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
     sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(begun))
     sampling = Sampling(sampler, study.directions, feasible, past)
-    referee = Referee(plan.trial.scheduler, of.stoppers, objectives, of.seed)
+    referee = _referee(plan)
     referee.remember(reports_in(log_file), {trial.number for trial in begun})
     proposals = Proposals(
         sampling,
