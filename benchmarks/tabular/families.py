@@ -58,7 +58,7 @@ class Family:
         if self.name == "diverging" and rate > 0.5:
             begins = POINTS * min(0.9, 0.35 / (rate - 0.4) * 0.5)
             blown = numpy.arange(1, POINTS + 1) > begins
-            told[blown] = true[blown] = math.nan if rate > 1.2 else 5 * BASE_LOSS
+            told[blown] = true[blown] = math.nan if rate > 0.7 else 5 * BASE_LOSS
         return Curve(
             [BASE_LOSS, *told.tolist()],
             [0.0, *(shares * self._hours(parameters)).tolist()],

@@ -1,15 +1,14 @@
 """How do others go over a problem, on the same simulated clock?
 
 - :func:`by_optuna`: Optuna alone, by its documented ask and tell, its pruner asked at each report
-- :func:`in_batches`: a model of hydra-optuna-sweeper: it asks for a batch, waits for all of it, then
-  tells; no trial is ever stopped. benchmarks/tabular/real_time.py checks it against the plugins.
+- :func:`in_batches`: a model of hydra-optuna-sweeper: it asks for a batch, waits for all of it and
+  then tells; no trial is ever stopped. real_time.py checks it against the plugins themselves.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from heapq import heappop, heappush
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -115,12 +114,3 @@ def _tell(study: optuna.Study, trace: Trace, one: _Playing, now: float, pruned: 
             study.tell(one.trial, state=TrialState.FAIL)
     tokens = reports[-1].tokens_seen
     trace.trials.append(Ended(one.trial.number, one.began, now, tokens, value, one.curve.true_loss))
-
-
-def samplers(name: str, seed: int, at_once: bool) -> Any:
-    """Optuna's samplers as its documentation recommends them; several at once: constant liar."""
-    if name == "random":
-        return optuna.samplers.RandomSampler(seed)
-    if name == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, constant_liar=at_once)
-    raise ValueError(f"sampler: {name!r} given, allowed: random, tpe")

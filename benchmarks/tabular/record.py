@@ -131,13 +131,18 @@ def configurations(plan: Plan, count: int) -> list[Mapping[str, Any]]:
     """The guides' defaults, then a quasi-random sequence; none twice."""
     over = plan.feasible.space.distributions
     [baseline] = [one.parameters for one in plan.first if one.source == "baseline"]
+    first = [{**baseline, **changes} for changes in GUIDES]
+    each = {identity(one): one for one in [*first, *quasi_random(over, count)]}
+    return list(each.values())[:count]
+
+
+def quasi_random(over: Mapping[str, BaseDistribution], count: int) -> list[Mapping[str, Any]]:
+    """At least so many points of Sobol's sequence."""
     drawn = qmc.Sobol(len(over), rng=numpy.random.default_rng(0)).random_base2(count.bit_length())
-    quasi = [
+    return [
         {key: _at(one, float(u)) for (key, one), u in zip(over.items(), row, strict=True)}
         for row in drawn
     ]
-    each = {identity(one): one for one in [*({**baseline, **c} for c in GUIDES), *quasi]}
-    return list(each.values())[:count]
 
 
 def _at(over: BaseDistribution, u: float) -> Any:
@@ -173,7 +178,8 @@ def _write(rows: list[dict[str, Any]], path: Path, given: list[str]) -> None:
     table = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
     threads = os.environ.get("OMP_NUM_THREADS", "all")
     said = {
-        "command": f"OMP_NUM_THREADS={threads} python -m {__spec__.name} {shlex.join(sys.argv[1:])}",
+        "command": shlex.join(["python", "-m", __spec__.name, *sys.argv[1:]]),
+        "threads": threads,
         "overrides": given,
         **provenance(),
     }

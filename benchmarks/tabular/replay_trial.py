@@ -7,6 +7,7 @@ REPLAY_SECONDS_AN_HOUR how fast it goes (1), REPLAY_BEAT gives every trial a rep
 in hours, whatever its curve says.
 """
 
+import json
 import os
 import sys
 import time
@@ -51,20 +52,30 @@ def main(config: DictConfig) -> TrialResult:
         number = int(of_hydra.job.num)
         curve = curve.paced(beat, number)
         began = on_the_beat(Path(of_hydra.runtime.output_dir).parent, number, beat * scale)
-    return replay(curve, began, scale, channel())
+    note = Path(HydraConfig.get().runtime.output_dir) / "replayed.json"
+    return replay(curve, began, scale, channel(), note)
 
 
-def replay(curve: "Curve", began: float, seconds_an_hour: float, to: Channel) -> TrialResult:
-    """Sleep until each report is due; end where the channel says so."""
+def replay(
+    curve: "Curve", began: float, seconds_an_hour: float, to: Channel, note: Path
+) -> TrialResult:
+    """Sleep until each report is due; end where the channel says so.
+
+    What it has come to is noted before each report: a peer may kill the process there.
+    """
     from benchmarks.tabular.curves import result
 
-    reports = curve.reports()
-    for told, report in enumerate(reports, start=1):
+    told, reports = [], curve.reports()
+    for report in reports:
         due = began + seconds_an_hour * (curve.startup_hours + report.seconds)
         time.sleep(max(0.0, due - time.time()))
+        told.append(report)
+        came_to = {"tokens": report.tokens_seen, "true_loss": curve.true_loss}
+        whole = {"value": result(told).values[0] if len(told) == len(reports) else None}
+        write_whole(note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole}))
         if not to.report(report):
             break
-    return result(reports[:told])
+    return result(told)
 
 
 def on_the_beat(folder: Path, number: int, beat: float) -> float:
