@@ -3,8 +3,9 @@
     python -m benchmarks.tabular.headline FOLDER SEEDS [PROBLEMS]
 
 Every method searches every problem with every seed, on a simulated clock, in one run. A made-up
-problem has another landscape for each seed. Writes headline.md, .png and .json into FOLDER; the
-tables after each seed, so that what is ended early has those that were done.
+problem has another landscape for each seed. Writes headline.md and headline.png into FOLDER.
+What is ended early goes on where it was: multirun/headline.jsonl has what was run; it is to be
+deleted when the code has changed.
 """
 
 import json
@@ -12,7 +13,6 @@ import logging
 import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -30,6 +30,7 @@ from .problems import problem
 from .record import quasi_random
 from .table import RECORDED
 
+KEPT = Path("multirun/headline.jsonl")
 MANY = 255  # configurations that tell what a problem holds
 
 
@@ -61,22 +62,33 @@ class Outcome:
 
 
 def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
-    """Run all, write the tables and the picture."""
+    """Run what was not run yet; write the tables and the picture."""
     from .figures import anytime
     from .tables import written
 
-    began, outcomes = time.perf_counter(), []
+    found = _kept(names, seeds)
+    work = [(name, seed) for seed in range(seeds) for name in names if (name, seed) not in found]
+    KEPT.parent.mkdir(exist_ok=True)
+    with ProcessPoolExecutor(os.cpu_count(), initializer=_quiet) as pool, KEPT.open("a") as kept:
+        ran = pool.map(outcomes_of, [name for name, _ in work], [seed for _, seed in work])
+        for key, each in zip(work, ran, strict=True):
+            found[key] = each
+            kept.write(json.dumps([asdict(one) for one in each]) + "\n")
+            kept.flush()
+    outcomes = [one for each in found.values() for one in each]
     folder.mkdir(parents=True, exist_ok=True)
-    work = [(name, seed) for seed in range(seeds) for name in names]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_quiet) as pool:
-        for done, each in enumerate(pool.map(outcomes_of, *zip(*work, strict=True)), start=1):
-            outcomes += each
-            if done % len(names) == 0:
-                text = written(outcomes, names, done // len(names), time.perf_counter() - began)
-                (folder / "headline.md").write_text(text)
+    text = written(outcomes, names, seeds)
+    (folder / "headline.md").write_text(text)
     anytime(outcomes, names, folder / "headline.png")
-    (folder / "headline.json").write_text(json.dumps([asdict(one) for one in outcomes]))
     print(text)
+
+
+def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[Outcome]]:
+    """What an earlier run has come to, by problem and seed."""
+    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
+    every = [[Outcome(**one) for one in json.loads(line)] for line in lines]
+    found = {(each[0].problem, each[0].seed): each for each in every}
+    return {key: each for key, each in found.items() if key[0] in names and key[1] < seeds}
 
 
 def outcomes_of(family: str, seed: int) -> list[Outcome]:

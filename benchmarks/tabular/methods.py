@@ -41,7 +41,8 @@ def _upstream(problem: Problem, trials: int, seed: int) -> Trace:
     return in_batches(problem, optuna.samplers.TPESampler(seed=seed), SLOTS, trials, seed)
 
 
-SEQUENTIAL = "sequential TPE"
+SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"
+UPSTREAM = "upstream (model): batches of 8, TPE"
 WHOLE, STOPPED = 50, 100  # trials; those that are stopped early cost a third or less
 _NO_BASELINE = "study.baseline=false"
 _RANDOM = ("hydra/sweeper/sampler=random", _NO_BASELINE)
@@ -57,6 +58,6 @@ METHODS = (
     Method("adaptive ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ADAPTIVE), SLOTS), STOPPED),
     Method("the same, baseline first", partial(_ugro, (_JOINT[0], _ADAPTIVE), SLOTS), STOPPED),
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
-    Method("Optuna: TPE, halving", _optuna, STOPPED),
-    Method("upstream (model): batches of 8, TPE", _upstream, WHOLE),
+    Method(OPTUNA, _optuna, STOPPED),
+    Method(UPSTREAM, _upstream, WHOLE),
 )

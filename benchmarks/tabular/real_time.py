@@ -107,13 +107,13 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
             from benchmarks.tabular.curves import plain
             from benchmarks.tabular.replay_trial import replay
 
-            class ToTune:
-                def report(self, report: Any) -> bool:
+            class ToTune:  # no annotations: the class is made where Ray sends it
+                def report(self, report):  # type: ignore[no-untyped-def]
                     if report.step:
                         tune.report({"loss": report.metrics["eval_loss"], "step": report.step})
                     return True
 
-                def interrupted(self) -> bool:
+                def interrupted(self):  # type: ignore[no-untyped-def]
                     return False
 
             curve = problem(name).curve(plain(parameters), seed)
