@@ -36,8 +36,8 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
         axis.set(xscale="log", yscale="log", ylim=(LEAST, 1.5))
         axis.grid(alpha=0.3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
+    figure.tight_layout(rect=(0, 0.11, 1, 1))
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
 

@@ -28,9 +28,10 @@ from .methods import METHODS
 from .peers import space
 from .problems import problem
 from .record import quasi_random
-from .table import RECORDED
+from .table import RECORDED, Table
 
 KEPT = Path("multirun/headline.jsonl")
+ENOUGH = 128  # recorded configurations, for a fit of them to be a problem worth solving
 MANY = 255  # configurations that tell what a problem holds
 
 
@@ -140,5 +141,6 @@ def _quiet() -> None:
 
 
 if __name__ == "__main__":
-    every = [*FAMILIES, *(["recorded"] if RECORDED.exists() else [])]
+    enough = RECORDED.exists() and len(Table().whole) >= ENOUGH
+    every = [*FAMILIES, *(["recorded"] if enough else [])]
     main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:] or every)

@@ -38,7 +38,7 @@ def _optuna(problem: Problem, trials: int, seed: int) -> Trace:
 
 
 def _upstream(problem: Problem, trials: int, seed: int) -> Trace:
-    return in_batches(problem, optuna.samplers.TPESampler(seed=seed), SLOTS, trials, seed)
+    return in_batches(problem, SLOTS, trials, seed)
 
 
 SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"

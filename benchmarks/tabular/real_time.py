@@ -16,8 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from optuna.samplers import TPESampler
-
 from .methods import SLOTS, STOPPED, WHOLE
 from .peers import in_batches, space
 from .problems import problem
@@ -52,9 +50,7 @@ def main(name: str, seed: int, scale: float) -> None:
         "hydra-optuna-sweeper": lambda: by_hydra(
             (*UPSTREAM, f"hydra.sweeper.sampler.seed={seed}"), name, WHOLE, seed, scale
         ),
-        "hydra-optuna-sweeper, simulated": lambda: in_batches(
-            found, TPESampler(seed=seed), SLOTS, WHOLE, seed
-        ),
+        "hydra-optuna-sweeper, simulated": lambda: in_batches(found, SLOTS, WHOLE, seed),
     }
     for who, run in runs.items():
         _tell(who, run(), target)

@@ -127,7 +127,7 @@ def test_the_same_seed_decides_alike_and_halving_saves_tokens() -> None:
 
 
 def test_in_batches_every_slot_waits_for_the_slowest() -> None:
-    trace = in_batches(Family("agreeing", 0), optuna.samplers.RandomSampler(0), 4, 8, 0)
+    trace = in_batches(Family("agreeing", 0), 4, 8, 0)
     began = sorted(one.began for one in trace.trials)
     first = [one.ended for one in trace.trials if one.began == 0]
     assert began == [0.0] * 4 + [max(first)] * 4
