@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan analyze mlflow dashboard backup test test-long test-faults lint format bench clean
+.PHONY: help setup sweep plan analyze mlflow dashboard backup test test-long test-faults lint format bench bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -59,10 +59,17 @@ lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## measure slots, control plane and warm start beside the upstream plugins
+bench: setup  ## measure UGRO beside its peers, into benchmarks/results: half an hour on two cores
+	rm -f multirun/headline.jsonl
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 21
+	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 > benchmarks/results/real_time.md
 	$(BIN)/python benchmarks/slot_idle.py
 	$(BIN)/python benchmarks/control_plane.py
 	$(BIN)/python benchmarks/warm_start.py model=tiny
+
+bench-quick: setup  ## the simulated part alone, with three seeds: three minutes
+	rm -f multirun/headline.jsonl
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline multirun/bench-quick 3
 
 format: setup  ## format the code
 	$(BIN)/ruff format .

@@ -12,7 +12,6 @@ from typing import Any
 
 import optuna
 import pytest
-from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -38,6 +37,7 @@ from ugro.record.study import Study, create_or_continue, ending, retried, tokens
 from ugro.report import Report, TrialResult
 from ugro.reporting import TrialInterruptedError
 from ugro.schedulers.referee import Referee
+from ugro.slots.simulated import Course, SimulatedSlots
 from ugro.slots.slots import Listener, Task, TrialTimeoutError, WorkerLostError
 from ugro.sweep.failures import Failures
 from ugro.sweep.limits import Limits
@@ -60,67 +60,37 @@ class Script:
     raises: Exception | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
+    def course(self) -> Course:
+        """The script as slots play it."""
+        last = len(self.losses)
+        reports = [
+            Report(done, last, 100 * done, 100 * last, done, {"eval_loss": loss}, 0.0)
+            for done, loss in enumerate([9.0, *self.losses])
+        ]
+        return Course(0.0, reports, self._result)
 
-@dataclass
-class _Playing:
-    script: Script
-    began: float
-    told: int = -1  # reports so far, less the one at step 0
-    stopped: bool = False
+    def _result(self, told: Sequence[Report]) -> TrialResult:
+        if self.raises is not None:
+            raise self.raises
+        done = told[-1].step
+        loss = min(self.losses[: max(1, done)])
+        metrics = {"eval_loss": loss, "tokens_seen": 100.0 * done, **self.metrics}
+        return TrialResult((loss,), metrics)
 
 
-class Scripted:
-    """Slots on a clock of their own."""
+class Scripted(SimulatedSlots):
+    """Slots whose trials are scripts."""
 
     def __init__(self, scripts: Callable[[int], Script], count: Callable[[float], int]) -> None:
-        self.now = 0.0
+        super().__init__(lambda task: self._scripts(task.number).course(), count)
         self.most = 0
         self.submitted: list[tuple[int, float]] = []
         self._scripts = scripts
-        self._count = count
-        self._playing: dict[int, _Playing] = {}
-
-    def count(self) -> int:
-        return self._count(self.now)
 
     def submit(self, task: Task) -> None:
         self.submitted.append((task.number, self.now))
-        self._playing[task.number] = _Playing(self._scripts(task.number), self.now)
-        self.most = max(self.most, len(self._playing))
-
-    def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
-        until = self.now + seconds
-        while self._playing:
-            number, one = min(self._playing.items(), key=lambda item: self._next(item[1]))
-            if self._next(one) > until:
-                self.now = until
-                return None
-            self.now = self._next(one)
-            losses = one.script.losses
-            if one.told < 0:
-                listener.started(number)
-            if one.stopped or one.told >= len(losses):
-                del self._playing[number]
-                return number, self._outcome(one)
-            one.told += 1
-            loss = losses[one.told - 1] if one.told else 9.0
-            done, tokens = one.told, 100 * one.told
-            total = len(losses)
-            report = Report(done, total, tokens, 100 * total, done, {"eval_loss": loss}, self.now)
-            one.stopped = not listener.reported(number, report)
-        self.now = until
-        return None
-
-    def _next(self, one: _Playing) -> float:
-        done = one.stopped or one.told >= len(one.script.losses)
-        return one.began + one.told + (0 if done else 1)
-
-    def _outcome(self, one: _Playing) -> JobReturn:
-        if one.script.raises is not None:
-            return JobReturn(status=JobStatus.FAILED, _return_value=one.script.raises)
-        loss = min(one.script.losses[: max(1, one.told)])
-        metrics = {"eval_loss": loss, "tokens_seen": 100.0 * one.told, **one.script.metrics}
-        return JobReturn(status=JobStatus.COMPLETED, _return_value=TrialResult((loss,), metrics))
+        super().submit(task)
+        self.most = max(self.most, self.running)
 
 
 @dataclass

@@ -1,0 +1,100 @@
+"""What may learning curves be like elsewhere? Made-up families; one model's own are too kind.
+
+All are over search_space=lora. A seed chooses where the optimum is and how much each key matters.
+
+- agreeing: every configuration has the same shape, early ranks are the last ones
+- noisy: the same, each evaluation with as much noise as good configurations differ by
+- crossing: high learning rates fall fast and end early; what is best is behind for half the time
+- slow: many good ones, of high rank, stay where they are for up to half of their tokens
+- diverging: high learning rates fall fastest, then explode or give no number at all
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy
+
+from .curves import HOURS, POINTS, Curve, noise_of
+
+FAMILIES = ("agreeing", "noisy", "crossing", "slow", "diverging")
+BASE_LOSS = 3.6  # of the untrained model, nats
+TOKENS = 1_000_000
+NOISE = {"noisy": 0.04}  # nats; of the others a tenth of that
+MODULES = {"[q_proj,v_proj]": 0.0, "[q_proj,k_proj,v_proj,o_proj]": 0.5, "all-linear": 1.0}
+
+
+@dataclass(frozen=True)
+class Family:
+    """A problem of a family."""
+
+    name: str
+    seed: int
+
+    @cached_property
+    def _weights(self) -> dict[str, float]:
+        draw = numpy.random.default_rng((self.seed, FAMILIES.index(self.name)))
+        ranges = {
+            "rate": (-3.9, -2.9),  # log10 of the best learning rate at alpha / r = 1
+            "curvature": (0.12, 0.3),
+            "rank": (0.02, 0.12),
+            "modules": (0.05, 0.2),
+            "dropout": (0.0, 0.2),
+            "warmup": (0.0, 0.1),
+            "decay": (0.0, 0.03),
+            "batch": (0.01, 0.05),
+        }
+        return {name: float(draw.uniform(*between)) for name, between in ranges.items()}
+
+    def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
+        """The curve of a configuration; the seed is that of its noise."""
+        shares = numpy.arange(1, POINTS + 1) / POINTS
+        gain, rate = self._gain(parameters)
+        true = BASE_LOSS - gain * self._shape(parameters, rate, shares)
+        draw = noise_of(parameters, seed)
+        told = true + draw.normal(0, NOISE.get(self.name, 0.004), POINTS)
+        if self.name == "diverging" and rate > 0.5:
+            begins = POINTS * min(0.9, 0.35 / (rate - 0.4) * 0.5)
+            blown = numpy.arange(1, POINTS + 1) > begins
+            told[blown] = true[blown] = math.nan if rate > 0.7 else 5 * BASE_LOSS
+        return Curve(
+            [BASE_LOSS, *told.tolist()],
+            [0.0, *(shares * self._hours(parameters)).tolist()],
+            HOURS / 100,
+            TOKENS,
+            float(numpy.nanmin([BASE_LOSS * 2, *true])),
+        )
+
+    def _gain(self, one: Mapping[str, Any]) -> tuple[float, float]:
+        """What training gains in all, and the decades that the learning rate is too high."""
+        own = self._weights
+        lr = math.log10(one["training.learning_rate"])
+        rate = lr + 0.3 * math.log2(one["lora.alpha_ratio"]) - own["rate"]
+        gain = 1.0 - own["curvature"] * rate**2
+        gain += own["rank"] * math.log2(one["lora.r"] / 8) / 4
+        gain += own["modules"] * MODULES[one["lora.target_modules"]]
+        gain -= abs(one["lora.dropout"] - own["dropout"]) * 0.2
+        gain -= abs(one["training.warmup_ratio"] - own["warmup"]) * 0.4
+        gain -= own["decay"] * (one["training.weight_decay"] == 0.1)
+        gain -= own["batch"] * math.log2(one["training.batch_size"] / 4)
+        return gain, rate
+
+    def _shape(self, one: Mapping[str, Any], rate: float, shares: Any) -> Any:
+        """Which part of its gain a configuration has after each share of its tokens; 1 at last."""
+        speed, delay = 4.0, 0.0
+        if self.name == "crossing":
+            speed = 4.0 * math.exp(1.2 * min(max(rate, -1.5), 1.0))
+        if self.name == "diverging":
+            speed = 4.0 * math.exp(0.5 * min(max(rate, -1.5), 1.0))
+        if self.name == "slow":
+            delay = 0.5 * math.log2(one["lora.r"] / 8) / 4
+        passed = numpy.maximum(0.0, (shares - delay) / (1 - delay))
+        return (1 - numpy.exp(-speed * passed)) / (1 - math.exp(-speed))
+
+    def _hours(self, one: Mapping[str, Any]) -> float:
+        """Higher ranks and more modules take longer, large batches a little less."""
+        share = 0.75 + 0.25 * MODULES[one["lora.target_modules"]]
+        share += 0.05 * math.log2(one["lora.r"] / 8)
+        return HOURS * share * (1.1 - 0.05 * math.log2(one["training.batch_size"] / 4))

@@ -1,0 +1,59 @@
+"""What do the outcomes look like? Regret against time and against tokens, with bands."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+from .headline import Outcome
+from .methods import METHODS
+
+LEAST = 1e-3  # regrets below are drawn there
+
+
+def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) -> None:
+    """A column a problem; above against hours, below against whole trials' worth of tokens."""
+    figure, axes = pyplot.subplots(
+        2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
+    )
+    colors = pyplot.colormaps["tab10"](numpy.arange(len(METHODS)))
+    for column, problem in enumerate(problems):
+        for method, color in zip(METHODS, colors, strict=True):
+            mine = [o for o in outcomes if (o.method, o.problem) == (method.name, problem)]
+            for row, tokens in enumerate((False, True)):
+                _band(axes[row, column], mine, tokens, color, method.name)
+        axes[0, column].set_title(problem)
+        axes[0, column].set_xlabel("hours")
+        axes[1, column].set_xlabel("whole trials' worth of tokens")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("normalised regret")
+    for axis in axes.flat:
+        axis.set(xscale="log", yscale="log", ylim=(LEAST, 1.5))
+        axis.grid(alpha=0.3)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
+    figure.tight_layout(rect=(0, 0.11, 1, 1))
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+
+
+def _band(axis: Any, mine: Sequence[Outcome], tokens: bool, color: Any, name: str) -> None:
+    """The median over seeds, shaded from the first quartile to the third."""
+    ends = [o.tokens / o.trial_tokens if tokens else o.hours for o in mine]
+    at = numpy.geomspace(1.0, float(numpy.median(ends)), 120)
+    curves = numpy.array([_steps(o, at, tokens) for o in mine])
+    low, middle, high = numpy.quantile(curves, (0.25, 0.5, 0.75), axis=0)
+    axis.plot(at, middle, color=color, label=name)
+    axis.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+
+
+def _steps(one: Outcome, at: Any, tokens: bool) -> Any:
+    """The regret at each of those moments; 1.5 before the first trial is complete."""
+    when = [t / one.trial_tokens if tokens else hours for hours, t, _ in one.best]
+    regrets = [1.5, *(max(LEAST, regret) for _, _, regret in one.best)]
+    return numpy.array(regrets)[numpy.searchsorted(when, at, side="right")]

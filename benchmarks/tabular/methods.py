@@ -1,0 +1,63 @@
+"""Who takes part? UGRO in several configurations, and the peers, each with its slots."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import optuna
+
+from .curves import Problem
+from .peers import by_optuna, in_batches
+from .simulate import simulate
+from .trace import Trace
+
+SLOTS = 8
+Run = Callable[[Problem, int, int], Trace]  # problem, trials, seed
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to search."""
+
+    name: str
+    run: Run
+    trials: int  # its budget; what stops trials early can afford more
+
+
+def _ugro(
+    overrides: tuple[str, ...], slots: int, problem: Problem, trials: int, seed: int
+) -> Trace:
+    return simulate(problem, overrides, slots, trials, seed)
+
+
+def _optuna(problem: Problem, trials: int, seed: int) -> Trace:
+    """As its documentation recommends it where several trials run at once."""
+    sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    pruner = optuna.pruners.SuccessiveHalvingPruner()
+    return by_optuna(problem, sampler, pruner, SLOTS, trials, seed)
+
+
+def _upstream(problem: Problem, trials: int, seed: int) -> Trace:
+    return in_batches(problem, SLOTS, trials, seed)
+
+
+SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"
+UPSTREAM = "upstream (model): batches of 8, TPE"
+WHOLE, STOPPED = 50, 100  # trials; those that are stopped early cost a third or less
+_NO_BASELINE = "study.baseline=false"
+_RANDOM = ("hydra/sweeper/sampler=random", _NO_BASELINE)
+_TPE = ("hydra/sweeper/sampler=tpe", _NO_BASELINE)
+_JOINT = ("hydra/sweeper/sampler=tpe_multivariate", _NO_BASELINE)
+_ASHA, _ADAPTIVE = "scheduler=asha", "scheduler=adaptive_asha"
+
+METHODS = (
+    Method(SEQUENTIAL, partial(_ugro, _TPE, 1), WHOLE),
+    Method("ASHA", partial(_ugro, (*_TPE, _ASHA), SLOTS), STOPPED),
+    Method("multivariate TPE", partial(_ugro, _JOINT, SLOTS), WHOLE),
+    Method("ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ASHA), SLOTS), STOPPED),
+    Method("adaptive ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ADAPTIVE), SLOTS), STOPPED),
+    Method("the same, baseline first", partial(_ugro, (_JOINT[0], _ADAPTIVE), SLOTS), STOPPED),
+    Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
+    Method(OPTUNA, _optuna, STOPPED),
+    Method(UPSTREAM, _upstream, WHOLE),
+)

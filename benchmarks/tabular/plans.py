@@ -1,0 +1,32 @@
+"""What does a command line plan? Composed as a sweep composes it, nothing is launched."""
+
+from functools import cache
+from pathlib import Path
+
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+
+from ugro.config import register_schema
+from ugro.sweep.plan import Plan, plan_of
+from ugro.sweep.plugins import register_plugins
+
+ROOT = Path(__file__).parents[2]
+
+
+def planned(*overrides: str) -> Plan:
+    """The plan of ``python train.py -m OVERRIDES``."""
+    _registered()
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+    of_trials = [one for one in overrides if not one.startswith("hydra")]
+    return plan_of(master, loader, of_trials)
+
+
+@cache
+def _registered() -> None:
+    if "schema.yaml" not in ConfigStore.instance().repo:  # Hydra warns of what is registered twice
+        register_schema()
+        register_plugins()

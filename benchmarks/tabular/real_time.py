@@ -1,0 +1,163 @@
+"""Do sweeps in real time go as simulated ones? UGRO, the upstream plugins and Ray Tune on Ray.
+
+    python -m benchmarks.tabular.real_time PROBLEM SEED [SECONDS_AN_HOUR] > TABLE.md
+
+One after another, eight slots each, the same replay trial: nothing is trained, so that the driver's
+own work and Ray's are all that slows a sweep down. UGRO and upstream are shown beside the
+simulation of the same sweep, which knows of neither.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from .methods import SLOTS, STOPPED, WHOLE
+from .peers import in_batches, space
+from .problems import problem
+from .simulate import simulate
+from .trace import Ended, Trace
+
+ROOT = Path(__file__).parents[2]
+UGRO = ("hydra/sweeper/sampler=tpe_multivariate", "study.baseline=false")
+ADAPTIVE = (*UGRO, "scheduler=adaptive_asha")
+UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")
+
+
+def main(name: str, seed: int, scale: float) -> None:
+    """Print a table, a row a sweep."""
+    found = problem(name)
+    sequential = simulate(
+        found, ("hydra/sweeper/sampler=tpe", "study.baseline=false"), 1, WHOLE, seed
+    )
+    target = list(sequential.best())[-1][2]
+    print(
+        f"`python -m benchmarks.tabular.real_time {name} {seed} {scale:g}`: "
+        f"{SLOTS} slots; as good as {WHOLE} sequential trials of TPE, "
+        f"which take {sequential.hours:.1f} h, with the same seed.\n\n"
+        "| | hours until as good | hours in all | trials | in whole ones | best loss | idle |\n"
+        f"|{'---|' * 7}"
+    )
+    runs = {
+        "sequential TPE, simulated": lambda: sequential,
+        "UGRO, adaptive ASHA": lambda: by_hydra(ADAPTIVE, name, STOPPED, seed, scale),
+        "UGRO, adaptive ASHA, simulated": lambda: simulate(found, ADAPTIVE, SLOTS, STOPPED, seed),
+        "Ray Tune, OptunaSearch, ASHA": lambda: by_tune(name, STOPPED, seed, scale),
+        "hydra-optuna-sweeper": lambda: by_hydra(
+            (*UPSTREAM, f"hydra.sweeper.sampler.seed={seed}"), name, WHOLE, seed, scale
+        ),
+        "hydra-optuna-sweeper, simulated": lambda: in_batches(found, SLOTS, WHOLE, seed),
+    }
+    for who, run in runs.items():
+        _tell(who, run(), target)
+
+
+def _tell(who: str, trace: Trace, target: float) -> None:
+    reached, length = trace.until(target), max(one.tokens for one in trace.trials)
+    best = min((loss for _, _, loss in trace.best()), default=float("nan"))
+    print(
+        f"| {who} | {f'{reached[0]:.1f}' if reached else 'never'} | {trace.hours:.1f} "
+        f"| {len(trace.trials)} | {trace.tokens / length:.1f} | {best:.4f} | {trace.idle:.1%} |",
+        flush=True,
+    )
+
+
+def by_hydra(sweeper: tuple[str, ...], name: str, trials: int, seed: int, scale: float) -> Trace:
+    """A sweep of replay trials from the command line."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [
+                *(sys.executable, str(ROOT / "benchmarks/tabular/replay_trial.py"), "-m"),
+                *(*sweeper, "search_space=lora", "tracking=none", "study.analysis=false"),
+                *("study.name=s", f"seed={seed}", f"hydra.sweeper.n_trials={trials}"),
+                *(f"hydra.sweeper.n_jobs={SLOTS}", f"++hydra.launcher.ray.init.num_cpus={SLOTS}"),
+                "++hydra.launcher.ray.init.include_dashboard=false",
+                "++hydra.launcher.ray.init.log_to_driver=false",
+            ],
+            cwd=folder,
+            env={**os.environ, "REPLAY": name, "REPLAY_SECONDS_AN_HOUR": str(scale)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+        return _read(Path(folder), scale)
+
+
+def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
+    """Ray Tune by its documentation: a function that reports, OptunaSearch, ASHA."""
+    import ray
+    from ray import tune
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with tempfile.TemporaryDirectory() as folder:
+
+        def train(parameters: dict[str, Any]) -> None:
+            sys.path.insert(0, str(ROOT))
+            from benchmarks.tabular.curves import plain
+            from benchmarks.tabular.replay_trial import replay
+
+            class ToTune:  # no annotations: the class is made where Ray sends it
+                def report(self, report):  # type: ignore[no-untyped-def]
+                    if report.step:
+                        tune.report({"loss": report.metrics["eval_loss"], "step": report.step})
+                    return True
+
+                def interrupted(self):  # type: ignore[no-untyped-def]
+                    return False
+
+            curve = problem(name).curve(plain(parameters), seed)
+            note = Path(folder, tune.get_context().get_trial_id(), "replayed.json")
+            replay(curve, time.time(), scale, ToTune(), note)
+
+        points = len(problem(name).curve(_anything(), seed).losses) - 1
+        tuner = tune.Tuner(
+            train,
+            tune_config=tune.TuneConfig(
+                metric="loss",
+                mode="min",
+                search_alg=OptunaSearch(space=dict(space()), metric="loss", mode="min", seed=seed),
+                scheduler=ASHAScheduler(time_attr="step", max_t=points),
+                num_samples=trials,
+                max_concurrent_trials=SLOTS,
+            ),
+            run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        )
+        tuner.fit()
+        ray.shutdown()
+        return _read(Path(folder), scale)
+
+
+def _anything() -> Any:
+    from .headline import _many
+
+    return _many()[0]
+
+
+def _read(folder: Path, scale: float) -> Trace:
+    """What the trials have noted."""
+    notes = [json.loads(path.read_text()) for path in folder.glob("**/replayed.json")]
+    notes.sort(key=lambda one: one["began"])
+    first = notes[0]["began"]
+    trials = [
+        Ended(
+            number,
+            (one["began"] - first) / scale,
+            (one["ended"] - first) / scale,
+            one["tokens"],
+            one["value"],
+            one["true_loss"],
+        )
+        for number, one in enumerate(notes)
+    ]
+    return Trace(SLOTS, sorted(trials, key=lambda one: one.ended))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) if sys.argv[3:] else 4.0)

@@ -1,0 +1,202 @@
+"""What do real LoRA runs look like? Their learning curves over search_space=lora, as a table.
+
+    OMP_NUM_THREADS=1 nice -n 19 python -m benchmarks.tabular.record TABLE COUNT [OVERRIDES]
+
+Each run is UGRO's own trial, in this process, with no trial scheduler; the base model is loaded
+once. The guides' defaults come first, then Sobol's sequence over the space (its first n points are
+the same however many are asked for), and after every tenth configuration the last one again with
+another seed, so that noise is known. OVERRIDES choose another model, data or length.
+
+The table is a Parquet file with a row a report. It is written whole after each run: ended at any
+moment, the recorder has lost the run in flight alone, and the same command goes on after the last.
+
+A run is short, so that a core records some hundreds in hours: with blocks of 8 tokens even the
+largest batch takes twelve steps within 3,072 tokens.
+"""
+
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pyarrow
+import pyarrow.parquet
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from scipy.stats import qmc
+
+from ugro.config import typed
+from ugro.errors import UserError, fault
+from ugro.provenance import provenance
+from ugro.report import Report
+from ugro.space.composition import without_hydra
+from ugro.space.feasible import identity
+from ugro.sweep.plan import Plan
+
+from .plans import planned
+
+SPACE = "search_space=lora"
+SHORT = (
+    "data.block_size=8",
+    "data.max_eval_blocks=32",
+    "training.max_tokens=3072",
+    "training.eval_steps=0.0833",  # twelve: a share that rounds up to a twelfth of any length
+)
+ALWAYS = ("scheduler=none", "tracking=none", "study.name=table", "study.keep_checkpoints=none")
+# What else the guides begin with (docs/search_spaces.md), as changes of the baseline.
+GUIDES: tuple[dict[str, Any], ...] = (
+    {},
+    {"training.learning_rate": 1e-4},
+    {"training.learning_rate": 5e-4},
+    {"training.learning_rate": 1e-3},
+    {"lora.r": 32},
+    {"lora.r": 8, "lora.target_modules": "[q_proj,v_proj]"},
+    {"lora.alpha_ratio": 1.0},
+    {"training.batch_size": 4},
+)
+SEEDS = (42, 43)
+EVERY = 10  # configurations, of which one is run with both seeds
+METADATA = b"benchmark"
+
+
+@dataclass
+class Recording:
+    """A channel that keeps what is reported, with the processor's seconds.
+
+    Those are what a machine that does nothing else would take, if one thread trains.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    before: float = field(default_factory=time.process_time)
+    began: float | None = None
+
+    def report(self, report: Report) -> bool:
+        """Keep it; every run goes to its end."""
+        now = time.process_time()
+        if self.began is None:
+            self.began = now
+        spent = {"cpu_seconds": now - self.began, "startup_cpu_seconds": self.began - self.before}
+        self.rows.append({**report.as_dict(), **spent})
+        return True
+
+    def interrupted(self) -> bool:
+        """Never."""
+        return False
+
+
+def main(path: Path, count: int, overrides: list[str]) -> None:
+    """Record until the table holds so many configurations."""
+    from ugro.trial.trial import run_trial
+
+    given = [SPACE, *SHORT, *ALWAYS, *overrides]
+    plan = planned(*given)
+    rows = _begun(path, given)
+    done = {(row["configuration"], row["seed"]) for row in rows}
+    for index, parameters, seed in _runs(plan, count):
+        if (index, seed) in done:
+            continue
+        settings = typed(without_hydra(plan.feasible.composer.compose(parameters)))
+        settings.seed = seed
+        heard, error = Recording(), ""
+        with tempfile.TemporaryDirectory(dir=_fast_disk()) as folder:
+            try:
+                run_trial(settings, Path(folder), heard)
+            except (FloatingPointError, MemoryError) as failed:
+                error = f"{type(failed).__name__}: {failed}"
+        known = {"configuration": index, "seed": seed, **parameters, "error": error}
+        rows += [{**known, **row} for row in heard.rows]
+        _write(rows, path, given)
+        last = heard.rows[-1] if heard.rows else {}
+        told = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
+        print(
+            f"{time.strftime('%H:%M:%S')} {index}/{count} seed {seed}: {told} {error}", flush=True
+        )
+
+
+def _runs(plan: Plan, count: int) -> Iterator[tuple[int, Mapping[str, Any], int]]:
+    """Number, parameters and seed of each run."""
+    for index, parameters in enumerate(configurations(plan, count)):
+        yield index, parameters, SEEDS[0]
+        if index % EVERY == EVERY - 1:
+            yield index, parameters, SEEDS[1]
+
+
+def configurations(plan: Plan, count: int) -> list[Mapping[str, Any]]:
+    """The guides' defaults, then a quasi-random sequence; none twice."""
+    over = plan.feasible.space.distributions
+    [baseline] = [one.parameters for one in plan.first if one.source == "baseline"]
+    first = [{**baseline, **changes} for changes in GUIDES]
+    each = {identity(one): one for one in [*first, *quasi_random(over, count)]}
+    return list(each.values())[:count]
+
+
+def quasi_random(over: Mapping[str, BaseDistribution], count: int) -> list[Mapping[str, Any]]:
+    """At least so many points of Sobol's sequence."""
+    drawn = qmc.Sobol(len(over), rng=numpy.random.default_rng(0)).random_base2(count.bit_length())
+    return [
+        {key: _at(one, float(u)) for (key, one), u in zip(over.items(), row, strict=True)}
+        for row in drawn
+    ]
+
+
+def _at(over: BaseDistribution, u: float) -> Any:
+    """What the distribution has at a share u in [0, 1) of its probability."""
+    if isinstance(over, CategoricalDistribution):
+        return over.choices[int(u * len(over.choices))]
+    assert isinstance(over, FloatDistribution)
+    if over.log:
+        return float(over.low * (over.high / over.low) ** u)
+    return float(over.low + u * (over.high - over.low))
+
+
+def _begun(path: Path, given: list[str]) -> list[dict[str, Any]]:
+    """The rows that are there already.
+
+    Raises:
+        UserError: they were recorded with other overrides.
+    """
+    if not path.exists():
+        return []
+    table = pyarrow.parquet.read_table(path)
+    before = json.loads(table.schema.metadata[METADATA])["overrides"]
+    if before != given:
+        allowed = f"those that {path} was recorded with: {shlex.join(before)}"
+        raise UserError(fault("overrides", shlex.join(given), allowed))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _write(rows: list[dict[str, Any]], path: Path, given: list[str]) -> None:
+    """Write the table whole, with what made it."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    table = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    said = {
+        "command": shlex.join(["python", "-m", __spec__.name, *sys.argv[1:]]),
+        "threads": threads,
+        "overrides": given,
+        **provenance(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    told = {METADATA: json.dumps(said).encode()}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(told), draft, compression="zstd")
+    os.replace(draft, path)
+
+
+def _fast_disk() -> str | None:
+    """Checkpoints of half a GB are thrown away again: in memory, where there is such a disk."""
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+if __name__ == "__main__":
+    try:
+        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    except UserError as mistake:
+        sys.exit(f"error: {mistake}")

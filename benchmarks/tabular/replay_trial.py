@@ -1,0 +1,100 @@
+"""A trial whose training is read from a problem's curve, in real time: it sleeps and reports.
+
+    REPLAY=recorded python benchmarks/tabular/replay_trial.py -m search_space=lora ...
+
+REPLAY names the problem (``recorded`` or a family and its seed, ``crossing:3``),
+REPLAY_SECONDS_AN_HOUR how fast it goes (1), REPLAY_BEAT gives every trial a report so often,
+in hours, whatever its curve says.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from ugro.config import register_schema
+from ugro.files import write_whole
+from ugro.report import TrialResult
+from ugro.reporting import Channel, channel
+from ugro.sweep.plugins import CALLABLE, register_plugins
+
+if TYPE_CHECKING:
+    from benchmarks.tabular.curves import Curve
+
+register_schema()
+register_plugins()
+
+
+ALLOWED = (*CALLABLE, "optuna.*", "ray.tune.schedulers.*")  # upstream's sweeper makes samplers
+
+
+@hydra.main(config_path="../../conf", config_name="config", execution_whitelist=ALLOWED)
+def main(config: DictConfig) -> TrialResult:
+    """Replay what the configuration would have measured."""
+    from benchmarks.tabular.curves import plain
+    from benchmarks.tabular.problems import problem
+    from benchmarks.tabular.table import KEYS
+    from ugro.space.composition import lookup
+
+    parameters = plain({key: lookup(config, key) for key in KEYS})
+    curve = problem(os.environ["REPLAY"]).curve(parameters, config.seed)
+    scale, began = float(os.environ.get("REPLAY_SECONDS_AN_HOUR", "1")), time.time()
+    if "REPLAY_BEAT" in os.environ:
+        of_hydra, beat = HydraConfig.get(), float(os.environ["REPLAY_BEAT"])
+        number = int(of_hydra.job.num)
+        curve = curve.paced(beat, number)
+        began = on_the_beat(Path(of_hydra.runtime.output_dir).parent, number, beat * scale)
+    note = Path(HydraConfig.get().runtime.output_dir) / "replayed.json"
+    return replay(curve, began, scale, channel(), note)
+
+
+def replay(
+    curve: "Curve", began: float, seconds_an_hour: float, to: Channel, note: Path
+) -> TrialResult:
+    """Sleep until each report is due; end where the channel says so.
+
+    What it has come to is noted before each report: a peer may kill the process there.
+    """
+    from benchmarks.tabular.curves import result
+
+    told, reports = [], curve.reports()
+    for report in reports:
+        due = began + seconds_an_hour * (curve.startup_hours + report.seconds)
+        time.sleep(max(0.0, due - time.time()))
+        told.append(report)
+        came_to = {"tokens": report.tokens_seen, "true_loss": curve.true_loss}
+        whole = {"value": result(told).values[0] if len(told) == len(reports) else None}
+        write_whole(note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole}))
+        if not to.report(report):
+            break
+    return result(told)
+
+
+def on_the_beat(folder: Path, number: int, beat: float) -> float:
+    """When the trial would have begun if handing it over took no time: a half beat is the grid.
+
+    Args:
+        folder: of all trials; the first one writes down there when it began
+        number: of the trial
+        beat: seconds
+    """
+    origin = folder / "origin"
+    if number == 0:
+        write_whole(origin, repr(time.time()))
+    while not origin.exists():
+        time.sleep(0.01)
+    began = float(origin.read_text())
+    passed = 0 if number <= 1 else int((time.time() - began) / (beat / 2))
+    return began + passed * beat / 2
+
+
+if __name__ == "__main__":
+    main()

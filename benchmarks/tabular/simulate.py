@@ -1,0 +1,136 @@
+"""How does a sweep of UGRO go over a problem? Its own loop, on simulated slots, in no time.
+
+Sampler, proposals, referee, trial scheduler, limits and events are a sweep's own. The record alone
+is left out: nobody reads it afterwards, and it would take most of the time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from ugro.events import Event, EventStream, TrialAsked, TrialFinished, TrialReported, TrialStarted
+from ugro.objectives import objectives_of
+from ugro.schedulers.referee import Referee
+from ugro.slots.simulated import Course, SimulatedSlots
+from ugro.slots.slots import Task
+from ugro.sweep.failures import Failures
+from ugro.sweep.limits import Limits
+from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.plan import Plan
+from ugro.sweep.proposals import Proposals
+from ugro.sweep.sampling import Sampling, sampler_of
+
+from .curves import Curve, Problem, plain
+from .plans import planned
+from .trace import Ended, Trace
+
+QUIET = ("tracking=none", "study.name=simulated", "search_space=lora")
+
+
+@lru_cache(maxsize=32)
+def _plan(overrides: tuple[str, ...]) -> Plan:
+    return planned(*QUIET, *overrides)
+
+
+def simulate(
+    problem: Problem,
+    overrides: tuple[str, ...],
+    slots: int,
+    trials: int,
+    seed: int,
+    beat: float | None = None,
+) -> Trace:
+    """Run a whole sweep.
+
+    Args:
+        problem: what there is to find
+        overrides: sampler, scheduler, limits, as on the command line
+        slots: trials at once
+        trials: in total
+        seed: of the sampler, of the scheduler and of the curves' noise
+        beat: hours between two reports of each trial; None: as its curve has them
+    """
+    plan = _plan(overrides)
+    of, feasible, objectives = plan.config, plan.feasible, objectives_of(plan.config.objectives)
+    curves: dict[int, Curve] = {}
+    watching: _Watching
+
+    def course(task: Task) -> Course:
+        curve = problem.curve(plain(watching.parameters[task.number]), seed)
+        curves[task.number] = curve
+        return (curve if beat is None else curve.paced(beat, task.number)).course()
+
+    place = SimulatedSlots(course, lambda now: slots)
+    watching = _Watching(place, curves, Trace(slots))
+    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
+    sampling = Sampling(sampler, ["minimize"], feasible, [])
+    parts = Parts(
+        recorder=_NoRecord(),  # type: ignore[arg-type]
+        sampling=sampling,
+        feasible=feasible,
+        objectives=objectives,
+        referee=Referee(plan.trial.scheduler, of.stoppers, objectives, seed),
+        slots=place,
+        limits=Limits(of.study, maximised=False),
+        failures=Failures(trials, of.study.fail_fast),
+        events=EventStream([watching]),
+    )
+    proposals = Proposals(sampling, feasible, plan.first, [], trials, lambda *_: None, seed)
+    sweep = Sweep(parts, slots, of.study.max_retries, of.stoppers, clock=lambda: place.now)
+    sweep.run(proposals)
+    return watching.trace
+
+
+@dataclass
+class _Watching:
+    """An observer that makes the trace."""
+
+    slots: SimulatedSlots
+    curves: Mapping[int, Curve]
+    trace: Trace
+    parameters: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    _began: dict[int, float] = field(default_factory=dict)
+    _tokens: dict[int, int] = field(default_factory=dict)
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event."""
+        self.trace.events.append(event)
+        match event:
+            case TrialAsked(number=number, parameters=parameters):
+                self.parameters[number] = parameters
+            case TrialStarted(number=number):
+                self._began[number] = self.slots.now
+            case TrialReported(number=number, report=report):
+                self._tokens[number] = report.tokens_seen
+            case TrialFinished(number=number, values=values):
+                self.trace.trials.append(
+                    Ended(
+                        number,
+                        self._began.get(number, self.slots.now),
+                        self.slots.now,
+                        self._tokens.get(number, 0),
+                        values[0] if values else None,
+                        self.curves[number].true_loss,
+                    )
+                )
+
+
+class _NoRecord:
+    """A recorder that keeps nothing but the numbers."""
+
+    next_number = 0
+
+    def start(self, *_: Any) -> int:
+        self.next_number += 1
+        return self.next_number - 1
+
+    def _nothing(self, *_: Any) -> None:
+        """Nobody will ask."""
+
+    report = tell = retry = withdraw = take_up = _nothing
+
+    def hurry(self) -> None:
+        """Nothing is waited for."""
+
+    close = hurry

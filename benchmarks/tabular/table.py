@@ -1,0 +1,170 @@
+"""What would a configuration have measured that was not recorded? A fit of the recorded runs says.
+
+A Gaussian process over the configurations gives the losses at each evaluation point, another the
+processor's seconds. So curves here are smoother than real ones; what two seeds of the same
+configuration differ by is put on top as noise. :func:`errors` tells how good the fit is.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pandas
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+from .curves import HOURS, Curve, noise_of, plain
+from .families import MODULES
+
+RECORDED = Path(__file__).with_name("smollm2_pydocs.parquet")
+KEYS = (
+    "lora.r",
+    "lora.alpha_ratio",
+    "lora.dropout",
+    "lora.target_modules",
+    "training.learning_rate",
+    "training.warmup_ratio",
+    "training.weight_decay",
+    "training.batch_size",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The problem that recorded runs pose."""
+
+    name: str = "recorded"
+    path: Path = RECORDED
+
+    @cached_property
+    def runs(self) -> pandas.DataFrame:
+        """A row a report."""
+        return pandas.read_parquet(self.path)
+
+    @cached_property
+    def whole(self) -> pandas.DataFrame:
+        """A row a configuration: its first seed's losses and seconds; without those that blew up.
+
+        Columns are KEYS, then loss_0, loss_1, ..., and seconds_0, ...
+        """
+        return _wide(self.runs[self.runs.seed == self.runs.seed.min()])
+
+    @cached_property
+    def _fit(self) -> "_Fit":
+        return _fitted(self.whole)
+
+    @cached_property
+    def _noise(self) -> Any:
+        """How much the seed moves the loss at each point, [points], as one standard deviation."""
+        second = _wide(self.runs[self.runs.seed == self.runs.seed.max()])
+        both = second.join(self.whole, rsuffix="_first", how="inner")
+        names = _names(self.whole, "loss")
+        apart = both[names].to_numpy() - both[[f"{name}_first" for name in names]].to_numpy()
+        return numpy.sqrt((apart**2).mean(axis=0) / 2)
+
+    def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
+        """The curve of a configuration; the seed is that of its noise."""
+        losses, seconds = self._fit.at(parameters)
+        draw = noise_of(parameters, seed).normal(0, 1)  # a seed is lucky or not all along
+        scale = HOURS / self._fit.median_seconds
+        return Curve(
+            (losses + draw * self._noise).tolist(),
+            (seconds * scale).tolist(),
+            HOURS / 100,
+            int(self.runs.total_tokens.max()),
+            float(losses[1:].min()),
+        )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Weights of the recorded configurations for each evaluation point."""
+
+    points: Any  # features, [configurations, features]
+    scales: Any  # of each feature, [features]
+    weights: Any  # [configurations, points], for log losses
+    center: Any  # [points]
+    log_seconds: Any  # linear in the features, [1 + features, points - 1]
+    median_seconds: float
+
+    def at(self, parameters: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Losses and seconds, [points] each."""
+        here = features(parameters)
+        apart = ((self.points - here) / self.scales) ** 2
+        near = numpy.exp(-0.5 * apart.sum(axis=1))
+        losses = numpy.exp(self.center + near @ self.weights)
+        seconds = numpy.exp(self.log_seconds[0] + here @ self.log_seconds[1:])
+        return losses, numpy.concatenate([[0.0], numpy.maximum.accumulate(seconds)])
+
+
+def features(one: Mapping[str, Any]) -> Any:
+    """A configuration as numbers that are about as far apart as their effects."""
+    return numpy.array(
+        [
+            math.log2(one["lora.r"] / 8) / 4,
+            math.log2(one["lora.alpha_ratio"]) / 2,
+            one["lora.dropout"] * 5,
+            MODULES[one["lora.target_modules"]],
+            math.log10(one["training.learning_rate"]) + 4,
+            one["training.warmup_ratio"] * 10,
+            one["training.weight_decay"] * 10,
+            math.log2(one["training.batch_size"] / 4) / 3,
+        ]
+    )
+
+
+def _fitted(whole: pandas.DataFrame) -> _Fit:
+    """Length scales by the likelihood of the last loss; the same for all points."""
+    points = numpy.stack([features(plain(one)) for one in whole[list(KEYS)].to_dict("records")])
+    losses = numpy.log(whole[_names(whole, "loss")].to_numpy())
+    seconds = whole[_names(whole, "seconds")].to_numpy()[:, 1:]
+    center = losses.mean(axis=0)
+    kernel = ConstantKernel(1.0) * RBF([1.0] * points.shape[1], (0.2, 30.0)) + WhiteKernel(0.01)
+    process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
+    process.fit(points, losses[:, -1])
+    amplitude, noise = process.kernel_.k1.k1.constant_value, process.kernel_.k2.noise_level
+    scales = process.kernel_.k1.k2.length_scale
+    apart = ((points[:, None] - points[None]) / scales) ** 2
+    near = numpy.exp(-0.5 * apart.sum(axis=2))
+    among = near + noise / amplitude * numpy.eye(len(points))
+    weights = numpy.linalg.solve(among, losses - center)
+    design = numpy.hstack([numpy.ones((len(points), 1)), points])
+    log_seconds = numpy.linalg.lstsq(design, numpy.log(seconds), rcond=None)[0]
+    return _Fit(points, scales, weights, center, log_seconds, float(numpy.median(seconds[:, -1])))
+
+
+def errors(table: Table, folds: int = 10) -> dict[str, float]:
+    """How well configurations are foretold that the fit has not seen: of the last loss."""
+    whole = table.whole
+    order = numpy.random.default_rng(0).permutation(len(whole))
+    told = numpy.empty(len(whole))
+    for held in numpy.array_split(order, folds):
+        fit = _fitted(whole.iloc[numpy.setdiff1d(order, held)])
+        for row in held:
+            told[row] = fit.at(plain(whole.iloc[row][list(KEYS)].to_dict()))[0][-1]
+    true = whole[_names(whole, "loss")[-1]].to_numpy()
+    ranks = pandas.Series(told).corr(pandas.Series(true), method="kendall")
+    return {
+        "configurations": len(whole),
+        "mean absolute error": float(numpy.abs(told - true).mean()),
+        "standard deviation": float(true.std()),
+        "kendall": float(ranks),
+    }
+
+
+def _wide(runs: pandas.DataFrame) -> pandas.DataFrame:
+    """A row a configuration whose losses are all finite."""
+    runs = runs.assign(point=runs.groupby(["configuration", "seed"]).cumcount())
+    wide = runs.pivot(index="configuration", columns="point", values=["eval_loss", "cpu_seconds"])
+    wide.columns = [f"{'loss' if of == 'eval_loss' else 'seconds'}_{n}" for of, n in wide.columns]
+    keys = runs.groupby("configuration")[list(KEYS)].first()
+    whole: pandas.DataFrame = keys.join(wide[numpy.isfinite(wide).all(axis=1)], how="inner")
+    return whole
+
+
+def _names(whole: pandas.DataFrame, of: str) -> list[str]:
+    return [name for name in whole.columns if name.startswith(f"{of}_")]

@@ -1,0 +1,55 @@
+"""A sweep in real time and the same on a simulated clock decide alike, in the same order."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tabular.families import Family
+from benchmarks.tabular.simulate import simulate
+from benchmarks.tabular.trace import decisions
+from ugro.ending import Ending
+from ugro.event_log import as_event
+
+from ..conftest import ROOT
+
+SLOTS, TRIALS, SEED = 2, 8, 7
+BEAT = 2.0  # seconds between two reports; what is late by less than half of it changes no order
+SWEEP = (
+    "hydra.sweeper.sampler.n_startup_trials=3",
+    "scheduler=asha",
+    "scheduler.grace_period=0.25",
+    "scheduler.reduction_factor=2",
+)
+
+
+def in_real_time(folder: Path) -> list[tuple[object, ...]]:
+    """On Ray: decisions as the log has them."""
+    subprocess.run(
+        [
+            *(sys.executable, str(ROOT / "benchmarks/tabular/replay_trial.py"), "-m", *SWEEP),
+            *("search_space=lora", "study.name=s", "study.analysis=false", "tracking=none"),
+            *(f"seed={SEED}", f"hydra.sweeper.n_trials={TRIALS}"),
+            *(f"hydra.sweeper.n_jobs={SLOTS}", f"++hydra.launcher.ray.init.num_cpus={SLOTS}"),
+        ],
+        cwd=folder,
+        env={**os.environ, "REPLAY": "crossing:3", "REPLAY_BEAT": str(BEAT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    lines = (folder / "multirun/s/events.jsonl").read_text().splitlines()
+    events = (as_event(json.loads(line)) for line in lines)
+    return decisions(event for event in events if event is not None)
+
+
+@pytest.mark.long
+def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(tmp_path: Path) -> None:
+    told = simulate(Family("crossing", 3), SWEEP, SLOTS, TRIALS, SEED, BEAT).decisions()
+    assert in_real_time(tmp_path) == told
+    ends = [one[2] for one in told if one[0] == "ended"]
+    assert len(ends) == TRIALS
+    assert {Ending.COMPLETE, Ending.RUNG} <= set(ends)
