@@ -25,9 +25,13 @@ def main(config: DictConfig) -> TrialResult:
     try:
         settings = typed(config)
         validate(settings)
-        from ugro.trial.trial import run_trial  # torch is imported only when something is trained
+        # torch is imported only when something is trained
+        if settings.study.preflight:
+            from ugro.trial.rehearsal import rehearse as run
+        else:
+            from ugro.trial.trial import run_trial as run
 
-        return run_trial(settings, Path(HydraConfig.get().runtime.output_dir), channel())
+        return run(settings, Path(HydraConfig.get().runtime.output_dir), channel())
     except UserError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise  # the sweeper tells it
