@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ugro.config import register_schema, typed
-from ugro.errors import UserError
+from ugro.errors import UserError, fault
 from ugro.report import TrialResult
 from ugro.reporting import channel
 from ugro.sweep.plugins import CALLABLE, register_plugins
@@ -27,6 +27,8 @@ def main(config: DictConfig) -> TrialResult:
         validate(settings)
         # torch is imported only when something is trained
         if settings.study.preflight:
+            if HydraConfig.get().mode is not RunMode.MULTIRUN:
+                raise UserError(fault("study.preflight", True, "false, or a sweep: add -m"))
             from ugro.trial.rehearsal import rehearse as run
         else:
             from ugro.trial.trial import run_trial as run

@@ -161,8 +161,9 @@ def _trials(page: Page, plan: Plan, slots_of: Callable[[], Slots], folder: Path)
         return
     slots, rehearsal = running[0]
     at_once = _at_once(plan, slots)
-    if page.check("memory", lambda: _memory(weighed, _beside(plan, at_once, weighed))):
-        page.check("time", lambda: _time(plan, rehearsal.one_step(largest), at_once))
+    beside = _beside(plan, at_once, weighed)
+    if page.check("memory", lambda: _memory(weighed, beside)):
+        page.check("time", lambda: _time(plan, rehearsal.one_step(largest), at_once, beside))
     else:
         page.skip("time", "until a trial fits into memory: no step was taken")
     page.check("disk", lambda: disk(plan, weighed["adapter"], folder))
@@ -206,8 +207,11 @@ def _memory(weighed: Mapping[str, float], beside: int) -> str:
     return f"{needs}; {has}"
 
 
-def _time(plan: Plan, measured: Mapping[str, float], at_once: int) -> str:
+def _time(plan: Plan, measured: Mapping[str, float], at_once: int, beside: int) -> str:
     """Rough: the first step of a process is slower than the others."""
+    peak = measured["peak_memory_mb"] * 2**20
+    if peak * beside > measured["has"]:
+        raise UserError(f"one step took {_gib(peak)}, too much for {counted(beside, 'trial')}")
     rate, most = measured["train_tokens_per_second"], measured["tokens"]
     part = expected_share(plan, survey(plan.feasible, plan.config.seed, LENGTHS))
     tokens = plan.total * most * (1.0 if part is None else part)
@@ -221,7 +225,7 @@ def _time(plan: Plan, measured: Mapping[str, float], at_once: int) -> str:
     seconds += measured["startup_seconds"]
     expected = "at most" if part is None or part >= 1 else "expected"
     return (
-        f"one step taken, {large(rate)} tokens a second;"
+        f"one step took {_gib(peak)} of memory, {large(rate)} tokens a second (later ones: faster);"
         f" {large(tokens)} tokens {expected}, roughly {duration(seconds)} with {at} at once"
     )
 

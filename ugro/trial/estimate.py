@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import peft
 import torch
-from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from ugro.config import Config, ModelConfig
@@ -84,7 +83,7 @@ def _on_meta(config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
     return model
 
 
-def _activations(model: nn.Module, config: Config) -> int:
+def _activations(model: peft.PeftModel, config: Config) -> int:
     """What autograd saves in a forward pass, and the gradients of the largest of it."""
     training = config.training
     if training.gradient_checkpointing:
