@@ -21,7 +21,7 @@ def left_behind() -> list[Path]:
 
 def test_a_sweep_that_would_work(train_py: TrainPy, tmp_path: Path) -> None:
     before = left_behind()
-    done = train_py(*ASKED, "hydra.launcher.ray.init.num_cpus=1", "tracking=mlflow")
+    done = train_py(*ASKED, "+hydra.launcher.ray.init.num_cpus=1", "tracking=mlflow")
     assert done.returncode == 0, done.stderr + done.stdout
     page = lines(done.stdout)
     for name in ("space", "model", "memory", "time", "disk", "storage", "mlflow"):
