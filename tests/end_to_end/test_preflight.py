@@ -3,6 +3,8 @@
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from ..conftest import QUICK
 from .studies import IN_PROCESS, TrainPy
 
@@ -19,6 +21,7 @@ def left_behind() -> list[Path]:
     return list(Path(tempfile.gettempdir()).glob("ugro-preflight-*"))
 
 
+@pytest.mark.long
 def test_a_sweep_that_would_work(train_py: TrainPy, tmp_path: Path) -> None:
     before = left_behind()
     done = train_py(*ASKED, "+hydra.launcher.ray.init.num_cpus=1", "tracking=mlflow")
@@ -31,6 +34,7 @@ def test_a_sweep_that_would_work(train_py: TrainPy, tmp_path: Path) -> None:
     assert left_behind() == before
 
 
+@pytest.mark.long
 def test_what_would_not_work_is_told_all_at_once(train_py: TrainPy, tmp_path: Path) -> None:
     huge = ["model.random_llama.hidden_size=65536", "model.random_llama.intermediate_size=262144"]
     servers = ["tracking=mlflow_server", "tracking.mlflow.uri=http://127.0.0.1:1"]
