@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan analyze mlflow dashboard backup test test-long test-faults lint format bench bench-quick clean
+.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-faults lint format bench bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,6 +26,9 @@ sweep: setup  ## run the quickstart sweep; one's own: make sweep STUDY=name ARGS
 
 plan: setup  ## say what a sweep would do, and launch nothing: make plan ARGS="search_space=lora"
 	$(BIN)/python train.py -m study.dry_run=true $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
+
+check: setup  ## check that a sweep would work, and leave nothing behind: make check ARGS="search_space=lora"
+	$(BIN)/python train.py -m study.preflight=true $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
 
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))

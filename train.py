@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ugro.config import register_schema, typed
-from ugro.errors import UserError
+from ugro.errors import UserError, fault
 from ugro.report import TrialResult
 from ugro.reporting import channel
 from ugro.sweep.plugins import CALLABLE, register_plugins
@@ -25,9 +25,15 @@ def main(config: DictConfig) -> TrialResult:
     try:
         settings = typed(config)
         validate(settings)
-        from ugro.trial.trial import run_trial  # torch is imported only when something is trained
+        # torch is imported only when something is trained
+        if settings.study.preflight:
+            if HydraConfig.get().mode is not RunMode.MULTIRUN:
+                raise UserError(fault("study.preflight", True, "false, or a sweep: add -m"))
+            from ugro.trial.rehearsal import rehearse as run
+        else:
+            from ugro.trial.trial import run_trial as run
 
-        return run_trial(settings, Path(HydraConfig.get().runtime.output_dir), channel())
+        return run(settings, Path(HydraConfig.get().runtime.output_dir), channel())
     except UserError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise  # the sweeper tells it

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ugro.artifacts import Folder, check, faults
+from ugro.artifacts import Folder, check, faults, reachable
 from ugro.errors import UserError
 
 from .stores import S3, s3
@@ -101,3 +101,10 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
     monkeypatch.setattr("ugro.artifacts.CHECK_SECONDS", 0.5)
     with pytest.raises(UserError, match=r"^study\.artifacts: 's3://.*can be written \(OSError: "):
         check(s3.uri.replace("bucket", "another"), "study")
+
+
+def test_asking_whether_a_folder_can_be_written_makes_none(tmp_path: Path) -> None:
+    assert "can be written" in reachable(f"{tmp_path}/new/place", "s")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UserError, match=r"^study\.artifacts: 'ftp://host' given"):
+        reachable("ftp://host", "s")

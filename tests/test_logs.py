@@ -1,5 +1,8 @@
 import io
+import json
 import logging
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 
 from ugro.logs import SweepLog, Terminal, take_over
+
+from .conftest import QUICK
 
 Captured = pytest.CaptureFixture[str]
 
@@ -75,3 +80,17 @@ def test_a_library_that_is_taken_over_prints_nothing_itself(
     library.warning("chatter")
     assert capsys.readouterr() == ("", "")
     assert caplog.messages == ["chatter"]
+
+
+def test_a_log_as_lines_of_json(
+    train_py: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    asked = ["hydra/job_logging=json", "hydra/hydra_logging=json", "hydra/launcher=basic"]
+    done = train_py("-m", *QUICK, *asked, "lora.r=4", "study.name=s")
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "multirun" / "s"
+    for file in (study / "sweep.log", study / "trials" / "0000" / "train.log"):
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert lines
+        assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
+    assert any(line["message"].startswith("eval_loss ") for line in lines)

@@ -54,6 +54,13 @@ def test_all_mistakes_are_told_at_once(train_py: TrainPy) -> None:
     assert "lora.dropout: 2.0 given" in done.stderr
 
 
+def test_a_single_trial_has_no_preflight(train_py: TrainPy, tmp_path: Path) -> None:
+    done = train_py(*QUICK, "study.preflight=true")
+    assert done.returncode == 1
+    assert "study.preflight: True given, allowed: false, or a sweep: add -m" in done.stderr
+    assert not list(tmp_path.rglob("metrics.jsonl"))
+
+
 def test_help_lists_groups_and_keys(train_py: TrainPy) -> None:
     done = train_py("--help")
     assert done.returncode == 0

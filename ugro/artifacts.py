@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ugro.errors import UserError, fault
+from ugro.files import is_writable
 from ugro.retries import in_a_line, retrying
 
 if TYPE_CHECKING:
@@ -141,3 +142,20 @@ def check(uri: str | None, name: str) -> None:
     except (OSError, ValueError) as error:
         allowed = f"a place that can be written ({in_a_line(error)})"
         raise UserError(fault(KEY, uri, allowed)) from error
+
+
+def reachable(uri: str, name: str) -> str:
+    """Say that it can be written, and leave no folder there.
+
+    Raises:
+        UserError: it cannot.
+    """
+    wrong = faults(uri)
+    if wrong:
+        raise UserError(wrong[0])
+    if uri.startswith(("/", "file://")):
+        if not is_writable(Path(uri.removeprefix("file://"))):
+            raise UserError(fault(KEY, uri, "a folder that can be written"))
+        return f"{uri} can be written"
+    check(uri, name)
+    return f"{uri} answers and can be written"

@@ -41,3 +41,14 @@ def write_whole(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     draft.write_text(text, encoding="utf-8")
     os.replace(draft, path)
+
+
+def nearest(path: Path) -> Path:
+    """The folder itself or, where it is not made yet, that in which it would be."""
+    path = path.absolute()
+    return next((one for one in (path, *path.parents) if one.is_dir()), Path("/"))
+
+
+def is_writable(path: Path) -> bool:
+    """Whether a folder is there to be written, or could be made."""
+    return os.access(nearest(path), os.W_OK | os.X_OK)

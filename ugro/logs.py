@@ -1,8 +1,10 @@
 """Where do log messages go? To these handlers, which ``conf/hydra/*_logging`` name."""
 
+import json
 import logging
 import os
 import sys
+from datetime import UTC, datetime
 from typing import TextIO
 
 from hydra.types import RunMode
@@ -18,6 +20,22 @@ class Masked(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, or lines."""
         return masked(super().format(record))
+
+
+class JsonLines(logging.Formatter):
+    """A message as an object on a line of its own: time, level, logger, message, and any error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, as JSON."""
+        said = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            said["error"] = self.formatException(record.exc_info)
+        return masked(json.dumps(said, ensure_ascii=False))
 
 
 class Terminal(logging.StreamHandler[TextIO]):
@@ -46,7 +64,8 @@ class Terminal(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """In a sweep only what is not as it should be tells its level."""
-        if self._in_a_sweep and record.levelno >= logging.WARNING:
+        told_apart = isinstance(self.formatter, JsonLines)
+        if self._in_a_sweep and record.levelno >= logging.WARNING and not told_apart:
             told = f"{record.levelname.lower()}: {record.msg}"
             record = logging.makeLogRecord({**vars(record), "msg": told})
         return super().format(record)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ugro.errors import UserError
-from ugro.record.storage import check_url, file_of, is_shared, masked, open_storage
+from ugro.record.storage import check_reachable, check_url, file_of, is_shared, masked, open_storage
 
 SERVER = "postgresql+psycopg://me@127.0.0.1:1/studies"  # nobody listens there
 
@@ -74,3 +74,15 @@ def test_a_password_is_not_written_into_files() -> None:
     assert "secret" not in str(refused.value)
     check_url("${oc.env:STORAGE}", secret)
     check_url("sqlite:///${study.dir}/study.db", "sqlite:///multirun/s/study.db")
+
+
+def test_asking_whether_a_storage_answers_makes_nothing(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path}/new/study.db", f"journal:///{tmp_path}/new/study.log"):
+        assert "can be written" in check_reachable(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password() -> None:
+    with pytest.raises(UserError, match=r"^hydra\.sweeper\.storage: .*refused") as told:
+        check_reachable("postgresql+psycopg://me:xyzzy@127.0.0.1:1/studies")
+    assert "xyzzy" not in str(told.value)

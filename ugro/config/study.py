@@ -36,6 +36,7 @@ class StudyConfig:
     max_tokens: int | None = None
     target: float | None = None  # of the first objective
     dry_run: bool = MISSING  # print the plan, launch nothing
+    preflight: bool = MISSING  # check that all of it would work, leave nothing behind
     analysis: bool = MISSING  # pictures and report when a sweep ends
     confirm: int = MISSING  # the best so many are trained again, at full length
     confirm_seeds: int = MISSING  # with so many seeds each

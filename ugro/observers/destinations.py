@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ugro.config import TrackingConfig
+from ugro.config import TrackingConfig, WandbMode
 from ugro.errors import UserError, fault
-from ugro.files import TRACKING
+from ugro.files import TRACKING, is_writable
 from ugro.observers.changes import Destination
-from ugro.observers.mlflow import Mlflow, place
+from ugro.observers.mlflow import SQLITE, Mlflow, place
+from ugro.observers.mlflow import refusal as mlflow_refusal
 from ugro.observers.wandb import Wandb
+from ugro.observers.wandb import refusal as wandb_refusal
 
 URI = "tracking.mlflow.uri"
 
@@ -50,6 +52,36 @@ def check(config: TrackingConfig, as_written: Mapping[str, Any] | None = None) -
     faults = [*_mlflow(config, written), *_wandb(config)]
     if faults:
         raise UserError("\n".join(faults))
+
+
+def contact(config: TrackingConfig, name: str) -> str:
+    """Ask one tracker whether it would take a study; nothing is made there.
+
+    Args:
+        config: checked
+        name: mlflow or wandb
+
+    Raises:
+        UserError: it does not answer, or does not let us in.
+    """
+    if name == "wandb" and config.wandb is not None:
+        if config.wandb.mode is not WandbMode.online:
+            return f"{config.wandb.mode.name}: nothing is sent"
+        why, where = wandb_refusal(), "Weights & Biases"
+        allowed = "a login: WANDB_API_KEY or wandb login; or WANDB_MODE=offline"
+    else:
+        assert config.mlflow is not None
+        uri = config.mlflow.uri or ""
+        where = place(uri)
+        if uri.startswith(SQLITE):
+            if not is_writable(Path(where.removeprefix(SQLITE)).parent):
+                raise UserError(fault(URI, where, "a file that can be written"))
+            return f"{where} can be written"
+        why, allowed = mlflow_refusal(config.mlflow), "a server that answers and lets us in"
+    if why is not None:
+        key = URI if name == "mlflow" else "tracking.wandb"
+        raise UserError(fault(key, where, f"{allowed} ({why})"))
+    return f"{where} answers"
 
 
 def _mlflow(config: TrackingConfig, as_written: str | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ curve by its name, value, step and time, and leaves out what it has.
 """
 
 import getpass
+import os
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ugro.config import MlflowConfig
 from ugro.observers.changes import Change, Point, Status, StudyFile
 from ugro.observers.mlflow_view import VIEW, best_first
+from ugro.retries import in_a_line
 
 SQLITE = "sqlite:///"
 EMBEDDED = f"{SQLITE}multirun/mlflow.db"  # what `make mlflow` opens
@@ -27,6 +29,8 @@ EXPERIMENT_TAGS = {
     ),
 }
 STUDY = "study"
+# A server that does not answer is tried again by us, not in MLflow: 7 times, 2 minutes each.
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LOSSES = ("eval_loss", "train_loss")  # trials are compared at equal tokens
 LONGEST_PARAMETER, LONGEST_TAG = 6000, 5000  # characters that MLflow takes
 MOST_POINTS, MOST_TEXTS = 800, 100  # in one call
@@ -174,6 +178,22 @@ def place(uri: str) -> str:
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def refusal(config: MlflowConfig) -> str | None:
+    """Why it would not take a study, in a line; None: it answers. Nothing is made there."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    os.environ.update(IMPATIENT)
+    try:
+        client = MlflowClient(tracking_uri=config.uri)
+        found = client.get_experiment_by_name(config.experiment)
+    except MlflowException as error:
+        return in_a_line(error)
+    if found is not None and found.lifecycle_stage == "deleted":
+        return f"its experiment {config.experiment!r} is deleted: restore it or name another"
+    return None
 
 
 def _is_server(config: MlflowConfig) -> bool:

@@ -20,12 +20,11 @@ from ugro.config import TrackingConfig
 from ugro.files import TRACKING
 from ugro.logs import Masked
 from ugro.observers.destinations import destinations
+from ugro.observers.mlflow import IMPATIENT
 from ugro.observers.outbox import Outbox
 from ugro.retries import back_off_seconds, in_a_line
 
 LOOK_SECONDS = 1.0
-# A server that does not answer is tried again here, not in MLflow: 7 times, 2 minutes each.
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 log = logging.getLogger(__name__)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ugro.config import WandbConfig, WandbMode
 from ugro.observers.changes import Change, Point, Status, StudyFile
+from ugro.retries import in_a_line
 
 STUDY = "study"
 TOKENS = "tokens_seen"
@@ -123,6 +124,18 @@ class Wandb:
             reinit="create_new",
             settings=wandb.Settings(**QUIET),
         )
+
+
+def refusal() -> str | None:
+    """Why Weights & Biases would not take a run, in a line; None: it knows who we are."""
+    import wandb
+
+    try:
+        if not wandb.login(prompt=False, verify=True, timeout=10):
+            return "nobody is logged in"
+    except (wandb.errors.Error, OSError, ValueError) as error:
+        return in_a_line(error)
+    return None
 
 
 def _step(point: Point) -> int:

@@ -1,5 +1,6 @@
 """Where is a study's record kept? In any storage of Optuna, opened so that it bears trouble."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from ugro.errors import UserError, fault
+from ugro.files import is_writable
 from ugro.retries import in_a_line
 
 BUSY_SECONDS = 60.0  # another process may hold SQLite's lock that long
@@ -52,6 +54,32 @@ def _opened(url: str) -> BaseStorage:
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
     # With Optuna's cache of finished trials.
     return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
+
+
+def check_reachable(url: str) -> str:
+    """Say that a storage answers; nothing is made in it.
+
+    Raises:
+        UserError: it does not, or its file cannot be written.
+    """
+    shown, file = masked(url), file_of(url)
+    if url.startswith(JOURNAL):
+        file = Path(url.removeprefix(JOURNAL))
+    if file is not None:
+        if not is_writable(file.parent) or (file.exists() and not os.access(file, os.W_OK)):
+            raise UserError(fault(KEY, shown, "a file that can be written"))
+        return f"{shown} can be written"
+    try:
+        engine = sqlalchemy.create_engine(url)
+        with closing(engine.connect()) as connection:
+            connection.execute(sqlalchemy.text("SELECT 1"))
+        engine.dispose()
+    except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise UserError(fault(KEY, shown, f"{KINDS} ({error})")) from None
+    except TROUBLE as error:
+        why = in_a_line(error.__cause__ or error)
+        raise UserError(fault(KEY, shown, f"one that can be reached ({why})")) from None
+    return f"{shown} answers"
 
 
 def file_of(url: str) -> Path | None:

@@ -137,8 +137,7 @@ def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
     stops = stops_of(scheduler, max((one[unit] for one in some if unit in one), default=None))
     yield f"Rungs: {_rungs(stops, UNITS[unit])}"
     lengths = [one["at most"] for one in some if "at most" in one]
-    whole = [one["tokens_seen"] for one in some if "tokens_seen" in one]
-    share = stops.expected(sum(lengths) / sum(whole) if whole else 1.0)
+    share = _expected(stops, some)
     if not lengths:
         yield "Tokens: training.epochs counts the data, which are not read here"
         told = "unknown" if share is None else f"{share:.0%} of the tokens of {total} whole trials"
@@ -151,6 +150,19 @@ def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
         return
     expected = total * share * sum(lengths) / len(lengths)
     yield f"Tokens expected: about {min(expected, limit or expected):,.0f}"
+
+
+def expected_share(plan: Plan, samples: Survey) -> float | None:
+    """The share of their tokens that trials are expected to take; None where nobody knows yet."""
+    some, unit = _lengths(plan.feasible, samples), plan.trial.scheduler.time_attr.name
+    length = max((one[unit] for one in some if unit in one), default=None)
+    return _expected(stops_of(plan.trial.scheduler, length), some)
+
+
+def _expected(stops: Stops, some: list[dict[str, int]]) -> float | None:
+    lengths = [one["at most"] for one in some if "at most" in one]
+    whole = [one["tokens_seen"] for one in some if "tokens_seen" in one]
+    return stops.expected(sum(lengths) / sum(whole) if whole else 1.0)
 
 
 def _rungs(stops: Stops, unit: str) -> str:

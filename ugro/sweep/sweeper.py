@@ -38,6 +38,7 @@ from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.peers import NoPeers, SharedStudy
 from ugro.sweep.plan import Plan, plan_of
+from ugro.sweep.preflight import preflight
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.watchers import observers_of
@@ -63,6 +64,9 @@ def run_sweep(
         UserError: something that was asked for is impossible; nothing was started.
         StudyFailed: too many trials failed; what was computed is kept.
     """
+    if config.study.preflight:
+        preflight(config, loader, lambda: slots_of(launcher), arguments)
+        return
     plan = plan_of(config, loader, arguments)
     if plan.config.study.dry_run:
         show(plan)

@@ -90,3 +90,28 @@ def peak_memory_mb() -> float:
             return int(peaks[0].split()[1]) / 1024
     lifetime = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return lifetime / (MIB if sys.platform == "darwin" else 1024)
+
+
+def memory() -> int:
+    """Bytes that there are: of the GPU where there is one, else of the machine or its container."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[1])
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    allowed = limit.read_text().strip() if limit.exists() else "max"
+    return min(whole, int(allowed)) if allowed.isdigit() else whole
+
+
+def memory_in_use() -> int:
+    """Bytes that this process takes now, of the kind that :func:`memory` counts."""
+    if torch.cuda.is_available():
+        free, whole = torch.cuda.mem_get_info()
+        return int(whole - free)  # others' included: a trial cannot have theirs
+    statm = Path("/proc/self/statm")
+    pages = int(statm.read_text().split()[1]) if statm.exists() else 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpus() -> int:
+    """How many the machine has."""
+    return os.cpu_count() or 1

@@ -84,15 +84,20 @@ def _pretrained(
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
     except (OSError, ValueError) as error:
-        allowed = "a hub id that HF_TOKEN may read, or a folder that save_pretrained wrote"
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{fault('model.path', path, allowed)} ({reason})") from error
+        raise UserError(no_such_model(path, error)) from error
     return tokenizer, model
+
+
+def no_such_model(path: str, error: Exception) -> str:
+    """A line for a model that transformers does not find or may not read."""
+    allowed = "a hub id that HF_TOKEN may read, or a folder that save_pretrained wrote"
+    reason = str(error).strip().splitlines()[0]
+    return f"{fault('model.path', path, allowed)} ({reason})"
 
 
 def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
     """A safetensors copy of the GGUF file: 15 s to make, a second to read from then on."""
-    source = _gguf_folder(config)
+    source = gguf_folder(config)
     assert config.gguf_file is not None
     stamp = (source / config.gguf_file).stat()
     copy = cache_dir / "models" / f"{Path(config.gguf_file).stem}-{stamp.st_size}"
@@ -112,7 +117,12 @@ def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
     return copy
 
 
-def _gguf_folder(config: ModelConfig) -> Path:
+def gguf_folder(config: ModelConfig) -> Path:
+    """Where the GGUF file is.
+
+    Raises:
+        UserError: it is not there.
+    """
     if config.package is None:
         folder = Path(config.path or ".")
     else:

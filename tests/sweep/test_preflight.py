@@ -1,0 +1,47 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from ugro.config import typed
+from ugro.errors import UserError
+from ugro.space.composition import without_hydra
+from ugro.sweep.plan import Plan
+from ugro.sweep.preflight import disk
+
+from ..disks import mounted
+from ..spaces import Feasible
+
+MIB = 2**20
+
+
+def plan(feasible: Feasible, **settings: Any) -> Plan:
+    space = feasible("lora.r=4,8")
+    trial = space.composer.compose({}).copy()
+    for key, value in settings.items():
+        OmegaConf.update(trial, key, value)
+    return Plan(trial, typed(without_hydra(trial)), space, [], 10, {})
+
+
+def test_what_a_sweep_would_not_leave_room_for_is_told(feasible: Feasible, tmp_path: Path) -> None:
+    """Ten adapters with two checkpoints of three times their size: 70 times an adapter."""
+    with mounted(tmp_path / "disk", "size=32m") as small:
+        folder = small / "multirun" / "s"
+        with pytest.raises(UserError, match=r"make room"):
+            disk(plan(feasible), 0.5 * MIB, folder)
+        said = disk(plan(feasible), 0.4 * MIB, folder)
+        assert f"{small} has" in said
+        assert disk(plan(feasible, **{"study.keep_checkpoints": "none"}), 0.5 * MIB, folder)
+        (small / "ballast").write_bytes(bytes(8 * MIB))
+        with pytest.raises(UserError, match="make room"):
+            disk(plan(feasible), 0.4 * MIB, folder)
+        assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(feasible: Feasible, tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path / "disk", "ro") as disk_of_it,
+        pytest.raises(UserError, match=r"^study\.dir: .* a folder that can be written"),
+    ):
+        disk(plan(feasible), 0.0, disk_of_it / "s")

@@ -1,0 +1,74 @@
+"""Would a trial run here? Its memory is estimated, then one step is taken, if the driver wants."""
+
+import math
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ugro.budget import max_tokens
+from ugro.config import Config, Keep
+from ugro.report import Report, TrialResult
+from ugro.reporting import Channel
+from ugro.trial import hardware
+from ugro.trial.blocks import train_and_eval_blocks
+from ugro.trial.estimate import estimated
+from ugro.trial.models import base_model
+from ugro.trial.trial import run_trial
+
+
+class _Alone:
+    """A channel that nobody listens to."""
+
+    def report(self, report: Report) -> bool:
+        return True
+
+    def interrupted(self) -> bool:
+        return False
+
+
+def rehearse(config: Config, folder: Path, channel: Channel) -> TrialResult:
+    """Report what a trial takes; if the answer is to go on, take one real step of it.
+
+    Args:
+        config: the trial, validated
+        folder: the trial's own; nothing is left in it
+        channel: hears a report with the estimate and where it was made
+
+    Returns:
+        The estimate and, after a step, what was measured.
+    """
+    what = asdict(estimate := estimated(config))
+    known = {
+        **{name: float(value) for name, value in what.items()},
+        "memory": float(estimate.memory),
+        "states": float(estimate.states),
+        "has": float(hardware.memory()),
+        "on_gpu": float(hardware.device().type != "cpu"),
+        "cpus": float(hardware.cpus()),
+    }
+    if not channel.report(Report(0, 1, 0, 1, 0.0, known, time.time())):
+        return TrialResult((), known)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        result = run_trial(_one_step(config), Path(made), _Alone())
+    return TrialResult((), {**known, **result.metrics, "tokens": _tokens(config)})
+
+
+def _one_step(config: Config) -> Config:
+    training = replace(
+        config.training, max_steps=1, max_tokens=None, eval_steps=1, early_stopping_patience=None
+    )
+    study = replace(config.study, artifacts=None, keep_checkpoints=Keep.none)
+    return replace(config, training=training, study=study)
+
+
+def _tokens(config: Config) -> float:
+    """That a trial trains on if nothing stops it; the data are read by now."""
+    known = max_tokens(config)
+    if known is not None:
+        return float(known)
+    cache = Path(config.cache_dir).expanduser()
+    dtype = hardware.precision(config.training.dtype)
+    tokenizer = base_model(config.model, dtype, cache).tokenizer
+    blocks, _ = train_and_eval_blocks(config.data, tokenizer, cache)
+    return float(math.ceil((config.training.epochs or 1) * len(blocks)) * config.data.block_size)
