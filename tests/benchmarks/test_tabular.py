@@ -40,6 +40,7 @@ def test_the_guides_come_first_and_more_configurations_only_add_to_fewer() -> No
     assert {one["lora.r"] for one in many} == {8, 16, 32, 64, 128}
 
 
+@pytest.mark.long
 def test_a_table_goes_on_where_it_was_left_and_knows_how_it_was_made(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     record.main(path, 1, [*TINY])

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import optuna
+import pytest
 from omegaconf import OmegaConf
 
 from ..conftest import QUICK, ROOT
@@ -84,6 +85,7 @@ def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_pa
     }
 
 
+@pytest.mark.long
 def test_the_same_command_again_finishes_the_study_instead_of_repeating_it(
     train_py: TrainPy, tmp_path: Path
 ) -> None:
