@@ -10,11 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
+from ugro.objectives import objectives_of
+from ugro.schedulers.referee import Referee
 from ugro.space.composition import Composer, constraints_in, idle, without_hydra
 from ugro.space.corners import check_space
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
 from ugro.sweep.initial_trials import Planned, planned
+from ugro.sweep.sampling import sampler_of
 from ugro.sweep.survey import check_satisfiable
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,11 @@ class Plan:
     first: Sequence[Planned]
     total: int
     as_it_is: Mapping[str, Any]
+
+    def referee(self) -> Referee:
+        """Who says which trials go on; it has heard of none."""
+        of = self.config
+        return Referee(self.trial.scheduler, of.stoppers, objectives_of(of.objectives), of.seed)
 
 
 def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> Plan:
@@ -75,7 +83,10 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     unsearched: Any = OmegaConf.to_container(
         without_hydra(composer.compose({})), resolve=False, enum_to_str=True
     )
-    return Plan(trial, of, feasible, first, total, unsearched)
+    plan = Plan(trial, of, feasible, first, total, unsearched)
+    plan.referee().check()
+    sampler_of(trial.hydra.sweeper.sampler, feasible.space, 0, 0)  # refuses some spaces
+    return plan
 
 
 def check_jobs(n_jobs: object) -> None:

@@ -22,7 +22,6 @@ from ugro.slots.slots import Slots
 from ugro.sweep.dry_run import LENGTHS, expected_share
 from ugro.sweep.largest import Rehearsal, candidates
 from ugro.sweep.plan import Plan, plan_of
-from ugro.sweep.sampling import sampler_of
 from ugro.sweep.survey import SAMPLES, survey
 from ugro.wording import counted, duration, large, share
 
@@ -124,7 +123,6 @@ def _moved(config: DictConfig, folder: Path) -> Asked:
 
 def _space(plan: Plan) -> str:
     feasible = plan.feasible
-    sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, 0, 0)  # refuses some spaces
     size = "any number of" if feasible.size is None else f"{feasible.size:,}"
     said = f"{size} configurations compose, {counted(plan.total, 'trial')}"
     if not feasible.constrained:

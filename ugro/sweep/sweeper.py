@@ -25,7 +25,6 @@ from ugro.provenance import provenance
 from ugro.record.recorder import Recorder
 from ugro.record.storage import check_url, is_shared
 from ugro.record.study import Study, create_or_continue, tokens_of
-from ugro.schedulers.referee import Referee
 from ugro.slots.slots import InProcessSlot, Slots
 from ugro.sweep.begun import begin
 from ugro.sweep.confirm import confirming
@@ -74,8 +73,6 @@ def run_sweep(
     as_written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     storage = plan.trial.hydra.sweeper.storage
     check_url(as_written["storage"], storage)
-    sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)  # refuses some spaces
-    _referee(plan).check()
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
     check_tracking(plan.config.tracking, tracking)
     check_artifacts(plan.config.study.artifacts, plan.config.study.name)
@@ -96,11 +93,6 @@ def run_sweep(
     if interruption.asked():
         log.info("Continue with: %s", _command(plan.config.study.name))
         interruption.end()
-
-
-def _referee(plan: Plan) -> Referee:
-    of = plan.config
-    return Referee(plan.trial.scheduler, of.stoppers, objectives_of(of.objectives), of.seed)
 
 
 def _run(
@@ -124,7 +116,7 @@ def _run(
     seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
     sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(begun))
     sampling = Sampling(sampler, study.directions, feasible, past)
-    referee = _referee(plan)
+    referee = plan.referee()
     referee.remember(reports_in(log_file), {trial.number for trial in begun})
     proposals = Proposals(
         sampling,
