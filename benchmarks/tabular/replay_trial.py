@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 register_schema()
 register_plugins()
+# Ray's workers look there, too.
+os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONPATH", "")])
 
 
 ALLOWED = (*CALLABLE, "optuna.*", "ray.tune.schedulers.*")  # upstream's sweeper makes samplers
