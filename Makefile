@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-faults lint format bench bench-quick clean
+.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults lint format bench bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -48,10 +48,13 @@ backup: setup  ## copy the record of STUDY=name, which may be running, and check
 	$(BIN)/python -m ugro.backup $(if $(STUDY),study.name=$(STUDY))
 
 test: setup  ## run the quick tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults and not long"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults and not long and not idle"
 
 test-long: setup  ## run the longer tests: whole sweeps, the real model
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long
+
+test-idle: setup  ## run what needs a machine that does nothing else: simulated and real sweeps decide alike
+	$(BIN)/python -m pytest -m idle
 
 test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep
 	$(BIN)/python -m pytest tests/faults --numprocesses 2 --dist worksteal --timeout 900

@@ -46,7 +46,7 @@ def in_real_time(folder: Path) -> list[tuple[object, ...]]:
     return decisions(event for event in events if event is not None)
 
 
-@pytest.mark.long
+@pytest.mark.idle
 def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(tmp_path: Path) -> None:
     told = simulate(Family("crossing", 3), SWEEP, SLOTS, TRIALS, SEED, BEAT).decisions()
     assert in_real_time(tmp_path) == told
