@@ -239,14 +239,14 @@ def test_a_killed_worker_fails_its_trial_and_no_other(make: Make) -> None:
     assert jobs[1].status is JobStatus.COMPLETED
 
 
-def test_a_worker_process_is_used_again(make: Make) -> None:
+def test_worker_processes_are_used_again(make: Make) -> None:
     slots = make(*ON_RAY, "hydra.launcher.ray.remote.num_cpus=2")
     processes = set()
-    for number in range(3):
+    for number in range(5):
         slots.submit(number, ["model.path=process"])
         processes.add(slots.wait()[1].return_value)
-    assert len(processes) == 1
-    assert processes != {os.getpid()}
+    assert len(processes) <= 2  # Ray keeps one a CPU, and takes any that is idle
+    assert os.getpid() not in processes
 
 
 def test_a_trial_runs_where_the_sweep_was_started(
