@@ -35,7 +35,27 @@ class Failed:
     error: Exception
 
 
-Letter = Begun | Report | Done | Failed
+@dataclass(frozen=True)
+class Wants:
+    """A node that does not see the study's folder asks for what the trial has there.
+
+    The answer is a list of references to pieces of an archive, none where there is nothing.
+    """
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Of an archive of the trial's files, from such a node."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Packed:
+    """That was the last piece; the answer is given when all files are in the study's folder."""
+
+
+Letter = Begun | Report | Done | Failed | Wants | Piece | Packed
 
 
 class Mailbox:
@@ -44,7 +64,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._letters: list[tuple[int, Letter]] = []
         self._arrived = asyncio.Event()
-        self._answers: dict[int, asyncio.Future[bool]] = {}
+        self._answers: dict[int, asyncio.Future[Any]] = {}
         self._interrupted = False
 
     async def send(self, number: int, letter: Letter) -> None:
@@ -52,11 +72,11 @@ class Mailbox:
         self._letters.append((number, letter))
         self._arrived.set()
 
-    async def report(self, number: int, report: Report) -> bool:
-        """A report; returns when the driver has answered it."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    async def ask(self, number: int, letter: Report | Wants | Packed) -> Any:
+        """A letter to which there is an answer; returns when the driver has given it."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        await self.send(number, report)
+        await self.send(number, letter)
         return await answer
 
     async def take(self) -> list[tuple[int, Letter]]:
@@ -66,11 +86,11 @@ class Mailbox:
         letters, self._letters = self._letters, []
         return letters
 
-    async def answer(self, number: int, go_on: bool) -> None:
-        """The driver's answer to a trial's last report."""
+    async def answer(self, number: int, said: Any) -> None:
+        """The driver's answer to what a trial has asked last."""
         answer = self._answers.pop(number, None)
         if answer is not None:
-            answer.set_result(go_on)
+            answer.set_result(said)
 
     async def interrupt(self) -> None:
         """Trials are to save themselves and end."""
@@ -95,7 +115,7 @@ class RayChannel:
         """Waits for the driver's answer."""
         import ray
 
-        return bool(ray.get(self._mailbox.report.remote(self._number, report)))
+        return bool(ray.get(self._mailbox.ask.remote(self._number, report)))
 
     def interrupted(self) -> bool:
         """Asks now and then, and looks for the answer the next time."""

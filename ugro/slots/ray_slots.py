@@ -5,8 +5,10 @@ import os
 import pickle
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.singleton import Singleton
@@ -16,10 +18,14 @@ from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
 
 from ugro.errors import UserError, fault
+from ugro.files import CHECKPOINTS
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
+from ugro.retries import is_disk_trouble, retrying
+from ugro.slots.capacity import Resources, fit, groups_now, groups_to_come, key_of, most, wanted_by
 from ugro.slots.deadline import Deadline
-from ugro.slots.mailbox import Begun, Done, Failed, Mailbox
+from ugro.slots.folders import Arriving, Home, pieces
+from ugro.slots.mailbox import Begun, Done, Failed, Mailbox, Packed, Piece, Wants
 from ugro.slots.ray_messages import into_the_log
 from ugro.slots.slots import Listener, Task, TrialTimeoutError, WithTraceback, WorkerLostError
 from ugro.slots.worker import OnWorker, Pickled, WithValues
@@ -31,7 +37,9 @@ MOST_TRIALS = 10_000  # that may wait for an answer at once
 @dataclass
 class _Running:
     future: Any
+    folder: Path
     deadline: Deadline
+    arriving: Arriving | None = None  # its files, from a node that does not see the folder
     begun: bool = False
     killed: Exception | None = None  # why
 
@@ -49,6 +57,7 @@ class RaySlots:
     # by id; the configurations are kept so that none gets another's id
     _shared: dict[int, tuple[DictConfig, bytes]] = field(default_factory=dict)
     _interrupted: bool = False
+    _waits_for_a_node: bool = False  # and it was said
 
     def __post_init__(self) -> None:
         import ray
@@ -56,11 +65,15 @@ class RaySlots:
 
         into_the_log()
         launcher = self.launcher
+        self._environment = _environment(getattr(launcher, "secrets", ()))
         log.info("Ray starts")
         start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
         self._remote = _with_gpu(launcher.ray_cfg.remote)
+        self._is_local = launcher.ray_cfg.init.get("address") == "local"
+        self._wanted = wanted_by(self._remote)
         self._mailbox = _mailbox_here()
         self._letters = self._mailbox.take.remote()
+        self._patience = retrying(is_disk_trouble, "The files of a trial cannot be kept")
         self._task = Pickled(ray.cloudpickle.dumps(WithTraceback(launcher.task_function)))
         self._launch = partial(
             launch_job_on_ray,
@@ -70,40 +83,49 @@ class RaySlots:
         )
 
     def count(self) -> int:
-        """How often a trial's resources fit into the cluster, at least once.
+        """How many trials the cluster holds, its autoscaler's nodes included; at least one.
+
+        What waits for a node is what an autoscaler adds nodes for.
 
         Raises:
             UserError: this machine is the whole cluster and a trial does not fit into it.
         """
-        import ray
+        now, to_come = groups_now(), groups_to_come()
+        count = max(fit(self._wanted, now), fit(self._wanted, to_come))
+        if not count:
+            self._fits_nowhere(most(self._wanted, [*now, *to_come]))
+        return min(max(1, count), MOST_TRIALS)
 
-        total = ray.cluster_resources()
-        wanted = {"CPU": self._remote.num_cpus, "GPU": self._remote.num_gpus}
-        wanted |= self._remote.get("resources") or {}
-        local = self.launcher.ray_cfg.init.get("address") == "local"
-        for name, amount in wanted.items():
-            if local and amount and amount > total.get(name, 0):
-                key = {"CPU": "num_cpus", "GPU": "num_gpus"}.get(name, f"resources.{name}")
-                allowed = f"{total.get(name, 0):g} at most here"
-                raise UserError(fault(f"hydra.launcher.ray.remote.{key}", amount, allowed))
-        fits = [int(total.get(name, 0) / amount) for name, amount in wanted.items() if amount]
-        return max(1, min(fits, default=1))
+    def _fits_nowhere(self, there: Resources) -> None:
+        """A node may still join a cluster, but not this machine."""
+        lacking = [name for name in there if there[name] < self._wanted[name]]
+        for name in lacking or there:
+            where = "at most here" if self._is_local else "at most on any node"
+            wanted = self._wanted[name]
+            given = int(wanted) if wanted.is_integer() else wanted
+            said = fault(key_of(name), given, f"{there[name]:g} {where}")
+            if self._is_local:
+                raise UserError(said)
+            if not self._waits_for_a_node:
+                log.warning("%s; trials wait for a node that has it", said)
+        self._waits_for_a_node = True
 
     def submit(self, task: Task) -> None:
         """Hand the trial to Ray."""
-        job = OnWorker(os.getcwd(), task.number, self._mailbox, cast(TaskFunction, self._task))
+        home = Home.of(task.shared.hydra.sweep.dir)
+        run = cast(TaskFunction, self._task)
+        job = OnWorker(os.getcwd(), home, task.number, self._mailbox, run, self._environment)
         values = {
             **task.values,
             "hydra.job.id": str(task.number),
             "hydra.job.num": task.number,
             "hydra.overrides.task": task.overrides,
             "hydra.sweep.subdir": task.subdir,
-            "hydra.sweep.dir": os.path.abspath(task.shared.hydra.sweep.dir),
         }
-        config = WithValues(self._pickled(task.shared), values)
+        config = WithValues(self._pickled(task.shared), values, home)
         future = self._launch(sweep_config=config, task_function=job)
         deadline = Deadline(task.limit_seconds, task.silence_seconds)
-        self._running[task.number] = _Running(future, deadline)
+        self._running[task.number] = _Running(future, Path(home.path, task.subdir), deadline)
 
     def _pickled(self, shared: DictConfig) -> bytes:
         if id(shared) not in self._shared:
@@ -146,10 +168,30 @@ class RaySlots:
                     goes_on = listener.reported(number, letter)
                     self._mailbox.answer.remote(number, goes_on)
                     self._running[number].deadline.heard(ends=letter.last or not goes_on)
+                case Wants() | Piece() | Packed():
+                    self._move_files(number, letter)
                 case Done(returned=returned):
                     self._ended(number, JobStatus.COMPLETED, returned)
                 case Failed(error=error):
                     self._ended(number, JobStatus.FAILED, error)
+
+    def _move_files(self, number: int, letter: Wants | Piece | Packed) -> None:
+        """Of a trial on a node that does not see the study's folder."""
+        import ray
+
+        one = self._running[number]
+        match letter:
+            case Wants():
+                there = (one.folder / CHECKPOINTS).is_dir()
+                found = pieces(one.folder, checkpoints=True) if there else iter(())
+                self._mailbox.answer.remote(number, [ray.put(piece) for piece in found])
+            case Piece(content=content):
+                one.arriving = one.arriving or Arriving(one.folder)
+                self._patience(one.arriving.add, content)
+            case Packed():
+                if one.arriving is not None:
+                    self._patience(one.arriving.unpack)
+                self._mailbox.answer.remote(number, True)
 
     def _end_overdue(self) -> None:
         for one in self._running.values():
@@ -189,6 +231,19 @@ def _mailbox_here() -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(num_cpus=0, max_concurrency=MOST_TRIALS, scheduling_strategy=here)(Mailbox)
     return actor.remote()
+
+
+def _environment(names: Iterable[str]) -> dict[str, str]:
+    """The variables of those names, for the workers.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    for name in names:
+        if name not in os.environ:
+            allowed = "names of variables that are set in the environment"
+            raise UserError(fault("hydra.launcher.secrets", name, allowed))
+    return {name: os.environ[name] for name in names}
 
 
 def _kill(one: _Running, why: Exception) -> None:

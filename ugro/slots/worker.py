@@ -2,8 +2,10 @@
 
 import os
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
@@ -13,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ugro.provenance import this_process
 from ugro.reporting import connected
-from ugro.slots.mailbox import Begun, Done, Failed, RayChannel
+from ugro.slots.folders import LOCK, Home, bring, fetch
+from ugro.slots.mailbox import Begun, Done, Failed, Packed, Piece, RayChannel, Wants
 
 LEFT_BEHIND_SECONDS = 60.0  # in which Ray ends the workers of a driver that has died
 
@@ -30,50 +33,67 @@ class Pickled:
 
 @dataclass(frozen=True)
 class WithValues:
-    """A configuration that arrives with other values in it.
+    """A configuration that arrives with other values in it, and with a folder that is there.
 
     The driver would take 12 ms to set and to pickle each trial's; a worker has more time.
     """
 
     shared: bytes
     values: Mapping[str, Any]
+    home: Home
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _with_values, (self.shared, self.values)
+        return _with_values, (self.shared, self.values, self.home)
 
 
-def _with_values(shared: bytes, values: Mapping[str, Any]) -> DictConfig:
+def _with_values(shared: bytes, values: Mapping[str, Any], home: Home) -> DictConfig:
     config: DictConfig = pickle.loads(shared)
     with open_dict(config):
-        for key, value in values.items():
+        for key, value in {**values, "hydra.sweep.dir": home.here()}.items():
             OmegaConf.update(config, key, value)
     return config
 
 
-def _alone_in(folder: str) -> FileLock:
+def _alone_in(folder: Path) -> FileLock:
     """A driver that was killed may have left a worker that has not noticed yet."""
-    return FileLock(os.path.join(folder, ".worker"), timeout=LEFT_BEHIND_SECONDS)
+    return FileLock(folder / LOCK, timeout=LEFT_BEHIND_SECONDS)
 
 
 @dataclass(frozen=True)
 class OnWorker:
-    """The task, with a channel to the driver."""
+    """The task, with a channel to the driver.
+
+    Args:
+        folder: where the driver was started
+        home: the study's folder
+        number: the trial's
+        mailbox: the actor
+        task: what is run
+        environment: variables that it gets
+    """
 
     folder: str
+    home: Home
     number: int
     mailbox: Any
     task: TaskFunction
+    environment: Mapping[str, str] = field(repr=False)  # secrets
 
     def __call__(self, config: DictConfig) -> Any:
-        """Run the task; on a node without the folder, where the node is."""
+        """Run the task; on a node without the driver's folder, where the node is."""
         if os.path.isdir(self.folder):
             os.chdir(self.folder)
+        os.environ.update(self.environment)
         import ray
 
         self.mailbox.send.remote(self.number, Begun(this_process()))
-        folder = HydraConfig.get().runtime.output_dir
+        folder = Path(HydraConfig.get().runtime.output_dir)
         try:
-            with _alone_in(folder), connected(RayChannel(self.number, self.mailbox)):
+            with (
+                _alone_in(folder),
+                self._files(folder, config),
+                connected(RayChannel(self.number, self.mailbox)),
+            ):
                 returned = self.task(config)
         except MemoryError as error:
             # What it had taken would stay with the process: the next trial gets another one.
@@ -81,3 +101,21 @@ class OnWorker:
             os._exit(1)
         ray.get(self.mailbox.send.remote(self.number, Done(returned)))
         return returned
+
+    @contextmanager
+    def _files(self, folder: Path, config: DictConfig) -> Iterator[None]:
+        """Within the block the trial's files are here; behind it the driver has them."""
+        if folder.is_relative_to(self.home.path):
+            yield
+            return
+        import ray
+
+        ask, send = self.mailbox.ask.remote, self.mailbox.send.remote
+        fetch(folder, [ray.get(piece) for piece in ray.get(ask(self.number, Wants()))])
+        try:
+            yield
+        finally:
+            # study.artifacts has the checkpoints, where it is set.
+            checkpoints = config.study.artifacts is None
+            bring(folder, checkpoints, lambda piece: ray.get(send(self.number, Piece(piece))))
+            ray.get(ask(self.number, Packed()))

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -9,7 +10,9 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
-from omegaconf import MISSING, DictConfig
+from hydra_plugins.hydra_ray_launcher._config import RayLauncherConf
+from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 # All that Hydra may call for a configuration's _target_; trial schedulers have a list of their own.
 CALLABLE = (
@@ -72,9 +75,37 @@ class StreamingSweeper(Sweeper):
         run_sweep(self._master, self._loader, self._launcher, shared)
 
 
+@dataclass
+class StreamingRayLauncherConf(RayLauncherConf):  # type: ignore[misc]  # upstream has no types
+    """``hydra.launcher``: the upstream launcher's keys, and secrets by their names."""
+
+    _target_: str = "ugro.sweep.plugins.StreamingRayLauncher"
+    secrets: list[str] = field(default_factory=list)  # variables that trials get on any node
+
+
+class StreamingRayLauncher(RayLauncher):  # type: ignore[misc]
+    """The upstream launcher; the sweeper makes slots of it.
+
+    Args:
+        ray: what ``ray.init`` and ``ray.remote`` are given
+        secrets: names of variables of the driver's environment
+    """
+
+    def __init__(self, ray: DictConfig, secrets: list[str]) -> None:
+        super().__init__(ray)
+        self.secrets = tuple(secrets)
+
+
 def register_plugins() -> None:
-    """Make the sweeper and its configuration known to Hydra."""
+    """Make sweeper and launcher and their configurations known to Hydra."""
     Plugins.instance().register(StreamingSweeper)
-    ConfigStore.instance().store(
-        group="hydra/sweeper", name="streaming_schema", node=StreamingSweeperConf
-    )
+    Plugins.instance().register(StreamingRayLauncher)
+    store = ConfigStore.instance().store
+    store(group="hydra/sweeper", name="streaming_schema", node=StreamingSweeperConf)
+    store(group="hydra/launcher", name="ray_schema", node=StreamingRayLauncherConf)
+    OmegaConf.register_resolver("ugro_package", _package, replace=True)
+
+
+def _package() -> str:
+    """Where this package is, for nodes that have another version of it or none."""
+    return str(Path(__file__).parents[1])

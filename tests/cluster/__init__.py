@@ -1,0 +1,1 @@
+"""Sweeps on several nodes: real ones of Ray, on this machine."""

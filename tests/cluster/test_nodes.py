@@ -1,0 +1,74 @@
+"""A sweep uses what nodes have, of each what fits, and gets its files from wherever they are."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..faults.sweeps import SPACE, Sweep, attempts, check_complete, events, swept, wait_for
+from .conftest import Nodes
+
+pytestmark = pytest.mark.long
+
+
+def on(nodes: Nodes, trials: int) -> list[str]:
+    """Overrides of a sweep there."""
+    return [
+        "study.name=s",
+        SPACE,
+        f"hydra.sweeper.n_trials={trials}",
+        "hydra/launcher=ray_cluster",
+        "hydra.launcher.secrets=[FAULTS]",
+        f"hydra.launcher.ray.init.address={nodes.address}",
+    ]
+
+
+@pytest.fixture(scope="module")
+def small_and_large() -> Iterator[Nodes]:
+    """A node with one slot, and one with three and a GPU."""
+    made = Nodes()
+    made.add(num_cpus=1)
+    made.add(num_cpus=3, num_gpus=1, resources={"fast": 1})
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("takes", "slots"),
+    [
+        ({"num_gpus": "0"}, 4),  # one on the small node, three on the large one
+        ({"num_gpus": "0.4"}, 2),  # a GPU holds two such shares
+        ({"num_gpus": "0", "resources": "{fast: 0.5}"}, 2),
+    ],
+)
+def test_a_trial_goes_only_where_it_fits(
+    small_and_large: Nodes, tmp_path: Path, takes: dict[str, str], slots: int
+) -> None:
+    gate = tmp_path / "gate"
+    takes_so_much = [f"hydra.launcher.ray.remote.{key}={of}" for key, of in takes.items()]
+    asked = [*on(small_and_large, slots + 1), *takes_so_much]
+    study = tmp_path / "multirun" / "s"
+    with Sweep(tmp_path, asked, {"steps": 2, "gate": str(gate)}) as sweep:
+        wait_for(lambda: len(events(study, "TrialStarted")) == slots)
+        assert [one["slots"] for one in events(study, "SlotsCounted")] == [slots]
+        assert len(events(study, "TrialAsked")) == slots
+        gate.touch()
+        assert sweep.ends() == 0, sweep.said()
+    check_complete(tmp_path, slots + 1)
+
+
+def test_results_and_checkpoints_arrive_from_nodes_that_do_not_share_the_folder(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    multirun = tmp_path / "multirun"
+    multirun.mkdir()
+    nodes.add_without(multirun, cpus=2)
+    said = swept(tmp_path, *on(nodes, 3), faults={"steps": 3, "mib": 9})
+    assert "Traceback" not in said
+    check_complete(tmp_path, 3)
+    for number in range(3):
+        trial = multirun / "s" / "trials" / f"{number:04d}"
+        assert (trial / ".hydra" / "config.yaml").exists()
+        assert [one["what"] for one in attempts(trial)][-1] == "ended"
+        assert (trial / "checkpoints" / "checkpoint-3" / "seal.json").exists()
+    assert not list(multirun.glob("s/trials/.*"))
