@@ -152,6 +152,7 @@ def _study(study: StudyConfig) -> Iterator[str]:
     yield from _above_zero("study.max_seconds", study.max_seconds)
     yield from _at_least("study.max_tokens", study.max_tokens, 1)
     yield from _at_least("study.max_retries", study.max_retries, 0)
+    yield from _at_least("study.heartbeat_seconds", study.heartbeat_seconds, 1)
     yield from _at_least("study.fail_fast", study.fail_fast, 1)
     yield from _at_least("study.confirm", study.confirm, 0)
     yield from _at_least("study.confirm_seeds", study.confirm_seeds, 2)  # one has no spread

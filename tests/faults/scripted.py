@@ -2,8 +2,9 @@
 
 ``FAULTS`` in the environment says what happens, as JSON: ``steps`` and ``seconds`` a step; the
 ``mib`` of a checkpoint; ``gate``, a file without which no trial takes its last step; ``kill``, the
-probability with which a trial's worker is killed once; and ``hang``, ``memory``, ``raise``, ``nan``
-and ``die``, each with numbers of trials and the step at which that happens to them.
+probability with which a trial's worker is killed once; and ``hang``, ``memory``, ``raise``,
+``nan``, ``die``, ``freeze`` and ``stop``, each with numbers of trials and the step at which that
+happens to them, the last three once only.
 """
 
 import json
@@ -117,6 +118,10 @@ def misbehave(faults: dict[str, dict[str, int]], number: int, done: int, folder:
         allocate_past_the_limit()
     if due("raise"):
         raise KeyError("column 'text' is not in the data")
+    if due("freeze") and once(folder):
+        time.sleep(600)
+    if due("stop") and once(folder):
+        os.kill(os.getpid(), signal.SIGSTOP)
     if (due("die") or killed_by_chance(faults, number) == done) and once(folder):
         os.kill(os.getpid(), signal.SIGKILL)
 

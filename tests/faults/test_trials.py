@@ -65,6 +65,19 @@ def test_a_trial_that_hangs_is_killed_and_its_slot_is_used(tmp_path: Path) -> No
 
 
 @pytest.mark.faults
+def test_a_worker_without_a_sign_of_life_is_killed_and_its_trial_goes_on(tmp_path: Path) -> None:
+    faults = {"freeze": {"1": 4}, "stop": {"2": 4}}
+    log = swept(tmp_path, *asked(4, "study.heartbeat_seconds=8", *TWO_SLOTS), faults=faults)
+    check_complete(tmp_path, 4)
+    assert [retried(trial) for trial in study_in(tmp_path).trials()] == [0, 1, 1, 0]
+    why = {one["number"]: one["why"] for one in events(tmp_path / "multirun" / "s", "TrialRetried")}
+    assert "no sign of life for 8 s, it hangs at" in why[1]
+    assert "scripted.py" in why[1]
+    assert why[2].endswith("no sign of life for 8 s")  # it could not say anything
+    assert "Traceback" not in log
+
+
+@pytest.mark.faults
 def test_out_of_memory_is_not_repeated_and_its_process_is_replaced(tmp_path: Path) -> None:
     one_slot = ("++hydra.launcher.ray.init.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0")
     swept(tmp_path, *asked(3, *one_slot), faults={"memory": {"1": 4}})

@@ -28,6 +28,7 @@ class StudyConfig:
     keep_checkpoints: Keep = MISSING  # of a finished trial; a pruned one keeps none
     artifacts: str | None = None  # a copy of what must outlive the machine: URI or absolute path
     max_retries: int = MISSING  # of a trial whose worker is lost
+    heartbeat_seconds: float | None = None  # without a sign of life: the worker is lost
     fail_fast: int = MISSING  # as many at the beginning with the same error end the study
     allow_change: bool = MISSING  # go on though space, objectives or base model have changed
     # Limits; what is in flight then ends at its next report.

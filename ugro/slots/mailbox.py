@@ -55,7 +55,14 @@ class Packed:
     """That was the last piece; the answer is given when all files are in the study's folder."""
 
 
-Letter = Begun | Report | Done | Failed | Wants | Piece | Packed
+@dataclass(frozen=True)
+class Beat:
+    """A worker's sign of life."""
+
+    hangs_at: str  # the line of code; empty where the training moves
+
+
+Letter = Begun | Report | Beat | Done | Failed | Wants | Piece | Packed
 
 
 class Mailbox:

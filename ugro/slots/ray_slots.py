@@ -25,7 +25,8 @@ from ugro.retries import is_disk_trouble, retrying
 from ugro.slots.capacity import Resources, fit, groups_now, groups_to_come, key_of, most, wanted_by
 from ugro.slots.deadline import Deadline
 from ugro.slots.folders import Arriving, Home, pieces
-from ugro.slots.mailbox import Begun, Done, Failed, Mailbox, Packed, Piece, Wants
+from ugro.slots.heartbeat import Heartbeat
+from ugro.slots.mailbox import Beat, Begun, Done, Failed, Mailbox, Packed, Piece, Wants
 from ugro.slots.ray_messages import into_the_log
 from ugro.slots.slots import Listener, Task, TrialTimeoutError, WithTraceback, WorkerLostError
 from ugro.slots.worker import OnWorker, Pickled, WithValues
@@ -39,12 +40,22 @@ class _Running:
     future: Any
     folder: Path
     deadline: Deadline
+    heartbeat: Heartbeat
     arriving: Arriving | None = None  # its files, from a node that does not see the folder
     begun: bool = False
     killed: Exception | None = None  # why
 
     def seconds_left(self) -> float:
-        return float("inf") if self.killed else self.deadline.seconds_left()
+        """Until its worker is to be killed."""
+        if self.killed:
+            return float("inf")
+        return min(self.deadline.seconds_left(), self.heartbeat.seconds_left())
+
+    def fault(self) -> Exception:
+        """Why that is."""
+        if self.heartbeat.seconds_left() <= 0:
+            return WorkerLostError(str(self.heartbeat))
+        return TrialTimeoutError(f"{self.deadline}, its worker was killed")
 
 
 @dataclass
@@ -114,7 +125,15 @@ class RaySlots:
         """Hand the trial to Ray."""
         home = Home.of(task.shared.hydra.sweep.dir)
         run = cast(TaskFunction, self._task)
-        job = OnWorker(os.getcwd(), home, task.number, self._mailbox, run, self._environment)
+        job = OnWorker(
+            os.getcwd(),
+            home,
+            task.number,
+            self._mailbox,
+            run,
+            self._environment,
+            task.heartbeat_seconds,
+        )
         values = {
             **task.values,
             "hydra.job.id": str(task.number),
@@ -125,7 +144,9 @@ class RaySlots:
         config = WithValues(self._pickled(task.shared), values, home)
         future = self._launch(sweep_config=config, task_function=job)
         deadline = Deadline(task.limit_seconds, task.silence_seconds)
-        self._running[task.number] = _Running(future, Path(home.path, task.subdir), deadline)
+        heartbeat = Heartbeat(task.heartbeat_seconds)
+        folder = Path(home.path, task.subdir)
+        self._running[task.number] = _Running(future, folder, deadline, heartbeat)
 
     def _pickled(self, shared: DictConfig) -> bytes:
         if id(shared) not in self._shared:
@@ -159,6 +180,8 @@ class RaySlots:
         for number, letter in letters:
             if number not in self._running:
                 continue  # it has ended in another way
+            hangs_at = letter.hangs_at if isinstance(letter, Beat) else ""
+            self._running[number].heartbeat.heard(hangs_at)
             match letter:
                 case Begun(worker=worker):
                     self._running[number].begun = True
@@ -196,7 +219,7 @@ class RaySlots:
     def _end_overdue(self) -> None:
         for one in self._running.values():
             if one.seconds_left() <= 0:
-                _kill(one, TrialTimeoutError(f"{one.deadline}, its worker was killed"))
+                _kill(one, one.fault())
 
     def _interrupt(self) -> None:
         """Running trials see it within a second or a step; the others need not begin."""

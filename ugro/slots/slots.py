@@ -37,6 +37,7 @@ class Task:
     values: Mapping[str, Any]  # that are this trial's own in it
     limit_seconds: float | None  # after which it is told to stop, at its next report
     silence_seconds: float  # after that without a report, and it is ended from outside
+    heartbeat_seconds: float | None = None  # without a sign of life, and its worker is given up
 
     @property
     def subdir(self) -> str:

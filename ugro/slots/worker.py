@@ -16,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from ugro.provenance import this_process
 from ugro.reporting import connected
 from ugro.slots.folders import LOCK, Home, bring, fetch
-from ugro.slots.mailbox import Begun, Done, Failed, Packed, Piece, RayChannel, Wants
+from ugro.slots.heartbeat import pulse
+from ugro.slots.mailbox import Beat, Begun, Done, Failed, Packed, Piece, RayChannel, Wants
 
 LEFT_BEHIND_SECONDS = 60.0  # in which Ray ends the workers of a driver that has died
 
@@ -70,6 +71,7 @@ class OnWorker:
         mailbox: the actor
         task: what is run
         environment: variables that it gets
+        heartbeat_seconds: within which the driver is to hear of it
     """
 
     folder: str
@@ -78,6 +80,7 @@ class OnWorker:
     mailbox: Any
     task: TaskFunction
     environment: Mapping[str, str] = field(repr=False)  # secrets
+    heartbeat_seconds: float | None
 
     def __call__(self, config: DictConfig) -> Any:
         """Run the task; on a node without the driver's folder, where the node is."""
@@ -90,6 +93,7 @@ class OnWorker:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
             with (
+                pulse(self.heartbeat_seconds, self._beat),
                 _alone_in(folder),
                 self._files(folder, config),
                 connected(RayChannel(self.number, self.mailbox)),
@@ -101,6 +105,9 @@ class OnWorker:
             os._exit(1)
         ray.get(self.mailbox.send.remote(self.number, Done(returned)))
         return returned
+
+    def _beat(self, hangs_at: str) -> None:
+        self.mailbox.send.remote(self.number, Beat(hangs_at))
 
     @contextmanager
     def _files(self, folder: Path, config: DictConfig) -> Iterator[None]:

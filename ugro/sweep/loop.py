@@ -239,7 +239,8 @@ class Sweep:
         overrides = parts.feasible.space.overrides(parameters)
         shared, values = parts.feasible.composer.shared(parameters)
         limit, silence = self._limit_of_a_trial(), self.stoppers.kill_after_seconds
-        parts.slots.submit(Task(trial.number, overrides, shared, values, limit, silence))
+        heartbeat = parts.limits.config.heartbeat_seconds
+        parts.slots.submit(Task(trial.number, overrides, shared, values, limit, silence, heartbeat))
 
     def _limit_of_a_trial(self) -> float | None:
         """Seconds after which one that starts now is told to stop, at its next report."""
