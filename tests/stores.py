@@ -1,9 +1,17 @@
-"""A real S3 server on loopback, for tests; it can be stopped and started again."""
+"""Real servers on loopback, for tests; they can be stopped and started again."""
 
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
+
+
+def free_port() -> int:
+    """One on which nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 class S3:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from ..faults.sweeps import SPACE
+from ..stores import free_port
+
 STORE = 80 * 2**20  # bytes of a node's object store: Ray's least
 
 
@@ -17,9 +20,12 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
+        port = free_port()
         head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
+        head["ray_client_server_port"] = port
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address: str = self._cluster.address
+        self.client = f"ray://127.0.0.1:{port}"
         self._foreign: list[subprocess.Popen[bytes]] = []
 
     def add(self, **has: Any) -> Any:
@@ -39,12 +45,28 @@ class Nodes:
         self._foreign.append(node)
         return node
 
+    def lose(self, node: Any) -> None:
+        """As if its machine had lost its power."""
+        self._cluster.remove_node(node, allow_graceful=False)
+
+    def waiting(self) -> int:
+        """Trials that wait for a node, as Ray tells an autoscaler."""
+        from ray._raylet import GcsClient
+        from ray.autoscaler.v2.sdk import get_cluster_resource_state
+
+        state = get_cluster_resource_state(GcsClient(address=self.address))
+        return sum(request.count for request in state.pending_resource_requests)
+
+    def end(self, node: subprocess.Popen[bytes]) -> None:
+        """It leaves; with --block, ``ray start`` ends what it has started."""
+        self._foreign.remove(node)
+        node.terminate()
+        node.wait(30)
+
     def close(self) -> None:
         """Nothing of it stays."""
-        for node in self._foreign:
-            node.terminate()  # with --block, ray start ends what it has started
-        for node in self._foreign:
-            node.wait(30)
+        for node in list(self._foreign):
+            self.end(node)
         self._cluster.shutdown()
 
 
@@ -54,3 +76,15 @@ def nodes() -> Iterator[Nodes]:
     made = Nodes()
     yield made
     made.close()
+
+
+def on(nodes: Nodes, trials: int, at: str = "") -> list[str]:
+    """Overrides of a sweep there, or at another of its addresses."""
+    return [
+        "study.name=s",
+        SPACE,
+        f"hydra.sweeper.n_trials={trials}",
+        "hydra/launcher=ray_cluster",
+        "hydra.launcher.secrets=[FAULTS]",
+        f"hydra.launcher.ray.init.address={at or nodes.address}",
+    ]

@@ -5,22 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ..faults.sweeps import SPACE, Sweep, attempts, check_complete, events, swept, wait_for
-from .conftest import Nodes
+from ..faults.sweeps import Sweep, attempts, check_complete, events, swept, wait_for
+from .conftest import Nodes, on
 
 pytestmark = pytest.mark.long
-
-
-def on(nodes: Nodes, trials: int) -> list[str]:
-    """Overrides of a sweep there."""
-    return [
-        "study.name=s",
-        SPACE,
-        f"hydra.sweeper.n_trials={trials}",
-        "hydra/launcher=ray_cluster",
-        "hydra.launcher.secrets=[FAULTS]",
-        f"hydra.launcher.ray.init.address={nodes.address}",
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +60,12 @@ def test_results_and_checkpoints_arrive_from_nodes_that_do_not_share_the_folder(
         assert [one["what"] for one in attempts(trial)][-1] == "ended"
         assert (trial / "checkpoints" / "checkpoint-3" / "seal.json").exists()
     assert not list(multirun.glob("s/trials/.*"))
+
+
+def test_a_driver_outside_of_the_cluster_reaches_it_through_ray_client(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    nodes.add(num_cpus=2)
+    said = swept(tmp_path, *on(nodes, 4, at=nodes.client), faults={"steps": 3})
+    assert "Traceback" not in said
+    check_complete(tmp_path, 4)

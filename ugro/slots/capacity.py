@@ -1,20 +1,10 @@
 """How many trials does a cluster hold? Counted node by node: a trial does not lie across two."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 UNITS = 10_000  # Ray counts in such parts of a resource
-MOST_NODES = 10_000  # of a kind; an autoscaler that may add more has no limit worth the name
 Resources = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Group:
-    """Nodes of one kind."""
-
-    resources: Resources  # of each
-    nodes: int
 
 
 def wanted_by(remote: Mapping[str, Any]) -> dict[str, float]:
@@ -41,9 +31,9 @@ def key_of(resource: str) -> str:
     return f"hydra.launcher.ray.remote.{named.get(resource, f'resources.{resource}')}"
 
 
-def fit(wanted: Resources, groups: Iterable[Group]) -> int:
+def fit(wanted: Resources, nodes: Iterable[Resources]) -> int:
     """How many trials fit onto all nodes together."""
-    return sum(group.nodes * _onto(wanted, group.resources) for group in groups)
+    return sum(_onto(wanted, node) for node in nodes)
 
 
 def _onto(wanted: Resources, node: Resources) -> int:
@@ -61,33 +51,13 @@ def _units(amount: float) -> int:
     return max(1, round(amount * UNITS)) if amount else 0
 
 
-def most(wanted: Resources, groups: Iterable[Group]) -> dict[str, float]:
+def most(wanted: Resources, nodes: Collection[Resources]) -> dict[str, float]:
     """Of each wanted resource, what the best node has of it."""
-    nodes = [group.resources for group in groups if group.nodes]
     return {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in wanted}
 
 
-def groups_now() -> list[Group]:
-    """The nodes of the cluster that this driver is connected to."""
+def nodes_now() -> list[Resources]:
+    """What each node has of the cluster that this driver is connected to."""
     import ray
 
-    return [Group(node["Resources"], 1) for node in ray.nodes() if node["Alive"]]
-
-
-def groups_to_come() -> list[Group]:
-    """All nodes that the cluster's autoscaler may run at once; none where there is no limit.
-
-    It is known where the autoscaler has told Ray, as on Kubernetes, and not through ``ray://``.
-    """
-    import ray
-    from ray._private.state import state  # as Ray Train and Ray Data do
-
-    if ray.util.client.ray.is_connected():
-        return []
-    config = state.get_cluster_config()
-    kinds = config.node_group_configs if config else ()
-    return [
-        Group(dict(kind.resources), kind.max_count)
-        for kind in kinds
-        if 0 < kind.max_count <= MOST_NODES
-    ]
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -22,7 +22,7 @@ from ugro.files import CHECKPOINTS
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
 from ugro.retries import is_disk_trouble, retrying
-from ugro.slots.capacity import Resources, fit, groups_now, groups_to_come, key_of, most, wanted_by
+from ugro.slots.capacity import Resources, fit, key_of, most, nodes_now, wanted_by
 from ugro.slots.deadline import Deadline
 from ugro.slots.folders import Arriving, Home, pieces
 from ugro.slots.heartbeat import Heartbeat
@@ -94,17 +94,17 @@ class RaySlots:
         )
 
     def count(self) -> int:
-        """How many trials the cluster holds, its autoscaler's nodes included; at least one.
+        """How many trials the cluster holds now; at least one, which then waits for a node.
 
-        What waits for a node is what an autoscaler adds nodes for.
+        A node that an autoscaler might add is not counted: what it may add, Ray does not tell.
 
         Raises:
             UserError: this machine is the whole cluster and a trial does not fit into it.
         """
-        now, to_come = groups_now(), groups_to_come()
-        count = max(fit(self._wanted, now), fit(self._wanted, to_come))
+        nodes = nodes_now()
+        count = fit(self._wanted, nodes)
         if not count:
-            self._fits_nowhere(most(self._wanted, [*now, *to_come]))
+            self._fits_nowhere(most(self._wanted, nodes))
         return min(max(1, count), MOST_TRIALS)
 
     def _fits_nowhere(self, there: Resources) -> None:

@@ -1,0 +1,88 @@
+"""Nodes go, others join: what trials had done is kept, and what waits begins."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from ugro.event_log import read
+from ugro.record.study import retried
+
+from ..faults.sweeps import Sweep, attempts, check_complete, events, study_in, swept, wait_for
+from .conftest import Nodes, on
+
+pytestmark = pytest.mark.long
+
+
+def running(study: Path) -> int:
+    """How many trials run now."""
+    trials: set[int] = set()
+    for one in read(study / "events.jsonl"):
+        if one["event"] == "TrialStarted":
+            trials.add(one["number"])
+        if one["event"] in ("TrialRetried", "TrialFinished"):
+            trials.discard(one["number"])
+    return len(trials)
+
+
+def test_trials_of_a_lost_node_go_on_elsewhere_and_a_new_node_is_used(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    lost, kept = nodes.add(num_cpus=2), nodes.add(num_cpus=1)
+    study = tmp_path / "multirun" / "s"
+    gate = tmp_path / "gate"  # the length of a trial must not depend on the machine
+    faults = {"steps": 4, "gate": str(gate)}
+    with Sweep(tmp_path, on(nodes, 14), faults) as sweep:
+        wait_for(lambda: len(events(study, "TrialStarted")) >= 3)
+        wait_for(lambda: len(events(study, "TrialReported")) >= 12)
+        nodes.lose(lost)
+        wait_for(lambda: len(events(study, "TrialRetried")) == 2)
+        nodes.add(num_cpus=3)
+        wait_for(lambda: running(study) == 4)  # three of the new node beside one of the old
+        gate.touch()
+        assert sweep.ends() == 0, sweep.said()
+        assert "Traceback" not in sweep.said()
+    check_complete(tmp_path, 14)
+    assert [retried(trial) for trial in study_in(tmp_path).trials()].count(1) == 2
+    assert kept.all_processes  # it was not touched
+
+
+def test_trials_that_wait_begin_on_the_nodes_that_an_autoscaler_adds(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    gate, study = tmp_path / "gate", tmp_path / "multirun" / "s"
+    asked = [*on(nodes, 4), "hydra.sweeper.n_jobs=3"]
+    with Sweep(tmp_path, asked, {"steps": 2, "gate": str(gate)}) as sweep:
+        wait_for(lambda: len(events(study, "TrialAsked")) == 3)
+        wait_for(lambda: nodes.waiting() == 3)  # what an autoscaler sees
+        assert running(study) == 0
+        for most in (1, 3):
+            nodes.add(num_cpus=most - running(study))
+            wait_for(lambda most=most: running(study) == most)
+        gate.touch()
+        assert sweep.ends() == 0, sweep.said()
+    assert "trials wait for a node that has it" in sweep.said()
+    check_complete(tmp_path, 4)
+
+
+def test_an_interrupted_trial_goes_on_on_another_node_that_does_not_share_the_folder(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    multirun = tmp_path / "multirun"
+    multirun.mkdir()
+    study = multirun / "s"
+    first = nodes.add_without(multirun, cpus=2)
+    with Sweep(tmp_path, on(nodes, 2), {"steps": 100, "seconds": 0.5}) as sweep:
+        wait_for(lambda: len(events(study, "TrialReported")) >= 2 * 5)
+        sweep.process.send_signal(signal.SIGINT)
+        assert sweep.ends() == 130, sweep.said()
+    nodes.end(first)
+    trials = [study / "trials" / f"{number:04d}" for number in range(2)]
+    sealed = [attempts(trial)[-1]["step"] for trial in trials]
+    for trial, at in zip(trials, sealed, strict=True):
+        assert (trial / "checkpoints" / f"checkpoint-{at}" / "seal.json").exists()
+    nodes.add_without(multirun, cpus=2)
+    swept(tmp_path, *on(nodes, 2), faults={"steps": 100, "seconds": 0.01})
+    check_complete(tmp_path, 2)
+    for trial, at in zip(trials, sealed, strict=True):
+        assert [one["step"] for one in attempts(trial) if one["what"] == "began"] == [0, at]
