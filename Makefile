@@ -1,6 +1,6 @@
 # UGRO's commands. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults lint format bench bench-quick clean
+.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults lint audit format bench bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -64,6 +64,11 @@ lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	-$(MAKE) --silent audit
+
+# Lint shows what it finds, and fails on this commit's own faults alone; here a finding is a failure.
+audit: setup  ## look for the pinned packages among the known vulnerabilities
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
 bench: setup  ## measure UGRO beside its peers, into benchmarks/results: half an hour on two cores
 	rm -f multirun/headline.jsonl

@@ -78,13 +78,13 @@ def nodes() -> Iterator[Nodes]:
     made.close()
 
 
-def on(nodes: Nodes, trials: int, at: str = "") -> list[str]:
-    """Overrides of a sweep there, or at another of its addresses."""
+def on(address: str, trials: int) -> list[str]:
+    """Overrides of a sweep there."""
     return [
         "study.name=s",
         SPACE,
         f"hydra.sweeper.n_trials={trials}",
         "hydra/launcher=ray_cluster",
         "hydra.launcher.secrets=[FAULTS]",
-        f"hydra.launcher.ray.init.address={at or nodes.address}",
+        f"hydra.launcher.ray.init.address={address}",
     ]

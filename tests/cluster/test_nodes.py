@@ -34,7 +34,7 @@ def test_a_trial_goes_only_where_it_fits(
 ) -> None:
     gate = tmp_path / "gate"
     takes_so_much = [f"hydra.launcher.ray.remote.{key}={of}" for key, of in takes.items()]
-    asked = [*on(small_and_large, slots + 1), *takes_so_much]
+    asked = [*on(small_and_large.address, slots + 1), *takes_so_much]
     study = tmp_path / "multirun" / "s"
     with Sweep(tmp_path, asked, {"steps": 2, "gate": str(gate)}) as sweep:
         wait_for(lambda: len(events(study, "TrialStarted")) == slots)
@@ -51,7 +51,7 @@ def test_results_and_checkpoints_arrive_from_nodes_that_do_not_share_the_folder(
     multirun = tmp_path / "multirun"
     multirun.mkdir()
     nodes.add_without(multirun, cpus=2)
-    said = swept(tmp_path, *on(nodes, 3), faults={"steps": 3, "mib": 9})
+    said = swept(tmp_path, *on(nodes.address, 3), faults={"steps": 3, "mib": 9})
     assert "Traceback" not in said
     check_complete(tmp_path, 3)
     for number in range(3):
@@ -66,6 +66,6 @@ def test_a_driver_outside_of_the_cluster_reaches_it_through_ray_client(
     nodes: Nodes, tmp_path: Path
 ) -> None:
     nodes.add(num_cpus=2)
-    said = swept(tmp_path, *on(nodes, 4, at=nodes.client), faults={"steps": 3})
+    said = swept(tmp_path, *on(nodes.client, 4), faults={"steps": 3})
     assert "Traceback" not in said
     check_complete(tmp_path, 4)

@@ -5,7 +5,6 @@ import os
 import pickle
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,16 +22,16 @@ from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
 from ugro.retries import is_disk_trouble, retrying
 from ugro.slots.capacity import Resources, fit, key_of, most, nodes_now, wanted_by
+from ugro.slots.connection import MOST_TRIALS, connect, mailbox_here, secrets, with_gpu
 from ugro.slots.deadline import Deadline
 from ugro.slots.folders import Arriving, Home, pieces
 from ugro.slots.heartbeat import Heartbeat
-from ugro.slots.mailbox import Beat, Begun, Done, Failed, Mailbox, Packed, Piece, Wants
+from ugro.slots.mailbox import Beat, Begun, Done, Failed, Packed, Piece, Wants
 from ugro.slots.ray_messages import into_the_log
 from ugro.slots.slots import Listener, Task, TrialTimeoutError, WithTraceback, WorkerLostError
 from ugro.slots.worker import OnWorker, Pickled, WithValues
 
 log = logging.getLogger(__name__)
-MOST_TRIALS = 10_000  # that may wait for an answer at once
 
 
 @dataclass
@@ -72,17 +71,17 @@ class RaySlots:
 
     def __post_init__(self) -> None:
         import ray
-        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
 
         into_the_log()
         launcher = self.launcher
-        self._environment = _environment(getattr(launcher, "secrets", ()))
+        self._environment = secrets(getattr(launcher, "secrets", ()))
         log.info("Ray starts")
-        start_ray(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
-        self._remote = _with_gpu(launcher.ray_cfg.remote)
+        connect(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
+        self._remote = with_gpu(launcher.ray_cfg.remote)
         self._is_local = launcher.ray_cfg.init.get("address") == "local"
         self._wanted = wanted_by(self._remote)
-        self._mailbox = _mailbox_here()
+        self._mailbox = mailbox_here()
         self._letters = self._mailbox.take.remote()
         self._patience = retrying(is_disk_trouble, "The files of a trial cannot be kept")
         self._task = Pickled(ray.cloudpickle.dumps(WithTraceback(launcher.task_function)))
@@ -246,29 +245,6 @@ class RaySlots:
         self._done.append((number, JobReturn(status=status, _return_value=returned)))
 
 
-def _mailbox_here() -> Any:
-    """The mailbox, on the driver's own node: any other may be lost."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=MOST_TRIALS, scheduling_strategy=here)(Mailbox)
-    return actor.remote()
-
-
-def _environment(names: Iterable[str]) -> dict[str, str]:
-    """The variables of those names, for the workers.
-
-    Raises:
-        UserError: there is none of a name.
-    """
-    for name in names:
-        if name not in os.environ:
-            allowed = "names of variables that are set in the environment"
-            raise UserError(fault("hydra.launcher.secrets", name, allowed))
-    return {name: os.environ[name] for name in names}
-
-
 def _kill(one: _Running, why: Exception) -> None:
     import ray
 
@@ -288,13 +264,3 @@ def _plain(error: Exception) -> Exception:
     if isinstance(error, ray.exceptions.RaySystemError) and error.traceback_str:
         return RuntimeError(f"what the trial returned cannot be read here: {error.client_exc}")
     return WorkerLostError(str(error).strip())
-
-
-def _with_gpu(remote: DictConfig) -> DictConfig:
-    """``num_gpus: null`` is one where the cluster has any: no trial is on a CPU unasked."""
-    import ray
-
-    if remote.num_gpus is None:
-        has_gpu = ray.cluster_resources().get("GPU", 0) > 0
-        return cast(DictConfig, OmegaConf.merge(remote, {"num_gpus": 1 if has_gpu else 0}))
-    return remote

@@ -1,0 +1,84 @@
+"""Who may come into a cluster: Ray's token."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ..faults.sweeps import Sweep, check_complete, events, swept, wait_for
+from ..stores import free_port
+from .conftest import STORE, on
+
+pytestmark = pytest.mark.long
+
+TOKEN = "0123456789abcdef-canary-fedcba9876543210"
+RAY = str(Path(sys.executable).with_name("ray"))
+HERE = "127.0.0.1"
+
+
+@contextmanager
+def head(environment: Mapping[str, str]) -> Iterator[str]:
+    """A cluster of one node, as ``deploy/ray-cluster.yaml`` starts it; its address."""
+    address = f"{HERE}:{free_port()}"
+    start = [RAY, "start", "--head", "--block", "--num-cpus=2"]
+    start += [f"--port={address.partition(':')[2]}", f"--object-store-memory={STORE}"]
+    start += ["--include-dashboard=false", "--disable-usage-stats"]
+    environment = {**os.environ, **environment}
+    node = subprocess.Popen(start, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(address, environment))
+        yield address
+    finally:
+        node.terminate()
+        node.wait(60)
+
+
+def answers(address: str, environment: Mapping[str, str]) -> bool:
+    """Whether the cluster there lets one in who has that environment."""
+    check = [RAY, "health-check", f"--address={address}"]
+    return subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0
+
+
+def test_a_cluster_with_a_token_lets_in_who_has_it_alone(tmp_path: Path) -> None:
+    known = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    with head(known) as address:
+        swept(tmp_path, *on(address, 2), faults={"steps": 2}, environment=known)
+        check_complete(tmp_path, 2)
+        assert not answers(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
+        other, log = {**known, "RAY_AUTH_TOKEN": "another"}, tmp_path / "refused.log"
+        with Sweep(tmp_path, on(address, 3), environment=other, log=log) as refused:
+            assert refused.ends() == 1
+        last = log.read_text().splitlines()[-1]
+        assert last.startswith(f"hydra.launcher.ray.init.address: '{address}' given")
+        assert "RAY_AUTH_TOKEN" in last
+        assert "Traceback" not in log.read_text()
+    check_complete(tmp_path, 2)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
+
+
+def test_ray_on_this_machine_asks_for_a_token_unasked(tmp_path: Path) -> None:
+    gate, study = tmp_path / "gate", tmp_path / "multirun" / "s"
+    here = ["study.name=s", "lora.r=2,4", "hydra.launcher.ray.remote.num_gpus=0"]
+    with Sweep(tmp_path, here, {"steps": 2, "gate": str(gate)}) as sweep:
+        wait_for(lambda: events(study, "TrialStarted"))
+        known = {**os.environ, "RAY_AUTH_MODE": "token"}  # with this user's own token
+        address = heard_at(sweep.process.pid, known)
+        assert not answers(address, {**known, "RAY_AUTH_TOKEN": "another"})
+        gate.touch()
+        assert sweep.ends() == 0, sweep.said()
+
+
+def heard_at(driver: int, environment: Mapping[str, str]) -> str:
+    """The address of the cluster that a driver has started, where it lets one in."""
+    import psutil
+
+    below = psutil.Process(driver).children(recursive=True)
+    [control] = [one for one in below if one.name().startswith("gcs_server")]
+    connections = control.net_connections(kind="tcp")
+    ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+    return next(at for port in ports if answers(at := f"{HERE}:{port}", environment))

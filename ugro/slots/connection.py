@@ -1,0 +1,66 @@
+"""How does the driver come to Ray, and what does each trial get there?"""
+
+import os
+from collections.abc import Iterable
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from ugro.errors import UserError, fault
+from ugro.retries import in_a_line
+from ugro.slots.mailbox import Mailbox
+
+MOST_TRIALS = 10_000  # that may wait for an answer at once
+
+
+def connect(init: DictConfig) -> None:
+    """Start Ray here, or go to a cluster.
+
+    Raises:
+        UserError: no cluster lets one in.
+    """
+    import ray
+    from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
+
+    try:
+        start_ray(init)
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        allowed = (
+            "a running Ray cluster's; where it asks for a token, RAY_AUTH_MODE=token is set here, "
+            "and RAY_AUTH_TOKEN or ~/.ray/auth_token has the same one"
+        )
+        said = fault("hydra.launcher.ray.init.address", init.get("address"), allowed)
+        raise UserError(f"{said} ({in_a_line(error)})") from error
+
+
+def mailbox_here() -> Any:
+    """The mailbox, on the driver's own node: any other may be lost."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(num_cpus=0, max_concurrency=MOST_TRIALS, scheduling_strategy=here)(Mailbox)
+    return actor.remote()
+
+
+def secrets(names: Iterable[str]) -> dict[str, str]:
+    """The variables of those names, for the workers.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    for name in names:
+        if name not in os.environ:
+            allowed = "names of variables that are set in the environment"
+            raise UserError(fault("hydra.launcher.secrets", name, allowed))
+    return {name: os.environ[name] for name in names}
+
+
+def with_gpu(remote: DictConfig) -> DictConfig:
+    """``num_gpus: null`` is one where the cluster has any: no trial is on a CPU unasked."""
+    import ray
+
+    if remote.num_gpus is None:
+        has_gpu = ray.cluster_resources().get("GPU", 0) > 0
+        return cast(DictConfig, OmegaConf.merge(remote, {"num_gpus": 1 if has_gpu else 0}))
+    return remote
