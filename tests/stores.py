@@ -24,13 +24,14 @@ class S3:
         import boto3
         import requests
 
-        requests.post(f"{self._url}/moto-api/reset", timeout=20)  # all servers hold the same
-        boto3.client("s3", endpoint_url=self._url, region_name="us-east-1").create_bucket(
+        requests.post(f"{self.url}/moto-api/reset", timeout=20)  # all servers hold the same
+        boto3.client("s3", endpoint_url=self.url, region_name="us-east-1").create_bucket(
             Bucket="bucket"
         )
 
     @property
-    def _url(self) -> str:
+    def url(self) -> str:
+        """Of the server."""
         return f"http://127.0.0.1:{self._port}"
 
     @property

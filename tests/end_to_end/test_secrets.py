@@ -20,8 +20,7 @@ OF_LIBRARIES = (
 )
 NOBODY = f"http://me:{SECRET}@127.0.0.1:1"  # nothing listens there
 ON_A_SERVER = ("tracking=[mlflow_server,wandb]", "tracking.wandb.mode=offline")
-# To the workers by name: Ray hands the variable over.
-TO_WORKERS = "+hydra.launcher.ray.init.runtime_env.env_vars={TOKEN:'${oc.env:A_TOKEN}'}"
+TO_WORKERS = "hydra.launcher.secrets=[A_TOKEN]"
 
 
 @pytest.fixture
