@@ -93,6 +93,15 @@ def test_a_driver_that_waits_for_what_it_has_written_is_told_that_the_storage_is
         writer.withdraw(0)
 
 
+@pytest.fixture
+def _hears_ctrl_c() -> Iterator[None]:
+    """A shell lets what it runs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_hears_ctrl_c")
 def test_who_does_not_want_to_wait_for_the_storage_need_not(locked: Study) -> None:
     writer = Recorder(locked)
     writer.take_up(locked.every()[0])
