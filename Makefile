@@ -57,7 +57,7 @@ test-idle: setup  ## run what needs a machine that does nothing else: simulated 
 	$(BIN)/python -m pytest -m idle
 
 test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep
-	$(BIN)/python -m pytest tests/faults --numprocesses 2 --dist worksteal --timeout 900
+	$(BIN)/python -m pytest tests/faults tests/cluster/test_changing.py --numprocesses 2 --dist worksteal --timeout 900
 
 lint: setup  ## check format, style, types and who imports whom
 	$(BIN)/ruff format --check .

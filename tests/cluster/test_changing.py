@@ -11,7 +11,7 @@ from ugro.record.study import retried
 from ..faults.sweeps import Sweep, attempts, check_complete, events, study_in, swept, wait_for
 from .conftest import Nodes, on
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.faults
 
 
 def running(study: Path) -> int:
