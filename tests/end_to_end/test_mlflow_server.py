@@ -1,18 +1,12 @@
 """MLflow as a team runs it: its server with a login, PostgreSQL and S3."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
 from ..conftest import QUICK
-from ..faults.conftest import Postgresql, postgresql
-from ..faults.sweeps import wait_for
-from ..stores import S3, free_port, s3
+from ..stores import S3, MlflowServer, Postgresql, postgresql, s3
 from .studies import TrainPy
 
 __all__ = ["postgresql", "s3"]
@@ -31,33 +25,18 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 @pytest.fixture
 def server(postgresql: Postgresql, s3: S3, tmp_path: Path) -> Iterator[str]:
     """Started as in ``deploy/services/compose.yaml``; its address."""
-    port, login = free_port(), tmp_path / "auth.ini"
+    login = tmp_path / "auth.ini"
     login.write_text(LOGIN.format(database=postgresql.url, password=PASSWORD))
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
-    command += ["--port", str(port), "--app-name", "basic-auth"]
-    command += ["--artifacts-destination", "s3://bucket/artifacts"]
     given = {
-        "MLFLOW_BACKEND_STORE_URI": postgresql.url,
         "MLFLOW_AUTH_CONFIG_PATH": str(login),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "anything",
         "MLFLOW_S3_ENDPOINT_URL": s3.url,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
     }
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(command, env={**os.environ, **given}, stdout=log, stderr=log)
-    uri = f"http://127.0.0.1:{port}"
-    wait_for(lambda: is_healthy(uri), 240)
-    yield uri
-    process.terminate()
-    process.wait(60)
-
-
-def is_healthy(uri: str) -> bool:
-    try:
-        return requests.get(f"{uri}/health", timeout=20).ok
-    except requests.ConnectionError:
-        return False
+    where = (postgresql.url, "s3://bucket/artifacts")
+    one = MlflowServer(*where, "--app-name", "basic-auth", environment=given)
+    one.start()
+    yield one.uri
+    one.is_killed()
 
 
 def test_a_sweep_logs_in_through_the_environment_and_its_files_are_in_s3(
@@ -73,7 +52,8 @@ def test_a_sweep_logs_in_through_the_environment_and_its_files_are_in_s3(
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not-the-password")
     refused = train_py("-m", *asked, "study.preflight=true")
     assert refused.returncode == 1
-    assert "mlflow" in refused.stdout.lower()
+    [line] = [one for one in refused.stdout.splitlines() if one.startswith("mlflow ")]
+    assert "WRONG" in line
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
     done = train_py("-m", *asked)
     assert done.returncode == 0, done.stderr

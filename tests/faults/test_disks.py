@@ -13,7 +13,7 @@ import pytest
 from ugro.trial.checkpoints import SEAL
 
 from ..disks import fill, mounted
-from .conftest import Postgresql
+from ..stores import Postgresql
 from .sweeps import (
     SPACE,
     TWO_SLOTS,

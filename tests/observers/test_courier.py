@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from ugro.observers.courier import Courier, finish
 from ugro.observers.outbox import left
 from ugro.observers.sending import OneAtATime
 
+from ..stores import free_port
 from .scripted_study import first_session, second_session, write
 
 pytest.importorskip("mlflow")
@@ -30,9 +30,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 200) -> None:
 
 def nowhere() -> TrackingConfig:
     """MLflow at a port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return TrackingConfig(MlflowConfig(f"http://127.0.0.1:{free.getsockname()[1]}", None, "u"))
+    return TrackingConfig(MlflowConfig(f"http://127.0.0.1:{free_port()}", None, "u"))
 
 
 def test_a_study_is_sent_while_it_runs_again_after_a_kill_and_to_its_end(

@@ -1,13 +1,7 @@
 """Real MLflow: its SQLite store, and its server, which is killed."""
 
-import os
 import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +13,7 @@ from ugro.config import MlflowConfig
 from ugro.observers.mlflow import Mlflow, place
 from ugro.observers.outbox import Outbox, left
 
+from ..stores import MlflowServer
 from .scripted_study import SECRET, first_session, second_session, write
 
 EVERY_CURVE = {"0": [(0, 4.0), (4, 3.5), (8, 3.25)], "1": [(0, 4.0), (4, 3.75)], "2": []}
@@ -184,54 +179,11 @@ def test_the_place_of_a_server_has_no_login() -> None:
 # A server
 
 
-class Server:
-    """``mlflow server`` with a database, which can be killed and started again."""
-
-    def __init__(self, database: Path, artifacts: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self._port}"
-        self._command = [str(Path(sys.executable).with_name("mlflow")), "server"]
-        self._command += ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
-        self._command += ["--backend-store-uri", f"sqlite:///{database}"]
-        self._command += ["--artifacts-destination", str(artifacts)]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Wait until it answers."""
-        import requests
-
-        off = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self._process = subprocess.Popen(
-            self._command,
-            env={**os.environ, **off},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        until = time.monotonic() + 240
-        while time.monotonic() < until:
-            try:
-                requests.get(f"{self.uri}/health", timeout=20).raise_for_status()
-                return
-            except requests.RequestException:
-                time.sleep(0.2)
-        raise AssertionError("no server")
-
-    def is_killed(self) -> None:
-        """With SIGKILL, its workers, too."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
-def server(tmp_path: Path, empty: Path) -> Iterator[Server]:
+def server(tmp_path: Path, empty: Path) -> Iterator[MlflowServer]:
     """Not started yet."""
     shutil.copy(empty, tmp_path / "server.db")
-    one = Server(tmp_path / "server.db", tmp_path / "artifacts")
+    one = MlflowServer(f"sqlite:///{tmp_path}/server.db", str(tmp_path / "artifacts"))
     yield one
     one.is_killed()
 
@@ -244,7 +196,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_impatient")
 @pytest.mark.long
 def test_a_server_that_is_down_at_first_and_killed_in_the_middle_has_all_at_the_end(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, events = tmp_path / "s", [*first_session(tmp_path), *second_session(tmp_path)]
     # As on a sweep's own machine the embedded MLflow's folder is configured: of no use to a server.
