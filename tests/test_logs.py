@@ -85,7 +85,7 @@ def test_a_library_that_is_taken_over_prints_nothing_itself(
 def test_a_log_as_lines_of_json(
     train_py: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    asked = ["hydra/job_logging=json", "hydra/hydra_logging=json", "hydra/launcher=basic"]
+    asked = ["logging=json", "hydra/launcher=basic"]
     done = train_py("-m", *QUICK, *asked, "lora.r=4", "study.name=s")
     assert done.returncode == 0, done.stderr
     study = tmp_path / "multirun" / "s"

@@ -62,9 +62,10 @@ def retrying(
 
 
 def in_a_line(error: BaseException | None) -> str:
-    """An error's name and the first line of what it says."""
+    """An error's name and the first line of what it says: the last of a traceback it brings."""
     lines = str(error).strip().splitlines() or [""]
-    return masked(f"{type(error).__name__}: {lines[0]}")
+    said = lines[-1] if "Traceback (most recent call last):" in lines else lines[0]
+    return masked(f"{type(error).__name__}: {said}")
 
 
 def is_disk_trouble(error: BaseException | None) -> bool:

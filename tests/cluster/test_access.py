@@ -1,4 +1,4 @@
-"""Who may come into a cluster: Ray's token."""
+"""Who may come into a cluster: Ray's token and TLS."""
 
 import os
 import subprocess
@@ -21,9 +21,9 @@ HERE = "127.0.0.1"
 
 
 @contextmanager
-def head(environment: Mapping[str, str]) -> Iterator[str]:
+def head(environment: Mapping[str, str], node: str = HERE) -> Iterator[str]:
     """A cluster of one node, as ``deploy/ray-cluster.yaml`` starts it; its address."""
-    address = f"{HERE}:{free_port()}"
+    address = f"{node}:{free_port()}"
     start = [RAY, "start", "--head", "--block", "--num-cpus=2"]
     start += [f"--port={address.partition(':')[2]}", f"--object-store-memory={STORE}"]
     start += ["--include-dashboard=false", "--disable-usage-stats"]
@@ -59,6 +59,37 @@ def test_a_cluster_with_a_token_lets_in_who_has_it_alone(tmp_path: Path) -> None
     check_complete(tmp_path, 2)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in written if TOKEN.encode() in path.read_bytes()]
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> tuple[str, dict[str, str]]:
+    """This node's address, and the variables of who has a certificate for it."""
+    import ray
+
+    node = ray.util.get_node_ip_address()
+    key, certificate = tmp_path / "tls" / "key.pem", tmp_path / "tls" / "certificate.pem"
+    key.parent.mkdir()
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    make += ["-subj", "/CN=ugro", "-addext", f"subjectAltName=IP:{node},IP:{HERE}"]
+    make += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(make, check=True, capture_output=True)
+    return node, {
+        "RAY_USE_TLS": "1",
+        "RAY_TLS_SERVER_KEY": str(key),
+        "RAY_TLS_SERVER_CERT": str(certificate),
+        "RAY_TLS_CA_CERT": str(certificate),
+    }
+
+
+def test_a_cluster_with_tls_runs_a_sweep_and_answers_nobody_without_a_certificate(
+    certified: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    node, tls = certified
+    known = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    with head({**known, **tls}, node) as address:
+        swept(tmp_path, *on(address, 2), faults={"steps": 2}, environment={**known, **tls})
+        assert not answers(address, {**os.environ, **known})
+    check_complete(tmp_path, 2)
 
 
 def test_ray_on_this_machine_asks_for_a_token_unasked(tmp_path: Path) -> None:

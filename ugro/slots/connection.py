@@ -7,10 +7,11 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from ugro.errors import UserError, fault
-from ugro.retries import in_a_line
+from ugro.retries import in_a_line, retrying
 from ugro.slots.mailbox import Mailbox
 
 MOST_TRIALS = 10_000  # that may wait for an answer at once
+CLIENT_SECONDS = 180.0  # for Ray's client server, whose helper may die in its fork (ray#63202)
 
 
 def connect(init: DictConfig) -> None:
@@ -22,8 +23,12 @@ def connect(init: DictConfig) -> None:
     import ray
     from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
+    is_down = ConnectionAbortedError  # what Ray's client server says; any other stays as it is
+    again = retrying(
+        lambda error: isinstance(error, is_down), "Ray's client server", CLIENT_SECONDS
+    )
     try:
-        start_ray(init)
+        again(start_ray, init)
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
         allowed = (
             "a running Ray cluster's; where it asks for a token, RAY_AUTH_MODE=token is set here, "

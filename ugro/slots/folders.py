@@ -97,8 +97,12 @@ class Arriving:
         """
         if not self._draft.exists():
             return
-        with tarfile.open(self._draft) as archive:
-            archive.extractall(self._folder, filter="data")
+        try:
+            with tarfile.open(self._draft) as archive:
+                archive.extractall(self._folder, filter="data")
+        except tarfile.TarError:
+            self._draft.unlink()
+            raise
         self._draft.unlink()
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import tarfile
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from ugro.errors import UserError, fault
 from ugro.files import CHECKPOINTS
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
-from ugro.retries import is_disk_trouble, retrying
+from ugro.retries import in_a_line, is_disk_trouble, retrying
 from ugro.slots.capacity import Resources, fit, key_of, most, nodes_now, wanted_by
 from ugro.slots.connection import MOST_TRIALS, connect, mailbox_here, secrets, with_gpu
 from ugro.slots.deadline import Deadline
@@ -211,9 +212,13 @@ class RaySlots:
                 one.arriving = one.arriving or Arriving(one.folder)
                 self._patience(one.arriving.add, content)
             case Packed():
-                if one.arriving is not None:
-                    self._patience(one.arriving.unpack)
-                self._mailbox.answer.remote(number, True)
+                try:
+                    if one.arriving is not None:
+                        self._patience(one.arriving.unpack)
+                except tarfile.TarError as error:
+                    _kill(one, RuntimeError(f"its worker's files were refused: {in_a_line(error)}"))
+                else:
+                    self._mailbox.answer.remote(number, True)
 
     def _end_overdue(self) -> None:
         for one in self._running.values():
