@@ -1,5 +1,78 @@
-"""Search spaces as a sweep sees them, for every test here."""
+"""Search spaces as a sweep sees them, and a sweep of scripts, for every test here."""
 
-from ..spaces import feasible
+from collections.abc import Callable, Sequence
+
+import optuna
+import pytest
+from omegaconf import DictConfig
+
+from ugro.config import typed
+from ugro.events import (
+    EventStream,
+)
+from ugro.objectives import objectives_of
+from ugro.record.recorder import Recorder
+from ugro.schedulers.referee import Referee
+from ugro.sweep.failures import Failures
+from ugro.sweep.limits import Limits
+from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.peers import NoPeers, Peers
+from ugro.sweep.proposals import Proposals
+from ugro.sweep.sampling import Sampling
+
+from ..spaces import Feasible, feasible
+from ..studies import in_memory
+from .scripted import SIX, Heard, Ran, Run, Script, Scripted
 
 __all__ = ["feasible"]
+
+
+@pytest.fixture
+def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
+    """``run("study.target=3", ..., scripts=..., slots=2)``: a study of six trials, run."""
+
+    def _run(
+        *overrides: str,
+        scripts: Callable[[int], Script] = lambda number: Script(),
+        slots: int | Callable[[float], int] = 2,
+        n_jobs: int | str = "auto",
+        max_failures: float = 3,
+        constraints: Sequence[str] = (),
+        ran: Ran | None = None,
+        interrupted: Callable[[float], bool] = lambda now: False,
+        peers: Peers | None = None,
+    ) -> Ran:
+        config = composed("study.name=s", "scheduler=none", *overrides)
+        of = typed(config)
+        space = feasible(*SIX, constraints=constraints)
+        count = slots if callable(slots) else lambda now: slots
+        ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
+        objectives = objectives_of(of.objectives)
+        past, left = ran.study.finished(), ran.study.unfinished()
+        sampling = Sampling(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
+        events = EventStream([Heard(ran.events)])
+        parts = Parts(
+            Recorder(ran.study),
+            sampling,
+            space,
+            objectives,
+            Referee(config.scheduler, of.stoppers, objectives, of.seed),
+            ran.slots,
+            Limits(of.study, maximised=False),
+            Failures(max_failures, of.study.fail_fast),
+            events,
+            peers or NoPeers(),
+        )
+        proposals = Proposals(sampling, space, [], [*past, *left], 6, lambda *_: None, 0)
+        sweep = Sweep(
+            parts,
+            n_jobs,
+            of.study.max_retries,
+            of.stoppers,
+            lambda: interrupted(ran.slots.now),
+            clock=lambda: ran.slots.now,
+        )
+        sweep.run(proposals, left)
+        return ran
+
+    return _run

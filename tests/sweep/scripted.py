@@ -1,0 +1,76 @@
+"""Slots whose trials are scripts and whose clock is a number, and a sweep on them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ugro.ending import Ending
+from ugro.events import (
+    Event,
+)
+from ugro.record.study import Study, ending
+from ugro.report import Report, TrialResult
+from ugro.slots.simulated import Course, SimulatedSlots
+from ugro.slots.slots import Task
+
+SIX = ("lora.r=1,2,3,4,5,6",)
+
+
+@dataclass
+class Script:
+    """What a trial does: losses at 100, 200, ... tokens, a second each; then how it ends."""
+
+    losses: Sequence[float] = (5.0, 4.0, 3.0)
+    raises: Exception | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def course(self) -> Course:
+        """The script as slots play it."""
+        last = len(self.losses)
+        reports = [
+            Report(done, last, 100 * done, 100 * last, done, {"eval_loss": loss}, 0.0)
+            for done, loss in enumerate([9.0, *self.losses])
+        ]
+        return Course(0.0, reports, self._result)
+
+    def _result(self, told: Sequence[Report]) -> TrialResult:
+        if self.raises is not None:
+            raise self.raises
+        done = told[-1].step
+        loss = min(self.losses[: max(1, done)])
+        metrics = {"eval_loss": loss, "tokens_seen": 100.0 * done, **self.metrics}
+        return TrialResult((loss,), metrics)
+
+
+class Scripted(SimulatedSlots):
+    """Slots whose trials are scripts."""
+
+    def __init__(self, scripts: Callable[[int], Script], count: Callable[[float], int]) -> None:
+        super().__init__(lambda task: self._scripts(task.number).course(), count)
+        self.most = 0
+        self.submitted: list[tuple[int, float]] = []
+        self._scripts = scripts
+
+    def submit(self, task: Task) -> None:
+        self.submitted.append((task.number, self.now))
+        super().submit(task)
+        self.most = max(self.most, self.running)
+
+
+@dataclass
+class Ran:
+    study: Study
+    slots: Scripted
+    events: list[Event]
+
+    def endings(self) -> list[Ending | None]:
+        return [ending(trial) for trial in self.study.trials()]
+
+
+Run = Callable[..., Ran]
+
+
+class Heard:
+    """An observer that keeps the events."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.observe = events.append
