@@ -48,6 +48,7 @@ _NO_BASELINE = "study.baseline=false"
 _RANDOM = ("hydra/sweeper/sampler=random", _NO_BASELINE)
 _TPE = ("hydra/sweeper/sampler=tpe", _NO_BASELINE)
 _JOINT = ("hydra/sweeper/sampler=tpe_multivariate", _NO_BASELINE)
+_GP = ("hydra/sweeper/sampler=gp", _NO_BASELINE)
 _ASHA, _ADAPTIVE = "scheduler=asha", "scheduler=adaptive_asha"
 
 METHODS = (
@@ -56,6 +57,8 @@ METHODS = (
     Method("multivariate TPE", partial(_ugro, _JOINT, SLOTS), WHOLE),
     Method("ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ASHA), SLOTS), STOPPED),
     Method("adaptive ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ADAPTIVE), SLOTS), STOPPED),
+    Method("adaptive ASHA, GP", partial(_ugro, (*_GP, _ADAPTIVE), SLOTS), STOPPED),
+    Method("GP", partial(_ugro, _GP, SLOTS), WHOLE),
     Method("the same, baseline first", partial(_ugro, (_JOINT[0], _ADAPTIVE), SLOTS), STOPPED),
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
     Method(OPTUNA, _optuna, STOPPED),

@@ -19,6 +19,7 @@ from ugro.report import TrialResult
 from ugro.space.search_space import described
 
 DEFINITION = "definition"  # Optuna's name for it, of the study
+REASON = "reason"  # how a trial ended, of the trial
 _ENDINGS = frozenset(how.value for how in Ending)
 LONGEST = 2000  # characters of a traceback, its end: some databases store no more
 
@@ -168,7 +169,7 @@ class Study:
         """
         if self._storage.get_trial(trial.key).state.is_finished():
             return
-        self._storage.set_trial_user_attr(trial.key, "reason", how.value)
+        self._storage.set_trial_user_attr(trial.key, REASON, how.value)
         if error:
             self._storage.set_trial_user_attr(trial.key, "error", error)
         if traceback:
@@ -222,7 +223,7 @@ def ending(trial: FrozenTrial) -> Ending | None:
     """How a trial ended; None while it runs, and where another program ran it."""
     if trial.state is TrialState.RUNNING:
         return None  # of one that was interrupted and goes on the record still has that
-    reason = trial.user_attrs.get("reason")
+    reason = trial.user_attrs.get(REASON)
     known = isinstance(reason, str) and reason in _ENDINGS
     return Ending(reason) if known else None
 

@@ -1,6 +1,7 @@
 """What does the sampler propose? Optuna's samplers, asked in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import optuna
@@ -18,9 +19,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.ending import Ending
 from ugro.errors import UserError, fault
-from ugro.record.study import quieten, state_of
+from ugro.record.study import REASON, quieten, state_of
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import SearchSpace, values
+from ugro.sweep.extrapolation import Extrapolating
 
 CALLABLE = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 
@@ -40,8 +42,12 @@ class Sampling:
         past: Sequence[FrozenTrial],
     ) -> None:
         quieten()
+        process = isinstance(sampler, optuna.samplers.GPSampler)
+        self._threads = _one_thread if process else nullcontext
         self._view = optuna.create_study(
-            directions=[StudyDirection[one.upper()] for one in directions], sampler=sampler
+            storage=Extrapolating() if process and len(directions) == 1 else None,
+            directions=[StudyDirection[one.upper()] for one in directions],
+            sampler=sampler,
         )
         self._view.add_trials([trial for trial in past if trial.state.is_finished()])
         self._feasible = feasible
@@ -50,7 +56,8 @@ class Sampling:
         """A proposal; the parameters that ``fixed`` does not have are drawn by the sampler."""
         if fixed is not None:
             self._view.enqueue_trial(dict(fixed))
-        trial = self._view.ask(dict(self._feasible.unconditional))
+        with self._threads():
+            trial = self._view.ask(dict(self._feasible.unconditional))
         for key, distribution in self._feasible.conditional.items():
             if self._feasible.is_active(key, trial.params):
                 _suggest(trial, key, distribution)
@@ -66,6 +73,7 @@ class Sampling:
         if not state_of(how).is_finished():
             return
         complete = state_of(how) is TrialState.COMPLETE
+        trial.set_user_attr(REASON, how.value)
         self._view.tell(trial, values if complete else None, state=state_of(how))
 
     def hear(self, trial: FrozenTrial) -> None:
@@ -84,6 +92,19 @@ class Sampling:
 def at_random(feasible: FeasibleSpace, seed: int) -> Sampling:
     """Proposals at random, each key by its own distribution."""
     return Sampling(optuna.samplers.RandomSampler(seed), ["minimize"], feasible, [])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For a Gaussian process: threads that wait for cores on which trials run slow it down."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _suggest(trial: optuna.Trial, key: str, over: BaseDistribution) -> None:
