@@ -1,0 +1,74 @@
+"""How long does a sampler take for a proposal, by how many trials it knows?
+
+The whole LoRA space (eight keys), one thread. The trials are of a made-up problem; a tenth are
+complete, the others were stopped at a quarter of their tokens. No study is written: this is the
+sampler's own part of what benchmarks/control_plane.py measures.
+
+    python -m benchmarks.proposal_time [SAMPLER ...]
+"""
+
+import sys
+import time
+from statistics import median
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ugro.ending import Ending
+from ugro.sweep.sampling import Sampling, sampler_of
+
+from .tabular.curves import plain
+from .tabular.peers import space
+from .tabular.plans import planned
+from .tabular.problems import problem
+from .tabular.record import quasi_random
+
+KNOWN = {"tpe_multivariate": (25, 100, 400, 1000), "gp": (25, 50, 100, 200, 400)}
+ASKED = 8  # proposals, of which the median is told
+
+
+def main(samplers: list[str]) -> None:
+    """Print a line a sampler and number of trials."""
+    for name in samplers or KNOWN:
+        for known in KNOWN.get(name, (25, 100, 400)):
+            print(f"{name}: {1000 * seconds(name, known):.0f} ms after {known} trials", flush=True)
+
+
+def seconds(name: str, known: int) -> float:
+    """Of a proposal, the median."""
+    plan = planned("tracking=none", "search_space=lora", f"hydra/sweeper/sampler={name}")
+    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)
+    sampling = Sampling(sampler, ["minimize"], plan.feasible, past(known))
+    took = []
+    for _ in range(ASKED):
+        began = time.perf_counter()
+        trial = sampling.ask()
+        took.append(time.perf_counter() - began)
+        curve = problem("agreeing:0").curve(plain(trial.params), 0)
+        sampling.report(trial, curve.tokens, curve.losses[-1])
+        sampling.tell(trial, Ending.COMPLETE, [curve.losses[-1]])
+    return median(took)
+
+
+def past(count: int) -> list[FrozenTrial]:
+    """Trials of a study with early stopping."""
+    found = []
+    for number, parameters in enumerate(quasi_random(space(), count)[:count]):
+        reports = problem("agreeing:0").curve(plain(parameters), 0).reports()
+        whole = number % 10 == 0
+        told = {one.tokens_seen: one.metrics["eval_loss"] for one in reports}
+        kept = list(told.items()) if whole else list(told.items())[: len(told) // 4 + 1]
+        found.append(
+            create_trial(
+                state=TrialState.COMPLETE if whole else TrialState.PRUNED,
+                value=kept[-1][1] if whole else None,
+                params=parameters,
+                distributions=space(),
+                intermediate_values=dict(kept),
+                user_attrs={"reason": (Ending.COMPLETE if whole else Ending.RUNG).value},
+            )
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
