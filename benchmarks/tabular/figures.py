@@ -1,4 +1,4 @@
-"""What do the outcomes look like? Regret against time and against tokens, with bands."""
+"""What do the outcomes look like? Regret against time and against tokens, some with bands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,10 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from .headline import Outcome
-from .methods import METHODS
+from .methods import METHODS, PROCESS, SEQUENTIAL, UPSTREAM
 
 LEAST = 1e-3  # regrets below are drawn there
+BANDED = (SEQUENTIAL, PROCESS, UPSTREAM)  # more bands would hide each other
 
 
 def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) -> None:
@@ -21,9 +22,9 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
     figure, axes = pyplot.subplots(
         2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
     )
-    colors = pyplot.colormaps["tab10"](numpy.arange(len(METHODS)))
+    colors = ["black", *pyplot.colormaps["tab10"].colors]  # black: what all are measured by
     for column, problem in enumerate(problems):
-        for method, color in zip(METHODS, colors, strict=True):
+        for method, color in zip(METHODS, colors, strict=False):
             mine = [o for o in outcomes if (o.method, o.problem) == (method.name, problem)]
             for row, tokens in enumerate((False, True)):
                 _band(axes[row, column], mine, tokens, color, method.name)
@@ -43,13 +44,14 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
 
 
 def _band(axis: Any, mine: Sequence[Outcome], tokens: bool, color: Any, name: str) -> None:
-    """The median over seeds, shaded from the first quartile to the third."""
+    """The median over seeds, some shaded from the first quartile to the third."""
     ends = [o.tokens / o.trial_tokens if tokens else o.hours for o in mine]
     at = numpy.geomspace(1.0, float(numpy.median(ends)), 120)
     curves = numpy.array([_steps(o, at, tokens) for o in mine])
     low, middle, high = numpy.quantile(curves, (0.25, 0.5, 0.75), axis=0)
     axis.plot(at, middle, color=color, label=name)
-    axis.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+    if name in BANDED:
+        axis.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
 
 
 def _steps(one: Outcome, at: Any, tokens: bool) -> Any:

@@ -42,6 +42,7 @@ def _upstream(problem: Problem, trials: int, seed: int) -> Trace:
 
 
 SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"
+PROCESS = "adaptive ASHA, GP"
 UPSTREAM = "upstream (model): batches of 8, TPE"
 WHOLE, STOPPED = 50, 100  # trials; those that are stopped early cost a third or less
 _NO_BASELINE = "study.baseline=false"
@@ -57,9 +58,9 @@ METHODS = (
     Method("multivariate TPE", partial(_ugro, _JOINT, SLOTS), WHOLE),
     Method("ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ASHA), SLOTS), STOPPED),
     Method("adaptive ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ADAPTIVE), SLOTS), STOPPED),
-    Method("adaptive ASHA, GP", partial(_ugro, (*_GP, _ADAPTIVE), SLOTS), STOPPED),
-    Method("GP", partial(_ugro, _GP, SLOTS), WHOLE),
     Method("the same, baseline first", partial(_ugro, (_JOINT[0], _ADAPTIVE), SLOTS), STOPPED),
+    Method(PROCESS, partial(_ugro, (*_GP, _ADAPTIVE), SLOTS), STOPPED),
+    Method("GP", partial(_ugro, _GP, SLOTS), WHOLE),
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
     Method(OPTUNA, _optuna, STOPPED),
     Method(UPSTREAM, _upstream, WHOLE),
