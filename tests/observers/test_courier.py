@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,13 @@ from ugro.observers.courier import Courier, finish
 from ugro.observers.outbox import left
 from ugro.observers.sending import OneAtATime
 
+from ..faults.sweeps import wait_for
 from ..stores import free_port
 from .scripted_study import first_session, second_session, write
 
 pytest.importorskip("mlflow")
 
-
-def wait_for(what: Callable[[], bool], seconds: float = 200) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.1)
+PATIENCE = 200.0  # seconds, for a server to start on a busy machine
 
 
 def nowhere() -> TrackingConfig:
@@ -45,7 +40,7 @@ def test_a_study_is_sent_while_it_runs_again_after_a_kill_and_to_its_end(
     where = f"sqlite:///{tmp_path}/mlflow.db"
     write(folder, events)
     courier.observe(events[0])
-    wait_for(lambda: left(folder, "mlflow", where) == 0)  # nobody has told it to end
+    wait_for(lambda: left(folder, "mlflow", where) == 0, PATIENCE)  # nobody has told it to end
     (process,) = [one.running for one in courier._processes if one.running]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -68,7 +63,7 @@ def test_a_server_that_is_not_there_is_told_once_and_what_is_left_at_the_end(
     courier = Courier(folder, config)
     write(folder, events)
     courier.observe(events[0])
-    wait_for(lambda: "trying again" in caplog.text)
+    wait_for(lambda: "trying again" in caplog.text, PATIENCE)
     began = time.monotonic()
     finish()
     assert time.monotonic() - began < 60  # 20 s at most, on a machine that is not busy
