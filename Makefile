@@ -72,7 +72,7 @@ audit: setup  ## look for the pinned packages among the known vulnerabilities
 
 bench: setup  ## measure UGRO beside its peers, into benchmarks/results: an hour and a half on two cores
 	rm -f multirun/headline.jsonl
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 21
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 20
 	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 > benchmarks/results/real_time.md
 	$(BIN)/python benchmarks/slot_idle.py
 	$(BIN)/python benchmarks/control_plane.py
