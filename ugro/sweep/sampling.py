@@ -1,7 +1,8 @@
 """What does the sampler propose? Optuna's samplers, asked in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import optuna
@@ -16,6 +17,7 @@ from optuna.distributions import (
 )
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_limits
 
 from ugro.ending import Ending
 from ugro.errors import UserError, fault
@@ -43,7 +45,8 @@ class Sampling:
     ) -> None:
         quieten()
         process = isinstance(sampler, optuna.samplers.GPSampler)
-        self._threads = _one_thread if process else nullcontext
+        # Threads that wait for cores on which trials run slow a Gaussian process down.
+        self._threads = partial(threadpool_limits, 1) if process else nullcontext
         self._view = optuna.create_study(
             storage=Extrapolating() if process and len(directions) == 1 else None,
             directions=[StudyDirection[one.upper()] for one in directions],
@@ -92,19 +95,6 @@ class Sampling:
 def at_random(feasible: FeasibleSpace, seed: int) -> Sampling:
     """Proposals at random, each key by its own distribution."""
     return Sampling(optuna.samplers.RandomSampler(seed), ["minimize"], feasible, [])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """For a Gaussian process: threads that wait for cores on which trials run slow it down."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _suggest(trial: optuna.Trial, key: str, over: BaseDistribution) -> None:
