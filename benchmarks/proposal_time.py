@@ -14,6 +14,7 @@ from statistics import median
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.ending import Ending
+from ugro.record.study import REASON
 from ugro.sweep.sampling import Sampling, sampler_of
 
 from .tabular.curves import plain
@@ -24,6 +25,7 @@ from .tabular.record import quasi_random
 
 KNOWN = {"tpe_multivariate": (25, 100, 400, 1000), "gp": (25, 50, 100, 200, 400)}
 ASKED = 8  # proposals, of which the median is told
+MADE_UP = problem("agreeing:0")
 
 
 def main(samplers: list[str]) -> None:
@@ -43,7 +45,7 @@ def seconds(name: str, known: int) -> float:
         began = time.perf_counter()
         trial = sampling.ask()
         took.append(time.perf_counter() - began)
-        curve = problem("agreeing:0").curve(plain(trial.params), 0)
+        curve = MADE_UP.curve(plain(trial.params), 0)
         sampling.report(trial, curve.tokens, curve.losses[-1])
         sampling.tell(trial, Ending.COMPLETE, [curve.losses[-1]])
     return median(took)
@@ -53,7 +55,7 @@ def past(count: int) -> list[FrozenTrial]:
     """Trials of a study with early stopping."""
     found = []
     for number, parameters in enumerate(quasi_random(space(), count)[:count]):
-        reports = problem("agreeing:0").curve(plain(parameters), 0).reports()
+        reports = MADE_UP.curve(plain(parameters), 0).reports()
         whole = number % 10 == 0
         told = {one.tokens_seen: one.metrics["eval_loss"] for one in reports}
         kept = list(told.items()) if whole else list(told.items())[: len(told) // 4 + 1]
@@ -64,7 +66,7 @@ def past(count: int) -> list[FrozenTrial]:
                 params=parameters,
                 distributions=space(),
                 intermediate_values=dict(kept),
-                user_attrs={"reason": (Ending.COMPLETE if whole else Ending.RUNG).value},
+                user_attrs={REASON: (Ending.COMPLETE if whole else Ending.RUNG).value},
             )
         )
     return found

@@ -6,16 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.types import HydraContext, RunMode
-from omegaconf import open_dict
-
-from ugro.sweep.sweeper import slots_of
+from hydra.types import RunMode
 
 from ..conftest import ROOT
-from .scripted import ON_RAY, Driver, Make, scripted
+from .scripted import ON_RAY, Driver, Make, scripted, slots_for
 
 
 @pytest.fixture(scope="package")
@@ -47,14 +42,7 @@ def make(tmp_path: Path, _ray: None) -> Iterator[Make]:
         def _make(*overrides: str) -> Driver:
             given = [f"hydra.sweep.dir={tmp_path}", *overrides]
             config = loader.load_configuration("config", given, RunMode.MULTIRUN)
-            with open_dict(config.hydra):
-                config.hydra.job.name = "test"
-            launcher = Plugins.instance().instantiate_launcher(
-                hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
-                task_function=scripted,
-                config=config,
-            )
-            return Driver(slots_of(launcher), config, loader)
+            return Driver(slots_for(config, loader, scripted), config, loader)
 
         yield _make
 

@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from hydra._internal.callbacks import Callbacks
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
-from omegaconf import DictConfig
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
 
 from ugro.report import Report
 from ugro.reporting import channel
@@ -19,6 +22,7 @@ from ugro.slots.mailbox import Packed, Piece, RayChannel
 from ugro.slots.slots import Slots, Task
 from ugro.space.composition import Composer
 from ugro.space.search_space import SearchSpace
+from ugro.sweep.sweeper import slots_of
 
 Make = Callable[..., "Driver"]
 ON_RAY = ("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0")
@@ -151,3 +155,15 @@ class Driver:
         ended = self.slots.wait(self.heard, 120)
         assert ended is not None
         return ended
+
+
+def slots_for(config: DictConfig, loader: ConfigLoader, task: TaskFunction) -> Slots:
+    """The slots of a sweep's launcher."""
+    with open_dict(config.hydra):
+        config.hydra.job.name = "test"
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
+        task_function=task,
+        config=config,
+    )
+    return slots_of(launcher)

@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
-from hydra.types import HydraContext, RunMode
-from omegaconf import DictConfig, open_dict
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
 from ugro.config import ConstraintsConfig
 from ugro.constraints import constraints_of
@@ -21,9 +19,9 @@ from ugro.space.composition import Composer
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
 from ugro.sweep.sampling import at_random
-from ugro.sweep.sweeper import slots_of
 
 from ..conftest import ROOT
+from .scripted import slots_for
 
 NAMED = sorted(path.stem for path in (ROOT / "conf" / "search_space").glob("*.yaml"))
 # What a command line may hold besides: groups, lists, truth values, nothing.
@@ -46,22 +44,6 @@ class Patient:
         return True
 
 
-@pytest.fixture(scope="module")
-def _ray() -> Iterator[None]:
-    import ray
-
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=100 * 2**20,
-    )
-    yield
-    ray.shutdown()
-
-
 @pytest.fixture
 def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
     """``written("ray_local", "lora")``: ``.hydra/config.yaml`` of some trials of that space."""
@@ -73,15 +55,7 @@ def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
             asked = ["study.name=s", f"search_space={name}", f"hydra/launcher={launcher}"]
             asked.append(f"hydra.sweep.dir={folder}")
             config = loader.load_configuration("config", asked, RunMode.MULTIRUN)
-            with open_dict(config.hydra):
-                config.hydra.job.name = "test"
-            slots = slots_of(
-                Plugins.instance().instantiate_launcher(
-                    hydra_context=HydraContext(config_loader=loader, callbacks=Callbacks()),
-                    task_function=nothing,
-                    config=config,
-                )
-            )
+            slots = slots_for(config, loader, nothing)
             space = parse(config.hydra.sweeper.params, [*asked[:2], *MORE])
             composer = Composer(space, config, loader)
             constraints = constraints_of(ConstraintsConfig([]), lambda key: True)

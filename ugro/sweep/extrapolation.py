@@ -66,7 +66,7 @@ def extrapolated(curves: Sequence[Curve]) -> list[float]:
         farther = [index for index in found if curves[index].last >= last]
         before = numpy.array([curves[index].at(last) for index in farther])
         after = numpy.array([found[index] for index in farther])
-        for index in list(group):
+        for index in group:
             found[index] = _predicted(before, after, curves[index].values[-1])
     return [found[index] for index in range(len(curves))]
 
