@@ -18,8 +18,7 @@ from ugro.record.study import REASON
 from ugro.sweep.sampling import Sampling, sampler_of
 
 from .tabular.curves import plain
-from .tabular.peers import space
-from .tabular.plans import planned
+from .tabular.plans import planned, space
 from .tabular.problems import problem
 from .tabular.record import quasi_random
 
@@ -43,11 +42,11 @@ def seconds(name: str, known: int) -> float:
     took = []
     for _ in range(ASKED):
         began = time.perf_counter()
-        trial = sampling.ask()
+        asked = sampling.ask()
         took.append(time.perf_counter() - began)
-        curve = MADE_UP.curve(plain(trial.params), 0)
-        sampling.report(trial, curve.tokens, curve.losses[-1])
-        sampling.tell(trial, Ending.COMPLETE, [curve.losses[-1]])
+        curve = MADE_UP.curve(plain(asked.parameters), 0)
+        sampling.report(asked, curve.tokens, curve.losses[-1])
+        sampling.tell(asked, Ending.COMPLETE, [curve.losses[-1]])
     return median(took)
 
 

@@ -61,7 +61,7 @@ def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
             constraints = constraints_of(ConstraintsConfig([]), lambda key: True)
             draws = at_random(FeasibleSpace(space, composer, constraints), seed=0)
             for number in range(4):
-                parameters = draws.ask().params
+                parameters = draws.ask().parameters
                 shared, values = composer.shared(parameters)
                 slots.submit(Task(number, space.overrides(parameters), shared, values, None, 60))
             for _ in range(4):

@@ -119,7 +119,7 @@ def test_a_gaussian_process_learns_of_trials_that_were_stopped(feasible: Feasibl
     asked = []
     for _ in range(14):
         asked.append(one := sampling.ask())
-        sampling.report(one, 512, (one.params["lora.r"] / 40 - 1) ** 2)
+        sampling.report(one, 512, (one.parameters["lora.r"] / 40 - 1) ** 2)
         sampling.tell(one, Ending.RUNG)
-    near = [abs(one.params["lora.r"] - 40) <= 4 for one in asked]
+    near = [abs(one.parameters["lora.r"] - 40) <= 4 for one in asked]
     assert sum(near[6:]) >= 4

@@ -60,7 +60,7 @@ class Sweep:
         tried = []
         for proposal in self.proposals(n_trials, **options):
             value = (len(self.past) * 7 % 5) / 5
-            self.sampling.tell(proposal.trial, ends, (value,))
+            self.sampling.tell(proposal.asked, ends, (value,))
             tried.append(tuple(proposal.parameters.values()))
             self.past.append(remembered(proposal, ends, value, len(self.past)))
         return tried
@@ -71,8 +71,8 @@ def remembered(proposal: Proposal, how: Ending, value: float, number: int) -> Fr
     trial = create_trial(
         state=state,
         value=value if state is TrialState.COMPLETE else None,
-        params=proposal.trial.params,
-        distributions=proposal.trial.distributions,
+        params=dict(proposal.parameters),
+        distributions=dict(proposal.asked.distributions),
         user_attrs={"how": how.value, "source": proposal.source},
     )
     trial.number = number

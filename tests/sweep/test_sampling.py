@@ -43,7 +43,7 @@ def draws(sampler: optuna.samplers.BaseSampler, space: FeasibleSpace) -> list[di
     found = []
     for number in range(12):
         trial = sampling.ask()
-        found.append(dict(trial.params))
+        found.append(dict(trial.parameters))
         match number:
             case 3:
                 sampling.tell(trial, Ending.FAILED)
@@ -53,7 +53,7 @@ def draws(sampler: optuna.samplers.BaseSampler, space: FeasibleSpace) -> list[di
                 sampling.report(trial, 1024, 0.5)
                 sampling.tell(trial, Ending.RUNG)
             case _:
-                sampling.tell(trial, Ending.COMPLETE, (trial.params["lora.r"] / (number + 1),))
+                sampling.tell(trial, Ending.COMPLETE, (trial.parameters["lora.r"] / (number + 1),))
     return found
 
 
@@ -86,7 +86,7 @@ def test_several_may_be_asked_before_one_is_told(build: Build, space: FeasibleSp
     at_once = [sampling.ask() for _ in range(8)]
     for trial in at_once:
         sampling.tell(trial, Ending.COMPLETE, (1.0,))
-    assert len({str(trial.params) for trial in at_once}) > 1
+    assert len({str(trial.parameters) for trial in at_once}) > 1
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -119,4 +119,4 @@ def test_several_objectives_are_told_by_all_values(feasible: Feasible) -> None:
         trial = sampling.ask()
         sampling.report(trial, 1024, 0.5)  # Optuna refuses it; here nobody looks at it
         ends = Ending.RUNG if number % 3 else Ending.COMPLETE
-        sampling.tell(trial, ends, (trial.params["lora.dropout"], 1.0))
+        sampling.tell(trial, ends, (trial.parameters["lora.dropout"], 1.0))

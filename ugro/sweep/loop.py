@@ -123,7 +123,7 @@ class Sweep:
             trial.tokens, trial.in_trouble_since = report.tokens_seen, None
             value = parts.objectives.intermediate(report.metrics)
             parts.recorder.report(number, report.tokens_seen, value)
-            parts.sampling.report(trial.proposal.trial, report.tokens_seen, value)
+            parts.sampling.report(trial.proposal.asked, report.tokens_seen, value)
         return stop is None
 
     def _work(self, proposals: Proposals, unfinished: Iterable[FrozenTrial]) -> str:
@@ -205,7 +205,7 @@ class Sweep:
         self.parts.recorder.take_up(left)
         proposal = Proposal(left.params, source(left), self.parts.sampling.ask(left.params))
         for resource, value in left.intermediate_values.items():
-            self.parts.sampling.report(proposal.trial, resource, value)
+            self.parts.sampling.report(proposal.asked, resource, value)
         return Running(
             left.number,
             proposal,
@@ -221,14 +221,14 @@ class Sweep:
             known = parts.recorder.next_number
             if known is not None:  # else the log is told once the storage has given a number
                 parts.events.emit(TrialAsked(known, parameters, source))
-            number = parts.recorder.start(parameters, proposal.trial.distributions, source)
+            number = parts.recorder.start(parameters, proposal.asked.distributions, source)
             if known is not None:
                 return Running(number, proposal)
             if parts.peers.grants(number, parameters):
                 parts.events.emit(TrialAsked(number, parameters, source))
                 return Running(number, proposal)
             parts.recorder.withdraw(number)
-            parts.sampling.forget(proposal.trial)
+            parts.sampling.forget(proposal.asked)
             self._hear(proposals)
         return None
 
@@ -287,6 +287,6 @@ class Sweep:
         measured, ran_with = (result.metrics, result.provenance) if result else ({}, {})
         parts.events.emit(TrialFinished(number, how, values, measured, said, ran_with))
         parts.recorder.tell(number, how, result, said, "".join(getattr(error, "__notes__", [])))
-        parts.sampling.tell(trial.proposal.trial, how, values)
+        parts.sampling.tell(trial.proposal.asked, how, values)
         parts.referee.ended(number)
         parts.failures.ended(number, how, said)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import optuna
 from optuna.trial import FrozenTrial
 
 from ugro.record.study import source
 from ugro.space.feasible import MOST_COUNTED, FeasibleSpace, identity
 from ugro.sweep.initial_trials import Planned
-from ugro.sweep.sampling import Sampling, at_random
+from ugro.sweep.sampling import Asked, Sampling, at_random
 
 ASKED_AGAIN = 20  # times, when the sampler proposes what was tried or breaks a constraint
 DRAWN = 1000  # at random after that
@@ -24,11 +23,11 @@ Refused = Callable[[Mapping[str, Any], Sequence[str]], None]  # hears parameters
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration to be run; the trial is the sampler's."""
+    """A configuration to be run, as the sampler was asked for it."""
 
     parameters: Mapping[str, Any]
     source: str
-    trial: optuna.Trial
+    asked: Asked
 
 
 class Proposals:
@@ -105,9 +104,9 @@ class Proposals:
         for one in self._plan:
             if self._was_run(one):
                 continue
-            trial = self._sampling.ask(one.parameters)
-            if self._accepts(trial):
-                return Proposal(trial.params, one.source, trial)
+            asked = self._sampling.ask(one.parameters)
+            if self._accepts(asked):
+                return Proposal(asked.parameters, one.source, asked)
         return None
 
     def _was_run(self, one: Planned) -> bool:
@@ -124,21 +123,21 @@ class Proposals:
         if self._exhausts:
             return self._fixed(next(self._untried), "space")
         for _ in range(ASKED_AGAIN):
-            trial = self._sampling.ask()
-            if self._accepts(trial):
-                return Proposal(trial.params, "sampler", trial)
+            asked = self._sampling.ask()
+            if self._accepts(asked):
+                return Proposal(asked.parameters, "sampler", asked)
         return self._fixed(self._drawn(), "random")
 
-    def _accepts(self, trial: optuna.Trial) -> bool:
+    def _accepts(self, asked: Asked) -> bool:
         """Whether it may be run; else it is refused."""
-        reasons = self._reasons(trial.params)
+        reasons = self._reasons(asked.parameters)
         if not reasons:
             return True
         if reasons == ["duplicate"]:
-            self._sampling.forget(trial)
+            self._sampling.forget(asked)
         else:
-            self._sampling.refuse(trial)
-        self._refused(trial.params, reasons)
+            self._sampling.refuse(asked)
+        self._refused(asked.parameters, reasons)
         return False
 
     def _reasons(self, parameters: Mapping[str, Any]) -> list[str]:
@@ -148,10 +147,10 @@ class Proposals:
 
     def _drawn(self) -> Mapping[str, Any]:
         for _ in range(DRAWN):
-            trial = self._randomly.ask()
-            self._randomly.forget(trial)
-            if not self._reasons(trial.params):
-                return trial.params
+            asked = self._randomly.ask()
+            self._randomly.forget(asked)
+            if not self._reasons(asked.parameters):
+                return asked.parameters
         untried = [one for one in self._listed if identity(one) not in self._tried]
         if not untried:
             log.warning("Nothing else was found to try: %d draws at random were in vain", DRAWN)
@@ -166,8 +165,8 @@ class Proposals:
         return list(self._combinations()) if self._once and size and size <= most else []
 
     def _fixed(self, parameters: Mapping[str, Any], source: str) -> Proposal:
-        trial = self._sampling.ask(parameters)
-        return Proposal(trial.params, source, trial)
+        asked = self._sampling.ask(parameters)
+        return Proposal(asked.parameters, source, asked)
 
     def _combinations(self) -> Iterator[dict[str, Any]]:
         every = self._feasible.combinations()

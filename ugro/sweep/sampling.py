@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,8 +26,24 @@ from ugro.record.study import REASON, quieten, state_of
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import SearchSpace, values
 from ugro.sweep.extrapolation import Extrapolating
+from ugro.sweep.ordinals import Ordinals
 
 CALLABLE = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A proposal.
+
+    Attributes:
+        parameters: as the study has them
+        distributions: of these keys, as the study has them
+        trial: the sampler's; to a Gaussian process choices among numbers are ranks
+    """
+
+    parameters: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    trial: optuna.Trial
 
 
 class Sampling:
@@ -52,44 +69,47 @@ class Sampling:
             directions=[StudyDirection[one.upper()] for one in directions],
             sampler=sampler,
         )
-        self._view.add_trials([trial for trial in past if trial.state.is_finished()])
         self._feasible = feasible
+        # TPE was no better for the order of numbers: docs/benchmarks.md.
+        self._ordinals = Ordinals(feasible.space.distributions if process else {})
+        self._view.add_trials([self._ordinals.seen(one) for one in past if one.state.is_finished()])
 
-    def ask(self, fixed: Mapping[str, Any] | None = None) -> optuna.Trial:
+    def ask(self, fixed: Mapping[str, Any] | None = None) -> Asked:
         """A proposal; the parameters that ``fixed`` does not have are drawn by the sampler."""
         if fixed is not None:
-            self._view.enqueue_trial(dict(fixed))
+            self._view.enqueue_trial(self._ordinals.ranks(fixed))
         with self._threads():
-            trial = self._view.ask(dict(self._feasible.unconditional))
-        for key, distribution in self._feasible.conditional.items():
-            if self._feasible.is_active(key, trial.params):
-                _suggest(trial, key, distribution)
-        return trial
+            trial = self._view.ask(self._ordinals.distributions(self._feasible.unconditional))
+        for key, over in self._feasible.conditional.items():
+            if self._feasible.is_active(key, self._ordinals.numbers(trial.params)):
+                _suggest(trial, key, self._ordinals.distribution(key, over))
+        found, searched = self._ordinals.numbers(trial.params), self._feasible.space.distributions
+        return Asked(found, {key: searched[key] for key in found}, trial)
 
-    def report(self, trial: optuna.Trial, resource: int, value: float) -> None:
+    def report(self, asked: Asked, resource: int, value: float) -> None:
         """Let the sampler see an intermediate value; with several objectives none looks at it."""
         if len(self._view.directions) == 1:
-            trial.report(value, resource)
+            asked.trial.report(value, resource)
 
-    def tell(self, trial: optuna.Trial, how: Ending, values: Sequence[float] | None = None) -> None:
+    def tell(self, asked: Asked, how: Ending, values: Sequence[float] | None = None) -> None:
         """Let the sampler see how a trial ended; one that is to go on has not."""
         if not state_of(how).is_finished():
             return
         complete = state_of(how) is TrialState.COMPLETE
-        trial.set_user_attr(REASON, how.value)
-        self._view.tell(trial, values if complete else None, state=state_of(how))
+        asked.trial.set_user_attr(REASON, how.value)
+        self._view.tell(asked.trial, values if complete else None, state=state_of(how))
 
     def hear(self, trial: FrozenTrial) -> None:
         """Let the sampler see a finished trial of another driver."""
-        self._view.add_trial(trial)
+        self._view.add_trial(self._ordinals.seen(trial))
 
-    def refuse(self, trial: optuna.Trial) -> None:
+    def refuse(self, asked: Asked) -> None:
         """Tell the sampler that its proposal is of no use: it ranks behind all that was run."""
-        self._view.tell(trial, state=TrialState.PRUNED)
+        self._view.tell(asked.trial, state=TrialState.PRUNED)
 
-    def forget(self, trial: optuna.Trial) -> None:
+    def forget(self, asked: Asked) -> None:
         """Take a proposal back that says nothing new."""
-        self._view.tell(trial, state=TrialState.FAIL)
+        self._view.tell(asked.trial, state=TrialState.FAIL)
 
 
 def at_random(feasible: FeasibleSpace, seed: int) -> Sampling:

@@ -38,7 +38,7 @@ def survey(feasible: FeasibleSpace, seed: int, enough: int = SAMPLES) -> Survey:
     found = Survey()
     draws = at_random(feasible, seed)
     while found.samples < SAMPLES and len(found.kept) < enough:
-        parameters = draws.ask().params
+        parameters = dict(draws.ask().parameters)
         found.samples += 1
         broken = feasible.broken(parameters)
         found.removed.update(broken)
