@@ -70,7 +70,12 @@ lint: setup  ## check format, style, types and who imports whom
 audit: setup  ## look for the pinned packages among the known vulnerabilities
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
-bench: setup  ## measure UGRO beside its peers, into benchmarks/results: an hour and a half on two cores
+# What make bench searches beside: its packages take most of a gigabyte.
+.venv/.bench: .venv/.done
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	touch $@
+
+bench: .venv/.bench  ## measure UGRO beside its peers, into benchmarks/results: an hour and a half on two cores
 	rm -f multirun/headline.jsonl
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 20
 	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 > benchmarks/results/real_time.md
@@ -79,7 +84,7 @@ bench: setup  ## measure UGRO beside its peers, into benchmarks/results: an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.proposal_time
 	$(BIN)/python benchmarks/warm_start.py model=tiny
 
-bench-quick: setup  ## the simulated part alone, with three seeds: ten minutes
+bench-quick: .venv/.bench  ## the simulated part alone, with three seeds: ten minutes
 	rm -f multirun/headline.jsonl
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline multirun/bench-quick 3
 

@@ -22,7 +22,7 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
     figure, axes = pyplot.subplots(
         2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
     )
-    colors = ["black", *pyplot.colormaps["tab10"].colors]  # black: what all are measured by
+    colors = ["black", *pyplot.colormaps["tab20"].colors]  # black: what all are measured by
     for column, problem in enumerate(problems):
         for method, color in zip(METHODS, colors, strict=False):
             mine = [o for o in outcomes if (o.method, o.problem) == (method.name, problem)]

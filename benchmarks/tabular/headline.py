@@ -25,7 +25,7 @@ from ugro.record.study import quieten
 from .curves import Problem, plain
 from .families import FAMILIES
 from .methods import METHODS
-from .peers import space
+from .plans import space
 from .problems import problem
 from .record import quasi_random
 from .table import RECORDED, Table

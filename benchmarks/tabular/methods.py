@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
 import optuna
 
 from .curves import Problem
-from .peers import by_optuna, in_batches
+from .peers.clock import search
+from .peers.optuna_alone import OptunaAlone
+from .peers.upstream import in_batches
 from .simulate import simulate
 from .trace import Trace
 
@@ -34,7 +37,19 @@ def _optuna(problem: Problem, trials: int, seed: int) -> Trace:
     """As its documentation recommends it where several trials run at once."""
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     pruner = optuna.pruners.SuccessiveHalvingPruner()
-    return by_optuna(problem, sampler, pruner, SLOTS, trials, seed)
+    return search(OptunaAlone(sampler, pruner), problem, SLOTS, trials, seed)
+
+
+def _ray_tune(problem: Problem, trials: int, seed: int) -> Trace:
+    from .peers.ray_tune import RayTune
+
+    return search(RayTune(seed), problem, SLOTS, trials, seed)
+
+
+def _syne_tune(baseline: str, problem: Problem, trials: int, seed: int) -> Trace:
+    from .peers.syne_tune import SyneTune
+
+    return search(SyneTune(baseline, seed), problem, SLOTS, trials, seed)
 
 
 def _upstream(problem: Problem, trials: int, seed: int) -> Trace:
@@ -43,6 +58,7 @@ def _upstream(problem: Problem, trials: int, seed: int) -> Trace:
 
 SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"
 PROCESS = "adaptive ASHA, GP"
+TUNE, BOHB = "Ray Tune: OptunaSearch, ASHA", "Syne Tune: BOHB"
 UPSTREAM = "upstream (model): batches of 8, TPE"
 WHOLE, STOPPED = 50, 100  # trials; those that are stopped early cost a third or less
 _NO_BASELINE = "study.baseline=false"
@@ -63,5 +79,8 @@ METHODS = (
     Method("GP", partial(_ugro, _GP, SLOTS), WHOLE),
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
     Method(OPTUNA, _optuna, STOPPED),
+    Method(TUNE, _ray_tune, STOPPED),
+    # An extra of its own: pip install -e .[bench]
+    *([Method(BOHB, partial(_syne_tune, "BOHB"), STOPPED)] if find_spec("syne_tune") else []),
     Method(UPSTREAM, _upstream, WHOLE),
 )

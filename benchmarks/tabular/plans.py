@@ -1,5 +1,6 @@
 """What does a command line plan? Composed as a sweep composes it, nothing is launched."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from optuna.distributions import BaseDistribution
 
 from ugro.config import register_schema
 from ugro.sweep.plan import Plan, plan_of
@@ -23,6 +25,12 @@ def planned(*overrides: str) -> Plan:
         master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
     of_trials = [one for one in overrides if not one.startswith("hydra")]
     return plan_of(master, loader, of_trials)
+
+
+@cache
+def space() -> Mapping[str, BaseDistribution]:
+    """What is searched: search_space=lora as Optuna has it."""
+    return planned("search_space=lora", "study.name=simulated").feasible.space.distributions
 
 
 @cache

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from .methods import SLOTS, STOPPED, WHOLE
-from .peers import in_batches, space
+from .peers.upstream import in_batches
+from .plans import space
 from .problems import problem
 from .simulate import simulate
 from .trace import Ended, Trace

@@ -7,7 +7,7 @@ from statistics import median, median_high, median_low
 import numpy
 
 from .headline import Outcome
-from .methods import METHODS, OPTUNA, SEQUENTIAL, SLOTS, UPSTREAM, WHOLE
+from .methods import METHODS, OPTUNA, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
 from .table import RECORDED, Table
 
 
@@ -68,6 +68,7 @@ def written(outcomes: Sequence[Outcome], problems: Sequence[str], seeds: int) ->
         "Times faster than sequential TPE came upon it": (results.than(SEQUENTIAL), "{:.1f} x"),
         "Times faster than upstream's batches": (results.than(UPSTREAM), "{:.1f} x"),
         "Times faster than Optuna's own halving": (results.than(OPTUNA), "{:.1f} x"),
+        "Times faster than Ray Tune": (results.than(TUNE), "{:.1f} x"),
         "Whole trials' worth of tokens until as good": (results.whole_trials, "{:.1f}"),
         "Seeds in which it was reached within the budget": (results.reached, "{:.0f}%"),
         "Normalised regret at the end": (results.at_the_end(lambda one: one.reached), "{:.3f}"),

@@ -12,8 +12,11 @@ import pytest
 from benchmarks.tabular import record
 from benchmarks.tabular.curves import Curve, plain
 from benchmarks.tabular.families import FAMILIES, Family
-from benchmarks.tabular.peers import by_optuna, in_batches, space
-from benchmarks.tabular.plans import planned
+from benchmarks.tabular.peers.clock import search
+from benchmarks.tabular.peers.optuna_alone import OptunaAlone
+from benchmarks.tabular.peers.ray_tune import RayTune
+from benchmarks.tabular.peers.upstream import in_batches
+from benchmarks.tabular.plans import planned, space
 from benchmarks.tabular.simulate import simulate
 from benchmarks.tabular.table import Table, errors
 from ugro.errors import UserError
@@ -139,9 +142,24 @@ def test_optuna_alone_keeps_its_slots_busy_and_prunes() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(0)
     halving = optuna.pruners.SuccessiveHalvingPruner()
-    trace = by_optuna(Family("agreeing", 0), sampler, halving, 4, 24, 0)
+    trace = search(OptunaAlone(sampler, halving), Family("agreeing", 0), 4, 24, 0)
     assert len(trace.trials) == 24
     assert trace.idle == pytest.approx(0.0)
+    assert 0 < sum(one.value is None for one in trace.trials) < 24
+
+
+def test_ray_tune_is_told_of_what_it_stopped_and_decides_alike_with_the_same_seed() -> None:
+    first, again = (search(RayTune(3), Family("diverging", 0), 4, 24, 0) for _ in range(2))
+    assert first.trials == again.trials
+    assert 0 < sum(one.value is None for one in first.trials) < 24
+
+
+def test_syne_tune_stops_trials_too() -> None:
+    pytest.importorskip("syne_tune", reason="pip install -e .[bench]")
+    from benchmarks.tabular.peers.syne_tune import SyneTune
+
+    trace = search(SyneTune("BOHB", 3), Family("diverging", 0), 4, 24, 0)
+    assert len(trace.trials) == 24
     assert 0 < sum(one.value is None for one in trace.trials) < 24
 
 

@@ -1,0 +1,49 @@
+"""How does Ray Tune search? OptunaSearch and ASHA, both as they come, told as its controller does.
+
+Tune's callbacks are called in the order in which its controller calls them, without the controller.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from ugro.schedulers.protocol import STOP, Handle
+
+from ..curves import POINTS
+from ..plans import space
+
+
+class RayTune:
+    """``Tuner(..., TuneConfig(search_alg=OptunaSearch(...), scheduler=ASHAScheduler(...)))``."""
+
+    def __init__(self, seed: int) -> None:
+        of = {"metric": "loss", "mode": "min"}
+        self._searcher = OptunaSearch(space=dict(space()), seed=seed, **of)
+        self._scheduler = ASHAScheduler(time_attr="training_iteration", max_t=POINTS, **of)
+
+    def ask(self, number: int) -> Mapping[str, Any]:
+        """The parameters of a new trial."""
+        parameters: Mapping[str, Any] = self._searcher.suggest(str(number))
+        self._scheduler.on_trial_add(None, Handle(str(number)))
+        return parameters
+
+    def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
+        """Whether ASHA lets it; Tune stops what has reached ``max_t``, where it ends anyway."""
+        told = _result(evaluation, loss)
+        decision = self._scheduler.on_trial_result(None, Handle(str(number)), told)
+        self._searcher.on_trial_result(str(number), told)
+        return bool(decision != STOP)
+
+    def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
+        """The searcher hears of the last evaluation, whether the trial was stopped or complete."""
+        self._scheduler.on_trial_remove(None, Handle(str(number)))
+        failed = value is not None and math.isnan(value)
+        told = None if failed else _result(evaluation, loss)
+        self._searcher.on_trial_complete(str(number), told, error=failed)
+
+
+def _result(evaluation: int, loss: float) -> dict[str, Any]:
+    return {"training_iteration": evaluation, "loss": loss}
