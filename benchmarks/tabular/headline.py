@@ -94,7 +94,7 @@ def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[Outcom
 
 def outcomes_of(family: str, seed: int) -> list[Outcome]:
     """Of all methods on a problem."""
-    found = _problem(family, seed)
+    found = problem_of(family, seed)
     low, middle = scale(found)
     told = []
     for method in METHODS:
@@ -117,7 +117,8 @@ def outcomes_of(family: str, seed: int) -> list[Outcome]:
     return told
 
 
-def _problem(family: str, seed: int) -> Problem:
+def problem_of(family: str, seed: int) -> Problem:
+    """A family's landscape for a seed; there is one recorded one."""
     return problem(family if family == "recorded" else f"{family}:{seed}")
 
 
@@ -128,6 +129,13 @@ def scale(found: Problem) -> tuple[float, float]:
     """
     losses = [found.curve(one, 0).true_loss for one in _many()]
     return min(losses), median(losses)
+
+
+@cache
+def near(family: str, seed: int) -> float:
+    """The normalised regret of a loss that is a hundredth above the best."""
+    low, middle = scale(problem_of(family, seed))
+    return 0.01 * low / (middle - low)
 
 
 @cache

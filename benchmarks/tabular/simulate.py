@@ -4,13 +4,22 @@ Sampler, proposals, referee, trial scheduler, limits and events are a sweep's ow
 is left out: nobody reads it afterwards, and it would take most of the time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ugro.events import Event, EventStream, TrialAsked, TrialFinished, TrialReported, TrialStarted
+from ugro.events import (
+    Event,
+    EventStream,
+    Observer,
+    TrialAsked,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+)
 from ugro.objectives import objectives_of
+from ugro.record.recorder import Recorder
 from ugro.schedulers.referee import Referee
 from ugro.slots.simulated import Course, SimulatedSlots
 from ugro.slots.slots import Task
@@ -40,6 +49,8 @@ def simulate(
     trials: int,
     seed: int,
     beat: float | None = None,
+    recorder: Recorder | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Trace:
     """Run a whole sweep.
 
@@ -50,6 +61,8 @@ def simulate(
         trials: in total
         seed: of the sampler, of the scheduler and of the curves' noise
         beat: hours between two reports of each trial; None: as its curve has them
+        recorder: of a study that is to be written, too
+        observers: who else is to hear of what happens
     """
     plan = _plan(overrides)
     of, feasible, objectives = plan.config, plan.feasible, objectives_of(plan.config.objectives)
@@ -66,7 +79,7 @@ def simulate(
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
     sampling = Sampling(sampler, ["minimize"], feasible, [])
     parts = Parts(
-        recorder=_NoRecord(),  # type: ignore[arg-type]
+        recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
         sampling=sampling,
         feasible=feasible,
         objectives=objectives,
@@ -74,7 +87,7 @@ def simulate(
         slots=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(trials, of.study.fail_fast),
-        events=EventStream([watching]),
+        events=EventStream([*observers, watching]),
     )
     proposals = Proposals(sampling, feasible, plan.first, [], trials, lambda *_: None, seed)
     sweep = Sweep(parts, slots, of.study.max_retries, of.stoppers, clock=lambda: place.now)

@@ -6,7 +6,7 @@ from statistics import median, median_high, median_low
 
 import numpy
 
-from .headline import Outcome
+from .headline import MANY, Outcome, near
 from .methods import METHODS, OPTUNA, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
 from .table import RECORDED, Table
 
@@ -26,6 +26,11 @@ class Results:
         """Until the target, the median over seeds; infinity: more often never."""
         target = self.target(problem)
         return median_low(one.until(target)[0] for one in self.found[method, problem])
+
+    def hours_until_near(self, method: str, problem: str) -> float:
+        """Until the loss is within a hundredth of the best of many configurations."""
+        found = self.found[method, problem]
+        return median_low(one.until(near(problem, one.seed))[0] for one in found)
 
     def whole_trials(self, method: str, problem: str) -> float:
         """The same in whole trials' worth of tokens."""
@@ -64,6 +69,10 @@ def written(outcomes: Sequence[Outcome], problems: Sequence[str], seeds: int) ->
     results = Results(found, problems)
     tables: dict[str, tuple[Callable[[str, str], float], str]] = {
         "Hours until as good": (results.hours, "{:.1f}"),
+        f"Hours until the loss is within 1% of the best of {MANY + 1} configurations": (
+            results.hours_until_near,
+            "{:.1f}",
+        ),
         f"Times faster than {WHOLE} sequential trials of TPE": (results.times, "{:.1f} x"),
         "Times faster than sequential TPE came upon it": (results.than(SEQUENTIAL), "{:.1f} x"),
         "Times faster than upstream's batches": (results.than(UPSTREAM), "{:.1f} x"),

@@ -1,0 +1,79 @@
+"""How many reports a second can one driver take? The sweep's own loop, on slots that only report.
+
+Each report is judged by adaptive ASHA, appended to ``events.jsonl`` on the disk and handed to the
+recorder, whose thread writes it into a study in SQLite behind the loop. Told apart: how many a
+second the loop takes, which is what slots wait for, and how many once the record is whole.
+
+    python -m benchmarks.report_throughput [TRIALS] [REPORTS]
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from ugro.events import Event, TrialReported
+from ugro.observers.audit import AuditLog
+from ugro.record.recorder import Recorder
+from ugro.record.study import create_or_continue
+
+from .tabular.curves import Curve
+from .tabular.simulate import simulate
+
+SLOTS = 64
+SWEEP = ("hydra/sweeper/sampler=random", "study.baseline=false", "scheduler=adaptive_asha")
+
+
+@dataclass(frozen=True)
+class Chatty:
+    """A problem whose trials report often; all are alike, so that few are stopped."""
+
+    reports: int
+    name: str = "chatty"
+
+    def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
+        """Falling losses, the same for each configuration."""
+        shares = numpy.arange(self.reports + 1) / self.reports
+        return Curve((4 - shares).tolist(), (2 * shares).tolist(), 0.0, 1000 * self.reports, 3.0)
+
+
+class Counting:
+    """An observer that counts reports and knows when the last one came."""
+
+    count, last = 0, 0.0
+
+    def observe(self, event: Event) -> None:
+        """Take note of a report."""
+        if isinstance(event, TrialReported):
+            self.count, self.last = self.count + 1, time.perf_counter()
+
+
+def main(trials: int, reports: int) -> None:
+    """Print a line without a record in SQLite and one with it."""
+    for recorded in (False, True):
+        counting = Counting()
+        with tempfile.TemporaryDirectory() as folder:
+            recorder = None
+            if recorded:
+                url = f"sqlite:///{folder}/study.db"
+                recorder = Recorder(create_or_continue("s", url, ["eval_loss"], ["minimize"]))
+            observers = [AuditLog(Path(folder, "events.jsonl")), counting]
+            began = time.perf_counter()
+            simulate(Chatty(reports), SWEEP, SLOTS, trials, 0, None, recorder, observers)
+            whole = time.perf_counter() - began
+        print(
+            f"{'with' if recorded else 'without'} a study in SQLite: {counting.count} reports, "
+            f"the loop takes {counting.count / (counting.last - began):.0f} a second, "
+            f"the record is whole at {counting.count / whole:.0f} a second",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    given = [int(one) for one in sys.argv[1:]]
+    main(*(given or (64, 100)))
