@@ -11,9 +11,10 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from .headline import Outcome
-from .methods import METHODS, PROCESS, SEQUENTIAL, UPSTREAM
+from .methods import BOHB, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
 
 LEAST = 1e-3  # regrets below are drawn there
+SHOWN = (SEQUENTIAL, PROCESS, "GP", "adaptive ASHA, multivariate TPE", OPTUNA, TUNE, BOHB, UPSTREAM)
 BANDED = (SEQUENTIAL, PROCESS, UPSTREAM)  # more bands would hide each other
 
 
@@ -22,9 +23,10 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
     figure, axes = pyplot.subplots(
         2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
     )
-    colors = ["black", *pyplot.colormaps["tab20"].colors]  # black: what all are measured by
+    shown = [method for method in METHODS if method.name in SHOWN]
+    colors = ["black", *pyplot.colormaps["tab10"].colors]  # black: what all are measured by
     for column, problem in enumerate(problems):
-        for method, color in zip(METHODS, colors, strict=False):
+        for method, color in zip(shown, colors, strict=False):
             mine = [o for o in outcomes if (o.method, o.problem) == (method.name, problem)]
             for row, tokens in enumerate((False, True)):
                 _band(axes[row, column], mine, tokens, color, method.name)
@@ -37,8 +39,8 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
         axis.set(xscale="log", yscale="log", ylim=(LEAST, 1.5))
         axis.grid(alpha=0.3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
-    figure.tight_layout(rect=(0, 0.11, 1, 1))
+    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
 

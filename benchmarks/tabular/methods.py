@@ -60,7 +60,7 @@ SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"
 PROCESS = "adaptive ASHA, GP"
 TUNE, BOHB = "Ray Tune: OptunaSearch, ASHA", "Syne Tune: BOHB"
 UPSTREAM = "upstream (model): batches of 8, TPE"
-WHOLE, STOPPED = 50, 100  # trials; those that are stopped early cost a third or less
+WHOLE, STOPPED = 50, 80  # trials; those that are stopped early cost a third or less
 _NO_BASELINE = "study.baseline=false"
 _RANDOM = ("hydra/sweeper/sampler=random", _NO_BASELINE)
 _TPE = ("hydra/sweeper/sampler=tpe", _NO_BASELINE)

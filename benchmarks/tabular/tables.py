@@ -7,8 +7,20 @@ from statistics import median, median_high, median_low
 import numpy
 
 from .headline import MANY, Outcome, near
-from .methods import METHODS, OPTUNA, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
+from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
 from .table import RECORDED, Table
+
+# What there was before anything was measured, and what UGRO has to offer beside.
+CLAIMED = {
+    SEQUENTIAL: "100 h, 50",
+    "ASHA": "14 h, 40",
+    "multivariate TPE": "13 h, 35",
+    "ASHA, multivariate TPE": "10 h, 30",
+    "adaptive ASHA, multivariate TPE": "",
+    "the same, baseline first": "",
+    PROCESS: "",
+    "GP": "",
+}
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ def written(outcomes: Sequence[Outcome], problems: Sequence[str], seeds: int) ->
         ),
     }
     parts = [_table(title, *what, problems) for title, what in tables.items()]
-    return "\n\n".join([_head(problems, seeds), *parts]) + "\n"
+    return "\n\n".join([_head(problems, seeds), _claims(results), *parts]) + "\n"
 
 
 def _table(
@@ -101,6 +113,28 @@ def _table(
         lines.append(f"| {method.name} | {' | '.join(cells)} |")
     text = "\n".join(lines).replace("| 0.0 x", "| never").replace("| inf x", "| the peer never")
     return text.replace("| inf", "| never")
+
+
+def _claims(results: Results) -> str:
+    """Hours and whole trials until as good: the four rows that were claimed, measured, and ours."""
+    problems = results.problems
+    lines = [
+        "## The claim, measured",
+        "",
+        "Hours, and whole trials' worth of tokens, until as good.",
+        "",
+        f"| | claimed | {' | '.join(problems)} |",
+        f"|{'---|' * (len(problems) + 2)}",
+    ]
+    for name, claimed in CLAIMED.items():
+        cells = [
+            f"{hours:.1f} h, {results.whole_trials(name, problem):.0f}"
+            if numpy.isfinite(hours := results.hours(name, problem))
+            else "never"
+            for problem in problems
+        ]
+        lines.append(f"| {name} | {claimed} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _head(problems: Sequence[str], seeds: int) -> str:
