@@ -64,7 +64,9 @@ def main(trials: int, reports: int) -> None:
                 recorder = Recorder(create_or_continue("s", url, ["eval_loss"], ["minimize"]))
             observers = [AuditLog(Path(folder, "events.jsonl")), counting]
             began = time.perf_counter()
-            simulate(Chatty(reports), SWEEP, SLOTS, trials, 0, None, recorder, observers)
+            simulate(
+                Chatty(reports), SWEEP, SLOTS, trials, 0, recorder=recorder, observers=observers
+            )
             whole = time.perf_counter() - began
         print(
             f"{'with' if recorded else 'without'} a study in SQLite: {counting.count} reports, "

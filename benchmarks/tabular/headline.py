@@ -24,7 +24,7 @@ from ugro.record.study import quieten
 
 from .curves import Problem, plain
 from .families import FAMILIES
-from .methods import METHODS
+from .methods import MANY, METHODS
 from .plans import space
 from .problems import problem
 from .record import quasi_random
@@ -32,7 +32,6 @@ from .table import RECORDED, Table
 
 KEPT = Path("multirun/headline.jsonl")
 ENOUGH = 128  # recorded configurations, for a fit of them to be a problem worth solving
-MANY = 255  # configurations that tell what a problem holds
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,21 @@ from importlib.util import find_spec
 
 import optuna
 
-from .curves import Problem
+from ugro.sweep.initial_trials import Planned
+
+from .curves import Problem, plain
 from .peers.clock import search
 from .peers.optuna_alone import OptunaAlone
 from .peers.upstream import in_batches
+from .plans import space
+from .problems import earlier
+from .record import quasi_random
 from .simulate import simulate
 from .trace import Trace
 
 SLOTS = 8
+MANY = 255  # configurations that tell what a problem holds
+WARM = 3  # of them, that a warm start begins with: study.warm_start_trials
 Run = Callable[[Problem, int, int], Trace]  # problem, trials, seed
 
 
@@ -31,6 +38,15 @@ def _ugro(
     overrides: tuple[str, ...], slots: int, problem: Problem, trials: int, seed: int
 ) -> Trace:
     return simulate(problem, overrides, slots, trials, seed)
+
+
+def _warm_started(problem: Problem, trials: int, seed: int) -> Trace:
+    """The best that many configurations had before are run first, as study.warm_start has them."""
+    before, overrides = earlier(problem), (*_JOINT, _ADAPTIVE)
+    known = quasi_random(space(), MANY)
+    known.sort(key=lambda one: before.curve(plain(one), seed).true_loss)
+    first = [Planned(one, "warm_start") for one in known[:WARM]]
+    return simulate(problem, overrides, SLOTS, trials, seed, first=first)
 
 
 def _optuna(problem: Problem, trials: int, seed: int) -> Trace:
@@ -75,6 +91,7 @@ METHODS = (
     Method("ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ASHA), SLOTS), STOPPED),
     Method("adaptive ASHA, multivariate TPE", partial(_ugro, (*_JOINT, _ADAPTIVE), SLOTS), STOPPED),
     Method("the same, baseline first", partial(_ugro, (_JOINT[0], _ADAPTIVE), SLOTS), STOPPED),
+    Method("the same, warm start", _warm_started, STOPPED),
     Method(PROCESS, partial(_ugro, (*_GP, _ADAPTIVE), SLOTS), STOPPED),
     Method("GP", partial(_ugro, _GP, SLOTS), WHOLE),
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),

@@ -2,18 +2,21 @@
 
     OMP_NUM_THREADS=1 nice -n 19 python -m benchmarks.tabular.record TABLE COUNT [OVERRIDES]
 
-Each run is UGRO's own trial, in this process, with no trial scheduler; the base model is loaded
-once. The guides' defaults come first, then Sobol's sequence over the space (its first n points are
-the same however many are asked for), and after every tenth configuration the last one again with
-another seed, so that noise is known. OVERRIDES choose another model, data or length.
+Each run is UGRO's own trial with no trial scheduler, in one of so many processes as ``--at-once``
+says (1); each loads the base model once. The guides' defaults come first, then Sobol's sequence
+over the space (its first n points are the same however many are asked for), and after every tenth
+configuration the last one again with another seed, so that noise is known. OVERRIDES choose another
+model, data or length.
 
 The table is a Parquet file with a row a report. It is written whole after each run: ended at any
-moment, the recorder has lost the run in flight alone, and the same command goes on after the last.
+moment, the recorder has lost the runs in flight alone, and the same command goes on after the last.
 
 A run is short, so that a core records some hundreds in hours: with blocks of 8 tokens even the
-largest batch takes twelve steps within 3,072 tokens.
+largest batch takes twelve steps within 3,072 tokens. A GPU has time for more, and for several
+processes: a small model alone leaves most of it idle.
 """
 
+import argparse
 import json
 import os
 import shlex
@@ -21,7 +24,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +36,7 @@ import pyarrow.parquet
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from scipy.stats import qmc
 
-from ugro.config import typed
+from ugro.config import Config, typed
 from ugro.errors import UserError, fault
 from ugro.provenance import provenance
 from ugro.report import Report
@@ -90,33 +95,43 @@ class Recording:
         return False
 
 
-def main(path: Path, count: int, overrides: list[str]) -> None:
-    """Record until the table holds so many configurations."""
-    from ugro.trial.trial import run_trial
-
+def main(path: Path, count: int, at_once: int, overrides: list[str]) -> None:
+    """Record until the table holds so many configurations, so many runs at once."""
     given = [SPACE, *SHORT, *ALWAYS, *overrides]
     plan = planned(*given)
     rows = _begun(path, given)
     done = {(row["configuration"], row["seed"]) for row in rows}
-    for index, parameters, seed in _runs(plan, count):
-        if (index, seed) in done:
-            continue
-        settings = typed(without_hydra(plan.feasible.composer.compose(parameters)))
-        settings.seed = seed
-        heard, error = Recording(), ""
-        with tempfile.TemporaryDirectory(dir=_fast_disk()) as folder:
-            try:
-                run_trial(settings, Path(folder), heard)
-            except (FloatingPointError, MemoryError) as failed:
-                error = f"{type(failed).__name__}: {failed}"
-        known = {"configuration": index, "seed": seed, **parameters, "error": error}
-        rows += [{**known, **row} for row in heard.rows]
-        _write(rows, path, given)
-        last = heard.rows[-1] if heard.rows else {}
-        told = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
-        print(
-            f"{time.strftime('%H:%M:%S')} {index}/{count} seed {seed}: {told} {error}", flush=True
-        )
+    # CUDA cannot be used in a process that was forked from one that has used it.
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as processes:
+        running = {}
+        for index, parameters, seed in _runs(plan, count):
+            if (index, seed) not in done:
+                settings = typed(without_hydra(plan.feasible.composer.compose(parameters)))
+                settings.seed = seed
+                known = {"configuration": index, "seed": seed, **parameters}
+                running[processes.submit(recorded, settings)] = known
+        for run in as_completed(running):
+            heard, error = run.result()
+            known = running.pop(run)
+            rows += [{**known, "error": error, **row} for row in heard]
+            _write(rows, path, given)
+            last = heard[-1] if heard else {}
+            told = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
+            which = f"{known['configuration']}/{count} seed {known['seed']}"
+            print(f"{time.strftime('%H:%M:%S')} {which}: {told} {error}", flush=True)
+
+
+def recorded(settings: Config) -> tuple[list[dict[str, Any]], str]:
+    """What a run reports, and what ended it before its time."""
+    from ugro.trial.trial import run_trial
+
+    heard = Recording()
+    with tempfile.TemporaryDirectory(dir=_fast_disk()) as folder:
+        try:
+            run_trial(settings, Path(folder), heard)
+        except (FloatingPointError, MemoryError) as failed:
+            return heard.rows, f"{type(failed).__name__}: {failed}"
+    return heard.rows, ""
 
 
 def _runs(plan: Plan, count: int) -> Iterator[tuple[int, Mapping[str, Any], int]]:
@@ -174,12 +189,15 @@ def _begun(path: Path, given: list[str]) -> list[dict[str, Any]]:
 
 def _write(rows: list[dict[str, Any]], path: Path, given: list[str]) -> None:
     """Write the table whole, with what made it."""
+    from ugro.trial.hardware import device_name
+
     names = dict.fromkeys(name for row in rows for name in row)
     table = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
     threads = os.environ.get("OMP_NUM_THREADS", "all")
     said = {
         "command": shlex.join(["python", "-m", __spec__.name, *sys.argv[1:]]),
         "threads": threads,
+        "device": device_name(),
         "overrides": given,
         **provenance(),
     }
@@ -195,8 +213,18 @@ def _fast_disk() -> str | None:
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tabular.record")
+    parser.add_argument("table", type=Path)
+    parser.add_argument("count", type=int, help="configurations")
+    parser.add_argument("--at-once", type=int, default=1, help="runs at once, a process each")
+    parser.add_argument("overrides", nargs="*")
+    return parser.parse_intermixed_args()
+
+
 if __name__ == "__main__":
+    asked = _arguments()
     try:
-        main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+        main(asked.table, asked.count, asked.at_once, asked.overrides)
     except UserError as mistake:
         sys.exit(f"error: {mistake}")

@@ -24,6 +24,7 @@ from ugro.schedulers.referee import Referee
 from ugro.slots.simulated import Course, SimulatedSlots
 from ugro.slots.slots import Task
 from ugro.sweep.failures import Failures
+from ugro.sweep.initial_trials import Planned
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.plan import Plan
@@ -49,6 +50,7 @@ def simulate(
     trials: int,
     seed: int,
     beat: float | None = None,
+    first: Sequence[Planned] = (),
     recorder: Recorder | None = None,
     observers: Sequence[Observer] = (),
 ) -> Trace:
@@ -61,6 +63,7 @@ def simulate(
         trials: in total
         seed: of the sampler, of the scheduler and of the curves' noise
         beat: hours between two reports of each trial; None: as its curve has them
+        first: configurations that are run before the sampler is asked
         recorder: of a study that is to be written, too
         observers: who else is to hear of what happens
     """
@@ -89,7 +92,8 @@ def simulate(
         failures=Failures(trials, of.study.fail_fast),
         events=EventStream([*observers, watching]),
     )
-    proposals = Proposals(sampling, feasible, plan.first, [], trials, lambda *_: None, seed)
+    planned_first = [*plan.first, *first]
+    proposals = Proposals(sampling, feasible, planned_first, [], trials, lambda *_: None, seed)
     sweep = Sweep(parts, slots, of.study.max_retries, of.stoppers, clock=lambda: place.now)
     sweep.run(proposals)
     return watching.trace

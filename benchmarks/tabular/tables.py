@@ -8,7 +8,7 @@ import numpy
 
 from .headline import MANY, Outcome, near
 from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
-from .table import RECORDED, Table
+from .table import RECORDED, SHORT, Table
 
 # What there was before anything was measured, and what UGRO has to offer beside.
 CLAIMED = {
@@ -18,6 +18,7 @@ CLAIMED = {
     "ASHA, multivariate TPE": "10 h, 30",
     "adaptive ASHA, multivariate TPE": "",
     "the same, baseline first": "",
+    "the same, warm start": "",
     PROCESS: "",
     "GP": "",
 }
@@ -155,6 +156,7 @@ def _head(problems: Sequence[str], seeds: int) -> str:
         lines += [
             "",
             f"`recorded` is a fit of {len(table.whole)} recorded configurations ({RECORDED.name}); "
-            "the others are made up, a landscape a seed.",
+            "the others are made up, a landscape a seed. The warm start knows 255 configurations: "
+            f"as they were in short runs ({SHORT.name}) or in another landscape of the family.",
         ]
     return "\n".join(lines)

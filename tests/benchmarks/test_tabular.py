@@ -46,10 +46,10 @@ def test_the_guides_come_first_and_more_configurations_only_add_to_fewer() -> No
 @pytest.mark.long
 def test_a_table_goes_on_where_it_was_left_and_knows_how_it_was_made(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
-    record.main(path, 1, [*TINY])
+    record.main(path, 1, 1, [*TINY])
     first = pyarrow.parquet.read_table(path).to_pylist()
     assert [row["tokens_seen"] for row in first] == list(range(0, 385, 32))
-    record.main(path, 2, [*TINY])
+    record.main(path, 2, 2, [*TINY])
     table = pyarrow.parquet.read_table(path)
     rows = table.to_pylist()
     assert rows[: len(first)] == first  # nothing is run twice
@@ -57,8 +57,9 @@ def test_a_table_goes_on_where_it_was_left_and_knows_how_it_was_made(tmp_path: P
     said = json.loads(table.schema.metadata[record.METADATA])
     assert "model=tiny" in said["overrides"]
     assert said["torch"]
+    assert said["device"]
     with pytest.raises(UserError, match=r"allowed: those that .* was recorded with"):
-        record.main(path, 3, ["model=tiny"])
+        record.main(path, 3, 1, ["model=tiny"])
 
 
 def test_a_fit_gives_back_the_runs_that_it_knows(tmp_path: Path) -> None:
