@@ -7,7 +7,17 @@ from statistics import median, median_high, median_low
 import numpy
 
 from .headline import MANY, Outcome, near
-from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
+from .methods import (
+    HINDSIGHT,
+    METHODS,
+    OPTUNA,
+    PROCESS,
+    SEQUENTIAL,
+    SLOTS,
+    TUNE,
+    UPSTREAM,
+    WHOLE,
+)
 from .table import RECORDED, SHORT, Table
 
 # What there was before anything was measured, and what UGRO has to offer beside.
@@ -20,6 +30,7 @@ CLAIMED = {
     "the same, baseline first": "",
     "the same, warm start": "",
     PROCESS: "",
+    HINDSIGHT: "",
     "GP": "",
 }
 

@@ -83,6 +83,15 @@ class AdaptiveAshaConfig(RungsConfig):
 
 
 @dataclass
+class HindsightConfig(RungsConfig):
+    """Stops what is behind the best whole trials."""
+
+    whole_trials: int = MISSING
+    spared: int | None = MISSING
+    best: int = MISSING
+
+
+@dataclass
 class MedianConfig(StoppingConfig):
     """Stops what is worse than the median of the others."""
 
@@ -133,6 +142,7 @@ SCHEDULERS = {
     "none": SchedulerConfig,
     "asha": AshaConfig,
     "adaptive_asha": AdaptiveAshaConfig,
+    "hindsight": HindsightConfig,
     "dominance": RungsConfig,
     "median": MedianConfig,
 }
