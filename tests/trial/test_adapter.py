@@ -31,7 +31,7 @@ def one_step(model: torch.nn.Module) -> None:
     """A large optimizer step on whatever is trainable."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=10.0)
-    ids = torch.arange(64).reshape(2, 32)
+    ids = torch.arange(64, device=model.device).reshape(2, 32)
     model(input_ids=ids, labels=ids).loss.backward()
     optimizer.step()
 

@@ -64,7 +64,7 @@ def large_adapter(model: torch.nn.Module) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.add_(torch.randn(parameter.shape, generator=generator))
+                parameter.add_(torch.randn(parameter.shape, generator=generator).to(parameter))
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -122,7 +122,7 @@ def test_what_is_timed_computes_what_was_trained(
     with adapted(base, settings("model=tiny", *overrides).lora) as model, torch.no_grad():
         large_adapter(model)
         model.eval()
-        ids = blocks.input_ids.long()
+        ids = blocks.input_ids.long().to(model.device)
         apart = model(input_ids=ids).logits
         with merged(model):
             assert all(m.merged for m in model.modules() if isinstance(m, BaseTunerLayer))
