@@ -94,7 +94,7 @@ METHODS = (
     Method("the same, baseline first", partial(_ugro, (_JOINT[0], _ADAPTIVE), SLOTS), STOPPED),
     Method("the same, warm start", _warm_started, STOPPED),
     Method(PROCESS, partial(_ugro, (*_GP, _ADAPTIVE), SLOTS), FEWER),
-    Method(HINDSIGHT, partial(_ugro, (*_GP, "scheduler=hindsight"), SLOTS), WHOLE),
+    Method(HINDSIGHT, partial(_ugro, (*_GP, "scheduler=hindsight"), SLOTS), FEWER),
     Method("GP", partial(_ugro, _GP, SLOTS), WHOLE),
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
     Method(OPTUNA, _optuna, STOPPED),
