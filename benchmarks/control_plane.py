@@ -1,11 +1,12 @@
 """What does a trial cost the driver? Asking, composing, submitting, telling; nothing is trained.
 
-Two slots on Ray, the whole LoRA space (eight keys), multivariate TPE; UGRO on its SQLite study
-beside the upstream plugins in memory, as they come, with a quarter of the trials (they take long).
+Two slots on Ray, the whole LoRA space (eight keys), multivariate TPE unless random draws are asked
+for; UGRO on its SQLite study beside the upstream plugins in memory, as they come, with a quarter of
+the trials, 250 at most (they take long).
 The driver's time is the processor time of its thread; those of Ray and of the recorder are not in
 it, and neither slot waits for them.
 
-    python benchmarks/control_plane.py [trials]
+    python benchmarks/control_plane.py [TRIALS] [random]
 """
 
 import json
@@ -15,29 +16,39 @@ from pathlib import Path
 
 from sweepers import RAY, UGRO, UPSTREAM, run, spans
 
+SEED = "hydra.sweeper.sampler.seed=1"
+SAMPLERS = {
+    "tpe": ("multivariate=true", "constant_liar=true"),
+    "random": (),
+}
+MOST = 250  # trials of upstream
 
-def main(trials: int) -> None:
+
+def main(trials: int, sampler: str) -> None:
     """Print a line a sweeper."""
     ours = 0.0
-    for name, sweeper, count in (("UGRO", UGRO, trials), ("upstream", UPSTREAM, trials // 4)):
-        ends, _ = driver_time(sweeper, 1)
-        worked, seconds = driver_time(sweeper, count)
+    sweepers = (("UGRO", UGRO, trials), ("upstream", UPSTREAM, min(MOST, trials // 4)))
+    for name, sweeper, count in sweepers:
+        ends, _ = driver_time(sweeper, 1, sampler)
+        worked, seconds = driver_time(sweeper, count, sampler)
         each = 1000 * (worked - ends) / (count - 1)
         ours = ours or each
         print(
-            f"{name}: {count} trials, {each:.1f} ms of driver time a trial ({each / ours:.1f} x); "
+            f"{name}: {count} trials ({sampler}), {each:.1f} ms of driver time a trial "
+            f"({each / ours:.1f} x); "
             f"start-up, first trial and summary {ends:.1f} s; "
             f"wall clock {1000 * seconds / count:.0f} ms a trial",
             flush=True,
         )
 
 
-def driver_time(sweeper: tuple[str, ...], trials: int) -> tuple[float, float]:
+def driver_time(sweeper: tuple[str, ...], trials: int, sampler: str) -> tuple[float, float]:
     """Processor time of the driver's thread and wall clock of a sweep, in seconds."""
-    tpe = ["multivariate=true", "constant_liar=true", "seed=1"]
-    overrides = ["search_space=lora", f"hydra.sweeper.n_trials={trials}"]
+    asked = f"hydra/sweeper/sampler={sampler}"
+    sweeper = (*(one for one in sweeper if "sampler=" not in one), asked)
+    overrides = ["search_space=lora", f"hydra.sweeper.n_trials={trials}", SEED]
     overrides += ["hydra.sweeper.n_jobs=2", f"{RAY}num_cpus=2"]
-    overrides += [f"hydra.sweeper.sampler.{one}" for one in tpe]
+    overrides += [f"hydra.sweeper.sampler.{one}" for one in SAMPLERS[sampler]]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "driver.json"
         run(sweeper, overrides, Path(folder) / "study", DRIVER_LOG=str(log))
@@ -48,4 +59,4 @@ def driver_time(sweeper: tuple[str, ...], trials: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 1000)
+    main(int(sys.argv[1]) if sys.argv[1:] else 1000, sys.argv[2] if sys.argv[2:] else "tpe")
