@@ -170,9 +170,6 @@ def _scheduler(scheduler: object) -> Iterator[str]:
     if factor is not None and not 1 < factor < math.inf:
         yield fault("scheduler.reduction_factor", factor, "above 1")
     yield from _at_least("scheduler.brackets", given.get("brackets"), 1)
-    yield from _at_least("scheduler.whole_trials", given.get("whole_trials"), 0)
-    yield from _at_least("scheduler.spared", given.get("spared"), 2)  # 1 would be all of them
-    yield from _at_least("scheduler.best", given.get("best"), 1)
     yield from _at_least("scheduler.min_samples_required", given.get("min_samples_required"), 1)
 
 

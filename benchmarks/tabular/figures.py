@@ -11,11 +11,11 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from .headline import Outcome
-from .methods import BOHB, HINDSIGHT, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
+from .methods import BOHB, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
 
 LEAST = 1e-3  # regrets below are drawn there
-SHOWN = (SEQUENTIAL, PROCESS, HINDSIGHT, "GP", OPTUNA, TUNE, BOHB, UPSTREAM)
-BANDED = (SEQUENTIAL, HINDSIGHT, UPSTREAM)  # more bands would hide each other
+SHOWN = (SEQUENTIAL, PROCESS, "GP", OPTUNA, TUNE, BOHB, UPSTREAM)
+BANDED = (SEQUENTIAL, "GP", UPSTREAM)  # more bands would hide each other
 
 
 def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) -> None:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .methods import SLOTS, STOPPED, WHOLE
+from .methods import SLOTS, WHOLE
 from .peers.upstream import in_batches
 from .plans import space
 from .problems import problem
@@ -24,6 +24,7 @@ from .simulate import simulate
 from .trace import Ended, Trace
 
 ROOT = Path(__file__).parents[2]
+STOPPED = 60  # trials, of which most are stopped early
 UGRO = ("hydra/sweeper/sampler=tpe_multivariate", "study.baseline=false")
 ADAPTIVE = (*UGRO, "scheduler=adaptive_asha")
 UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")

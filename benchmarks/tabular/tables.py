@@ -8,7 +8,6 @@ import numpy
 
 from .headline import MANY, Outcome, near
 from .methods import (
-    HINDSIGHT,
     METHODS,
     OPTUNA,
     PROCESS,
@@ -30,7 +29,6 @@ CLAIMED = {
     "the same, baseline first": "",
     "the same, warm start": "",
     PROCESS: "",
-    HINDSIGHT: "",
     "GP": "",
 }
 

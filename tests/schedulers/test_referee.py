@@ -179,15 +179,7 @@ def test_what_reaches_max_t_is_finished_and_not_stopped(make: Make) -> None:
 
 
 def test_stoppers_work_with_any_scheduler(make: Make) -> None:
-    for scheduler in (
-        "none",
-        "asha",
-        "hyperband",
-        "median",
-        "adaptive_asha",
-        "hindsight",
-        "dominance",
-    ):
+    for scheduler in ("none", "asha", "hyperband", "median", "adaptive_asha", "dominance"):
         referee = make(f"scheduler={scheduler}", "stoppers.max_tokens=400")
         assert judge(referee, 0, *curve(5.0, 4.0)) == [None, None, Ending.BUDGET]
         assert judge(referee, 1, *curve(math.nan)) == [None, Ending.DIVERGED]
@@ -244,7 +236,7 @@ def test_or_by_their_scalarised_value(make: Make) -> None:
 
 @pytest.mark.parametrize(
     "scheduler",
-    ["none", "asha", "hyperband", "median", "adaptive_asha", "hindsight", "dominance"],
+    ["none", "asha", "hyperband", "median", "adaptive_asha", "dominance"],
 )
 def test_what_there_is_can_be_made(make: Make, scheduler: str) -> None:
     make(f"scheduler={scheduler}").check()

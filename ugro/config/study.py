@@ -83,15 +83,6 @@ class AdaptiveAshaConfig(RungsConfig):
 
 
 @dataclass
-class HindsightConfig(RungsConfig):
-    """Stops what is behind the best whole trials."""
-
-    whole_trials: int = MISSING
-    spared: int | None = MISSING
-    best: int = MISSING
-
-
-@dataclass
 class MedianConfig(StoppingConfig):
     """Stops what is worse than the median of the others."""
 
@@ -142,7 +133,6 @@ SCHEDULERS = {
     "none": SchedulerConfig,
     "asha": AshaConfig,
     "adaptive_asha": AdaptiveAshaConfig,
-    "hindsight": HindsightConfig,
     "dominance": RungsConfig,
     "median": MedianConfig,
 }
