@@ -101,24 +101,30 @@ def main(path: Path, count: int, at_once: int, overrides: list[str]) -> None:
     plan = planned(*given)
     rows = _begun(path, given)
     done = {(row["configuration"], row["seed"]) for row in rows}
+    todo = [run for run in _runs(plan, count) if (run[0], run[2]) not in done]
     # CUDA cannot be used in a process that was forked from one that has used it.
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as processes:
+    processes = ProcessPoolExecutor(at_once, mp_context=get_context("spawn"))
+    try:
         running = {}
-        for index, parameters, seed in _runs(plan, count):
-            if (index, seed) not in done:
-                settings = typed(without_hydra(plan.feasible.composer.compose(parameters)))
-                settings.seed = seed
-                known = {"configuration": index, "seed": seed, **parameters}
-                running[processes.submit(recorded, settings)] = known
+        for index, parameters, seed in todo:
+            settings = typed(without_hydra(plan.feasible.composer.compose(parameters)))
+            settings.seed = seed
+            known = {"configuration": index, "seed": seed, **parameters}
+            running[processes.submit(recorded, settings)] = known
         for run in as_completed(running):
             heard, error = run.result()
-            known = running.pop(run)
-            rows += [{**known, "error": error, **row} for row in heard]
+            rows += [{**running[run], "error": error, **row} for row in heard]
             _write(rows, path, given)
-            last = heard[-1] if heard else {}
-            told = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
-            which = f"{known['configuration']}/{count} seed {known['seed']}"
-            print(f"{time.strftime('%H:%M:%S')} {which}: {told} {error}", flush=True)
+            _tell(running[run], count, heard, error)
+    finally:
+        processes.shutdown(cancel_futures=True)  # after an error or Ctrl-C none is begun
+
+
+def _tell(known: Mapping[str, Any], count: int, heard: list[dict[str, Any]], error: str) -> None:
+    last = heard[-1] if heard else {}
+    which = f"{known['configuration']}/{count} seed {known['seed']}"
+    told = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
+    print(f"{time.strftime('%H:%M:%S')} {which}: {told} {error}", flush=True)
 
 
 def recorded(settings: Config) -> tuple[list[dict[str, Any]], str]:

@@ -10,13 +10,15 @@ import pyarrow.parquet
 import pytest
 
 from benchmarks.tabular import record
-from benchmarks.tabular.curves import Curve, plain
+from benchmarks.tabular.curves import Curve, Problem, plain
 from benchmarks.tabular.families import FAMILIES, Family
+from benchmarks.tabular.methods import METHODS
 from benchmarks.tabular.peers.clock import search
 from benchmarks.tabular.peers.optuna_alone import OptunaAlone
 from benchmarks.tabular.peers.ray_tune import RayTune
 from benchmarks.tabular.peers.upstream import in_batches
 from benchmarks.tabular.plans import planned, space
+from benchmarks.tabular.problems import earlier
 from benchmarks.tabular.simulate import simulate
 from benchmarks.tabular.table import Table, errors
 from ugro.errors import UserError
@@ -129,6 +131,18 @@ def test_the_same_seed_decides_alike_and_halving_saves_tokens() -> None:
     assert len(whole.trials) == len(stopped.trials) == 30
     assert stopped.tokens < 0.5 * whole.tokens
     assert whole.idle == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("problem", [Family("agreeing", 3), Table()], ids=["family", "table"])
+def test_a_warm_start_begins_with_the_best_of_another_problem(problem: Problem) -> None:
+    [warm] = [method for method in METHODS if "warm start" in method.name]
+    trace = warm.run(problem, 5, 0)
+    before = earlier(problem)
+    assert before != problem
+    ranked = sorted(before.curve(one, 0).true_loss for one in configurations(255))
+    asked = [plain(decision[2]) for decision in trace.decisions() if decision[0] == "asked"]
+    assert [before.curve(one, 0).true_loss for one in asked[:3]] == ranked[:3]
+    assert len(trace.trials) == 5
 
 
 def test_in_batches_every_slot_waits_for_the_slowest() -> None:
