@@ -81,12 +81,12 @@ bench: .venv/.bench  ## measure UGRO beside its peers, into benchmarks/results: 
 	rm -f multirun/headline.jsonl
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 20
 	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 2 | tee benchmarks/results/real_time.md
-	($(BIN)/python benchmarks/slot_idle.py 24 && $(BIN)/python benchmarks/control_plane.py 200 \
+	($(BIN)/python benchmarks/control_plane.py 200 \
 		&& $(BIN)/python -W ignore -m benchmarks.report_throughput \
 		&& OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.proposal_time) \
 		| sed 's/^/- /' | tee benchmarks/results/driver.md
 
-bench-quick: .venv/.bench  ## half of the simulated problems with three seeds: three minutes
+bench-quick: .venv/.bench  ## half of the simulated problems with three seeds: two minutes
 	rm -f multirun/headline.jsonl
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline multirun/bench-quick 3 \
 		agreeing crossing recorded
