@@ -24,10 +24,8 @@ from ugro.record.study import quieten
 
 from .curves import Problem, plain
 from .families import FAMILIES
-from .methods import MANY, METHODS
-from .plans import space
-from .problems import problem
-from .record import quasi_random
+from .methods import METHODS
+from .problems import TABLES, many, problem
 from .table import RECORDED, Table
 
 KEPT = Path("multirun/headline.jsonl")
@@ -117,8 +115,8 @@ def outcomes_of(family: str, seed: int) -> list[Outcome]:
 
 
 def problem_of(family: str, seed: int) -> Problem:
-    """A family's landscape for a seed; there is one recorded one."""
-    return problem(family if family == "recorded" else f"{family}:{seed}")
+    """A family's landscape for a seed; a table has one."""
+    return problem(family if family in TABLES else f"{family}:{seed}")
 
 
 def scale(found: Problem) -> tuple[float, float]:
@@ -126,7 +124,7 @@ def scale(found: Problem) -> tuple[float, float]:
 
     What a sweep finds may be better still: its regret is then below zero.
     """
-    losses = [found.curve(one, 0).true_loss for one in _many()]
+    losses = [found.curve(one, 0).true_loss for one in map(plain, many())]
     return min(losses), median(losses)
 
 
@@ -135,11 +133,6 @@ def near(family: str, seed: int) -> float:
     """The normalised regret of a loss that is a hundredth above the best."""
     low, middle = scale(problem_of(family, seed))
     return 0.01 * low / (middle - low)
-
-
-@cache
-def _many() -> list[dict[str, float | str]]:
-    return [plain(one) for one in quasi_random(space(), MANY)]
 
 
 def _quiet() -> None:

@@ -13,15 +13,12 @@ from .curves import Problem, plain
 from .peers.clock import search
 from .peers.optuna_alone import OptunaAlone
 from .peers.upstream import in_batches
-from .plans import space
-from .problems import earlier
-from .record import quasi_random
+from .problems import earlier, many
 from .simulate import simulate
 from .trace import Trace
 
 SLOTS = 8
-MANY = 255  # configurations that tell what a problem holds
-WARM = 3  # of them, that a warm start begins with: study.warm_start_trials
+WARM = 3  # configurations that a warm start begins with: study.warm_start_trials
 Run = Callable[[Problem, int, int], Trace]  # problem, trials, seed
 
 
@@ -43,8 +40,7 @@ def _ugro(
 def _warm_started(problem: Problem, trials: int, seed: int) -> Trace:
     """The best that many configurations had before are run first, as study.warm_start has them."""
     before, overrides = earlier(problem), (*_JOINT, _ADAPTIVE)
-    known = quasi_random(space(), MANY)
-    known.sort(key=lambda one: before.curve(plain(one), seed).true_loss)
+    known = sorted(many(), key=lambda one: before.curve(plain(one), seed).true_loss)
     first = [Planned(one, "warm_start") for one in known[:WARM]]
     return simulate(problem, overrides, SLOTS, trials, seed, first=first)
 

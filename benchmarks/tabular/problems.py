@@ -1,10 +1,17 @@
-"""Which problems are there?"""
+"""Which problems are there, and by which configurations is it known what one holds?"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
 from .curves import Problem
 from .families import FAMILIES, Family
+from .plans import space
+from .record import quasi_random
 from .table import RECORDED, SHORT, Table
 
 TABLES = {"recorded": RECORDED, "recorded_short": SHORT}
+MANY = 255  # configurations that tell what a problem holds
 APART = 1000  # from a seed to that of another landscape
 
 
@@ -21,6 +28,12 @@ def problem(name: str) -> Problem:
         return Table(name, TABLES[name])
     allowed = ", ".join([*TABLES, *FAMILIES])
     raise ValueError(f"problem: {name!r} given, allowed: {allowed}")
+
+
+@cache
+def many() -> tuple[Mapping[str, Any], ...]:
+    """So many configurations, as a study has them."""
+    return tuple(quasi_random(space(), MANY))
 
 
 def earlier(than: Problem) -> Problem:

@@ -16,10 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .curves import plain
 from .methods import SLOTS, WHOLE
 from .peers.upstream import in_batches
 from .plans import space
-from .problems import problem
+from .problems import many, problem
 from .simulate import simulate
 from .trace import Ended, Trace
 
@@ -102,7 +103,6 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
 
         def train(parameters: dict[str, Any]) -> None:
             sys.path.insert(0, str(ROOT))
-            from benchmarks.tabular.curves import plain
             from benchmarks.tabular.replay_trial import replay
 
             class ToTune:  # no annotations: the class is made where Ray sends it
@@ -118,7 +118,7 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
             note = Path(folder, tune.get_context().get_trial_id(), "replayed.json")
             replay(curve, time.time(), scale, ToTune(), note)
 
-        points = len(problem(name).curve(_anything(), seed).losses) - 1
+        points = len(problem(name).curve(plain(many()[0]), seed).losses) - 1
         tuner = tune.Tuner(
             train,
             tune_config=tune.TuneConfig(
@@ -134,12 +134,6 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
         tuner.fit()
         ray.shutdown()
         return _read(Path(folder), scale)
-
-
-def _anything() -> Any:
-    from .headline import _many
-
-    return _many()[0]
 
 
 def _read(folder: Path, scale: float) -> Trace:

@@ -6,17 +6,9 @@ from statistics import median, median_high, median_low
 
 import numpy
 
-from .headline import MANY, Outcome, near
-from .methods import (
-    METHODS,
-    OPTUNA,
-    PROCESS,
-    SEQUENTIAL,
-    SLOTS,
-    TUNE,
-    UPSTREAM,
-    WHOLE,
-)
+from .headline import Outcome, near
+from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
+from .problems import MANY
 from .table import RECORDED, SHORT, Table
 
 # What there was before anything was measured, and what UGRO has to offer beside.
@@ -165,7 +157,8 @@ def _head(problems: Sequence[str], seeds: int) -> str:
         lines += [
             "",
             f"`recorded` is a fit of {len(table.whole)} recorded configurations ({RECORDED.name}); "
-            "the others are made up, a landscape a seed. The warm start knows 255 configurations: "
-            f"as they were in short runs ({SHORT.name}) or in another landscape of the family.",
+            "the others are made up, a landscape a seed. The warm start knows "
+            f"{MANY} configurations: as they were in short runs ({SHORT.name}) "
+            "or in another landscape of the family.",
         ]
     return "\n".join(lines)
