@@ -169,11 +169,12 @@ def test_ray_tune_is_told_of_what_it_stopped_and_decides_alike_with_the_same_see
     assert 0 < sum(one.value is None for one in first.trials) < 24
 
 
-def test_syne_tune_stops_trials_too() -> None:
+def test_syne_tune_stops_trials_too_and_decides_alike_with_the_same_seed() -> None:
     pytest.importorskip("syne_tune", reason="pip install -e .[bench]")
     from benchmarks.tabular.peers.syne_tune import SyneTune
 
-    trace = search(SyneTune("BOHB", 3), Family("diverging", 0), 4, 24, 0)
+    trace, again = (search(SyneTune("BOHB", 3), Family("diverging", 0), 4, 24, 0) for _ in range(2))
+    assert trace.trials == again.trials
     assert len(trace.trials) == 24
     assert 0 < sum(one.value is None for one in trace.trials) < 24
 

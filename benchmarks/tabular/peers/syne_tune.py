@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from syne_tune.backend.trial_status import Trial
 from syne_tune.config_space import choice, loguniform, ordinal, uniform
@@ -24,6 +25,7 @@ class SyneTune:
     """A baseline of Syne Tune."""
 
     def __init__(self, baseline: str, seed: int) -> None:
+        numpy.random.seed(seed)  # BOHB's random configurations are drawn from the global generator
         self._scheduler = BASELINES[baseline](
             {key: _domain(over) for key, over in space().items()},
             metric="loss",
