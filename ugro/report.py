@@ -1,4 +1,4 @@
-"""What does a trial say of itself? Reports while it trains, a result when it ends."""
+"""Describe a trial while it trains (reports) and when it has ended (a result)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -7,6 +7,7 @@ from typing import Any, Self
 REPORTED = (
     "eval_loss",
     "eval_perplexity",
+    "eval_bits_per_byte",
     "train_loss",
     "learning_rate",
     "peak_memory_mb",
@@ -14,9 +15,13 @@ REPORTED = (
 MEASURED = (
     "eval_loss",
     "eval_perplexity",
+    "eval_bits_per_byte",
     "base_eval_loss",
+    "base_eval_bits_per_byte",
     "train_loss",
     "tokens_seen",
+    "trained_token_share",
+    "padding_share",
     "train_tokens_per_second",
     "trainable_parameters",
     "peak_memory_mb",
@@ -35,6 +40,8 @@ class Report:
     Attributes:
         metrics: those of ``REPORTED`` that are known. ``eval_loss`` in nats a predicted token;
             ``train_loss``, the mean since the report before, not before the first step.
+        data: fingerprints of what is trained on, evaluated on and tested on, by the part's name; in
+            the first report of a trial
     """
 
     step: int  # optimizer steps done
@@ -44,6 +51,7 @@ class Report:
     seconds: float  # since training began
     metrics: Mapping[str, float]
     time: float = field(compare=False)  # Unix time
+    data: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def last(self) -> bool:
@@ -51,16 +59,17 @@ class Report:
         return self.step >= self.total_steps
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values in one level, for JSON."""
-        plain = {key: value for key, value in vars(self).items() if key != "metrics"}
-        return {**plain, **self.metrics}
+        """Return plain values for JSON, the metrics among them."""
+        own = {key: value for key, value in vars(self).items() if key not in ("metrics", "data")}
+        return {**own, **self.metrics, **({"data": dict(self.data)} if self.data else {})}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """What :meth:`as_dict` gave; other keys are left out."""
-        own = [one.name for one in fields(cls) if one.name != "metrics"]
+        """Read what :meth:`as_dict` gave; other keys are left out."""
+        own = [one.name for one in fields(cls) if one.name not in ("metrics", "data")]
         metrics = {name: plain[name] for name in REPORTED if plain.get(name) is not None}
-        return cls(**{name: plain[name] for name in own}, metrics=metrics)
+        data = plain.get("data") or {}
+        return cls(**{name: plain[name] for name in own}, metrics=metrics, data=data)
 
 
 @dataclass(frozen=True)
@@ -69,12 +78,15 @@ class TrialResult:
 
     Attributes:
         values: one an objective
-        metrics: those of ``MEASURED`` that are known: ``eval_loss`` and ``eval_perplexity`` of the
-            best checkpoint, ``base_eval_loss`` of the base model on the same blocks, ``train_loss``
-            (mean over training), ``tokens_seen``, ``train_tokens_per_second`` (evaluations not
-            counted), ``trainable_parameters``, ``peak_memory_mb``, ``train_seconds`` (evaluations
-            counted), ``startup_seconds`` (before training), ``steps``, ``best_step``, and
-            ``latency_ms`` where an objective or a constraint asks for it.
+        metrics: those of ``MEASURED`` that are known: ``eval_loss``, ``eval_perplexity`` and
+            ``eval_bits_per_byte`` of the best checkpoint, ``base_eval_loss`` and
+            ``base_eval_bits_per_byte`` of the base model on the same examples, ``train_loss`` (mean
+            over training), ``tokens_seen`` (trained on, padding left out), ``trained_token_share``
+            (of them, those that carry loss), ``padding_share`` (of what the model reads),
+            ``train_tokens_per_second`` (evaluations not counted), ``trainable_parameters``,
+            ``peak_memory_mb``, ``train_seconds`` (evaluations counted), ``startup_seconds`` (before
+            training), ``steps``, ``best_step``, and ``latency_ms`` where an objective or a
+            constraint asks for it.
         provenance: what it was run with: code, data, base model, machine
     """
 

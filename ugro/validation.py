@@ -122,10 +122,19 @@ def _training(training: TrainingConfig) -> Iterator[str]:
 def _data(config: Config) -> Iterator[str]:
     data = config.data
     yield from _at_least("data.block_size", data.block_size, 2)
-    yield from _at_least("data.max_train_blocks", data.max_train_blocks, 1)
-    yield from _at_least("data.max_eval_blocks", data.max_eval_blocks, 1)
+    yield from _at_least("data.eval_block_size", data.eval_block_size, 2)
+    for part in ("train", "eval", "test"):
+        key = f"max_{part}_examples"
+        yield from _at_least(f"data.{key}", getattr(data, key), 1)
+    for part in ("train", "eval"):
+        if (given := getattr(data, f"max_{part}_blocks")) is not None:
+            yield fault(f"data.max_{part}_blocks", given, f"its new name, data.max_{part}_examples")
     if not 0 < data.eval_fraction < 1:
         yield fault("data.eval_fraction", data.eval_fraction, "above 0, below 1")
+    yield from _share("data.test_fraction", data.test_fraction)
+    if data.eval_fraction + data.test_fraction >= 1:
+        given = data.eval_fraction + data.test_fraction
+        yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
     if data.source is Source.hub and not data.path:
         yield fault("data.path", data.path, "a hub id or a folder")
     if data.source in (Source.text, Source.jsonl) and not data.train_files:

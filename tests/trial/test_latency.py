@@ -8,11 +8,11 @@ import pytest
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
+from ugro.trial.blocks import IGNORED, Blocks
 
 from ugro.config import Config, LatencyConfig
 from ugro.trial import latency, models
 from ugro.trial.adapter import adapted
-from ugro.trial.blocks import IGNORED, Blocks
 from ugro.trial.latency import latency_ms, merged
 from ugro.trial.models import BaseModel
 

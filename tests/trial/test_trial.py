@@ -8,12 +8,12 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
+from ugro.trial.blocks import train_and_eval_blocks
 
 from ugro.config import Config
 from ugro.report import Report
 from ugro.reporting import channel
 from ugro.trial import models
-from ugro.trial.blocks import train_and_eval_blocks
 from ugro.trial.evaluation import eval_loss
 from ugro.trial.trial import run_trial
 

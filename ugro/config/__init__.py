@@ -28,6 +28,7 @@ from ugro.config.study import (
 )
 from ugro.config.tracking import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
 from ugro.config.trial import (
+    BadRecords,
     Bias,
     DataConfig,
     Dtype,
@@ -35,8 +36,10 @@ from ugro.config.trial import (
     LoraConfig,
     LRScheduler,
     ModelConfig,
+    Packing,
     RandomLlamaConfig,
     Source,
+    TooLong,
     TrainingConfig,
 )
 from ugro.errors import UserError
@@ -45,6 +48,7 @@ __all__ = [
     "SCHEDULERS",
     "AdaptiveAshaConfig",
     "AshaConfig",
+    "BadRecords",
     "Bias",
     "Config",
     "ConstraintsConfig",
@@ -62,6 +66,7 @@ __all__ = [
     "MonitoringConfig",
     "ObjectiveConfig",
     "ObjectivesConfig",
+    "Packing",
     "PrometheusConfig",
     "RandomLlamaConfig",
     "Resource",
@@ -71,6 +76,7 @@ __all__ = [
     "StoppersConfig",
     "StoppingConfig",
     "StudyConfig",
+    "TooLong",
     "TrackingConfig",
     "TrainingConfig",
     "WandbConfig",

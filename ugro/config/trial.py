@@ -9,6 +9,9 @@ from omegaconf import MISSING
 Bias = Enum("Bias", ["none", "all", "lora_only"])
 Dtype = Enum("Dtype", ["auto", "fp32", "fp16", "bf16"])
 Source = Enum("Source", ["pydocs", "hub", "text", "jsonl"])
+Packing = Enum("Packing", ["bfd", "wrapped", "none"])
+TooLong = Enum("TooLong", ["truncate", "drop", "error"])
+BadRecords = Enum("BadRecords", ["error", "skip"])
 # transformers.SchedulerType, less those that need arguments of their own.
 LRScheduler = Enum(
     "LRScheduler",
@@ -61,20 +64,35 @@ class LoraConfig:
 
 @dataclass
 class DataConfig:
-    """The data, how it is cut into blocks, and what is held out for evaluation."""
+    """The data, how they are split, and how examples share rows."""
 
     source: Source = MISSING
     path: str | None = None  # hub id or folder of a data set
     subset: str | None = None  # the hub data set's configuration name
     train_split: str = "train"
     eval_split: str | None = None  # null: hold out eval_fraction of the training documents
+    test_split: str | None = None  # null: hold out test_fraction of the training documents
     text_column: str = "text"
     join_rows: bool = False  # rows are paragraphs of one running text, not documents
     train_files: list[str] = field(default_factory=list)  # paths or globs
     eval_files: list[str] = field(default_factory=list)  # none: hold out eval_fraction
+    test_files: list[str] = field(default_factory=list)  # none: hold out test_fraction
     eval_fraction: float = MISSING  # share of the documents' characters
-    split_seed: int = MISSING  # apart from seed, so that all seeds evaluate on the same blocks
-    block_size: int = MISSING  # tokens
+    test_fraction: float = 0.1  # the same; held out where there are 20 distinct documents or more
+    split_seed: int = MISSING  # apart from seed, so that all seeds are evaluated on the same text
+    group_by: str | None = None  # a column; records that share its value stay on one side
+    deduplicate: bool = False  # train once on a record that is repeated
+    bad_records: BadRecords = BadRecords.error  # skip: leave malformed ones out, count and say them
+    chat_template: str | None = None  # a file; null: the tokenizer's own
+    block_size: int = MISSING  # tokens of a row
+    eval_block_size: int | None = None  # of a row that is evaluated; null: block_size
+    packing: Packing = MISSING
+    too_long: TooLong = TooLong.truncate  # an example longer than a row, where rows are not filled
+    # Drawn by split_seed. An example is a record; of running text, a row.
+    max_train_examples: int | None = None
+    max_eval_examples: int | None = None
+    max_test_examples: int | None = None
+    # Former names, refused with the new one.
     max_train_blocks: int | None = None
     max_eval_blocks: int | None = None
 
@@ -88,9 +106,9 @@ class TrainingConfig:
     warmup_ratio: float = MISSING  # share of the optimizer steps
     weight_decay: float = MISSING
     max_grad_norm: float = MISSING
-    batch_size: int = MISSING  # blocks a forward pass
+    batch_size: int = MISSING  # rows a forward pass
     gradient_accumulation_steps: int = MISSING  # forward passes an optimizer step
-    eval_batch_size: int = MISSING  # blocks
+    eval_batch_size: int = MISSING  # rows
     # How long: the first of these that is set. Optimizer steps; tokens; passes over the data.
     max_steps: int | None = None
     max_tokens: int | None = None

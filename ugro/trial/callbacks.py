@@ -1,7 +1,7 @@
-"""What happens while transformers' Trainer trains? Reports go out, checkpoints are kept."""
+"""Send reports and keep checkpoints while transformers' Trainer trains."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -11,8 +11,9 @@ from ugro.report import Report
 from ugro.reporting import Channel, TrialInterruptedError
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import checkpoints
-from ugro.trial.evaluation import perplexity
+from ugro.trial.evaluation import Evaluation, perplexity
 from ugro.trial.hardware import peak_memory_mb
+from ugro.trial.packing import Numbers
 
 
 class Reporter(TrainerCallback):
@@ -20,14 +21,18 @@ class Reporter(TrainerCallback):
 
     Args:
         channel: hears them
-        base_loss: of the untrained model, for the report at step 0
-        tokens_per_step: that an optimizer step trains on
+        base: how good the untrained model is, for the report at step 0
+        tokens: trained on after so many steps, [steps + 1]
+        data: fingerprints of what is trained on and evaluated on, for the report at step 0
     """
 
-    def __init__(self, channel: Channel, base_loss: float, tokens_per_step: int) -> None:
+    def __init__(
+        self, channel: Channel, base: Evaluation, tokens: Numbers, data: Mapping[str, str]
+    ) -> None:
         self._channel = channel
-        self._base_loss = base_loss
-        self._tokens_per_step = tokens_per_step
+        self._base = base
+        self._tokens = tokens
+        self._data = data
         self._began = time.perf_counter()
         self._logged: dict[str, float] = {}
         self._go_on = True
@@ -48,7 +53,7 @@ class Reporter(TrainerCallback):
         """Start the clock; what is reported first is the base model."""
         self._began = time.perf_counter()
         if not state.global_step:
-            self._tell(state, self._base_loss)
+            self._send(state, self._base.loss, self._base.bits_per_byte)
 
     def on_step_end(
         self,
@@ -88,11 +93,15 @@ class Reporter(TrainerCallback):
         **_: object,
     ) -> None:
         """Hand the report over and do as told."""
-        self._tell(state, metrics["eval_loss"])
+        self._send(state, metrics["eval_loss"], metrics["eval_bits_per_byte"])
         control.should_training_stop |= not self._go_on
 
-    def _tell(self, state: TrainerState, loss: float) -> None:
-        metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
+    def _send(self, state: TrainerState, loss: float, bits_per_byte: float) -> None:
+        metrics = {
+            "eval_loss": loss,
+            "eval_perplexity": perplexity(loss),
+            "eval_bits_per_byte": bits_per_byte,
+        }
         if self._logged:
             metrics["train_loss"] = self._logged["loss"]
             metrics["learning_rate"] = self._logged["learning_rate"]
@@ -102,11 +111,12 @@ class Reporter(TrainerCallback):
             Report(
                 step=state.global_step,
                 total_steps=state.max_steps,
-                tokens_seen=int(state.num_input_tokens_seen),
-                total_tokens=state.max_steps * self._tokens_per_step,
+                tokens_seen=int(self._tokens[state.global_step]),
+                total_tokens=int(self._tokens[-1]),
                 seconds=self.seconds(),
                 metrics=metrics,
                 time=time.time(),
+                data=self._data if not state.global_step else {},
             )
         )
 

@@ -1,9 +1,10 @@
-"""Which checkpoints of a trial are whole? Those with a seal, written after all that is in them."""
+"""Tell complete checkpoints by a seal that is written after all that is in them."""
 
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,10 +14,16 @@ SEAL = "seal.json"
 PREFIX = "checkpoint-"  # transformers' name, the optimizer step behind it
 
 
-def training_of(config: Config) -> str:
-    """A name for all that a trial's weights depend on: its checkpoints fit no other training."""
+def training_of(config: Config, data: Mapping[str, str]) -> str:
+    """Name all that a trial's weights depend on: its checkpoints fit no other training.
+
+    Args:
+        config: of the trial
+        data: fingerprints of what is trained on and evaluated on
+    """
     settings = asdict(config)
-    parts = {key: settings[key] for key in ("seed", "model", "lora", "data", "training")}
+    keys = ("seed", "model", "lora", "data", "training")
+    parts = {**{key: settings[key] for key in keys}, "fingerprints": dict(data)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

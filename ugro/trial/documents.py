@@ -1,116 +1,122 @@
-"""Where does the text come from, and which of it is held out for evaluation?"""
+"""Read documents: running text, prompts with completions, conversations."""
 
+import codecs
 import glob
+import hashlib
 import json
-import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ugro.config import DataConfig, Source
+from ugro.config import BadRecords, DataConfig, Source
 from ugro.errors import UserError, fault
 
 REPEATED_LENGTH = 40  # characters from which a paragraph that stands twice is no coincidence
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of a document: with loss, or given to the model as a prompt."""
-
-    text: str
-    trained: bool = True
+RECORDS = "{prompt, completion}, {messages: [{role, content}, ...]} or {text}"
 
 
 @dataclass(frozen=True)
 class Document:
-    """Segments in order. ``rendered`` text already holds its special tokens (a chat template)."""
+    """One document as it was read, before any tokenizer or chat template sees it.
 
-    segments: tuple[Segment, ...]
-    rendered: bool = False
+    Attributes:
+        place: file and line, for messages
+        content: ``text``; or ``prompt`` and ``completion``, strings or lists of messages; or
+            ``messages``; with ``tools`` beside conversations
+        group: documents of one group stay in one part of the split; None: this one alone
+    """
 
-    @property
+    place: str
+    content: Mapping[str, Any]
+    group: str | None = field(default=None)
+
+    @cached_property
+    def identity(self) -> bytes:
+        """A digest of the content, 16 bytes: equal for repeated documents."""
+        plain = json.dumps(self.content, sort_keys=True, ensure_ascii=False, default=str)
+        return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    @cached_property
     def length(self) -> int:
-        """Characters in all segments."""
-        return sum(len(segment.text) for segment in self.segments)
+        """Characters of all texts in it."""
+        return sum(map(len, _strings(self.content)))
+
+    @cached_property
+    def gist(self) -> bytes:
+        """A digest of letters and digits alone, case folded: equal for near-duplicates."""
+        folded = "".join(c for text in _strings(self.content) for c in text if c.isalnum())
+        return hashlib.blake2b(folded.casefold().encode(), digest_size=16).digest()
 
 
-@dataclass(frozen=True)
-class Split:
-    """Documents to train on, and others to evaluate on."""
+@dataclass
+class Skipped:
+    """Count the malformed records that ``data.bad_records=skip`` leaves out."""
 
-    train: tuple[Document, ...]
-    evaluation: tuple[Document, ...]
+    count: int = 0
+    first: str = ""  # what is wrong with the first of them
+
+    def note(self, reason: str) -> None:
+        """Count one more."""
+        self.count += 1
+        self.first = self.first or reason
 
 
-def split_documents(config: DataConfig, tokenizer: Any) -> Split:
-    """Read the documents and hold some out; no document stands on both sides.
-
-    The split depends on ``data.split_seed`` and the documents, not on the trial's seed, so that all
-    trials of a study are evaluated on the same text.
+def read(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
+    """Yield the documents of a source, one at a time.
 
     Args:
         config: which data
-        tokenizer: whose chat template renders chat records
+        part: ``train``, ``eval`` or ``test``: whose files or split are read
+        skipped: counts what ``data.bad_records=skip`` leaves out
 
     Raises:
-        UserError: files or columns are missing, a record is malformed, or a side is empty.
+        UserError: files or columns are missing, or a record is malformed.
     """
-    if config.eval_files or config.eval_split:
-        evaluation = tuple(_distinct(_read(config, tokenizer, for_evaluation=True)))
-        held_out = set(evaluation)
-        train = [d for d in _read(config, tokenizer) if d not in held_out]
-        split = Split(tuple(_distinct(train)), evaluation)
-    else:
-        split = hold_out(
-            list(_distinct(_read(config, tokenizer))), config.eval_fraction, config.split_seed
-        )
-    if not split.train or not split.evaluation:
-        given = f"{len(split.train)} documents to train, {len(split.evaluation)} to evaluate"
-        raise UserError(fault("data", given, "at least one each, different from one another"))
-    return split
-
-
-def hold_out(documents: list[Document], fraction: float, seed: int) -> Split:
-    """Hold out whole documents, drawn at random, until they make up ``fraction`` of the characters.
-
-    A document longer than what is still wanted is passed over, so that one giant among small ones
-    does not eat the training set; where all are too long the shortest is taken.
-    """
-    order = documents.copy()
-    random.Random(seed).shuffle(order)
-    wanted = fraction * sum(document.length for document in documents)
-    chosen: set[Document] = set()
-    for document in order:
-        if document.length <= wanted:
-            chosen.add(document)
-            wanted -= document.length
-    if not chosen and len(documents) > 1:
-        chosen = {min(documents, key=lambda document: document.length)}
-    train = tuple(document for document in documents if document not in chosen)
-    evaluation = tuple(document for document in documents if document in chosen)
-    return Split(train, evaluation)
-
-
-def _read(config: DataConfig, tokenizer: Any, for_evaluation: bool = False) -> Iterator[Document]:
-    files = config.eval_files if for_evaluation else config.train_files
+    files = getattr(config, f"{part}_files")
     match config.source:
         case Source.pydocs:
             return _pydocs()
         case Source.hub:
-            return _hub(config, for_evaluation)
+            return _hub(config, getattr(config, f"{part}_split"), part)
         case Source.text:
-            return _text(files)
+            return _text(files, part)
         case Source.jsonl:
-            return _jsonl(files, tokenizer)
+            return _jsonl(config, files, part, skipped)
 
 
-def _distinct(documents: Iterable[Document]) -> Iterator[Document]:
-    return iter(dict.fromkeys(documents))
+def sources(config: DataConfig) -> list[str]:
+    """Identify what would be read, without reading it: files with size and time of change.
+
+    Raises:
+        UserError: files are missing.
+    """
+    if config.source is Source.pydocs:
+        return [f"pydocs of Python {platform.python_version()}"]
+    if config.source is Source.hub:
+        splits = (config.train_split, config.eval_split, config.test_split)
+        return [f"{s} {_rows(config, s, 'train')._fingerprint}" for s in splits if s]
+    found = []
+    for part in ("train", "eval", "test"):
+        for path in _files(getattr(config, f"{part}_files"), part):
+            status = path.stat()
+            found.append(f"{part} {path.resolve()} {status.st_size} {status.st_mtime_ns}")
+    return found
 
 
-def _plain(text: str) -> Document:
-    return Document((Segment(text),))
+def _strings(content: Any) -> Iterator[str]:
+    """Yield every text of a document's content, roles and keys left out."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            if key not in ("role", "type"):
+                yield from _strings(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _strings(value)
 
 
 def _pydocs() -> Iterator[Document]:
@@ -122,113 +128,118 @@ def _pydocs() -> Iterator[Document]:
     from pydoc_data.topics import topics
 
     seen: set[str] = set()
-    for _, text in sorted(topics.items()):
+    for name, text in sorted(topics.items()):
         kept = []
         for paragraph in text.split("\n\n"):
             identity = " ".join(paragraph.split())
             if len(identity) < REPEATED_LENGTH or identity not in seen:
                 kept.append(paragraph)
             seen.add(identity)
-        yield _plain("\n\n".join(kept))
+        if any(paragraph.strip() for paragraph in kept):
+            yield Document(f"topic {name}", {"text": "\n\n".join(kept)})
 
 
-def _hub(config: DataConfig, for_evaluation: bool) -> Iterator[Document]:
+def _hub(config: DataConfig, split: str, part: str) -> Iterator[Document]:
+    rows = _rows(config, split, part)
+    if config.text_column not in rows.column_names:
+        raise UserError(fault("data.text_column", config.text_column, ", ".join(rows.column_names)))
+    column = rows.select_columns([config.text_column])
+    texts = (row[config.text_column] for row in column)
+    kept = (text for text in texts if text and text.strip())
+    if config.join_rows:
+        yield Document(f"{config.path} {split}", {"text": "\n\n".join(kept)})
+        return
+    for number, text in enumerate(kept):
+        yield Document(f"{config.path} {split}:{number}", {"text": text})
+
+
+def _rows(config: DataConfig, split: str, part: str) -> Any:
     import datasets
 
-    split = config.eval_split if for_evaluation else config.train_split
     try:
-        rows = datasets.load_dataset(str(config.path), config.subset, split=split)
+        return datasets.load_dataset(str(config.path), config.subset, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         reason = str(error).strip().splitlines()[0]
         allowed = "a data set on the hub or a folder, with data.subset and split as it has them"
         raise UserError(f"{fault('data.path', config.path, allowed)} ({reason})") from error
-    if config.text_column not in rows.column_names:
-        raise UserError(fault("data.text_column", config.text_column, ", ".join(rows.column_names)))
-    texts = [text for text in rows[config.text_column] if text and text.strip()]
-    yield from map(_plain, ["\n\n".join(texts)] if config.join_rows else texts)
 
 
-def _files(patterns: list[str]) -> list[Path]:
+def _files(patterns: list[str], part: str) -> list[Path]:
     files: list[Path] = []
     for pattern in patterns:
         names = glob.glob(pattern, recursive=True)  # ** finds folders too
         found = sorted(path for path in map(Path, names) if path.is_file())
         if not found:
-            raise UserError(fault("data.train_files or eval_files", pattern, "files that exist"))
+            raise UserError(fault(f"data.{part}_files", pattern, "files that exist"))
         files += found
     return files
 
 
-def _text(patterns: list[str]) -> Iterator[Document]:
-    for path in _files(patterns):
-        text = _utf8(path)
+def _text(patterns: list[str], part: str) -> Iterator[Document]:
+    for path in _files(patterns, part):
+        text = "\n".join(line for _, line in _lines(path))
         if text.strip():
-            yield _plain(text)
+            yield Document(str(path), {"text": text})
 
 
-def _jsonl(patterns: list[str], tokenizer: Any) -> Iterator[Document]:
-    for path in _files(patterns):
-        for number, line in enumerate(_utf8(path).split("\n"), start=1):
-            if line.strip():
-                yield _record(line, f"{path}:{number}", tokenizer)
+def _jsonl(
+    config: DataConfig, patterns: list[str], part: str, skipped: Skipped
+) -> Iterator[Document]:
+    for path in _files(patterns, part):
+        for number, line in _lines(path):
+            if not line.strip():
+                continue
+            try:
+                yield _record(line, f"{path}:{number}", config.group_by)
+            except UserError as error:
+                if config.bad_records is BadRecords.error:
+                    raise
+                skipped.note(str(error))
 
 
-def _utf8(path: Path) -> str:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a UTF-8 file with their numbers, a byte order mark left out.
+
+    Only line feeds end a line: JSON strings may hold other characters that Python counts as one.
+    """
+    number = 0
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                yield number, line.decode().removesuffix("\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text ({error})") from error
+        raise UserError(f"{path}:{number}: not UTF-8 text ({error})") from error
 
 
-def _record(line: str, place: str, tokenizer: Any) -> Document:
+def _record(line: str, place: str, group_by: str | None) -> Document:
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise UserError(f"{place}: not a JSON object ({error})") from error
+    return Document(place, _content(record, place), _group(record, place, group_by))
+
+
+def _content(record: Any, place: str) -> dict[str, Any]:
+    """Keep what is trained on or rendered; other columns are the user's own."""
+    beside = {k: record[k] for k in ("tools",) if isinstance(record, dict) and record.get(k)}
     match record:
         case {"prompt": str(prompt), "completion": str(completion)}:
-            return Document((Segment(prompt, trained=False), Segment(completion)))
+            return {"prompt": prompt, "completion": completion}
         case {"prompt": [*prompt], "completion": [*completion]}:
-            return _chat(prompt + completion, place, tokenizer, given=len(prompt))
+            return {"prompt": prompt, "completion": completion, **beside}
         case {"messages": [_, *_] as messages}:
-            return _chat(messages, place, tokenizer)
-    allowed = "{prompt, completion} or {messages: [{role, content}, ...]}"
+            return {"messages": messages, **beside}
+        case {"text": str(text)}:
+            return {"text": text}
     given = sorted(record) if isinstance(record, dict) else type(record).__name__
-    raise UserError(fault(place, given, allowed))
+    raise UserError(fault(place, given, RECORDS))
 
 
-def _chat(messages: list[dict[str, str]], place: str, tokenizer: Any, given: int = 0) -> Document:
-    """A conversation as the chat template renders it.
-
-    Loss on the assistant's turns, less those among the first ``given`` messages.
-    """
-    if not tokenizer.chat_template:
-        raise UserError(f"{place}: chat records, but this model's tokenizer has no chat template")
-    if not all(isinstance(message, dict) for message in messages):
-        raise UserError(fault(place, messages, "messages of {role, content}"))
-    segments: list[Segment] = []
-    done = ""
-    for turn, message in enumerate(messages):
-        if message.get("role") != "assistant" or turn < given:
-            continue
-        prompt = _render(tokenizer, messages[:turn], place, add_generation_prompt=True)
-        answer = _render(tokenizer, messages[: turn + 1], place)
-        if not (answer.startswith(prompt) and prompt.startswith(done)):
-            raise UserError(
-                f"{place}: this chat template rewrites earlier turns; "
-                "give one assistant turn a record"
-            )
-        segments += [Segment(prompt[len(done) :], trained=False), Segment(answer[len(prompt) :])]
-        done = answer
-    if not segments:
-        raise UserError(f"{place}: no assistant message to learn from")
-    return Document(tuple(segments), rendered=True)
-
-
-def _render(tokenizer: Any, messages: list[dict[str, str]], place: str, **options: bool) -> str:
-    from jinja2 import TemplateError
-
-    try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
-    except (TemplateError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{place}: the chat template refuses this record ({error})") from error
+def _group(record: dict[str, Any], place: str, group_by: str | None) -> str | None:
+    if group_by is None:
+        return None
+    if group_by not in record:
+        raise UserError(fault(place, sorted(record), f"a record with data.group_by={group_by}"))
+    return json.dumps(record[group_by], sort_keys=True)

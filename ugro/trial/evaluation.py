@@ -1,34 +1,80 @@
-"""How good is a model on the evaluation blocks? The token-weighted mean loss."""
+"""Evaluate a model on held-out examples, each seen alone."""
 
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from numpy.typing import NDArray
+from torch import nn
 
-from ugro.trial.blocks import IGNORED, Blocks
+from ugro.trial.examples import CONTENT
+from ugro.trial.loss import token_losses
+from ugro.trial.packing import Numbers
+from ugro.trial.parts import Part
+from ugro.trial.rows import Rows, collate
 
 
-def eval_loss(model: nn.Module, blocks: Blocks, batch_size: int) -> float:
-    """Mean negative log-likelihood in nats per predicted token.
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model predicts held-out text.
 
-    Every predicted token weighs the same, whichever block and batch it stands in: a mean of batch
-    means would weigh a block with one completion token like one with five hundred. The sum is kept
-    in double precision, so the result does not depend on ``batch_size`` beyond rounding.
+    Attributes:
+        loss: mean negative log-likelihood of all tokens that carry loss, nats
+        bits_per_byte: the same of the targets' content, in bits, by its UTF-8 bytes; markup of chat
+            templates and end tokens are left out of both. Comparable across tokenizers
+        losses: summed negative log-likelihood of each row, nats, float64 [rows]
+        tokens: that carry loss in each row, int64 [rows]
     """
-    was_training = model.training
-    model.eval()
-    total, tokens = 0.0, 0
+
+    loss: float
+    bits_per_byte: float
+    losses: NDArray[np.float64]
+    tokens: Numbers
+
+
+def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
+    """Measure the loss of held-out examples.
+
+    Every token that carries loss weighs the same, whichever example and batch it stands in. Rows of
+    like length are read together; sums are kept in double precision, row by row, so that the result
+    does not depend on ``batch_size`` beyond rounding.
+
+    Args:
+        model: on its device; left in the mode it was in
+        part: what it is evaluated on
+        batch_size: rows a forward pass
+    """
+    rows = Rows(part)
+    lengths = part.layout.lengths
+    losses, tokens = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
+    content, content_bytes = 0.0, 0
     weights = next(model.parameters())
     half = weights.dtype is not torch.float32  # as in training: adapters are float32 even then
-    with torch.no_grad(), torch.autocast(weights.device.type, weights.dtype, enabled=half):
-        for input_ids, labels in _batches(blocks, batch_size, weights.device):
-            logits = model(input_ids=input_ids, use_cache=False).logits
-            total += summed_loss(logits, labels).item()
-            tokens += int((labels[:, 1:] != IGNORED).sum())
-    model.train(was_training)
-    return total / tokens
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), torch.autocast(weights.device.type, weights.dtype, enabled=half):
+            for chosen in _batches(np.argsort(-lengths, kind="stable"), batch_size):
+                batch = collate([rows[index] for index in chosen], pad=0)
+                input_ids, labels = (
+                    batch[name].to(weights.device) for name in ("input_ids", "labels")
+                )
+                found = token_losses(model, input_ids, labels).cpu().double().numpy()
+                for index in chosen:
+                    kinds, sizes = _targets(part, index)
+                    of_row, found = found[: len(kinds)], found[len(kinds) :]
+                    losses[index], tokens[index] = of_row.sum(), len(kinds)
+                    content += of_row[kinds == CONTENT].sum()
+                    content_bytes += int(sizes.sum())
+    finally:
+        model.train(was_training)
+    return Evaluation(
+        loss=float(losses.sum() / tokens.sum()),
+        bits_per_byte=float(content / math.log(2) / content_bytes) if content_bytes else math.nan,
+        losses=losses,
+        tokens=tokens,
+    )
 
 
 def perplexity(loss: float) -> float:
@@ -36,24 +82,15 @@ def perplexity(loss: float) -> float:
     return math.inf if loss > 700 else math.exp(loss)
 
 
-def summed_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Summed cross entropy of each token given those before it, in double precision.
-
-    Args:
-        logits: [batch, length, vocabulary]
-        labels: [batch, length]; position t is predicted by the logits at t - 1
-    """
-    predicted = logits[:, :-1].flatten(0, 1).float()
-    per_token = functional.cross_entropy(
-        predicted, labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    return per_token.double().sum()
+def _batches(order: Numbers, size: int) -> list[list[int]]:
+    return [order[start : start + size].tolist() for start in range(0, len(order), size)]
 
 
-def _batches(
-    blocks: Blocks, batch_size: int, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield input ids and labels, [batch_size or fewer, block_size] each."""
-    for start in range(0, len(blocks), batch_size):
-        batch = slice(start, start + batch_size)
-        yield blocks.input_ids[batch].long().to(device), blocks.labels[batch].long().to(device)
+def _targets(part: Part, row: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
+    """Return kinds and content bytes of a row's tokens that carry loss, in order."""
+    piece = part.layout.pieces(row).start  # a row of evaluation holds one
+    example = int(part.layout.examples[piece])
+    stretch = int(part.layout.starts[piece]) + 1, int(part.layout.ends[piece])
+    kinds = part.examples.kinds(example, *stretch)
+    carries = kinds > 0
+    return kinds[carries], part.examples.content_bytes(example, *stretch)[carries]

@@ -12,19 +12,20 @@ from torch import Tensor, nn
 from transformers import GenerationConfig
 
 from ugro.config import LatencyConfig
-from ugro.trial.blocks import Blocks
+from ugro.trial.parts import Part
+from ugro.trial.rows import Rows
 
 
-def latency_ms(model: PeftModel, blocks: Blocks, config: LatencyConfig) -> float:
+def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
     """Median wall time of a greedy generation in milliseconds, the adapter merged.
 
     Args:
         model: with its adapter; it is left as it was, to the last bit
-        blocks: whose first tokens are the prompts
+        part: whose first tokens are the prompts
         config: prompt and generated tokens, batch, repeats
     """
     device = next(model.parameters()).device
-    prompts = _prompts(blocks, config).to(device)
+    prompts = _prompts(part, config).to(device)
     how = GenerationConfig(
         max_new_tokens=config.new_tokens,
         min_new_tokens=config.new_tokens,  # an early end token would make it look fast
@@ -45,10 +46,14 @@ def latency_ms(model: PeftModel, blocks: Blocks, config: LatencyConfig) -> float
     return 1000 * statistics.median(seconds[config.warmup :])
 
 
-def _prompts(blocks: Blocks, config: LatencyConfig) -> Tensor:
-    """Token ids, [batch_size, prompt_tokens]; the blocks are gone through again where they end."""
-    flat = blocks.input_ids.flatten().long()
+def _prompts(part: Part, config: LatencyConfig) -> Tensor:
+    """Return token ids, [batch_size, prompt_tokens]; rows are gone through again at their end."""
     wanted = config.batch_size * config.prompt_tokens
+    rows, found, index = Rows(part), list[Tensor](), 0
+    while index < len(rows) and sum(map(len, found)) < wanted:
+        found.append(torch.from_numpy(rows[index].input_ids))
+        index += 1
+    flat = torch.cat(found)
     repeated = flat.repeat(-(-wanted // len(flat)))
     return repeated[:wanted].view(config.batch_size, config.prompt_tokens)
 

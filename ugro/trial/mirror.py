@@ -1,4 +1,4 @@
-"""How does a trial outlive its machine? Its folder is copied to ``study.artifacts`` as it grows.
+"""Copy a trial's folder to ``study.artifacts`` as it grows, so that it outlives its machine.
 
 A checkpoint is copied behind the training's back, its seal last; one that is deleted here goes
 there, too. A trial that goes on elsewhere fetches what it has there.
@@ -15,18 +15,19 @@ from ugro.artifacts import KEY, Folder, is_outage
 from ugro.config import Config
 from ugro.files import CHECKPOINTS, METRICS, TRIALS
 from ugro.retries import in_a_line, retrying
-from ugro.trial.checkpoints import PREFIX, SEAL, is_whole, latest, step, training_of
+from ugro.trial.checkpoints import PREFIX, SEAL, is_whole, latest, step
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def mirrored(folder: Path, config: Config) -> Iterator[Callable[[], None]]:
+def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[], None]]:
     """Within the block, the function that is given is called when checkpoints have changed.
 
     Args:
         folder: the trial's; before the block begins it gets the checkpoints that are elsewhere
         config: with ``study.artifacts``; where there is none nothing is copied
+        training: as :func:`training_of` names it
 
     Raises:
         OSError: what the trial has left could not be copied for a long time.
@@ -36,7 +37,7 @@ def mirrored(folder: Path, config: Config) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
     mirror = Mirror(folder, Folder(uri, config.study.name, TRIALS, folder.name))
-    mirror.fetch(training_of(config))
+    mirror.fetch(training)
     try:
         yield mirror.changed
     except BaseException:

@@ -1,16 +1,11 @@
-"""Where do a base model and its tokenizer come from? Read once per process, then kept warm."""
+"""Load a base model and its tokenizer, once per process, and keep them warm."""
 
 import importlib.util
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -22,6 +17,8 @@ from transformers import (
 from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
 from ugro.trial import tiny
+from ugro.trial.cache import made_once
+from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
 
 log = logging.getLogger(__name__)
@@ -33,7 +30,8 @@ class BaseModel:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    losses: dict[str, float] = field(default_factory=dict)  # eval_loss by the blocks' fingerprint
+    # Its own, by the digest of the tokens that it was evaluated on.
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
 
 _warm: dict[str, BaseModel] = {}  # at most one: the last one used by this process
@@ -136,21 +134,3 @@ def gguf_folder(config: ModelConfig) -> Path:
     if not (folder / str(config.gguf_file)).is_file():
         raise UserError(fault("model.gguf_file", config.gguf_file, f"a file in {folder}"))
     return folder
-
-
-def made_once(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a folder, once among all processes, and never show it half-written."""
-    if folder.exists():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if folder.exists():
-            return
-        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        try:
-            write(draft)
-            draft.chmod(0o755)
-            os.replace(draft, folder)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise

@@ -1,6 +1,5 @@
 """Would a trial run here? Its memory is estimated, then one step is taken, if the driver wants."""
 
-import math
 import tempfile
 import time
 from dataclasses import asdict, replace
@@ -11,9 +10,10 @@ from ugro.config import Config, Keep
 from ugro.report import Report, TrialResult
 from ugro.reporting import Channel
 from ugro.trial import hardware
-from ugro.trial.blocks import train_and_eval_blocks
+from ugro.trial.data import prepare
 from ugro.trial.estimate import estimated
 from ugro.trial.models import base_model
+from ugro.trial.rows import schedule
 from ugro.trial.trial import run_trial
 
 
@@ -70,5 +70,5 @@ def _tokens(config: Config) -> float:
     cache = Path(config.cache_dir).expanduser()
     dtype = hardware.precision(config.training.dtype)
     tokenizer = base_model(config.model, dtype, cache).tokenizer
-    blocks, _ = train_and_eval_blocks(config.data, tokenizer, cache)
-    return float(math.ceil((config.training.epochs or 1) * len(blocks)) * config.data.block_size)
+    data = prepare(config.data, tokenizer, cache)
+    return float(schedule(config, data.train).tokens[-1])

@@ -1,15 +1,18 @@
-"""How is the adapter trained? By transformers' Trainer, evaluated by token-weighted loss."""
+"""Train the adapter with transformers' Trainer, and evaluate each held-out example alone."""
 
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import peft
 import torch
+from torch import Tensor, nn
+from torch.utils.data import SequentialSampler
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -18,20 +21,20 @@ from transformers import (
     TrainerControl,
     TrainerState,
     TrainingArguments,
-    default_data_collator,
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
-from ugro.budget import max_steps, tokens_per_step
 from ugro.config import Config, Keep
 from ugro.reporting import Channel
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.blocks import Blocks
 from ugro.trial.callbacks import Keeper, Reporter
-from ugro.trial.checkpoints import PREFIX, keep_only, latest, step, training_of
-from ugro.trial.evaluation import eval_loss, perplexity
+from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
+from ugro.trial.data import Data
+from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.faults import named
 from ugro.trial.hardware import device, peak_memory_mb
+from ugro.trial.loss import summed_loss
+from ugro.trial.rows import Rows, Schedule, collate, schedule
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +44,12 @@ class Trained:
     """What training came to; the model holds the best checkpoint's adapter."""
 
     best_loss: float
+    best_bits_per_byte: float
     best_step: int
     train_loss: float
     tokens_seen: int
+    trained_token_share: float
+    padding_share: float
     steps: int
     seconds: float
     seconds_before: float  # of them, in an earlier run that was continued
@@ -53,10 +59,10 @@ class Trained:
 
 def train(
     model: peft.PeftModel,
-    train_blocks: Blocks,
-    eval_blocks: Blocks,
-    base_loss: float,
+    data: Data,
+    base: Evaluation,
     config: Config,
+    training: str,
     folder: Path,
     channel: Channel,
     changed: Callable[[], None],
@@ -68,10 +74,10 @@ def train(
 
     Args:
         model: with a fresh adapter
-        train_blocks: trained on
-        eval_blocks: evaluated on
-        base_loss: of the base model on the evaluation blocks, for the report at step 0
+        data: trained on, and evaluated on
+        base: how good the base model is, for the report at step 0
         config: the trial
+        training: its name, as :func:`training_of` gives it
         folder: of the checkpoints
         channel: hears of step 0 and of each evaluation; says whether to go on
         changed: is called when checkpoints have come or gone
@@ -80,24 +86,24 @@ def train(
         FloatingPointError: no evaluation gave a finite loss.
         TrialInterruptedError: it was asked to end before its time, and can be continued.
     """
-    training = training_of(config)
     begin_at = latest(folder, training)
-    reporter = Reporter(channel, base_loss, tokens_per_step(config))
+    plan = schedule(config, data.train)
+    reporter = Reporter(channel, base, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = Keeper(folder, training, keep, channel.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
-    trainer = TokenWeightedTrainer(
+    trainer = ExampleTrainer(
         model=model,
-        args=arguments(config, folder, device_dtype=next(model.parameters()).dtype),
-        train_dataset=train_blocks,
-        eval_dataset=eval_blocks,
-        data_collator=default_data_collator,
+        args=arguments(config, folder, plan, device_dtype=next(model.parameters()).dtype),
+        train_dataset=Rows(data.train, plan.order),
+        eval_dataset=Rows(data.evaluation),
+        data_collator=partial(collate, pad=model.config.pad_token_id),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # the reports say it
-    trainer.reporter = reporter
+    trainer.reporter, trainer.data = reporter, data
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
         state = TrainerState.load_from_json(str(begin_at / TRAINER_STATE_NAME))
@@ -112,15 +118,24 @@ def train(
         keep_only(folder, {state.best_global_step})
     return Trained(
         best_loss=state.best_metric,
+        best_bits_per_byte=_logged_at(state, state.best_global_step)["eval_bits_per_byte"],
         best_step=state.best_global_step,
         train_loss=mean_train_loss(state),
-        tokens_seen=state.num_input_tokens_seen,
+        tokens_seen=int(plan.tokens[state.global_step]),
+        trained_token_share=plan.trained_token_share,
+        padding_share=plan.padding_share,
         steps=state.global_step,
         seconds=reporter.seconds(),
         seconds_before=reporter.seconds_before,
         eval_seconds=trainer.eval_seconds,
         peak_memory_mb=reporter.peak_memory_mb,
     )
+
+
+def _logged_at(state: TrainerState, step: int) -> dict[str, float]:
+    """Return the evaluation after a step."""
+    evaluated = [one for one in state.log_history if "eval_loss" in one and one["step"] == step]
+    return dict(evaluated[-1])
 
 
 def is_over(state: TrainerState) -> bool:
@@ -141,9 +156,11 @@ def mean_train_loss(state: TrainerState) -> float:
     return total / max(since, 1)
 
 
-def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> TrainingArguments:
-    """Our configuration in transformers' words."""
-    training, steps = config.training, max_steps(config)
+def arguments(
+    config: Config, checkpoints: Path, plan: Schedule, device_dtype: torch.dtype
+) -> TrainingArguments:
+    """Translate the configuration into transformers' terms."""
+    training = config.training
     return TrainingArguments(
         output_dir=str(checkpoints),
         learning_rate=training.learning_rate,
@@ -156,8 +173,7 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         gradient_accumulation_steps=training.gradient_accumulation_steps,
         activation_checkpointing=training.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
-        max_steps=-1 if steps is None else steps,  # -1: epochs decide
-        num_train_epochs=training.epochs or 1,
+        max_steps=plan.steps,
         eval_strategy="steps",
         eval_steps=training.eval_steps,
         save_strategy="steps",
@@ -172,17 +188,23 @@ def arguments(config: Config, checkpoints: Path, device_dtype: torch.dtype) -> T
         fp16=device_dtype == torch.float16,
         seed=config.seed,
         data_seed=config.seed,
-        include_num_input_tokens_seen="all",  # packed blocks hold no padding
+        remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         disable_tqdm=True,
         report_to="none",
     )
 
 
-class TokenWeightedTrainer(Trainer):
-    """transformers' Trainer, but every predicted token weighs the same in the evaluation."""
+class ExampleTrainer(Trainer):
+    """transformers' Trainer over rows of examples.
+
+    It goes through the schedule's rows in their order. The loss of a step is the mean over its
+    tokens that carry loss, whichever row and forward pass they stand in; an evaluation sees each
+    held-out example alone.
+    """
 
     reporter: Reporter
+    data: Data
     eval_seconds = 0.0
 
     def take_up(self, state: TrainerState) -> None:
@@ -193,21 +215,40 @@ class TokenWeightedTrainer(Trainer):
             self.reporter.seconds_before = evaluated[-1]["seconds"]
             self.reporter.peak_memory_mb = evaluated[-1]["peak_memory_mb"]
 
+    def _get_train_sampler(self, *_: Any) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)  # the schedule has shuffled
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Return the forward pass's share of the step's mean loss."""
+        assert num_items_in_batch is not None  # transformers counts the labels of the whole step
+        return summed_loss(model, **inputs) / num_items_in_batch
+
     def _save_checkpoint(self, *arguments: Any) -> None:
         """As transformers does; a full disk is waited for."""
 
         def save() -> None:
             with named():
-                super(TokenWeightedTrainer, self)._save_checkpoint(*arguments)
+                super(ExampleTrainer, self)._save_checkpoint(*arguments)
 
         retrying(is_disk_trouble, "The checkpoint cannot be written")(save)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Token-weighted loss on the evaluation blocks, logged and handed to the callbacks."""
+        """Evaluate the held-out examples, log that and hand it to the callbacks."""
         began = time.perf_counter()
-        loss = eval_loss(self.model, self.eval_dataset, self.args.per_device_eval_batch_size)
+        part, size = self.data.evaluation, self.args.per_device_eval_batch_size
+        found = evaluate(self.model, part, size)
         self.eval_seconds += time.perf_counter() - began
-        metrics = {"eval_loss": loss, "eval_perplexity": perplexity(loss)}
+        metrics = {
+            "eval_loss": found.loss,
+            "eval_perplexity": perplexity(found.loss),
+            "eval_bits_per_byte": found.bits_per_byte,
+        }
         spent = {"seconds": self.reporter.seconds(), "eval_seconds": self.eval_seconds}
         self.log({**metrics, **spent, "peak_memory_mb": peak_memory_mb()})
         self.control: TrainerControl = self.callback_handler.on_evaluate(

@@ -1,4 +1,4 @@
-"""How does one trial run, from configuration to result?"""
+"""Run one trial, from configuration to result."""
 
 import json
 import logging
@@ -19,9 +19,9 @@ from ugro.reporting import Channel
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import faults, hardware
 from ugro.trial.adapter import adapted
-from ugro.trial.blocks import Blocks, train_and_eval_blocks
-from ugro.trial.checkpoints import keep_only
-from ugro.trial.evaluation import eval_loss, perplexity
+from ugro.trial.checkpoints import keep_only, training_of
+from ugro.trial.data import Data, prepare
+from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.latency import latency_ms
 from ugro.trial.mirror import mirrored
 from ugro.trial.models import BaseModel, base_model
@@ -60,33 +60,34 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     cache_dir = Path(config.cache_dir).expanduser()
 
     base = base_model(config.model, dtype, cache_dir)
-    train_blocks, eval_blocks = train_and_eval_blocks(config.data, base.tokenizer, cache_dir)
-    base_loss = base_eval_loss(base, eval_blocks, config.training.eval_batch_size)
-    ran_with = _provenance(config, base, train_blocks, eval_blocks)
+    data = prepare(config.data, base.tokenizer, cache_dir)
+    for note in data.notes:
+        log.info("%s", note)
+    untrained = base_evaluation(base, data, config.training.eval_batch_size)
+    ran_with = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
         write_whole, folder / PROVENANCE, json.dumps(ran_with, indent=1)
     )
 
     set_seed(config.seed)
-    with mirrored(folder, config) as changed, adapted(base, config.lora) as model:
+    training = training_of(config, data.fingerprints())
+    with mirrored(folder, config, training) as changed, adapted(base, config.lora) as model:
         written = Written(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
-        trained = train(
-            model, train_blocks, eval_blocks, base_loss, config, checkpoints, written, changed
-        )
+        trained = train(model, data, untrained, config, training, checkpoints, written, changed)
         seconds = trained.seconds - trained.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
         retrying(is_disk_trouble, "The adapter cannot be written")(
             model.save_pretrained, folder / ADAPTER
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        metrics = _metrics(trained, base_loss, startup_seconds, trainable)
+        metrics = _metrics(trained, untrained, startup_seconds, trainable)
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
-            metrics["latency_ms"] = latency_ms(model, eval_blocks, config.latency)
+            metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
         if config.study.keep_checkpoints is Keep.none:
             keep_only(checkpoints, set())
 
-    log.info("eval_loss %.4f, base model %.4f", trained.best_loss, base_loss)
+    log.info("eval_loss %.4f, base model %.4f", trained.best_loss, untrained.loss)
     return TrialResult(objectives_of(config.objectives).values(metrics), metrics, ran_with)
 
 
@@ -130,24 +131,24 @@ class Written:
         return self._channel.interrupted()
 
 
-def base_eval_loss(base: BaseModel, blocks: Blocks, batch_size: int) -> float:
-    """The base model's own loss on the evaluation blocks, worked out once per process."""
-    if blocks.fingerprint not in base.losses:
-        base.losses[blocks.fingerprint] = eval_loss(base.model, blocks, batch_size)
-    return base.losses[blocks.fingerprint]
+def base_evaluation(base: BaseModel, data: Data, batch_size: int) -> Evaluation:
+    """Evaluate the base model itself, once per process and data."""
+    part = data.evaluation
+    if part.tokens not in base.evaluations:
+        base.evaluations[part.tokens] = evaluate(base.model, part, batch_size)
+    return base.evaluations[part.tokens]
 
 
-def _provenance(
-    config: Config, base: BaseModel, train_blocks: Blocks, eval_blocks: Blocks
-) -> dict[str, str]:
-    """Code, versions and machine, then what this trial's numbers depend on besides."""
+def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
+    """Name code, versions and machine, then what this trial's numbers depend on besides."""
     model, weights = config.model, base.model
     named = [model.package, model.gguf_file] if model.package else [model.path or "random_llama"]
     known = {
         "base_model": "/".join(part for part in named if part),
         "base_model_commit": getattr(weights.config, "_commit_hash", None) or model.revision,
-        "train_data": train_blocks.fingerprint,
-        "eval_data": eval_blocks.fingerprint,
+        "train_data": data.train.documents,
+        "eval_data": data.evaluation.documents,
+        "test_data": data.test.documents if data.test else "",
         "seed": str(config.seed),
         "device": hardware.device_name(),
         "instructions": hardware.instructions(),
@@ -158,14 +159,18 @@ def _provenance(
 
 
 def _metrics(
-    trained: Trained, base_loss: float, startup_seconds: float, trainable: int
+    trained: Trained, untrained: Evaluation, startup_seconds: float, trainable: int
 ) -> dict[str, float]:
     return {
         "eval_loss": trained.best_loss,
         "eval_perplexity": perplexity(trained.best_loss),
-        "base_eval_loss": base_loss,
+        "eval_bits_per_byte": trained.best_bits_per_byte,
+        "base_eval_loss": untrained.loss,
+        "base_eval_bits_per_byte": untrained.bits_per_byte,
         "train_loss": trained.train_loss,
         "tokens_seen": trained.tokens_seen,
+        "trained_token_share": trained.trained_token_share,
+        "padding_share": trained.padding_share,
         "train_tokens_per_second": trained.tokens_seen / (trained.seconds - trained.eval_seconds),
         "trainable_parameters": trainable,
         "peak_memory_mb": trained.peak_memory_mb,

@@ -1,0 +1,178 @@
+"""Prepare a trial's data: split documents, tokenise them once for all trials, lay them out."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from ugro.config import DataConfig
+from ugro.errors import UserError, fault
+from ugro.trial.cache import made_once
+from ugro.trial.documents import sources
+from ugro.trial.examples import Examples, Written, write_examples
+from ugro.trial.parts import Part, PartSummary, lay_out
+from ugro.trial.rendering import texts_of
+from ugro.trial.split import PARTS, Split, documents_of, split_of
+from ugro.trial.texts import Text
+
+FORMAT = "1"  # of the cache: changed with what is written there
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A trial's data; ``test`` is None where none is held out."""
+
+    train: Part
+    evaluation: Part
+    test: Part | None
+    notes: tuple[str, ...]  # what was left out or is doubtful, a sentence each
+
+    def fingerprints(self) -> dict[str, str]:
+        """Name what is trained on, evaluated on and tested on."""
+        parts = {"train": self.train, "evaluation": self.evaluation, "test": self.test}
+        return {name: part.documents for name, part in parts.items() if part is not None}
+
+
+def prepare(config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache_dir: Path) -> Data:
+    """Read, split, tokenise and lay out the data; the first three once for all trials.
+
+    Args:
+        config: which data, how they are split and laid out
+        tokenizer: of the base model
+        cache_dir: where tokenised examples are kept, by the files, the keys and the tokenizer
+
+    Raises:
+        UserError: the data cannot be read, a record is malformed, or a part is empty.
+    """
+    tokenizer = _templated(tokenizer, config.chat_template)
+    if tokenizer.eos_token_id is None:
+        allowed = (
+            "a tokenizer with an end-of-sequence token (eos_token in its tokenizer_config.json)"
+        )
+        raise UserError(fault("model.path", tokenizer.name_or_path, allowed))
+    folder = cache_dir / "examples" / _key(config, tokenizer)
+    made_once(folder, lambda draft: _write(config, tokenizer, draft))
+    known = json.loads((folder / SUMMARY).read_text())
+    parts = {
+        part: lay_out(config, part, Examples(folder / f"{part}.arrow"), known["parts"][part])
+        for part in PARTS
+        if known["parts"][part]["documents"]
+    }
+    return Data(
+        train=parts["train"],
+        evaluation=parts["eval"],
+        test=parts.get("test"),
+        notes=tuple(_notes(config, known, {name: part.summary for name, part in parts.items()})),
+    )
+
+
+def _templated(
+    tokenizer: PreTrainedTokenizerBase, chat_template: str | None
+) -> PreTrainedTokenizerBase:
+    """Give the tokenizer the chat template that is configured, if any."""
+    if chat_template is None:
+        return tokenizer
+    try:
+        tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{fault('data.chat_template', chat_template, 'a file')} ({error})"
+        ) from error
+    return tokenizer
+
+
+def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Name all that tokenised examples depend on."""
+    plain = asdict(config)
+    for later in ("block_size", "eval_block_size", "packing", "too_long", "chat_template"):
+        plain.pop(later)
+    plain = {key: value for key, value in plain.items() if not key.startswith("max_")}
+    digest = hashlib.blake2b(digest_size=16)
+    parts = [FORMAT, json.dumps(plain, sort_keys=True, default=str), *sources(config)]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items()))
+    special = repr(tokenizer.special_tokens_map)
+    for part in (*parts, vocabulary, special, tokenizer.chat_template):
+        digest.update(str(part).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _write(config: DataConfig, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Fill a folder of the cache: the parts' examples, and what is known of them."""
+    split = split_of(config)
+    parts: dict[str, Any] = {}
+    for part in PARTS:
+        reading = _Reading(config, tokenizer, split, part)
+        written: Written = write_examples(reading, tokenizer, folder / f"{part}.arrow")
+        parts[part] = {
+            **asdict(written),
+            "documents": reading.count,
+            "identity": reading.identity(),
+        }
+    known = {key: value for key, value in asdict(split).items() if key != "parts"}
+    (folder / SUMMARY).write_text(json.dumps({**known, "parts": parts}, indent=1))
+
+
+class _Reading:
+    """The texts of a part, each with its document's number; counts and digests the documents."""
+
+    def __init__(
+        self, config: DataConfig, tokenizer: PreTrainedTokenizerBase, split: Split, part: str
+    ) -> None:
+        self.count = 0
+        self._documents = documents_of(config, split, part)
+        self._tokenizer = tokenizer
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def __iter__(self) -> Iterator[tuple[int, Text]]:
+        for document in self._documents:
+            self._digest.update(document.identity)
+            for text in texts_of(document, self._tokenizer):
+                yield self.count, text
+            self.count += 1
+
+    def identity(self) -> str:
+        """Return the digest of the documents read so far."""
+        return self._digest.hexdigest()
+
+
+def _notes(
+    config: DataConfig, known: dict[str, Any], parts: dict[str, PartSummary]
+) -> Iterator[str]:
+    """Say what was left out or is doubtful, a sentence each."""
+    for name, part in parts.items():
+        size = config.block_size if name == "train" else config.eval_block_size or config.block_size
+        for count, said in (
+            (part.cut_examples, f"cut to {size} tokens, which loses {part.cut_tokens:,} tokens"),
+            (
+                part.dropped_examples,
+                f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
+            ),
+            (part.untrained_examples, "left out: no token of theirs carries loss"),
+            (part.not_drawn, f"not used: data.max_{name}_examples"),
+        ):
+            if count:
+                yield f"{name}: {count:,} examples {said}"
+    for name in PARTS:
+        if straddling := known["parts"][name]["straddling"]:
+            yield (
+                f"{name}: {straddling:,} examples have a token across the border of prompt and"
+                " completion; at inference the prompt ends before it (end prompts without a space)"
+            )
+    if known["skipped"]:
+        yield f"{known['skipped']:,} malformed records skipped, the first: {known['first_skipped']}"
+    if known["repeated"]:
+        how = "used once" if config.deduplicate else "trained on as often as they stand there"
+        yield f"{known['repeated']:,} records are repeated, {how}"
+    if known["also_held_out"]:
+        yield f"{known['also_held_out']:,} training records left out: they are held out as well"
+    if known["near_duplicates"]:
+        near = f"{known['near_duplicates']:,} held-out documents"
+        yield f"{near} equal a trained one but for punctuation or case"
+    if "test" not in parts:
+        yield "no test part is held out: data.test_fraction, data.test_files"

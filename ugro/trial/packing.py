@@ -1,0 +1,129 @@
+"""Lay examples out in rows of a batch: which stretches of which examples share one."""
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows of pieces; a piece is a stretch of one example.
+
+    Attributes:
+        rows: index of each row's first piece, and at the end the number of pieces, [rows + 1]
+        examples: which example each piece is of, [pieces]
+        starts: its first token in the example, [pieces]
+        ends: the token after its last, [pieces]
+    """
+
+    rows: Numbers
+    examples: Numbers
+    starts: Numbers
+    ends: Numbers
+
+    def __len__(self) -> int:
+        return len(self.rows) - 1
+
+    @property
+    def lengths(self) -> Numbers:
+        """Tokens of each row, [rows]."""
+        return (
+            np.add.reduceat(self.ends - self.starts, self.rows[:-1]) if len(self) else self.rows[1:]
+        )
+
+    def pieces(self, row: int) -> slice:
+        """Return where a row's pieces are."""
+        return slice(int(self.rows[row]), int(self.rows[row + 1]))
+
+    def select(self, rows: Numbers) -> Self:
+        """Keep these rows, in this order."""
+        pieces = [np.arange(self.rows[row], self.rows[row + 1]) for row in rows]
+        chosen = np.concatenate([np.empty(0, dtype=np.int64), *pieces])
+        sizes = self.rows[rows + 1] - self.rows[rows]
+        first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        return type(self)(first, self.examples[chosen], self.starts[chosen], self.ends[chosen])
+
+    def then(self, other: Self) -> Self:
+        """Append another layout's rows."""
+        return type(self)(
+            np.concatenate([self.rows, len(self.examples) + other.rows[1:]]),
+            np.concatenate([self.examples, other.examples]),
+            np.concatenate([self.starts, other.starts]),
+            np.concatenate([self.ends, other.ends]),
+        )
+
+
+def alone(lengths: Numbers, examples: Numbers, size: int) -> Layout:
+    """Give each of these examples a row of its own; what is beyond ``size`` tokens is cut off."""
+    return _rows([[int(one)] for one in examples], lengths, size)
+
+
+def bfd(lengths: Numbers, examples: Numbers, size: int) -> Layout:
+    """Put whole examples into as few rows as best fit decreasing finds.
+
+    The longest example goes first, each into the fullest row that still has room for it. What is
+    beyond ``size`` tokens is cut off. https://arxiv.org/abs/2404.10830
+    """
+    rows: list[list[int]] = []
+    open_rows: dict[int, deque[int]] = {}  # rows by the room that is left in them
+    rooms: list[int] = []  # those that some row has, ascending
+    for example in sorted(examples.tolist(), key=lambda one: -lengths[one]):
+        length = min(int(lengths[example]), size)
+        at = bisect_left(rooms, length)
+        if at == len(rooms):
+            rows.append([])
+            row, room = len(rows) - 1, size
+        else:
+            room = rooms[at]
+            row = open_rows[room].popleft()
+            if not open_rows[room]:
+                del open_rows[room], rooms[at]
+        rows[row].append(example)
+        if left := room - length:
+            if left not in open_rows:
+                open_rows[left] = deque()
+                insort(rooms, left)
+            open_rows[left].append(row)
+    return _rows(rows, lengths, size)
+
+
+def wrapped(lengths: Numbers, examples: Numbers, size: int) -> Layout:
+    """Fill each row, one example after the other; examples are cut where a row ends."""
+    sizes = lengths[examples]
+    first = np.concatenate([[0], np.cumsum(sizes)])  # of each example, in the stream of all
+    total = int(first[-1])
+    borders = np.unique(np.concatenate([first[:-1], np.arange(0, total, size)]))
+    starts, ends = borders, np.append(borders[1:], total)
+    whose = np.searchsorted(first, starts, side="right") - 1
+    rows = np.searchsorted(starts, np.arange(0, total, size))
+    return Layout(
+        np.append(rows, len(starts)).astype(np.int64),
+        examples[whose],
+        starts - first[whose],
+        ends - first[whose],
+    )
+
+
+def windows(lengths: Numbers, examples: Numbers, size: int) -> Layout:
+    """Cut each example into rows that overlap by a token, so that every token is predicted once."""
+    pieces = [
+        (example, start, min(start + size, length))
+        for example, length in zip(examples.tolist(), lengths[examples].tolist(), strict=True)
+        for start in range(0, max(length - 1, 1), size - 1)
+    ]
+    columns = np.array(pieces, dtype=np.int64).reshape(-1, 3).T
+    return Layout(np.arange(len(pieces) + 1), columns[0], columns[1], columns[2])
+
+
+def _rows(rows: Sequence[Sequence[int]], lengths: Numbers, size: int) -> Layout:
+    """Build the layout of rows that hold these examples, each from its first token."""
+    chosen = np.array([one for row in rows for one in row], dtype=np.int64)
+    first = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+    return Layout(first, chosen, np.zeros_like(chosen), np.minimum(lengths[chosen], size))

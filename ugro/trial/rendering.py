@@ -1,0 +1,28 @@
+"""Render documents into texts to train on."""
+
+from transformers import PreTrainedTokenizerBase
+
+from ugro.trial.chat import conversation
+from ugro.trial.documents import Document
+from ugro.trial.texts import Span, Text
+
+
+def texts_of(document: Document, tokenizer: PreTrainedTokenizerBase) -> list[Text]:
+    """Render a document; a conversation may come to several texts.
+
+    Raises:
+        UserError: the chat template refuses the conversation.
+    """
+    content = document.content
+    match content:
+        case {"text": str(text)}:
+            return [Text(text, (Span(0, len(text)),), running=True)]
+        case {"prompt": str(prompt), "completion": str(completion)}:
+            whole = prompt + completion
+            return [Text(whole, (Span(len(prompt), len(whole)),))]
+        case {"prompt": [*prompt], "completion": [*completion]}:
+            messages, given = prompt + completion, len(prompt)
+        case _:
+            messages, given = content["messages"], 0
+    tools = content.get("tools")
+    return conversation(messages, tokenizer, document.place, tools=tools, given=given)
