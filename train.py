@@ -30,6 +30,8 @@ def main(config: DictConfig) -> TrialResult:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 raise UserError(fault("study.preflight", True, "false, or a sweep: add -m"))
             from ugro.trial.rehearsal import rehearse as run
+        elif settings.study.measure_test:
+            from ugro.trial.held_out import measure_test as run
         else:
             from ugro.trial.trial import run_trial as run
 

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from ugro.analysis.answers import test_said
 from ugro.analysis.confirmation import confirmation_of
 from ugro.analysis.findings import Findings, findings_of
 from ugro.analysis.importance import importances_of
@@ -51,7 +52,8 @@ def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
 
 
 def _last_lines(findings: Findings) -> Iterator[str]:
-    """How sure the result is, and what to try next."""
+    """Say what the test part shows, how sure the result is, and what to try next."""
+    yield from test_said(findings.test)
     yield from findings.certainty.said
     for one in findings.advice[:FEW]:
         yield f"Next: {one.why}"

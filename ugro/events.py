@@ -98,6 +98,16 @@ class TrialFinished(Event):
 
 
 @dataclass(frozen=True)
+class TestMeasured(Event):
+    """A finished trial was measured on the test part, which chose nothing."""
+
+    __test__ = False  # no test of pytest's
+
+    number: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class StudyFinished(Event):
     """The driver ends."""
 

@@ -86,7 +86,7 @@ class TrialResult:
             ``train_tokens_per_second`` (evaluations not counted), ``trainable_parameters``,
             ``peak_memory_mb``, ``train_seconds`` (evaluations counted), ``startup_seconds`` (before
             training), ``steps``, ``best_step``, and ``latency_ms`` where an objective or a
-            constraint asks for it.
+            constraint asks for it. Beside them ``test_tokens``, held out for the end of a study.
         provenance: what it was run with: code, data, base model, machine
     """
 

@@ -2,6 +2,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from ugro.analysis.certainty import Certainty, Noise
 from ugro.analysis.confirmation import Candidate, Confirmation
 from ugro.analysis.cost import Cost
 from ugro.analysis.findings import Findings
+from ugro.analysis.held_out import Score, TestPart
 from ugro.analysis.importance import Importance, Importances
 from ugro.analysis.summary_file import summary, write_summary
+from ugro.trial.parts import PartSummary
 
 from ..conftest import ROOT
 
@@ -28,6 +31,10 @@ FULL = Findings(
     best=BEST,
     front=(BEST,),
     baseline=Baseline(0, "complete", (Gain("eval_loss", 2.0, 1, 1.5, 0.5, 0.25),)),
+    test=TestPart(
+        Score(1, 1.4, 0.7), Score(0, 1.9, 0.9), Score(None, 3.0, 1.5), 1.6, 1.5, 1.7, 0.5, 9, 80, 1
+    ),
+    data={"parts": {"train": asdict(PartSummary(9, 9, 3, 90, 80))}, "notes": ["A record."]},
     certainty=Certainty(True, 0, 0.5, 0, Noise(0.1, "seeds"), 0, ("Sure.",)),
     confirmation=Confirmation((1,), (Candidate(1, "best", (1.5,), 1.5, math.nan),), ("Sure.",)),
     importances=(Importances("fANOVA", (Importance("lora.r", 0.9, 0.8, 1.0),), "", "all"),),
@@ -35,7 +42,7 @@ FULL = Findings(
     advice=(Advice("Try.", ("lora.r=16",), "python train.py -m lora.r=16"),),
     answers=(Answer("What is best?", ("Trial 1.",)),),
 )
-NAMES = {"counts": "ENDING", "parameters": "KEY"}  # below which any name may be
+NAMES = {"parts": "PART", "counts": "ENDING", "parameters": "KEY"}  # below which any name may be
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:

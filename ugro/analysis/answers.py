@@ -8,6 +8,7 @@ from ugro.analysis.advice import Advice
 from ugro.analysis.best import Baseline, Best, Gain
 from ugro.analysis.certainty import Certainty
 from ugro.analysis.cost import Cost
+from ugro.analysis.held_out import TestPart
 from ugro.analysis.importance import Importance, Importances
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.ending import Ending
@@ -36,6 +37,7 @@ def answers_of(
     best: Best | None,
     front: Sequence[Best],
     baseline: Baseline | None,
+    test: TestPart | None,
     certainty: Certainty,
     importances: Sequence[Importances],
     cost: Cost,
@@ -47,7 +49,7 @@ def answers_of(
         for question, said in (
             (BEST, _best(tables, best, front)),
             (SURE, certainty.said or ("There is nothing yet to be sure of.",)),
-            (GAIN, _gain(best, baseline)),
+            (GAIN, [*test_said(test), *_gain(best, baseline)]),
             (MATTERED, _mattered(importances)),
             (COST, _cost(tables, cost)),
             (NEXT, [one.why for one in advice] or ["Nothing in particular."]),
@@ -85,6 +87,29 @@ def _why_none(tables: Tables) -> str:
 
 def _words(ending: str) -> str:
     return ending if ending == RUNNING else Ending(ending).in_words
+
+
+def test_said(test: TestPart | None) -> Iterator[str]:
+    """Say what the test part shows: the gain that the search has not flattered."""
+    if test is None:
+        return
+    between = (
+        f" (95% interval {number(test.gain_low)} to {number(test.gain_high)})"
+        if test.gain_low is not None and test.gain_high is not None
+        else ""
+    )
+    yield (
+        f"On {counted(test.documents, 'test document')} that chose nothing: loss "
+        f"{number(test.best.loss)}; the untrained base model {number(test.base_model.loss)}, "
+        f"{number(test.gain)} more{between}."
+    )
+    if test.baseline is not None and test.gain_over_baseline is not None:
+        yield (
+            f"The configuration as it was has {number(test.baseline.loss)} there, "
+            f"{number(test.gain_over_baseline)} more."
+        )
+    if test.measured > 1:
+        yield f"The test part was looked at for {test.measured} winners; it is no longer unseen."
 
 
 def _gain(best: Best | None, baseline: Baseline | None) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ugro.analysis.advice import Advice, advice_of
 from ugro.analysis.answers import Answer, answers_of
@@ -10,6 +11,7 @@ from ugro.analysis.best import Baseline, Best, baseline_of, best_of, front_of
 from ugro.analysis.certainty import Certainty, certainty_of
 from ugro.analysis.confirmation import Confirmation
 from ugro.analysis.cost import Cost, cost_of
+from ugro.analysis.held_out import TestPart, held_out_of
 from ugro.analysis.importance import Importances
 from ugro.analysis.tables import Tables
 from ugro.record.study import Study, retried
@@ -29,6 +31,8 @@ class Findings:
         best: the complete trial with the best first objective; None before there is one
         front: with several objectives, the trials that no other one beats in all of them
         baseline: the configuration as it was, and what was gained over it; None without one
+        test: the best, the baseline and the base model on the test part; None where not measured
+        data: what became of the documents, by part, and notes
         certainty: how sure the best is the best
         confirmation: the best trained again with other seeds; None where that was not asked for
         importances: what mattered
@@ -46,6 +50,8 @@ class Findings:
     best: Best | None
     front: tuple[Best, ...]
     baseline: Baseline | None
+    test: TestPart | None
+    data: Mapping[str, Any]
     certainty: Certainty
     confirmation: Confirmation | None
     importances: tuple[Importances, ...]
@@ -69,6 +75,7 @@ def findings_of(
         confirmation: of its best trials, where there was one
     """
     best, front, baseline = best_of(study), front_of(study), baseline_of(tables)
+    test = held_out_of(study, tables)
     certainty = certainty_of(study, tables, confirmation)
     cost = cost_of(tables, sum(map(retried, study.trials())))
     advice = advice_of(study, tables, importances, confirmation)
@@ -82,10 +89,14 @@ def findings_of(
         best=best,
         front=front,
         baseline=baseline,
+        test=test,
+        data=tables.data,
         certainty=certainty,
         confirmation=confirmation,
         importances=tuple(importances),
         cost=cost,
         advice=advice,
-        answers=answers_of(tables, best, front, baseline, certainty, importances, cost, advice),
+        answers=answers_of(
+            tables, best, front, baseline, test, certainty, importances, cost, advice
+        ),
     )

@@ -3,6 +3,7 @@
 Everything that analyses a study begins here; nothing else in this room reads storage or log.
 """
 
+import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ class Tables:
         provenance: what its driver was run with
         total: trials that it shall have; None where nobody said
         finished_because: why the last driver ended; None while it runs, or where it was killed
+        data: what a trial said of its data, counts in ``parts`` and ``notes``; empty where unknown
         overrides: of the command line that began it, or last went on with it
         sessions: a row a driver. Columns: ``by`` (who, where), ``began``, ``ended`` (Unix time; of
             one that runs or was killed, the time of its latest event)
@@ -76,6 +78,7 @@ class Tables:
     provenance: Mapping[str, str]
     total: int | None
     finished_because: str | None
+    data: Mapping[str, Any]
     overrides: tuple[str, ...]
     sessions: pandas.DataFrame
 
@@ -134,6 +137,7 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         provenance=log.started.get("provenance", {}),
         total=log.started.get("trials"),
         finished_because=log.finished_because,
+        data=log.data,
         overrides=tuple(log.started.get("overrides", ())),
         sessions=log.sessions(),
     )
@@ -227,6 +231,7 @@ class _Log:
     def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
         self.started: Mapping[str, Any] = {}
         self.finished_because: str | None = None
+        self.data: Mapping[str, Any] = {}
         self.counted: list[tuple[float, int]] = []
         self.spanned: list[list[Any]] = []  # number, worker, began, ended
         self._reported: list[dict[str, Any]] = []
@@ -256,8 +261,12 @@ class _Log:
                 self.spanned.append(span)
             case "TrialReported":
                 self._reported.append(dict(said))
-            case "TrialRetried" | "TrialFinished":
+            case "TrialRetried":
                 self._close(said)
+            case "TrialFinished":
+                self._close(said)
+                if data := said.get("provenance", {}).get("data"):
+                    self.data = json.loads(data)
 
     def _lasts(self, said: Mapping[str, Any]) -> None:
         """Whoever writes an event runs until then at least."""

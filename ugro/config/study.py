@@ -38,6 +38,7 @@ class StudyConfig:
     target: float | None = None  # of the first objective
     dry_run: bool = MISSING  # print the plan, launch nothing
     preflight: bool = MISSING  # check that all of it would work, leave nothing behind
+    measure_test: bool = False  # set by the driver for a task: measure a trial, train nothing
     analysis: bool = MISSING  # pictures and report when a sweep ends
     confirm: int = MISSING  # the best so many are trained again, at full length
     confirm_seeds: int = MISSING  # with so many seeds each

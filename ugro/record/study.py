@@ -19,6 +19,7 @@ from ugro.report import TrialResult
 from ugro.space.search_space import described
 
 DEFINITION = "definition"  # Optuna's name for it, of the study
+TEST = "test"  # what trials measured on the test part, of the study
 REASON = "reason"  # how a trial ended, of the trial
 _ENDINGS = frozenset(how.value for how in Ending)
 LONGEST = 2000  # characters of a traceback, its end: some databases store no more
@@ -111,6 +112,16 @@ class Study:
         """Record what the study is."""
         if self.record.user_attrs.get(DEFINITION) != dict(definition):
             self.record.set_user_attr(DEFINITION, dict(definition))
+
+    def tests(self) -> dict[int, dict[str, float]]:
+        """Return what trials measured on the test part, by their number, in that order."""
+        found = self.record.user_attrs.get(TEST)
+        return {int(number): dict(measured) for number, measured in (found or {}).items()}
+
+    def tested(self, number: int, measured: Mapping[str, float]) -> None:
+        """Record what a trial measured on the test part."""
+        tests = {str(key): value for key, value in self.tests().items()}
+        self.record.set_user_attr(TEST, {**tests, str(number): dict(measured)})
 
     def start(
         self,

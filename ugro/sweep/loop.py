@@ -66,6 +66,7 @@ class Sweep:
         max_retries: of a trial whose worker is lost
         stoppers: with the seconds of a trial
         interrupted: whether somebody wants it to end
+        at_the_end: is called when no trial is left, unless it was interrupted
         clock: seconds, from any beginning
     """
 
@@ -74,6 +75,7 @@ class Sweep:
     max_retries: int
     stoppers: StoppersConfig
     interrupted: Callable[[], bool] = lambda: False
+    at_the_end: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
     _running: dict[int, Running] = field(default_factory=dict)
     _again: deque[Running] = field(default_factory=deque)
@@ -94,6 +96,8 @@ class Sweep:
         reason = "interrupted"
         try:
             reason = self._work(proposals, unfinished)
+            if not self.interrupted():
+                self.at_the_end()
         except Exception as error:
             known = isinstance(error, StudyFailed | UserError)
             reason = str(error).partition("\n")[0] if known else in_a_line(error)

@@ -18,7 +18,7 @@ from ugro.config import Direction, StudyConfig
 from ugro.errors import UserError, fault
 from ugro.event_log import reports_in
 from ugro.events import EventStream, ProposalRejected, StudyStarted
-from ugro.files import EVENTS
+from ugro.files import CONFIRM, EVENTS
 from ugro.objectives import Objectives, objectives_of
 from ugro.observers.destinations import check as check_tracking
 from ugro.provenance import provenance
@@ -32,6 +32,7 @@ from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
 from ugro.sweep.failures import Failures
+from ugro.sweep.held_out import measure_winner
 from ugro.sweep.interruption import Interruption
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
@@ -156,7 +157,19 @@ def _run(
         events=events,
         peers=peers,
     )
-    sweep = Sweep(parts, settings["n_jobs"], of.study.max_retries, of.stoppers, interruption.asked)
+
+    def measure() -> None:
+        if not of.study.name.endswith(f"/{CONFIRM}"):
+            measure_winner(plan, study, slots, events, interruption.asked)
+
+    sweep = Sweep(
+        parts,
+        settings["n_jobs"],
+        of.study.max_retries,
+        of.stoppers,
+        interruption.asked,
+        at_the_end=measure,
+    )
     sweep.run(proposals, () if shared else begun)
 
 

@@ -37,6 +37,12 @@ class Data:
         parts = {"train": self.train, "evaluation": self.evaluation, "test": self.test}
         return {name: part.documents for name, part in parts.items() if part is not None}
 
+    def summary(self) -> dict[str, Any]:
+        """Return what became of the documents, by part, and the notes, as plain values."""
+        parts = {"train": self.train, "eval": self.evaluation, "test": self.test}
+        counts = {name: asdict(part.summary) for name, part in parts.items() if part is not None}
+        return {"parts": counts, "notes": list(self.notes)}
+
 
 def prepare(config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache_dir: Path) -> Data:
     """Read, split, tokenise and lay out the data; the first three once for all trials.

@@ -82,6 +82,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         metrics = _metrics(trained, untrained, startup_seconds, trainable)
+        metrics["test_tokens"] = data.test.summary.trained if data.test else 0
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
         if config.study.keep_checkpoints is Keep.none:
@@ -152,6 +153,7 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
         "seed": str(config.seed),
         "device": hardware.device_name(),
         "instructions": hardware.instructions(),
+        "data": json.dumps(data.summary()),
         "dtype": str(weights.dtype).removeprefix("torch."),
         "threads": str(hardware.threads()),
     }

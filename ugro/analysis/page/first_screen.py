@@ -86,6 +86,10 @@ def _sure(certainty: Certainty, confirmation: Confirmation | None) -> Iterator[F
 
 
 def _gain(findings: Findings) -> Iterator[Figure]:
+    if (test := findings.test) is not None:
+        gained = test.gain / test.base_model.loss
+        word = "better" if gained >= 0 else "worse"
+        yield Figure(share(abs(gained)), f"{word} than the untrained base model, on the test part")
     if findings.baseline is not None:
         for gain in findings.baseline.gains:
             told = share(abs(gain.relative)) if gain.relative else number(abs(gain.absolute))
@@ -95,7 +99,9 @@ def _gain(findings: Findings) -> Iterator[Figure]:
             else:
                 yield Figure("0", f"gained over the baseline{of}")
     best = findings.best
-    if best is None or not best.untrained or findings.objectives[0] != "eval_loss":
+    if findings.test or best is None or not best.untrained:
+        return
+    if findings.objectives[0] != "eval_loss":
         return
     gained = (best.untrained - best.values[0]) / abs(best.untrained)
     word = "better" if gained >= 0 else "worse"

@@ -1,0 +1,82 @@
+"""Measure a finished trial's adapter and its base model on the test part."""
+
+from pathlib import Path
+
+import numpy as np
+import peft
+from transformers import logging as transformers_logging
+
+from ugro.config import Config
+from ugro.files import ADAPTER
+from ugro.report import TrialResult
+from ugro.reporting import Channel
+from ugro.trial import faults, hardware
+from ugro.trial.data import prepare
+from ugro.trial.evaluation import Evaluation, evaluate
+from ugro.trial.models import base_model, forget
+from ugro.trial.parts import Part
+
+
+@faults.named()
+def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
+    """Evaluate the adapter in a trial's folder on the test part; train nothing, write nothing.
+
+    Args:
+        config: the trial
+        folder: its own, with ``adapter/``
+        channel: not reported to
+
+    Returns:
+        No values; the metrics ``test_loss``, ``test_bits_per_byte``, the same of the base model as
+        ``base_test_...``, ``test_gain`` over it with its standard error ``test_gain_stderr`` (nats
+        a token, examples paired), ``test_documents`` and ``test_tokens``; none without a test part.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    hardware.use_allotted_threads()
+    dtype = hardware.precision(config.training.dtype)
+    cache_dir = Path(config.cache_dir).expanduser()
+    base = base_model(config.model, dtype, cache_dir)
+    part = prepare(config.data, base.tokenizer, cache_dir).test
+    if part is None:
+        return TrialResult((), {})
+    size = config.training.eval_batch_size
+    untrained = evaluate(base.model, part, size)
+    try:
+        trained = evaluate(peft.PeftModel.from_pretrained(base.model, folder / ADAPTER), part, size)
+    finally:
+        forget()  # biases and modules_to_save of the adapter stay in the model
+    gain, stderr = paired_gain(untrained, trained, part)
+    return TrialResult(
+        (),
+        {
+            "test_loss": trained.loss,
+            "test_bits_per_byte": trained.bits_per_byte,
+            "base_test_loss": untrained.loss,
+            "base_test_bits_per_byte": untrained.bits_per_byte,
+            "test_gain": gain,
+            "test_gain_stderr": stderr,
+            "test_documents": part.summary.documents,
+            "test_tokens": int(trained.tokens.sum()),
+        },
+    )
+
+
+def paired_gain(before: Evaluation, after: Evaluation, part: Part) -> tuple[float, float]:
+    """Return how much lower the second loss is, and the standard error of that.
+
+    The tokens of one document are no independent samples: differences are summed by document, and
+    the error is that of a ratio estimator over documents. With one document it is not known (NaN).
+    """
+    first = part.layout.rows[:-1]  # a row of evaluation holds one piece
+    documents = part.examples.documents[part.layout.examples[first]]
+    _, whose = np.unique(documents, return_inverse=True)
+    differences = np.bincount(whose, before.losses - after.losses)
+    tokens = np.bincount(whose, after.tokens)
+    gain = differences.sum() / tokens.sum()
+    count = len(tokens)
+    if count < 2:
+        return float(gain), float("nan")
+    residuals = differences - gain * tokens
+    spread = np.sqrt((residuals**2).sum() * count / (count - 1))
+    return float(gain), float(spread / tokens.sum())
