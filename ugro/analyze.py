@@ -40,7 +40,8 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
         if whole:
             _draw(tables, findings, folder)
     finally:
-        show(study, folder, besides=list(_last_lines(findings)))
+        test = list(test_said(findings.test))
+        show(study, folder, test=test, besides=list(_last_lines(findings)))
 
 
 def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
@@ -52,8 +53,7 @@ def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
 
 
 def _last_lines(findings: Findings) -> Iterator[str]:
-    """Say what the test part shows, how sure the result is, and what to try next."""
-    yield from test_said(findings.test)
+    """How sure the result is, and what to try next."""
     yield from findings.certainty.said
     for one in findings.advice[:FEW]:
         yield f"Next: {one.why}"

@@ -23,7 +23,11 @@ STATE = 8  # columns of a folded state: most of them are one word
 
 
 def show(
-    study: Study, folder: Path, console: Console | None = None, besides: Sequence[str] = ()
+    study: Study,
+    folder: Path,
+    console: Console | None = None,
+    test: Sequence[str] = (),
+    besides: Sequence[str] = (),
 ) -> None:
     """Print the summary of a study, running or finished.
 
@@ -31,6 +35,7 @@ def show(
         study: its record
         folder: its own
         console: the terminal's unless another is given
+        test: lines that say how good the best is on the test part
         besides: lines that end it: how sure it is, what to try next
     """
     console = console or Console()
@@ -38,7 +43,7 @@ def show(
     console.print(_counts(study))
     best = study.best()
     none = ["No trial is complete yet: there is no best configuration."]
-    for line in (*(_best(study, best, folder) if best else none), *besides):
+    for line in (*(_best(study, best, folder, test) if best else none), *besides):
         console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
 
 
@@ -147,11 +152,11 @@ def _counts(study: Study) -> str:
     return ", ".join(f"{told.count(name)} {name}" for name in dict.fromkeys(told)) or "no trial yet"
 
 
-def _best(study: Study, best: FrozenTrial, folder: Path) -> list[str]:
+def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) -> list[str]:
     measured = metrics(best)
     values = ", ".join(f"{value:.4f}" for value in best.values)
     named = ", ".join(_objectives(study))
-    lines = [f"Best: trial {best.number}, {named} {values}"]
+    lines = [f"Best: trial {best.number}, {named} {values}", *test]
     if len(study.objectives) > 1:
         front = ", ".join(str(trial.number) for trial in study.front())
         lines.append(f"Not dominated: trials {front}; the best is that of the first objective")

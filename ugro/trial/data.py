@@ -18,6 +18,7 @@ from ugro.trial.parts import Part, PartSummary, lay_out
 from ugro.trial.rendering import texts_of
 from ugro.trial.split import PARTS, Split, documents_of, split_of
 from ugro.trial.texts import Text
+from ugro.wording import counted
 
 FORMAT = "1"  # of the cache: changed with what is written there
 SUMMARY = "summary.json"
@@ -157,28 +158,29 @@ def _notes(
             (part.cut_examples, f"cut to {size} tokens, which loses {part.cut_tokens:,} tokens"),
             (
                 part.dropped_examples,
-                f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
+                f"dropped, as longer than {size} tokens: {part.dropped_tokens:,} tokens",
             ),
-            (part.untrained_examples, "left out: no token of theirs carries loss"),
-            (part.not_drawn, f"not used: data.max_{name}_examples"),
+            (part.untrained_examples, "left out, as no token of theirs carries loss"),
+            (part.not_drawn, f"not used, by data.max_{name}_examples"),
         ):
             if count:
-                yield f"{name}: {count:,} examples {said}"
-    for name in PARTS:
+                yield f"{name}: {counted(count, 'example')} {said}"
         if straddling := known["parts"][name]["straddling"]:
             yield (
-                f"{name}: {straddling:,} examples have a token across the border of prompt and"
-                " completion; at inference the prompt ends before it (end prompts without a space)"
+                f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"
+                " and completion; at inference the prompt ends there: end prompts without a space"
             )
     if known["skipped"]:
-        yield f"{known['skipped']:,} malformed records skipped, the first: {known['first_skipped']}"
+        skipped = counted(known["skipped"], "malformed record")
+        yield f"{skipped} skipped, the first: {known['first_skipped']}"
     if known["repeated"]:
         how = "used once" if config.deduplicate else "trained on as often as they stand there"
-        yield f"{known['repeated']:,} records are repeated, {how}"
+        yield f"{counted(known['repeated'], 'repeated record')}, {how}"
     if known["also_held_out"]:
-        yield f"{known['also_held_out']:,} training records left out: they are held out as well"
+        left_out = counted(known["also_held_out"], "training record")
+        yield f"{left_out} left out, held out as well"
     if known["near_duplicates"]:
-        near = f"{known['near_duplicates']:,} held-out documents"
-        yield f"{near} equal a trained one but for punctuation or case"
+        near = counted(known["near_duplicates"], "held-out document")
+        yield f"{near} like one that is trained on but for punctuation, spaces or case"
     if "test" not in parts:
-        yield "no test part is held out: data.test_fraction, data.test_files"
+        yield "no test part: data.test_fraction or data.test_files hold one out"

@@ -64,6 +64,11 @@ class Examples:
         documents: which document each comes from, int64 [examples]
     """
 
+    lengths: NDArray[np.int64]
+    trained: NDArray[np.int64]
+    running: NDArray[np.bool_]
+    documents: NDArray[np.int64]
+
     def __init__(self, path: Path) -> None:
         with pa.memory_map(str(path)) as mapped:
             table = pa.ipc.open_stream(mapped).read_all()

@@ -14,6 +14,7 @@ from ugro.trial import faults, hardware
 from ugro.trial.data import prepare
 from ugro.trial.evaluation import Evaluation, evaluate
 from ugro.trial.models import base_model, forget
+from ugro.trial.packing import Numbers
 from ugro.trial.parts import Part
 
 
@@ -47,6 +48,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     finally:
         forget()  # biases and modules_to_save of the adapter stay in the model
     gain, stderr = paired_gain(untrained, trained, part)
+    documents = len(np.unique(_documents(part)))
     return TrialResult(
         (),
         {
@@ -56,7 +58,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
             "base_test_bits_per_byte": untrained.bits_per_byte,
             "test_gain": gain,
             "test_gain_stderr": stderr,
-            "test_documents": part.summary.documents,
+            "test_documents": documents,
             "test_tokens": int(trained.tokens.sum()),
         },
     )
@@ -68,9 +70,7 @@ def paired_gain(before: Evaluation, after: Evaluation, part: Part) -> tuple[floa
     The tokens of one document are no independent samples: differences are summed by document, and
     the error is that of a ratio estimator over documents. With one document it is not known (NaN).
     """
-    first = part.layout.rows[:-1]  # a row of evaluation holds one piece
-    documents = part.examples.documents[part.layout.examples[first]]
-    _, whose = np.unique(documents, return_inverse=True)
+    _, whose = np.unique(_documents(part), return_inverse=True)
     differences = np.bincount(whose, before.losses - after.losses)
     tokens = np.bincount(whose, after.tokens)
     gain = differences.sum() / tokens.sum()
@@ -80,3 +80,10 @@ def paired_gain(before: Evaluation, after: Evaluation, part: Part) -> tuple[floa
     residuals = differences - gain * tokens
     spread = np.sqrt((residuals**2).sum() * count / (count - 1))
     return float(gain), float(spread / tokens.sum())
+
+
+def _documents(part: Part) -> Numbers:
+    """Return which document each row comes from, [rows]; a row of evaluation holds one piece."""
+    examples: Numbers = part.layout.examples[part.layout.rows[:-1]]
+    documents: Numbers = part.examples.documents[examples]
+    return documents

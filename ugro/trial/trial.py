@@ -19,6 +19,7 @@ from ugro.reporting import Channel
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import faults, hardware
 from ugro.trial.adapter import adapted
+from ugro.trial.borders import check_borders
 from ugro.trial.checkpoints import keep_only, training_of
 from ugro.trial.data import Data, prepare
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
@@ -63,6 +64,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     data = prepare(config.data, base.tokenizer, cache_dir)
     for note in data.notes:
         log.info("%s", note)
+    check_borders(base.model, data.train.layout, config.data)
     untrained = base_evaluation(base, data, config.training.eval_batch_size)
     ran_with = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(

@@ -1,0 +1,158 @@
+"""The same training in TRL's SFTTrainer and in a trial: the same losses, step by step."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
+
+from ugro.config import Config
+from ugro.reporting import channel
+from ugro.trial.adapter import peft_config
+from ugro.trial.data import prepare
+from ugro.trial.rows import Rows, schedule
+from ugro.trial.tiny import byte_tokenizer, random_llama
+from ugro.trial.trial import run_trial
+
+trl = pytest.importorskip("trl")
+
+STEPS = 12
+WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle", "island", "garden")
+
+
+def records(count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        chosen = [WORDS[(number * step) % len(WORDS)] for step in range(1, 2 + number % 5)]
+        yield {"prompt": f"Words: {' '.join(chosen)}\nCopy:", "completion": " " + " ".join(chosen)}
+
+
+def chats(count: int) -> Iterator[dict[str, Any]]:
+    for record in records(count):
+        yield {
+            "messages": [
+                {"role": "user", "content": record["prompt"]},
+                {"role": "assistant", "content": record["completion"].strip()},
+                {"role": "user", "content": "Once more."},
+                {"role": "assistant", "content": record["completion"].strip().upper()},
+            ]
+        }
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
+    """A random Llama with a byte tokenizer and TRL's own ChatML training template."""
+    folder = tmp_path_factory.mktemp("model")
+    shape = settings("model=tiny").model.random_llama
+    assert shape is not None
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+        "{% if message.role == 'assistant' %}"
+        "{% generation %}{{ message.content }}<|im_end|>\n{% endgeneration %}"
+        "{% else %}{{ message.content }}<|im_end|>\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    random_llama(shape, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def trial_losses(config: Config, folder: Path) -> list[float]:
+    run_trial(config, folder, channel())
+    reported = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [one["train_loss"] for one in reported[1:]]
+
+
+class InOrder(trl.SFTTrainer):  # type: ignore[misc, name-defined]
+    """TRL's trainer over its own rows, in the trial's order of them."""
+
+    order: list[int]
+
+    def _get_train_sampler(self, *_: Any) -> list[int]:
+        return self.order
+
+
+def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: bool) -> list[float]:
+    """Train in TRL on the trial's training records, with its adapter, seed and order of rows."""
+    path = str(config.model.path)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    set_seed(config.seed)
+    model = peft.get_peft_model(base, peft_config(config.lora))
+    training = config.training
+    arguments = trl.SFTConfig(
+        output_dir=str(folder),
+        packing=True,
+        packing_strategy="bfd",
+        max_length=config.data.block_size,
+        assistant_only_loss=chat,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.lr_scheduler_type.name,
+        warmup_steps=training.warmup_ratio,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        per_device_train_batch_size=training.batch_size,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        max_steps=STEPS,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        router_aux_loss_coef=0.0,
+        seed=config.seed,
+    )
+    trainer = InOrder(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+    )
+    data = prepare(config.data, tokenizer, Path(config.cache_dir))
+    ours = [
+        row.input_ids.tolist()
+        for row in map(Rows(data.train).__getitem__, range(len(data.train.layout)))
+    ]
+    theirs = [one["input_ids"] for one in trainer.train_dataset]
+    assert sorted(ours) == sorted(theirs)  # the same tokens in the same rows
+    trainer.order = [theirs.index(ours[row]) for row in schedule(config, data.train).order]
+    trainer.train()
+    return [logged["loss"] for logged in trainer.state.log_history if "loss" in logged]
+
+
+@pytest.mark.parametrize("chat", [False, True], ids=["prompt and completion", "chat"])
+def test_losses_equal_those_of_trl_step_by_step(
+    chat: bool, model_folder: Path, tmp_path: Path, settings: Callable[..., Config], cache_dir: Path
+) -> None:
+    rows = list(chats(60) if chat else records(60))
+    (tmp_path / "train.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    (tmp_path / "eval.jsonl").write_text(json.dumps({"prompt": "a", "completion": "b"}) + "\n")
+    config = settings(
+        "model=local",
+        f"model.path={model_folder}",
+        "data=jsonl",
+        f"data.train_files=[{tmp_path}/train.jsonl]",
+        f"data.eval_files=[{tmp_path}/eval.jsonl]",
+        "data.test_fraction=0",
+        "data.block_size=400",
+        "training.batch_size=2",
+        "training.gradient_accumulation_steps=2",
+        f"training.max_steps={STEPS}",
+        "training.eval_steps=1",
+        "training.learning_rate=1e-3",
+        "training.dtype=fp32",
+        "lora.r=8",
+    )
+    ours = trial_losses(config, tmp_path)
+    theirs = trl_losses(config, tmp_path / "trl", rows, chat)
+    assert len(ours) == len(theirs) == STEPS
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert ours[-1] < ours[0]  # it learns
