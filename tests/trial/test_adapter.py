@@ -4,14 +4,16 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from ugro.config import Config
 from ugro.errors import UserError
 from ugro.trial import models
 from ugro.trial.adapter import adapted
+from ugro.trial.latency import merged
 from ugro.trial.models import BaseModel
 from ugro.trial.tiny import byte_tokenizer
+
+from .small_models import KINDS, saved_model, small_model
 
 
 @pytest.fixture
@@ -58,22 +60,13 @@ def test_the_base_model_comes_out_as_it_went_in(
 
 
 def test_biases_trained_in_place_are_put_back(settings: Callable[..., Config]) -> None:
-    tokenizer = byte_tokenizer()
-    shape = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
-    base = BaseModel(Qwen2ForCausalLM(shape).requires_grad_(False), tokenizer)
+    base = BaseModel(small_model("qwen2"), byte_tokenizer())
     before = weights(base)
     with adapted(base, settings("model=tiny", "lora.bias=all").lora) as model:
         one_step(model)
         during = dict(model.named_parameters())
         changed = during["base_model.model.model.layers.0.self_attn.q_proj.base_layer.bias"]
-        assert changed.abs().max() > 0  # Qwen2's biases start at 0
+        assert not torch.equal(changed, before["model.layers.0.self_attn.q_proj.bias"])
     assert same(before, weights(base))
 
 
@@ -99,16 +92,80 @@ def test_a_trial_that_fails_makes_the_process_forget_the_base_model(
 
 
 def test_so_does_an_adapter_that_fits_only_half_of_the_modules(
-    settings: Callable[..., Config],
+    tmp_path: Path, settings: Callable[..., Config]
 ) -> None:
-    # PEFT goes through the model in order: q_proj has its adapter when the norm is refused.
-    config = settings("model=tiny", "lora.target_modules=[q_proj,post_attention_layernorm]")
+    # PEFT goes through the model in order: q_proj has its adapter when experts refuse dropout.
+    saved_model("qwen2moe", tmp_path)
+    config = settings("model=local", f"model.path={tmp_path}")
+    config.lora.target_modules = ["q_proj", "shared_expert_gate"]
+    config.lora.r, config.lora.init_lora_weights = 8, "nonsense"
     first = models.base_model(config.model, torch.float32, Path())
     before = weights(first).keys()
-    with pytest.raises(ValueError, match="is not supported"), adapted(first, config.lora):
+    refused = "^lora: PEFT cannot put this adapter onto Qwen2Moe"
+    with pytest.raises(UserError, match=refused), adapted(first, config.lora):
         pass
-    assert weights(first).keys() != before  # it was left half way
+    assert models.base_model(config.model, torch.float32, Path()) is not first
     assert weights(models.base_model(config.model, torch.float32, Path())).keys() == before
+
+
+IN_FLOAT32 = {
+    "adapters": [],
+    "dora": ["lora.use_dora=true"],
+    "all biases": ["lora.bias=all"],
+    "biases of adapted layers": ["lora.bias=lora_only"],
+    "output": ["lora.modules_to_save=[lm_head]"],
+    "embedding": ["lora.modules_to_save=[embed_tokens]"],
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("asked", IN_FLOAT32)
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_that_is_trained_is_float32_on_a_half_precision_base(
+    kind: str, asked: str, dtype: torch.dtype, settings: Callable[..., Config]
+) -> None:
+    base = BaseModel(small_model(kind, dtype), byte_tokenizer())
+    before = weights(base)
+    config = settings("model=tiny", *IN_FLOAT32[asked]).lora
+    if kind == "gpt2" and config.modules_to_save == ["embed_tokens"]:
+        config.modules_to_save = ["wte"]
+    with adapted(base, config) as model:
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        assert {p.dtype for p in trained.values()} == {torch.float32}
+        start = {name: p.detach().clone() for name, p in trained.items()}
+        two_steps_of_mixed_precision(model, list(trained.values()), dtype)
+        assert [name for name, p in trained.items() if torch.equal(p, start[name])] == []
+    assert same(before, weights(base))
+    assert {p.dtype for p in base.model.parameters()} == {dtype}
+
+
+def two_steps_of_mixed_precision(
+    model: torch.nn.Module, trained: list[torch.nn.Parameter], dtype: torch.dtype
+) -> None:
+    """As transformers' Trainer does: autocast, a gradient scaler for fp16, clipped gradients."""
+    optimizer = torch.optim.AdamW(trained, lr=1e-4)
+    scaler = torch.amp.GradScaler("cpu", enabled=dtype is torch.float16)
+    ids = torch.arange(128).reshape(4, 32) * 7 % 256
+    for _ in range(2):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype):
+            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+
+
+@pytest.mark.parametrize("kind", ["mixtral", "qwen2moe"])
+def test_experts_come_out_as_they_went_in(kind: str, settings: Callable[..., Config]) -> None:
+    base = BaseModel(small_model(kind), byte_tokenizer())
+    before = weights(base)
+    with adapted(base, settings("model=tiny").lora) as model:
+        one_step(model)
+        with merged(model):
+            pass
+    assert same(before, weights(base))
 
 
 def test_r_and_target_modules_decide_the_trainable_parameters(

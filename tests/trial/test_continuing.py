@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from ugro.config import Config
 from ugro.report import Report, TrialResult
@@ -97,6 +98,26 @@ def test_a_continued_trial_comes_to_what_it_would_have_come_to_at_once(
     ):  # between two evaluations: the logged training loss begins anew in between
         assert told_twice == [without_times(report) for report in lines]
     assert [line["step"] for line in told_twice] == [line["step"] for line in lines]
+
+
+@pytest.mark.parametrize("how", ["pissa", "pissa_niter_1", "olora"])
+def test_so_does_one_whose_initialisation_rewrites_the_base(
+    how: str, run: Run, settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    asked = (*LONGER, f"lora.init_lora_weights={how}")
+    expected, at_once = run(*asked)
+    config = settings(*QUICK, *asked)
+    with pytest.raises(TrialInterruptedError):
+        run_trial(config, tmp_path, Told(interrupt_after=5))
+    result = run_trial(config, tmp_path, Told())  # on a base model that was read anew
+    assert result.metrics["eval_loss"] == pytest.approx(expected.metrics["eval_loss"], abs=1e-6)
+    one, other = (
+        load_file(folder / "adapter" / "adapter_model.safetensors")
+        for folder in (at_once, tmp_path)
+    )
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        torch.testing.assert_close(other[name], tensor, rtol=0, atol=1e-6)
 
 
 def test_the_patience_is_continued_too(settings: Callable[..., Config], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from ugro.trial.estimate import estimated
 from ugro.trial.models import load
 
 from ..conftest import QUICK
+from .small_models import saved_model
 
 Settings = Callable[..., Config]
 
@@ -33,6 +35,43 @@ def test_what_is_counted_is_what_a_trial_has(asked: list[str], settings: Setting
         assert counted.trainable == sum(one.numel() for one in trained)
         assert counted.weights == sum(one.nbytes for one in parameters)
         assert counted.states == 3 * sum(one.nbytes for one in trained)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "mixtral", "qwen2moe"])
+@pytest.mark.parametrize(
+    "asked", [[], ["lora.use_dora=true"], ["lora.bias=all", "lora.modules_to_save=[lm_head]"]]
+)
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_what_is_counted_is_what_a_trial_of_another_kind_has(
+    kind: str, asked: list[str], dtype: str, settings: Settings, tmp_path: Path
+) -> None:
+    path = saved_model(kind, tmp_path)
+    quick = [one for one in QUICK if not one.startswith(("model=", "training.dtype"))]
+    where = ["model=local", f"model.path={path}", f"training.dtype={dtype}"]
+    config = settings(*quick, *where, *asked)
+    counted = estimated(config)
+    base = load(config.model, hardware.precision(config.training.dtype), config.cache_dir)
+    with adapted(base, config.lora) as model:
+        trained = [one for one in model.parameters() if one.requires_grad]
+        assert counted.trainable == sum(one.numel() for one in trained)
+        assert counted.weights == sum(one.nbytes for one in model.parameters())
+        assert counted.adapter == sum(one.nbytes for one in trained)
+    assert counted.activations > 0
+
+
+def test_a_row_that_is_longer_than_the_models_positions_is_told(
+    settings: Settings, tmp_path: Path
+) -> None:
+    path = saved_model("gpt2", tmp_path)
+    config = settings("model=local", f"model.path={path}", "data.block_size=65")
+    with pytest.raises(UserError, match=r"^data\.block_size: 65 given, allowed: 64 at most"):
+        estimated(config)
+
+
+@pytest.mark.parametrize("targets", ["[q_proj,norm]", "[self_attn]"])
+def test_a_module_that_cannot_be_adapted_is_told(targets: str, settings: Settings) -> None:
+    with pytest.raises(UserError, match=r"^lora\.target_modules: .* is of the kind Llama"):
+        estimated(settings(*QUICK, f"lora.target_modules={targets}"))
 
 
 def test_activations_grow_with_the_batch_and_shrink_with_checkpointing(settings: Settings) -> None:

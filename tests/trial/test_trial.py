@@ -96,6 +96,9 @@ def test_another_number_of_threads_changes_the_loss_by_rounding_only(
         ["training.learning_rate=0.01"],
         ["lora.use_dora=true", "lora.use_rslora=true"],
         ["lora.modules_to_save=[lm_head]", "lora.target_modules=[q_proj,v_proj]"],
+        ["lora.init_lora_weights=pissa_niter_1", "training.learning_rate=0.01"],
+        ["lora.init_lora_weights=pissa", "lora.use_dora=true", "lora.use_rslora=true"],
+        ["lora.init_lora_weights=olora", "lora.modules_to_save=[embed_tokens]"],
     ],
 )
 def test_plain_peft_loads_the_adapter_and_gets_the_same_loss(

@@ -1,29 +1,46 @@
-"""How does the adapter get onto the base model, and off again without a trace?"""
+"""Put the adapter onto the base model, save it, and take it off again without a trace."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import copy
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import peft
 import torch
-from torch import nn
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
 
 from ugro.config import LoraConfig
-from ugro.errors import UserError, fault
+from ugro.errors import UserError
+from ugro.retries import in_a_line
 from ugro.trial.models import BaseModel, forget
+from ugro.trial.targets import check_modules, peft_config, say_what_stays_frozen
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
+OF_ADAPTER = ("lora_", "modules_to_save")  # in the names of new modules
+ROWS = ("lora_A", "lora_embedding_A")  # [r, in]
+COLUMNS = ("lora_B", "lora_embedding_B")  # [out, r]
+
+# What adapters that rewrote their base began as.
+_beginnings: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
 
 
 @contextmanager
 def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     """The base model with a new adapter; on leaving, the base model as it was before.
 
-    What cannot be put back (an initialisation that rewrites the base weights, an adapter or a trial
-    that failed half way) makes the process forget the base model instead.
+    Everything that is trained is float32. What cannot be put back (an initialisation that rewrites
+    the base weights, an adapter or a trial that failed half way) makes the process forget the base
+    model instead.
 
     Raises:
-        UserError: ``lora.target_modules`` or ``modules_to_save`` name modules the model lacks.
+        UserError: the model has no such modules, or PEFT cannot put this adapter onto them.
     """
     check_modules(base.model, config)
     try:
@@ -32,24 +49,24 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     except BaseException:
         forget()
         raise
-    if str(config.init_lora_weights).startswith(REWRITES_BASE):
+    if rewrites_base(config.init_lora_weights):
         forget()
+
+
+def rewrites_base(initialisation: object) -> bool:
+    """Whether this initialisation changes the base weights."""
+    return str(initialisation).lower().startswith(REWRITES_BASE)
 
 
 @contextmanager
 def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     use_cache = base.model.config.use_cache
-    model = peft.get_peft_model(base.model, peft_config(config))
-    trained_in_place = {  # lora.bias trains biases of the base model itself
-        name: parameter.detach().clone()
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad and _belongs_to_base(name)
-    }
-    yield model
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name in trained_in_place:
-                parameter.copy_(trained_in_place[name])
+    model = new_adapter(base.model, config)
+    say_what_stays_frozen(model, config)
+    if rewrites_base(config.init_lora_weights):
+        _beginnings[model] = _state(model)
+    with trained_in_float32(model):
+        yield model
     base.model.activation_checkpointing_disable()
     base.model.config.use_cache = use_cache
     model.delete_adapter("default")  # else unload() leaves the trained modules_to_save in
@@ -57,40 +74,101 @@ def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     base.model.requires_grad_(False)
 
 
-def peft_config(config: LoraConfig) -> peft.LoraConfig:
-    """The adapter in PEFT's own class."""
-    return peft.LoraConfig(
-        task_type="CAUSAL_LM",
-        r=config.r,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=config.target_modules,
-        bias=config.bias.name,
-        modules_to_save=config.modules_to_save,
-        use_rslora=config.use_rslora,
-        use_dora=config.use_dora,
-        init_lora_weights=config.init_lora_weights,
-    )
+def new_adapter(
+    model: PreTrainedModel, config: LoraConfig, weightless: bool = False
+) -> peft.PeftModel:
+    """Put a fresh adapter onto a model.
 
-
-def check_modules(model: nn.Module, config: LoraConfig) -> None:
-    """PEFT wants one match among all names; a misspelt one among right ones passes unseen there.
+    Args:
+        model: whose modules are replaced in place
+        config: the adapter
+        weightless: on the meta device: nothing can be initialised
 
     Raises:
-        UserError: a name that matches no module.
+        UserError: PEFT refuses it.
     """
-    present = {name for name, _ in model.named_modules()}
-    linear = sorted(
-        {n.rpartition(".")[-1] for n, m in model.named_modules() if isinstance(m, nn.Linear)}
-    )
-    wanted = {"lora.modules_to_save": config.modules_to_save or []}
-    if config.target_modules != "all-linear":
-        wanted["lora.target_modules"] = config.target_modules
-    for key, names in wanted.items():
-        for name in names:
-            if not any(p == name or p.endswith(f".{name}") for p in present):
-                raise UserError(fault(key, name, f"all-linear, or of {', '.join(linear)}"))
+    built = peft_config(config, model)
+    where: AbstractContextManager[object] = nullcontext()
+    if weightless:  # PEFT's low_cpu_mem_usage would untie what is tied
+        built.init_lora_weights = True
+        where = torch.device("meta")
+    try:
+        with warnings.catch_warnings(), where:
+            warnings.simplefilter("ignore")  # of what is set right here, such as fan_in_fan_out
+            return peft.get_peft_model(model, built)
+    except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
+        refused = f"lora: PEFT cannot put this adapter onto {type(model).__name__}"
+        raise UserError(f"{refused} ({in_a_line(error)})") from error
 
 
-def _belongs_to_base(name: str) -> bool:
-    return not any(part in name for part in ("lora_", "modules_to_save"))
+@contextmanager
+def trained_in_float32(model: peft.PeftModel) -> Iterator[None]:
+    """Cast all that is trained to float32; on leaving, give the base its own tensors back.
+
+    PEFT casts its own layers alone. Where modules_to_save and biases stay as the base is, small
+    updates are lost in rounding, and fp16's gradient scaler refuses to work.
+    """
+    kept: dict[nn.Parameter, Tensor] = {}
+    widened = bool(model.peft_config["default"].modules_to_save)
+    for name, module in model.named_modules():
+        is_new = any(part in name for part in OF_ADAPTER)
+        for parameter in _to_cast(module, widened):
+            if not is_new and parameter not in kept:
+                kept[parameter] = parameter.data
+                parameter.data = parameter.data.clone()
+            parameter.data = parameter.data.float()
+    yield
+    for parameter, data in kept.items():
+        parameter.data = data
+
+
+def _to_cast(module: nn.Module, widened: bool) -> list[nn.Parameter]:
+    """A module's own trained parameters; all of a LayerNorm that may meet float32.
+
+    The CPU's kernel of LayerNorm mixes no types: its bias may be trained, or its input be float32
+    because an embedding that is trained whole (``widened``) gives such.
+    """
+    own = list(module.parameters(recurse=False))
+    trained = [one for one in own if one.requires_grad]
+    return own if isinstance(module, nn.LayerNorm) and (trained or widened) else trained
+
+
+def save_adapter(model: peft.PeftModel, folder: Path) -> None:
+    """Save the adapter so that plain PEFT loads it onto the plain base model.
+
+    PiSSA and OLoRA have changed the base weights W to W - s B0 A0. What is saved is plain LoRA of
+    twice the rank, W + s [B | -B0] [A ; A0]. PEFT's own conversion
+    (``path_initial_model_for_weight_conversion``) is the same sum, but leaves out the magnitudes of
+    DoRA, biases, embeddings and modules_to_save.
+    """
+    # Embeddings below an adapter are the base model's own; to find that out, PEFT asks the hub.
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    beginning = _beginnings.get(model)
+    if beginning is None:
+        return
+    config = copy.deepcopy(model.peft_config["default"])
+    trained = _state(model)
+    doubled = {name: _doubled(name, trained[name], beginning, config.r) for name in trained}
+    save_file(doubled, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
+    config.init_lora_weights = True
+    config.r *= 2
+    config.lora_alpha *= 2**0.5 if config.use_rslora else 2  # the scale stays
+    config.inference_mode = True
+    config.save_pretrained(str(folder))
+
+
+def _state(model: peft.PeftModel) -> dict[str, Tensor]:
+    """The adapter's tensors, copied to main memory, named as PEFT saves them."""
+    state = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: one.detach().to("cpu", copy=True).contiguous() for name, one in state.items()}
+
+
+def _doubled(name: str, trained: Tensor, beginning: Mapping[str, Tensor], r: int) -> Tensor:
+    """[A ; A0] or [B | -B0], filled up with zeros where a weight's rank is below r."""
+    if any(part in name for part in ROWS):
+        both = torch.cat([trained, beginning[name]])
+        return functional.pad(both, (0, 0, 0, 2 * r - len(both)))
+    if any(part in name for part in COLUMNS):
+        both = torch.cat([trained, -beginning[name]], dim=1)
+        return functional.pad(both, (0, 2 * r - both.shape[1]))
+    return trained

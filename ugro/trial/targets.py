@@ -1,0 +1,248 @@
+"""The parts of a base model that the adapter is put on, checked before anything is trained."""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+
+import peft
+import torch
+from peft.tuners.lora import LoraModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import EMBEDDING_LAYER_NAMES, ModulesToSaveWrapper
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from ugro.config import LoraConfig
+from ugro.errors import UserError, fault
+
+log = logging.getLogger(__name__)
+
+ALL_LINEAR = "all-linear"
+TARGETS = "lora.target_modules"
+LAYER = re.compile(r"^.*\.\d+\.")  # model.layers.0. of model.layers.0.mlp.experts.down_proj
+
+
+def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
+    """Translate the adapter's configuration into PEFT's own class, for this model.
+
+    Experts that transformers keeps as three-dimensional parameters are no modules: all-linear
+    names them in ``target_parameters``, as far as PEFT can adapt them (https://github.com/
+    huggingface/peft/issues/3009). A listed name such as ``experts.down_proj`` reaches them, too.
+
+    Raises:
+        UserError: PEFT cannot translate the target modules for this model.
+    """
+    experts = expert_parameters(model)
+    modules, parameters = _targets(config, model, experts)
+    saved = config.modules_to_save
+    built = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.r,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=modules,
+        target_parameters=parameters or None,
+        bias=config.bias.name,
+        modules_to_save=list(saved) if saved else None,
+        ensure_weight_tying=_keep_tied(model, saved or []),
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
+        init_lora_weights=config.init_lora_weights,
+    )
+    try:
+        convert_peft_config_for_transformers(built, model, None)
+    except ValueError as error:
+        allowed = "modules that PEFT can adapt together"
+        raise UserError(f"{fault(TARGETS, _listed(modules), allowed)} ({error})") from error
+    return built
+
+
+def _targets(
+    config: LoraConfig, model: PreTrainedModel, experts: dict[str, int]
+) -> tuple[list[str] | str, list[str]]:
+    """What is given as target_modules and what as target_parameters."""
+    if config.target_modules != ALL_LINEAR:
+        modules = [name for name, _ in model.named_modules()]
+        listed = [str(name) for name in config.target_modules]
+        of_experts = [n for n in listed if _matches(n, experts) and not _matches(n, modules)]
+        return [name for name in listed if name not in of_experts], of_experts
+    if not experts:
+        return ALL_LINEAR, []
+    if expert_limit(config) is not None:
+        return list(_linear(model)), []  # of all-linear PEFT adds the experts of some models itself
+    return ALL_LINEAR, sorted({LAYER.sub("", name) for name in experts})
+
+
+def expert_parameters(model: nn.Module) -> dict[str, int]:
+    """Map the names of fused experts' weights, [experts, in, out], to their sizes."""
+    return {
+        f"{name}.{own}": parameter.numel()
+        for name, module in model.named_modules()
+        if getattr(module, "num_experts", None) or type(module).__name__.endswith("Experts")
+        for own, parameter in module.named_parameters(recurse=False)
+        if parameter.ndim == 3
+    }
+
+
+def expert_limit(config: LoraConfig) -> tuple[str, object, str] | None:
+    """The key, value and allowed values that keep PEFT from adapting experts, if any does."""
+    if config.dropout:
+        return "lora.dropout", config.dropout, "0"
+    if config.use_dora:
+        return "lora.use_dora", config.use_dora, "false"
+    if str(config.init_lora_weights).lower() not in ("true", "false", "gaussian"):
+        return "lora.init_lora_weights", config.init_lora_weights, "true, false or gaussian"
+    return None
+
+
+def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Refuse names that match nothing, and modules that PEFT has no adapter for.
+
+    PEFT wants one match among all names; a misspelt one among right ones passes unseen there.
+
+    Raises:
+        UserError: a name matches no module, or one that cannot be adapted.
+    """
+    modules = dict(model.named_modules())
+    for name in config.modules_to_save or []:
+        if not _matches(name, modules):
+            raise UserError(fault("lora.modules_to_save", name, f"of {_kinds(model)}"))
+    built = peft_config(config, model)
+    if config.target_modules != ALL_LINEAR:
+        _check_targets(model, config, built)
+    _check_initialisation(model, config, built)
+
+
+def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig) -> None:
+    modules = dict(model.named_modules())
+    parameters = {name for name, _ in model.named_parameters()}
+    if built.target_parameters and (limit := expert_limit(config)):
+        key, given, allowed = limit
+        raise UserError(fault(key, given, f"{allowed}, as {TARGETS} names experts"))
+    for name in sorted(built.target_parameters or []):
+        if not _matches(name, parameters):
+            raise UserError(fault(TARGETS, name, f"{ALL_LINEAR}, or of {_kinds(model)}"))
+    for name in built.target_modules or []:
+        found = [modules[one] for one in _matches(name, modules)]
+        fixed = sorted({type(one).__name__ for one in found if not can_be_adapted(one)})
+        if fixed or not found:
+            allowed = f"{ALL_LINEAR}, or of {_kinds(model)}"
+            is_no = f"; {name} is of the kind {', '.join(fixed)}" if fixed else ""
+            raise UserError(fault(TARGETS, name, f"{allowed}{is_no}"))
+
+
+def _check_initialisation(
+    model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig
+) -> None:
+    """Refuse what PEFT's initialisations fail at, or do wrong, when training has begun."""
+    how = str(config.init_lora_weights).lower()
+    modules = dict(model.named_modules())
+    names = list(_linear(model))
+    if config.target_modules != ALL_LINEAR:
+        wanted = built.target_modules or []
+        names = [name for name in names if any(_matches(one, [name]) for one in wanted)]
+    if how == "orthogonal" and config.r % 2:
+        raise UserError(
+            fault("lora.r", config.r, "an even number with init_lora_weights=orthogonal")
+        )
+    if how == "olora" and any(isinstance(modules[name], Conv1D) for name in names):
+        allowed = "another, as PEFT's OLoRA takes Conv1D weights the wrong way round"
+        raise UserError(fault("lora.init_lora_weights", how, allowed))
+    if how.startswith("pissa_niter") and names:
+        narrowest = min(names, key=lambda name: min(modules[name].weight.shape))
+        rank = min(modules[narrowest].weight.shape)
+        if config.r > rank:
+            kind = narrowest.rpartition(".")[-1]
+            allowed = f"{rank} at most with init_lora_weights={how}, which is the rank of {kind}"
+            raise UserError(fault("lora.r", config.r, allowed))
+
+
+def can_be_adapted(module: nn.Module) -> bool:
+    """Whether PEFT has a LoRA layer for a module of this kind; it is asked itself."""
+    config = peft.LoraConfig(r=1, fan_in_fan_out=isinstance(module, Conv1D))
+    try:
+        with torch.device("meta"):
+            LoraModel._create_new_module(config, "probe", module, r=1, lora_alpha=1)
+    except ValueError:
+        return False
+    return True
+
+
+def say_what_stays_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
+    """Warn of linear layers and experts that all-linear did not reach."""
+    if config.target_modules != ALL_LINEAR:
+        return
+    frozen = dict(_unreached(model))
+    if not frozen:
+        return
+    kinds = ", ".join(sorted({LAYER.sub("", name) for name in frozen}))
+    limit = expert_limit(config)
+    remedy = f"; to adapt experts: {limit[0]}={limit[2]}" if limit else ""
+    log.warning(
+        "%s=%s leaves %s parameters frozen (%s)%s",
+        *(TARGETS, ALL_LINEAR, f"{sum(frozen.values()):,}", kinds, remedy),
+    )
+
+
+def _unreached(model: peft.PeftModel) -> Iterator[tuple[str, int]]:
+    base = model.get_base_model()
+    adapters = [
+        (f"{name}.", module)
+        for name, module in base.named_modules()
+        if isinstance(module, BaseTunerLayer | ModulesToSaveWrapper)
+    ]
+    inside = tuple(name for name, _ in adapters)
+    for name in _linear(base):
+        if not name.startswith(inside):
+            yield name, base.get_submodule(name).weight.numel()
+    reached = {
+        (id(module.get_base_layer()), parameter)
+        for _, module in adapters
+        if (parameter := getattr(module, "parameter_name", None))
+    }
+    for name, count in expert_parameters(base).items():
+        owner, _, parameter = name.rpartition(".")
+        if (id(base.get_submodule(owner)), parameter) not in reached:
+            yield name.replace(".base_layer", ""), count
+
+
+def _linear(model: nn.Module) -> Iterator[str]:
+    """Names of what PEFT's all-linear means: every linear layer but the output embedding."""
+    output = model.get_output_embeddings()  # type: ignore[operator]
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | Conv1D) and module is not output:
+            yield name
+
+
+def _keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
+    """Whether an embedding that is trained whole stays the output's weights, too."""
+    output, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if output is None or output.weight is not embedding.weight:
+        return False
+    # PEFT ties what bears one of these names, and warns of any other.
+    return any(name.rpartition(".")[-1] in EMBEDDING_LAYER_NAMES for name in modules_to_save)
+
+
+def _kinds(model: nn.Module) -> str:
+    """The last parts of the names that may be adapted, by the kind of module."""
+    by_class: dict[type[nn.Module], set[str]] = {}
+    for name, module in model.named_modules():
+        by_class.setdefault(type(module), set()).add(name.rpartition(".")[-1])
+    kinds = [
+        f"{', '.join(sorted(names))} ({kind.__name__})"
+        for kind, names in by_class.items()
+        if can_be_adapted(next(one for one in model.modules() if type(one) is kind))
+    ]
+    experts = sorted({".".join(n.split(".")[-2:]) for n in expert_parameters(model)})
+    return ", ".join(kinds + ([f"{', '.join(experts)} (experts)"] if experts else []))
+
+
+def _matches(name: str, names: Iterable[str]) -> list[str]:
+    """Those that a name picks, as PEFT does: whole, or the end of a dotted one."""
+    return [one for one in names if one == name or one.endswith(f".{name}")]
+
+
+def _listed(modules: list[str] | str) -> str:
+    return modules if isinstance(modules, str) else ", ".join(modules)
