@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from ugro.config import Config
 from ugro.errors import UserError
@@ -57,6 +58,39 @@ def test_what_is_counted_is_what_a_trial_of_another_kind_has(
         assert counted.weights == sum(one.nbytes for one in model.parameters())
         assert counted.adapter == sum(one.nbytes for one in trained)
     assert counted.activations > 0
+
+
+@pytest.mark.parametrize("checkpointed", ["false", "true"])
+@pytest.mark.parametrize("kind", ["gpt2", "mixtral", "qwen2moe"])
+def test_activations_are_about_what_autograd_keeps(
+    kind: str, checkpointed: str, settings: Settings, tmp_path: Path
+) -> None:
+    model = ["model=local", f"model.path={saved_model(kind, tmp_path)}", "training.dtype=fp32"]
+    shape = ["data.block_size=64", "training.batch_size=8"]
+    config = settings(*model, *shape, f"training.gradient_checkpointing={checkpointed}")
+    base = load(config.model, torch.float32, config.cache_dir)
+    with adapted(base, config.lora) as adapter:
+        adapter.train()
+        if config.training.gradient_checkpointing:
+            adapter.enable_input_require_grads()
+            adapter.activation_checkpointing_enable()
+        own = {id_of(one) for one in (*adapter.parameters(), *adapter.buffers())}
+        kept: dict[int, torch.Tensor] = {}
+        ids = torch.zeros((8, 64), dtype=torch.long)
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            kept[id_of(tensor)] = tensor
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda one: one):
+            adapter(input_ids=ids, labels=ids, use_cache=False)
+    sizes = [one.untyped_storage().nbytes() for address, one in kept.items() if address not in own]
+    real = sum(sizes) + 2 * max(sizes)
+    assert 0.95 * real < estimated(config).activations < 1.5 * real
+
+
+def id_of(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata
 
 
 def test_a_row_that_is_longer_than_the_models_positions_is_told(

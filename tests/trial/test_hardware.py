@@ -82,6 +82,17 @@ def test_bfloat16_is_used_only_where_it_is_real(
     assert hardware.precision(Dtype.fp16) is torch.float16  # forced
 
 
+def test_metal_has_bfloat16_from_macos_14_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        torch.accelerator, "current_accelerator", lambda check_available: torch.device("mps")
+    )
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda major, minor: major <= 13)
+    with pytest.raises(UserError, match=r"^training\.dtype: 'bf16' given, allowed: auto, fp32 or"):
+        hardware.precision(Dtype.bf16)
+    monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda major, minor: major <= 15)
+    assert hardware.precision(Dtype.bf16) is torch.bfloat16
+
+
 def test_a_sum_is_of_double_precision() -> None:
     values = torch.full((10_000,), 0.1)
     total = hardware.double_sum(values)

@@ -11,10 +11,14 @@ from torch import Tensor
 
 from ugro.config import Config, LoraConfig
 from ugro.trial.adapter import adapted, save_adapter
+from ugro.trial.blocks import train_and_eval_blocks
+from ugro.trial.evaluation import eval_loss
 from ugro.trial.models import BaseModel
 from ugro.trial.tiny import byte_tokenizer
 
-from .small_models import small_model
+from ..conftest import QUICK
+from .conftest import Run, reports
+from .small_models import saved_model, small_model
 
 Settings = Callable[..., Config]
 
@@ -157,3 +161,29 @@ def test_a_converted_adapter_says_what_it_is(settings: Settings, tmp_path: Path)
     saved = peft.LoraConfig.from_pretrained(tmp_path)
     assert (saved.r, saved.lora_alpha, saved.init_lora_weights) == (8, 16, True)
     assert saved.inference_mode
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        ("gpt2", ["lora.bias=all"]),
+        ("qwen2", ["lora.init_lora_weights=pissa", "lora.bias=all", "lora.use_dora=true"]),
+        ("llama_tied", ["lora.modules_to_save=[embed_tokens]"]),
+        ("mixtral", []),
+        ("qwen2moe", []),
+    ],
+)
+def test_the_best_checkpoint_of_a_trial_is_what_plain_peft_loads(
+    kind: str, asked: list[str], run: Run, settings: Settings, tmp_path: Path, cache_dir: Path
+) -> None:
+    """One block learnt by heart: the evaluation loss falls, then rises."""
+    model = ["model=local", f"model.path={saved_model(kind, tmp_path)}"]
+    learnt = ["data.max_train_blocks=1", "training.learning_rate=0.03", "training.max_steps=12"]
+    result, folder = run(*model, *learnt, "training.eval_steps=1", *asked)
+    losses = {one["step"]: one["eval_loss"] for one in reports(folder) if one["step"] > 0}
+    assert result.metrics["best_step"] < 12
+    assert losses[12] > float(result) + 1e-3
+    config = settings(*QUICK, *model)
+    _, blocks = train_and_eval_blocks(config.data, byte_tokenizer(), cache_dir)
+    loaded = peft.PeftModel.from_pretrained(small_model(kind), folder / "adapter")
+    assert eval_loss(loaded, blocks, 8) == pytest.approx(float(result), abs=1e-5)

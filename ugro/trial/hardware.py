@@ -56,12 +56,14 @@ def precision(wanted: Dtype) -> torch.dtype:
     """The type of the base model's weights and of the matrix products.
 
     Raises:
-        UserError: fp16 was asked for on a CPU, which cannot train in it.
+        UserError: the device cannot train in what was asked for.
     """
     found = device().type
     match wanted:
         case Dtype.fp32:
             return torch.float32
+        case Dtype.bf16 if found == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+            raise UserError(fault("training.dtype", "bf16", "auto, fp32 or fp16 before macOS 14"))
         case Dtype.bf16:
             return torch.bfloat16
         case Dtype.fp16 if found == "cpu":

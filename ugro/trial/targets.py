@@ -151,12 +151,18 @@ def _check_initialisation(
         allowed = "another, as PEFT's OLoRA takes Conv1D weights the wrong way round"
         raise UserError(fault("lora.init_lora_weights", how, allowed))
     if how.startswith("pissa_niter") and names:
-        narrowest = min(names, key=lambda name: min(modules[name].weight.shape))
-        rank = min(modules[narrowest].weight.shape)
+        rank, narrowest = min((_rank(modules[name]), name) for name in names)
         if config.r > rank:
             kind = narrowest.rpartition(".")[-1]
             allowed = f"{rank} at most with init_lora_weights={how}, which is the rank of {kind}"
             raise UserError(fault("lora.r", config.r, allowed))
+
+
+def _rank(linear: nn.Module) -> int:
+    """The largest rank that the weight can have; a quantised one is not stored in its shape."""
+    if isinstance(linear, nn.Linear):
+        return min(linear.in_features, linear.out_features)
+    return min(linear.weight.shape)
 
 
 def can_be_adapted(module: nn.Module) -> bool:
