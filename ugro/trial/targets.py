@@ -162,7 +162,7 @@ def _rank(linear: nn.Module) -> int:
     """The largest rank that the weight can have; a quantised one is not stored in its shape."""
     if isinstance(linear, nn.Linear):
         return min(linear.in_features, linear.out_features)
-    return min(linear.weight.shape)
+    return min(linear.get_parameter("weight").shape)
 
 
 def can_be_adapted(module: nn.Module) -> bool:
