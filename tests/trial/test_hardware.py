@@ -93,13 +93,6 @@ def test_metal_has_bfloat16_from_macos_14_on(monkeypatch: pytest.MonkeyPatch) ->
     assert hardware.precision(Dtype.bf16) is torch.bfloat16
 
 
-def test_a_sum_is_of_double_precision() -> None:
-    values = torch.full((10_000,), 0.1)
-    total = hardware.double_sum(values)
-    assert total.dtype is torch.float64
-    assert total.item() == pytest.approx(10_000 * float(torch.tensor(0.1)), rel=1e-12)
-
-
 def test_a_trial_uses_one_gpu_of_the_eight_that_it_sees(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

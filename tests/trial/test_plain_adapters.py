@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ugro.config import Config, LoraConfig
 from ugro.trial.adapter import adapted, save_adapter
-from ugro.trial.blocks import train_and_eval_blocks
-from ugro.trial.evaluation import eval_loss
+from ugro.trial.data import prepare
+from ugro.trial.evaluation import evaluate
 from ugro.trial.models import BaseModel
 from ugro.trial.tiny import byte_tokenizer
 
@@ -178,12 +178,12 @@ def test_the_best_checkpoint_of_a_trial_is_what_plain_peft_loads(
 ) -> None:
     """One block learnt by heart: the evaluation loss falls, then rises."""
     model = ["model=local", f"model.path={saved_model(kind, tmp_path)}"]
-    learnt = ["data.max_train_blocks=1", "training.learning_rate=0.03", "training.max_steps=12"]
+    learnt = ["data.max_train_examples=1", "training.learning_rate=0.03", "training.max_steps=12"]
     result, folder = run(*model, *learnt, "training.eval_steps=1", *asked)
     losses = {one["step"]: one["eval_loss"] for one in reports(folder) if one["step"] > 0}
     assert result.metrics["best_step"] < 12
     assert losses[12] > float(result) + 1e-3
     config = settings(*QUICK, *model)
-    _, blocks = train_and_eval_blocks(config.data, byte_tokenizer(), cache_dir)
+    part = prepare(config.data, byte_tokenizer(), cache_dir).evaluation
     loaded = peft.PeftModel.from_pretrained(small_model(kind), folder / "adapter")
-    assert eval_loss(loaded, blocks, 8) == pytest.approx(float(result), abs=1e-5)
+    assert evaluate(loaded, part, 8).loss == pytest.approx(float(result), abs=1e-5)

@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, s
 
 from ugro.config import Config
 from ugro.reporting import channel
-from ugro.trial.adapter import peft_config
 from ugro.trial.data import prepare
 from ugro.trial.rows import Rows, schedule
+from ugro.trial.targets import peft_config
 from ugro.trial.tiny import byte_tokenizer, random_llama
 from ugro.trial.trial import run_trial
 
@@ -84,7 +84,7 @@ def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: b
     tokenizer = AutoTokenizer.from_pretrained(path)
     base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     set_seed(config.seed)
-    model = peft.get_peft_model(base, peft_config(config.lora))
+    model = peft.get_peft_model(base, peft_config(config.lora, base))
     training = config.training
     arguments = trl.SFTConfig(
         output_dir=str(folder),

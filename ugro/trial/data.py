@@ -32,6 +32,7 @@ class Data:
     evaluation: Part
     test: Part | None
     notes: tuple[str, ...]  # what was left out or is doubtful, a sentence each
+    largest_token: int  # the greatest token id in all parts
 
     def fingerprints(self) -> dict[str, str]:
         """Name what is trained on, evaluated on and tested on."""
@@ -57,11 +58,6 @@ def prepare(config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache_dir: P
         UserError: the data cannot be read, a record is malformed, or a part is empty.
     """
     tokenizer = _templated(tokenizer, config.chat_template)
-    if tokenizer.eos_token_id is None:
-        allowed = (
-            "a tokenizer with an end-of-sequence token (eos_token in its tokenizer_config.json)"
-        )
-        raise UserError(fault("model.path", tokenizer.name_or_path, allowed))
     folder = cache_dir / "examples" / _key(config, tokenizer)
     made_once(folder, lambda draft: _write(config, tokenizer, draft))
     known = json.loads((folder / SUMMARY).read_text())
@@ -74,6 +70,7 @@ def prepare(config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache_dir: P
         train=parts["train"],
         evaluation=parts["eval"],
         test=parts.get("test"),
+        largest_token=max(part["largest_token"] for part in known["parts"].values()),
         notes=tuple(_notes(config, known, {name: part.summary for name, part in parts.items()})),
     )
 

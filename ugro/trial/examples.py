@@ -48,10 +48,12 @@ class Written:
     Attributes:
         fingerprint: a digest of all tokens and of what carries loss
         straddling: examples in which a token reaches across the border of prompt and completion
+        largest_token: the greatest token id; -1 without a token
     """
 
     fingerprint: str
     straddling: int
+    largest_token: int
 
 
 class Examples:
@@ -111,7 +113,7 @@ def write_examples(
 ) -> Written:
     """Tokenise texts, each with its document's number, into an Arrow file; keep none in memory."""
     digest = hashlib.blake2b(digest_size=16)
-    straddling = 0
+    straddling, largest = 0, -1
     left = iter(texts)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as stream:
         while batch := list(islice(left, BATCH)):
@@ -120,8 +122,9 @@ def write_examples(
                 digest.update(len(one.input_ids).to_bytes(8, "little"))
                 digest.update(one.input_ids.tobytes() + one.kinds.tobytes())
                 straddling += one.straddles
+                largest = max(largest, int(one.input_ids.max(initial=-1)))
             stream.write_batch(_batch(examples, batch))
-    return Written(digest.hexdigest(), straddling)
+    return Written(digest.hexdigest(), straddling, largest)
 
 
 def _batch(examples: Sequence[Example], texts: Sequence[tuple[int, Text]]) -> pa.RecordBatch:

@@ -85,13 +85,6 @@ def _best_precision(device_type: str) -> torch.dtype:
             return torch.float32
 
 
-def double_sum(values: torch.Tensor) -> torch.Tensor:
-    """The sum in double precision: on the device, or on the CPU where the device has none (MPS)."""
-    if values.device.type == "mps":
-        values = values.cpu()
-    return values.sum(dtype=torch.float64)
-
-
 def use_allotted_threads() -> None:
     """Use as many torch threads as ``OMP_NUM_THREADS`` says.
 

@@ -71,6 +71,7 @@ def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
     else:
         folder = _dequantised(config, cache_dir) if config.gguf_file else config.path
         tokenizer, model = _pretrained(str(folder), config, dtype)
+    check_end_token(tokenizer)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.unk_token or tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id
     model.requires_grad_(False)

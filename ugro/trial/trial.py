@@ -25,7 +25,7 @@ from ugro.trial.data import Data, prepare
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.latency import latency_ms
 from ugro.trial.mirror import mirrored
-from ugro.trial.models import BaseModel, base_model
+from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary
 from ugro.trial.training import Trained, train
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,10 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     cache_dir = Path(config.cache_dir).expanduser()
 
     base = base_model(config.model, dtype, cache_dir)
+    longest = max(config.data.block_size, config.data.eval_block_size or 0)
+    check_fits(base.model.config, longest)
     data = prepare(config.data, base.tokenizer, cache_dir)
+    check_vocabulary(base.model, data.largest_token, base.tokenizer)
     for note in data.notes:
         log.info("%s", note)
     check_borders(base.model, data.train.layout, config.data)
