@@ -89,12 +89,19 @@ CALLING = [
     assistant("Bye."),
 ]
 THINKING = [user("2 + 2?"), assistant("Four.", reasoning_content="Let me add.")]
+AGENT = [
+    user("Weather in Rome?"),
+    {"role": "assistant", "content": None, "reasoning_content": "I ask.", "tool_calls": [CALL]},
+    {"role": "tool", "name": "get_weather", "content": "20"},
+    assistant("20 degrees.", reasoning_content="It said 20."),
+]
 KINDS = {
     "single": SINGLE,
     "several": SEVERAL,
     "system": SYSTEM,
     "tools": CALLING,
     "reasoning": THINKING,
+    "agent": AGENT,
 }
 CASES = [(name, kind) for name in TEXT for kind in KINDS]
 
@@ -106,9 +113,12 @@ REFUSED = {
     ("gemma", "system"): "System role not supported",
     **{(name, "tools"): "it leaves out a tool call" for name in NO_TOOLS},
     **{(name, "reasoning"): "it leaves out the reasoning" for name in NO_REASONING},
+    **{(name, "agent"): "it leaves out the reasoning" for name in NO_REASONING},
 }
 # Its default prompt closes the reasoning; a record that has some is trained as it is asked for.
-PROMPT_OPTIONS = {("qwen3_5_nothink", "reasoning"): {"enable_thinking": True}}
+PROMPT_OPTIONS = {
+    ("qwen3_5_nothink", kind): {"enable_thinking": True} for kind in ("reasoning", "agent")
+}
 STOPS = {  # where it is not the EOS token alone
     **dict.fromkeys(["gemma", "gemma3"], ("<end_of_turn>",)),
     **dict.fromkeys(GEMMA4, ("<turn|>", "<|tool_response>")),
@@ -135,7 +145,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def converted(name: str, kind: str, **options: Any) -> list[Text]:
-    tools = TOOLS if kind == "tools" else None
+    tools = TOOLS if kind in ("tools", "agent") else None
     return conversation(KINDS[kind], tokenizer(name), "chats.jsonl:1", tools=tools, **options)
 
 
@@ -144,7 +154,7 @@ def rendered(name: str, kind: str, messages: list[dict[str, Any]], **options: An
     filled = [{**message, "content": message["content"] or ""} for message in messages]
     if name == "deepseekv3" and "chat_template" not in options:  # it cannot append an object
         filled = with_text_arguments(filled)
-    tools = TOOLS if kind == "tools" else None
+    tools = TOOLS if kind in ("tools", "agent") else None
     return tokenizer(name).apply_chat_template(filled, tools=tools, **options)
 
 
@@ -203,12 +213,17 @@ PROMPT_TRAINED = {
     **{("muse_glimmer", kind): "<|start|>assistant" for kind in KINDS},
     **{("qwen2_5", kind): "\n" for kind in KINDS},
     **{(name, kind): THINK for name in QWEN35 for kind in KINDS},
-    **{("qwen3_5_nothink", kind): CLOSED for kind in KINDS if kind != "reasoning"},
-    **{(name, "reasoning"): THINK for name in NEMOTRON},
+    **{("qwen3_5_nothink", kind): CLOSED for kind in ("single", "several", "system", "tools")},
+    **{(name, kind): THINK for name in NEMOTRON for kind in ("reasoning", "agent")},
 }
 # TRL trains turns on one rendering of the whole conversation. At inference the history is another:
-# earlier reasoning is stripped (Qwen 3), <|return|> becomes <|end|> (gpt-oss).
-HISTORY_REWRITTEN = ["gptoss", "qwen3", "qwen3_5_nothink", "qwen3_5_think", "qwen3_6"]
+# earlier reasoning is stripped (Qwen 3); <|return|> becomes <|end|>, and the reasoning before a
+# tool call is kept until the final answer is there (gpt-oss).
+REWRITING = ["gptoss", "qwen3", "qwen3_5_nothink", "qwen3_5_think", "qwen3_6"]
+HISTORY_REWRITTEN = {
+    ("gptoss", "agent"),
+    *((name, kind) for name in REWRITING for kind in ("several", "system", "tools")),
+}
 # The prompt of inference opens <think>, and the rendering that TRL trains on does not.
 THINK_OPENED = {
     (name, kind)
@@ -241,8 +256,8 @@ def test_tokens_and_masks_equal_those_of_trl(name: str, kind: str) -> None:
     if (name, kind) in THINK_OPENED:
         assert encoded["input_ids"] != trl["input_ids"]
         return
-    if name in HISTORY_REWRITTEN and kind not in ("single", "reasoning"):
-        assert len(texts) > 1
+    if (name, kind) in HISTORY_REWRITTEN:
+        assert len(texts) > 1 or encoded["input_ids"] != trl["input_ids"]
         return
     assert len(texts) == 1
     assert not texts[0].end_token
@@ -255,10 +270,9 @@ def test_tokens_and_masks_equal_those_of_trl(name: str, kind: str) -> None:
 
 
 def test_most_templates_agree_with_trl_to_the_token() -> None:
-    differ = {*PROMPT_TRAINED, *THINK_OPENED}
-    differ |= {(n, k) for n in HISTORY_REWRITTEN for k in KINDS if k not in ("single", "reasoning")}
+    differ = {*PROMPT_TRAINED, *THINK_OPENED, *HISTORY_REWRITTEN}
     agree = [case for case in TRL_CASES if case not in differ]
-    assert len(agree) == 38
+    assert len(agree) == 40
     assert {name for name, _ in agree} >= {
         "llama3",
         "gemma3",

@@ -88,11 +88,12 @@ class ChatTemplate:
         prompt = self.render(messages[:turn], generation_prompt=True) if turn else ""
         full = self.render(messages[: turn + 1])
         plain = not reasoning(message) and "tool_calls" not in message
-        if turn and plain and self._frame and full.startswith(prompt):
+        text = self._after(prompt, full) if turn else None
+        if plain and self._frame and text is not None:
             before, after = self._frame
             for content in (message["content"], message["content"].strip()):
-                if full[len(prompt) :] == before + content + after:
-                    return self._framed(prompt, full[len(prompt) :], message, content, after)
+                if text == before + content + after:
+                    return self._framed(prompt, text, message, content, after)
         rendered = full
         full, content, after = self._complete(messages, turn, full)
         prompt, text = self._split(messages, turn, prompt, rendered, full)
@@ -138,6 +139,8 @@ class ChatTemplate:
         put back. The content is None where it cannot be told from the markup around it.
         """
         content = messages[turn]["content"]
+        if "tool_calls" in messages[turn] and not content.strip():
+            return full, None, ""  # gpt-oss refuses a mark there beside reasoning
         marked = self.render([*messages[:turn], {**messages[turn], "content": MARK}])
         before, found, after = marked.rpartition(MARK)
         fits = full.startswith(before) and full.endswith(after)
@@ -162,11 +165,9 @@ class ChatTemplate:
         if turn == 0:  # nothing to answer to: the template has no prompt for it
             prompt = common(full, self.render([_bare(messages[0])]))
             return prompt, full[len(prompt) :]
-        if full.startswith(prompt):
-            return prompt, full[len(prompt) :]
-        opened = self._opened
-        if opened and prompt.endswith(opened) and full.startswith(prompt[: -len(opened)]):
-            return prompt, _less(full[len(prompt) - len(opened) :], opened)
+        text = self._after(prompt, full)
+        if text is not None:
+            return prompt, text
         # The template renders the history in another way, or its prompt opens what the answer
         # lacks. Marks after the message before and in place of the content tell where they are.
         said = {**messages[turn - 1], "content": messages[turn - 1]["content"] + MARK}
@@ -186,6 +187,15 @@ class ChatTemplate:
         # The prompt closes the reasoning that this answer has (Qwen3.5 without thinking).
         answer = tail[len(common(asked, tail)) :]
         return full[: len(full) - len(answer)], answer
+
+    def _after(self, prompt: str, full: str) -> str | None:
+        """What follows the prompt, where the rendering begins like it and like the turn before."""
+        if full.startswith(prompt):
+            return full[len(prompt) :]
+        opened = self._opened
+        if opened and prompt.endswith(opened) and full.startswith(prompt[: -len(opened)]):
+            return _less(full[len(prompt) - len(opened) :], opened)
+        return None
 
     def _check_reasoning_and_calls(self, message: Message, text: str) -> None:
         if _squeezed(reasoning(message)) not in _squeezed(text):
