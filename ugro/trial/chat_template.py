@@ -63,14 +63,21 @@ class ChatTemplate:
         """
         from jinja2 import TemplateError
 
-        refusals = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError)
+        refusals = (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        )
         try:
             return self._apply(messages, generation_prompt)
-        except (*refusals, ValueError) as error:
+        except refusals as error:
             if any("tool_calls" in message for message in messages):
                 try:  # DeepSeek's templates append the arguments to text
                     return self._apply(with_text_arguments(messages), generation_prompt)
-                except (*refusals, ValueError):
+                except refusals:
                     pass
             raise self.refused(" ".join(str(error).split())) from error
 
