@@ -2,21 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from ugro.config import DataConfig
+from ugro.config import BadRecords, DataConfig
 from ugro.errors import UserError, fault
 from ugro.trial.cache import made_once
-from ugro.trial.documents import sources
+from ugro.trial.documents import Document, Skipped, sources
 from ugro.trial.examples import Examples, Written, write_examples
 from ugro.trial.parts import Part, PartSummary, lay_out
 from ugro.trial.rendering import texts_of
-from ugro.trial.split import PARTS, Split, documents_of, split_of
+from ugro.trial.split import PARTS, documents_of, split_of
 from ugro.trial.texts import Text
 from ugro.wording import counted
 
@@ -46,20 +47,26 @@ class Data:
         return {"parts": counts, "notes": list(self.notes)}
 
 
-def prepare(config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache_dir: Path) -> Data:
+def prepare(
+    config: DataConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    cache_dir: Path,
+    stop_ids: tuple[int, ...] = (),
+) -> Data:
     """Read, split, tokenise and lay out the data; the first three once for all trials.
 
     Args:
         config: which data, how they are split and laid out
         tokenizer: of the base model
         cache_dir: where tokenised examples are kept, by the files, the keys and the tokenizer
+        stop_ids: tokens that end a generation, of the model's generation config
 
     Raises:
         UserError: the data cannot be read, a record is malformed, or a part is empty.
     """
     tokenizer = _templated(tokenizer, config.chat_template)
-    folder = cache_dir / "examples" / _key(config, tokenizer)
-    made_once(folder, lambda draft: _write(config, tokenizer, draft))
+    folder = cache_dir / "examples" / _key(config, tokenizer, stop_ids)
+    made_once(folder, lambda draft: _write(config, tokenizer, stop_ids, draft))
     known = json.loads((folder / SUMMARY).read_text())
     parts = {
         part: lay_out(config, part, Examples(folder / f"{part}.arrow"), known["parts"][part])
@@ -90,7 +97,7 @@ def _templated(
     return tokenizer
 
 
-def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase) -> str:
+def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...]) -> str:
     """Name all that tokenised examples depend on."""
     plain = asdict(config)
     for later in ("block_size", "eval_block_size", "packing", "too_long", "chat_template"):
@@ -101,17 +108,24 @@ def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items()))
     special = repr(tokenizer.special_tokens_map)
-    for part in (*parts, vocabulary, special, tokenizer.chat_template):
+    for part in (*parts, vocabulary, special, tokenizer.chat_template, stop_ids):
         digest.update(str(part).encode() + b"\0")
     return digest.hexdigest()
 
 
-def _write(config: DataConfig, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+def _write(
+    config: DataConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    stop_ids: tuple[int, ...],
+    folder: Path,
+) -> None:
     """Fill a folder of the cache: the parts' examples, and what is known of them."""
     split = split_of(config)
+    refused = Skipped(split.skipped, split.first_skipped)
     parts: dict[str, Any] = {}
     for part in PARTS:
-        reading = _Reading(config, tokenizer, split, part)
+        render = partial(texts_of, tokenizer=tokenizer, stop_ids=stop_ids)
+        reading = _Reading(config, documents_of(config, split, part), render, refused)
         written: Written = write_examples(reading, tokenizer, folder / f"{part}.arrow")
         parts[part] = {
             **asdict(written),
@@ -119,6 +133,7 @@ def _write(config: DataConfig, tokenizer: PreTrainedTokenizerBase, folder: Path)
             "identity": reading.identity(),
         }
     known = {key: value for key, value in asdict(split).items() if key != "parts"}
+    known |= {"skipped": refused.count, "first_skipped": refused.first}
     (folder / SUMMARY).write_text(json.dumps({**known, "parts": parts}, indent=1))
 
 
@@ -126,17 +141,30 @@ class _Reading:
     """The texts of a part, each with its document's number; counts and digests the documents."""
 
     def __init__(
-        self, config: DataConfig, tokenizer: PreTrainedTokenizerBase, split: Split, part: str
+        self,
+        config: DataConfig,
+        documents: Iterator[Document],
+        render: Callable[[Document], list[Text]],
+        refused: Skipped,
     ) -> None:
         self.count = 0
-        self._documents = documents_of(config, split, part)
-        self._tokenizer = tokenizer
+        self._skips = config.bad_records is BadRecords.skip
+        self._documents = documents
+        self._render = render
+        self._refused = refused
         self._digest = hashlib.blake2b(digest_size=16)
 
     def __iter__(self) -> Iterator[tuple[int, Text]]:
         for document in self._documents:
+            try:
+                texts = self._render(document)
+            except UserError as error:  # the chat template refuses it
+                if not self._skips:
+                    raise
+                self._refused.note(str(error))
+                continue
             self._digest.update(document.identity)
-            for text in texts_of(document, self._tokenizer):
+            for text in texts:
                 yield self.count, text
             self.count += 1
 

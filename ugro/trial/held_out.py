@@ -38,7 +38,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     dtype = hardware.precision(config.training.dtype)
     cache_dir = Path(config.cache_dir).expanduser()
     base = base_model(config.model, dtype, cache_dir)
-    part = prepare(config.data, base.tokenizer, cache_dir).test
+    part = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids).test
     if part is None:
         return TrialResult((), {})
     size = config.training.eval_batch_size

@@ -37,6 +37,12 @@ class BaseModel:
     # Its own, by the digest of the tokens that it was evaluated on.
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
+    @property
+    def stop_ids(self) -> tuple[int, ...]:
+        """The tokens that end a generation, of the model's generation config."""
+        given = getattr(self.model.generation_config, "eos_token_id", None)
+        return tuple(given) if isinstance(given, list) else () if given is None else (given,)
+
 
 _warm: dict[str, BaseModel] = {}  # at most one: the last one used by this process
 

@@ -69,6 +69,6 @@ def _tokens(config: Config) -> float:
         return float(known)
     cache = Path(config.cache_dir).expanduser()
     dtype = hardware.precision(config.training.dtype)
-    tokenizer = base_model(config.model, dtype, cache).tokenizer
-    data = prepare(config.data, tokenizer, cache)
+    base = base_model(config.model, dtype, cache)
+    data = prepare(config.data, base.tokenizer, cache, base.stop_ids)
     return float(schedule(config, data.train).tokens[-1])

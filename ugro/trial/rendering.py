@@ -7,8 +7,15 @@ from ugro.trial.documents import Document
 from ugro.trial.texts import Span, Text
 
 
-def texts_of(document: Document, tokenizer: PreTrainedTokenizerBase) -> list[Text]:
+def texts_of(
+    document: Document, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...] = ()
+) -> list[Text]:
     """Render a document; a conversation may come to several texts.
+
+    Args:
+        document: as it was read
+        tokenizer: whose chat template renders conversations
+        stop_ids: tokens that end a generation, of the model's generation config
 
     Raises:
         UserError: the chat template refuses the conversation.
@@ -25,4 +32,5 @@ def texts_of(document: Document, tokenizer: PreTrainedTokenizerBase) -> list[Tex
         case _:
             messages, given = content["messages"], 0
     tools = content.get("tools")
-    return conversation(messages, tokenizer, document.place, tools=tools, given=given)
+    place = document.place
+    return conversation(messages, tokenizer, place, tools=tools, given=given, stop_ids=stop_ids)

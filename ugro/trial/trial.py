@@ -63,7 +63,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     base = base_model(config.model, dtype, cache_dir)
     longest = max(config.data.block_size, config.data.eval_block_size or 0)
     check_fits(base.model.config, longest)
-    data = prepare(config.data, base.tokenizer, cache_dir)
+    data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)
     for note in data.notes:
         log.info("%s", note)
