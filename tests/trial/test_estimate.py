@@ -6,7 +6,7 @@ import torch
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial import hardware
+from ugro.trial import hardware, loss
 from ugro.trial.adapter import adapted
 from ugro.trial.estimate import estimated
 from ugro.trial.models import load
@@ -129,3 +129,13 @@ def test_no_data_are_held(settings: Settings) -> None:
 def test_a_module_that_the_model_lacks_is_told(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"^lora\.target_modules: 'nonsense' given"):
         estimated(settings(*QUICK, "lora.target_modules=[nonsense]"))
+
+
+def test_logits_are_counted_by_the_chunk(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(*QUICK, "training.batch_size=8", "training.gradient_checkpointing=true")
+    one_chunk = estimated(config).activations
+    assert one_chunk >= 3 * 4 * 258 * 8 * 32  # logits, probabilities and as much again
+    monkeypatch.setattr(loss, "CHUNK_BYTES", 0)  # a token each
+    assert estimated(config).activations < 0.5 * one_chunk

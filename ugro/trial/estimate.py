@@ -13,6 +13,7 @@ from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
 from ugro.trial import hardware, tiny
 from ugro.trial.adapter import new_adapter, trained_in_float32
+from ugro.trial.loss import backbone_output, chunk_bytes
 from ugro.trial.models import check_fits, gguf_folder, no_such_model
 from ugro.trial.targets import check_modules, expert_parameters, say_what_stays_frozen
 
@@ -88,7 +89,10 @@ def _on_meta(config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
 
 
 def _activations(model: peft.PeftModel, config: Config) -> int:
-    """What autograd saves in a forward pass, and the gradients of the largest of it."""
+    """Count what autograd saves in a forward pass, and the larger of what comes on top.
+
+    That is a chunk of logits when all of it has been saved, or gradients of the largest part of it.
+    """
     training = config.training
     if training.gradient_checkpointing:
         model.enable_input_require_grads()
@@ -109,12 +113,14 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
     folded = _folded_experts(model)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-        model(input_ids=blocks, labels=blocks, attention_mask=mask, use_cache=False)
+        backbone_output(model, input_ids=blocks, attention_mask=mask)
     sizes = [one.untyped_storage().nbytes() for one in saved.values()]
     at_once = len(folded)
     if training.gradient_checkpointing:  # of one layer
         at_once = -(-at_once // model.config.num_hidden_layers)
-    return sum(sizes) + sum(folded[:at_once]) + 2 * max(sizes + folded, default=0)
+    # The head's chunk is gone when the gradients of the backbone are computed.
+    on_top = max(chunk_bytes(model, blocks.numel()), 2 * max(sizes + folded, default=0))
+    return sum(sizes) + sum(folded[:at_once]) + on_top
 
 
 def _folded_experts(model: peft.PeftModel) -> list[int]:

@@ -1,40 +1,321 @@
-"""Compute the loss of next-token prediction."""
+"""Cross entropy of a causal language model, its logits computed a chunk of tokens at a time.
 
+The model's own forward pass computes every logit, in two kinds of calls. The first runs the
+backbone and keeps its hidden states; no position goes through the head. In the others the backbone
+returns a chunk of those hidden states instead of computing any. So adapters on the head, soft caps,
+scales and whatever else a model does after its head count, without being known here. Where a model
+cannot be called like that, its logits are computed one row at a time.
+
+The auxiliary loss of mixture-of-experts models is left out, as transformers leaves it out unless
+the model's configuration says ``output_router_logits``.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import peft
+import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
-IGNORED = -100
+log = logging.getLogger(__name__)
+
+IGNORED = -100  # the label of a token that is not predicted, as in transformers
+CHUNK_BYTES = 64 * 2**20  # of float32 logits
+HELD_LOGITS = 3  # that many times a chunk is held at once: logits, probabilities, temporaries
+SAME = 0.02  # of the largest logit; rounding to bfloat16 comes to less, other arithmetic to more
+
+_in_chunks: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # by base model: does it work?
 
 
 def summed_loss(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
 ) -> Tensor:
-    """Sum the negative log-likelihood of all labelled tokens, in nats; differentiable.
+    """Sum the negative log-likelihoods of all predicted tokens, differentiably.
 
     Args:
-        model: a causal language model
-        input_ids: [rows, tokens]
-        labels: the same, unshifted; -100 where a token carries no loss
-        position_ids: where rows hold several examples, [rows, tokens]; they restart at each
+        model: a causal language model of transformers, or a PeftModel around one
+        input_ids: [batch, length], rows padded on the right
+        labels: [batch, length], not shifted; -100 where a token is not predicted
+        position_ids: [batch, length]; where they restart, a packed example begins
+
+    Returns:
+        A float32 scalar, in nats.
     """
-    logits, targets = _predicted(model, input_ids, labels, position_ids)
-    return functional.cross_entropy(logits.float(), targets, reduction="sum")
+    if not torch.is_grad_enabled():
+        return token_losses(model, input_ids, labels, position_ids).sum()
+    if not _works_in_chunks(model, input_ids):
+        rows = _rows(input_ids, labels, position_ids)
+        sums = [checkpoint(_row_sum, model, *row, use_reentrant=False) for row in rows]
+        return torch.stack(sums).sum()
+    hidden, targets, logits_of = _predicting(model, input_ids, labels, position_ids)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
+        hidden, targets, logits_of, chunk_tokens(model), *trained
+    )
+    return loss
 
 
+@torch.no_grad()
 def token_losses(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
 ) -> Tensor:
-    """Return the negative log-likelihood of each labelled token, in nats, float32 [labelled]."""
-    logits, targets = _predicted(model, input_ids, labels, position_ids)
-    logits = logits.float()
-    # cross_entropy rounds down in float32 on a CPU: by 6e-6 on SmolLM2
-    return logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]
+    """Compute the negative log-likelihood of each predicted token, without a gradient.
+
+    Args:
+        model: a causal language model of transformers, or a PeftModel around one
+        input_ids: [batch, length], rows padded on the right
+        labels: [batch, length], not shifted; -100 where a token is not predicted
+        position_ids: [batch, length]; where they restart, a packed example begins
+
+    Returns:
+        [tokens], float32, in nats; in the order of rows, then positions.
+    """
+    if not _works_in_chunks(model, input_ids):
+        rows = _rows(input_ids, labels, position_ids)
+        return torch.cat([_row_losses(model, *row) for row in rows])
+    hidden, targets, logits_of = _predicting(model, input_ids, labels, position_ids)
+    losses = [
+        functional.cross_entropy(logits_of(part).float(), wanted, reduction="none")
+        for part, wanted in _chunks(hidden, targets, chunk_tokens(model))
+    ]
+    return torch.cat(losses)
 
 
-def _predicted(
+def chunk_tokens(model: nn.Module) -> int:
+    """Count the tokens whose float32 logits fit into a chunk."""
+    return max(1, CHUNK_BYTES // _logits_bytes(model))
+
+
+def chunk_bytes(model: nn.Module, tokens: int) -> int:
+    """Count the bytes that a chunk takes at its peak, when ``tokens`` tokens are predicted."""
+    return HELD_LOGITS * _logits_bytes(model) * min(tokens, chunk_tokens(model))
+
+
+def _logits_bytes(model: nn.Module) -> int:
+    """Of one token, in float32."""
+    vocabulary: int = _base(model).config.get_text_config().vocab_size
+    return 4 * vocabulary
+
+
+def backbone_output(model: nn.Module, **inputs: Any) -> Any:
+    """Run the model without its head and return what its backbone does, hidden states first."""
+    backbone = _base(model).get_decoder()
+    forward, returned = backbone.forward, []
+
+    def kept(*arguments: Any, **options: Any) -> Any:
+        returned.append(forward(*arguments, **options))
+        return _like(returned[0], returned[0][0][:, :0])
+
+    with _forward_of(backbone, kept):
+        model(**inputs, use_cache=False)  # a cache would turn off transformers' packing
+    (output,) = returned
+    return output
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """Summed cross entropy that computes its gradients in the forward pass, chunk by chunk.
+
+    Nothing of a chunk is kept, and the head runs once: checkpointing would run it twice.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        targets: Tensor,
+        logits_of: Callable[[Tensor], Tensor],
+        size: int,
+        *trained: Tensor,
+    ) -> Tensor:
+        """Sum over all tokens; ``trained`` are the parameters that the head may use."""
+        total = hidden.new_zeros((), dtype=torch.float32)
+        of_hidden: list[Tensor] = []
+        of_trained: dict[int, Tensor] = {}
+        for part, wanted in _chunks(hidden, targets, size):
+            loss, first, *others = _chunk_gradients(part, wanted, logits_of, trained)
+            total += loss
+            of_hidden.append(first)
+            for number, gradient in enumerate(others):
+                if gradient is not None:
+                    if number not in of_trained:
+                        of_trained[number] = torch.zeros_like(trained[number])
+                    of_trained[number] += gradient
+        ctx.of_which = tuple(of_trained)
+        ctx.trained = len(trained)
+        ctx.save_for_backward(torch.cat(of_hidden), *of_trained.values())
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradients that the forward pass has computed."""
+        of_hidden, *others = (of_loss * one for one in ctx.saved_tensors)
+        of_trained: list[Tensor | None] = [None] * ctx.trained
+        for number, gradient in zip(ctx.of_which, others, strict=True):
+            of_trained[number] = gradient
+        return of_hidden, None, None, None, *of_trained
+
+
+def _chunk_gradients(
+    hidden: Tensor,
+    targets: Tensor,
+    logits_of: Callable[[Tensor], Tensor],
+    trained: tuple[Tensor, ...],
+) -> Any:
+    """Summed cross entropy of a chunk, its gradients by the hidden states and by ``trained``.
+
+    The gradient by the logits is computed in place: autograd would hold two more tensors of their
+    size.
+    """
+    hidden = hidden.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = logits_of(hidden)
+    log_probabilities = logits.detach().float().log_softmax(dim=-1)
+    columns = targets[:, None]
+    loss = -log_probabilities.gather(1, columns).sum()
+    slope = log_probabilities.exp_()  # probabilities, less one at the target
+    slope.scatter_add_(1, columns, slope.new_full(columns.shape, -1.0))
+    slope = slope.to(logits.dtype)
+    return loss, *torch.autograd.grad(logits, (hidden, *trained), slope, allow_unused=True)
+
+
+def _predicting(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    # With a cache transformers 5 does not see that position_ids restart.
-    outputs = model(input_ids=input_ids, position_ids=position_ids, use_cache=False)
-    carries = labels[:, 1:] != IGNORED
-    return outputs.logits[:, :-1][carries], labels[:, 1:][carries]
+) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+    """Hidden states that predict a token, [tokens, hidden], the tokens, and the head."""
+    output = backbone_output(model, input_ids=input_ids, **_positions(position_ids))
+    following = _following(labels).flatten()
+    chosen = (following != IGNORED).nonzero().squeeze(1)
+    hidden = output[0].flatten(0, 1).index_select(0, chosen.to(output[0].device))
+    return hidden, following[chosen].to(hidden.device), _head(model, output, input_ids.device)
+
+
+def _head(model: nn.Module, output: Any, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The model from its backbone's ``output`` on: hidden states [tokens, hidden] to logits."""
+    backbone = _base(model).get_decoder()
+
+    def logits_of(hidden: Tensor) -> Tensor:
+        def given(*_: Any, **__: Any) -> Any:
+            return _like(output, hidden[None])
+
+        unread = torch.zeros((1, len(hidden)), dtype=torch.long, device=device)
+        with _forward_of(backbone, given):
+            logits: Tensor = model(input_ids=unread, use_cache=False).logits
+        return logits[0]
+
+    return logits_of
+
+
+def _works_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
+    """Whether logits in chunks equal the model's own; tried once for each base model."""
+    base = _base(model)
+    if base not in _in_chunks:
+        _in_chunks[base] = _same_in_chunks(model, input_ids[:2, :4])
+        if not _in_chunks[base]:
+            log.info("%s: its logits are computed one row at a time", type(base).__name__)
+    return _in_chunks[base]
+
+
+@torch.no_grad()
+def _same_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
+    modes = {module: module.training for module in model.modules()}
+    model.eval()  # dropout would differ
+    try:
+        own = model(input_ids=input_ids, use_cache=False).logits.float().flatten(0, 1)
+        chunked = _logits_in_chunks(model, input_ids)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if chunked is None or own.shape != chunked.shape:
+        return False
+    return bool((own - chunked).abs().max() <= SAME * own.abs().max())
+
+
+def _logits_in_chunks(model: nn.Module, input_ids: Tensor) -> Tensor | None:
+    """All logits, [tokens, vocabulary], in two calls; None where the model cannot be cut."""
+    try:
+        chunk_tokens(model)  # its configuration must say the size of the vocabulary
+        output = backbone_output(model, input_ids=input_ids)
+        logits_of = _head(model, output, input_ids.device)
+        parts = output[0].flatten(0, 1).tensor_split((1,))  # neither is as long as a row
+        return torch.cat([logits_of(part).float() for part in parts])
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # whatever a model does with what it does not expect
+        log.debug("The model cannot be run in chunks", exc_info=True)
+        return None
+
+
+def _rows(
+    input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Yield each row's input ids, labels and positions, [1, length] each."""
+    for number in range(len(input_ids)):
+        row = slice(number, number + 1)
+        yield input_ids[row], labels[row], None if position_ids is None else position_ids[row]
+
+
+def _row_losses(
+    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
+) -> Tensor:
+    """A row's negative log-likelihoods, by the model's own forward pass."""
+    logits = model(input_ids=input_ids, use_cache=False, **_positions(position_ids)).logits
+    following = _following(labels).flatten().to(logits.device)
+    predicting = following != IGNORED
+    return functional.cross_entropy(
+        logits.flatten(0, 1)[predicting].float(), following[predicting], reduction="none"
+    )
+
+
+def _row_sum(
+    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
+) -> Tensor:
+    return _row_losses(model, input_ids, labels, position_ids).sum()
+
+
+def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Split both into parts of equal length, of ``size`` or fewer tokens."""
+    parts = max(1, -(-len(targets) // size))
+    yield from zip(hidden.tensor_split(parts), targets.tensor_split(parts), strict=True)
+
+
+def _following(labels: Tensor) -> Tensor:
+    """The label that each position predicts."""
+    return functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+
+
+def _positions(position_ids: Tensor | None) -> dict[str, Tensor]:
+    """As an option: not every model takes positions."""
+    return {} if position_ids is None else {"position_ids": position_ids}
+
+
+def _base(model: nn.Module) -> PreTrainedModel:
+    return model.get_base_model() if isinstance(model, peft.PeftModel) else model
+
+
+def _like(output: Any, hidden: Tensor) -> Any:
+    """What a backbone returns, with other hidden states and nothing else."""
+    if isinstance(output, tuple):
+        return (hidden, *[None] * (len(output) - 1))
+    return type(output)(last_hidden_state=hidden)
+
+
+@contextmanager
+def _forward_of(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Let a module compute something else for a while; its hooks still run."""
+    own = vars(module).get("forward")  # accelerate sets one, too
+    module.forward = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
