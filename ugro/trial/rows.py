@@ -12,10 +12,9 @@ from torch.utils.data import Dataset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ugro.config import Config, Packing
+from ugro.trial.loss import IGNORED
 from ugro.trial.packing import Numbers
 from ugro.trial.parts import Part
-
-IGNORED = -100  # the label of tokens that carry no loss
 
 
 @dataclass(frozen=True)
