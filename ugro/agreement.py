@@ -1,4 +1,4 @@
-"""Do a study's log and its record tell the same? Each trial's parameters, reports and ending.
+"""Compare a study's log with its record: each trial's parameters, reports and ending.
 
 The log is written first: of a trial that runs it may tell more than the record.
 """
@@ -70,7 +70,7 @@ def disagreements(
 
 
 def _differences(study: Study, log: Mapping[int, Told]) -> Iterator[Difference]:
-    for trial in study.trials():
+    for trial in study.of_all_groups():
         name = f"trial {trial.number}"
         if trial.number not in log:
             yield Difference(f"{name} is in the study and not in the log", not_in_log=True)

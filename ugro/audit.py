@@ -1,4 +1,4 @@
-"""What happened in a study, and is it what its record says? ``python -m ugro.audit``."""
+"""Print what happened in a study, and check it by its record: ``python -m ugro.audit``."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
         print(f"Line {number} was cut off as its driver died or its disk was full.")
     found = list(disagreements(study, events, len(torn)))
     if not found:
-        print(f"Log and study agree: {len(study.trials())} trials, {len(events)} events.")
+        print(f"Log and study agree: {len(study.of_all_groups())} trials, {len(events)} events.")
         return
     for one in found:
         print(f"Disagreement: {one}", file=sys.stderr)

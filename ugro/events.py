@@ -1,4 +1,4 @@
-"""What happens in a study? A few events, told to observers in the order in which they happen."""
+"""Events of a study, told to observers in the order in which they happen."""
 
 import logging
 import time
@@ -32,6 +32,10 @@ class StudyStarted(Event):
     overrides: tuple[str, ...] = ()  # of the command line
     configuration: Mapping[str, Any] = field(default_factory=dict)  # interpolations as written
     provenance: Mapping[str, str] = field(default_factory=dict)  # of the driver
+    id: str = ""  # the study's own, in its record and in its folder
+    group: int = 0  # of trials that are ranked together
+    definition: Mapping[str, str] = field(default_factory=dict)
+    space: Mapping[str, str] = field(default_factory=dict)  # Optuna's distributions, as JSON
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class TrialAsked(Event):
     number: int
     parameters: Mapping[str, Any]
     source: str  # baseline, enqueued, warm_start, space, sampler, random; trial 7: confirmed
+    group: int = 0  # of the study's trials
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where are a study's files? Their names, which users and other programs rely on."""
+"""Names of a study's files, which users and other programs rely on."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 # In a study's folder.
 DATABASE = "study.db"
 EVENTS = "events.jsonl"
+IDENTITY = "study.json"  # the id that the record has, too
 TABLE = "trials.csv"
 UPSTREAM_RESULTS = "optimization_results.yaml"
 BEST = "experiment/best.yaml"

@@ -31,6 +31,14 @@ MEASURED = (
     "best_step",
     "latency_ms",
 )
+# The parts of the data whose fingerprints a trial tells, and their names for people.
+DATA_PARTS = {
+    "train_data": "training data",
+    "eval_data": "evaluation data",
+    "test_data": "test data",
+}
+
+_NESTED = ("metrics", "data")
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ class Report:
     Attributes:
         metrics: those of ``REPORTED`` that are known. ``eval_loss`` in nats a predicted token;
             ``train_loss``, the mean since the report before, not before the first step.
-        data: fingerprints of what is trained on, evaluated on and tested on, by the part's name; in
-            the first report of a trial
+        data: fingerprints of the data, by the names of ``DATA_PARTS``; in the first report of an
+            attempt
     """
 
     step: int  # optimizer steps done
@@ -60,15 +68,15 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, the metrics among them."""
-        own = {key: value for key, value in vars(self).items() if key not in ("metrics", "data")}
-        return {**own, **self.metrics, **({"data": dict(self.data)} if self.data else {})}
+        plain = {key: value for key, value in vars(self).items() if key not in _NESTED}
+        return {**plain, **self.metrics, **({"data": dict(self.data)} if self.data else {})}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Read what :meth:`as_dict` gave; other keys are left out."""
-        own = [one.name for one in fields(cls) if one.name not in ("metrics", "data")]
+        own = [one.name for one in fields(cls) if one.name not in _NESTED]
         metrics = {name: plain[name] for name in REPORTED if plain.get(name) is not None}
-        data = plain.get("data") or {}
+        data = dict(plain.get("data") or {})
         return cls(**{name: plain[name] for name in own}, metrics=metrics, data=data)
 
 

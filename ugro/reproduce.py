@@ -1,4 +1,4 @@
-"""Does a trial come out the same again? ``python -m ugro.reproduce study.name=NAME trial=7``."""
+"""Run a trial again and compare: ``python -m ugro.reproduce study.name=NAME trial=7``."""
 
 import json
 import logging
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _trial(what: Asked) -> FrozenTrial:
-    known = {trial.number: trial for trial in what.study().trials()}
+    known = {trial.number: trial for trial in what.study().of_all_groups()}
     given = what.more.get("trial", "")
     if not given.isdigit() or int(given) not in known:
         allowed = f"the number of one of the {len(known)} trials of study {what.name}"

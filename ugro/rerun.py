@@ -1,4 +1,4 @@
-"""How is a trial run again? From what its folder holds, and as far as it was run."""
+"""Run a trial again, from what its folder holds and as far as it was run."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -38,16 +38,15 @@ def configuration_of(folder: Path) -> Config:
         raise UserError(fault("trial", folder.name, f"one that has its configuration, {path}"))
     with initialize_config_dir(config_dir=str(CONF)):
         # Checkpoints are of no use, as nobody goes on with it.
-        config = compose("config", ["study.name=again", "study.keep_checkpoints=none"])
+        always = ["study.name=again", "study.keep_checkpoints=none", "objectives=empty"]
+        config = compose("config", always)
     own = OmegaConf.load(path)
     assert isinstance(own, DictConfig)
     try:
-        for key in own:
-            if key not in OF_STUDY:
-                OmegaConf.update(config, str(key), own[key])
-        with open_dict(config.objectives.metrics):
-            for name in set(config.objectives.metrics) - set(own.objectives.metrics):
-                del config.objectives.metrics[name]
+        with open_dict(config):  # a key that the schema has not is refused when it is typed
+            for key in own:
+                if key not in OF_STUDY:
+                    OmegaConf.update(config, str(key), own[key], force_add=True)
         return typed(config)
     except (OmegaConfBaseException, UserError) as error:
         commit = provenance_of(folder).get("git_commit", "that it was run with")

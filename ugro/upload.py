@@ -1,4 +1,4 @@
-"""What of a study is copied to ``study.artifacts``? Its own files; each trial copies its folder."""
+"""Copy a study's own files to ``study.artifacts``; each trial copies its folder."""
 
 import tempfile
 from pathlib import Path
@@ -45,7 +45,7 @@ def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
 
 
 def _delete_needless(study: Study, there: Folder) -> None:
-    pruned = [one.number for one in study.trials() if (how := ending(one)) and how.is_pruned]
+    pruned = [one.number for one in study.of_all_groups() if (how := ending(one)) and how.is_pruned]
     checkpoints = tuple(f"{trial_subdir(number)}/{CHECKPOINTS}/" for number in pruned)
     for name in retrying(is_outage, f"{KEY} cannot be read")(there.names):
         if name.startswith(checkpoints):

@@ -4,7 +4,7 @@
 ``mib`` of a checkpoint; ``gate``, a file without which no trial takes its last step; ``kill``, the
 probability with which a trial's worker is killed once; and ``hang``, ``memory``, ``raise``,
 ``nan``, ``die``, ``freeze`` and ``stop``, each with numbers of trials and the step at which that
-happens to them, the last three once only.
+happens to them, the last three once only; and ``data``, the fingerprints that trials report.
 """
 
 import json
@@ -44,7 +44,7 @@ def main(config: DictConfig) -> TrialResult:
     """Do as told; what was done is noted in ``attempts.jsonl`` in the trial's folder."""
     faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
     number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
-    with mirrored(folder, settings) as changed:
+    with mirrored(folder, settings, faults.get("data", {})) as changed:
         return train(faults, number, folder, settings, changed)
 
 
@@ -52,7 +52,8 @@ def train(
     faults: dict[str, Any], number: int, folder: Path, settings: Config, changed: Callable[[], None]
 ) -> TrialResult:
     """Go on from the last whole checkpoint to the end, unless something happens."""
-    checkpoints, training = folder / "checkpoints", training_of(settings)
+    data = faults.get("data", {})
+    checkpoints, training = folder / "checkpoints", training_of(settings, data)
     begun_at = latest(checkpoints, training)
     first = 0 if begun_at is None else step(begun_at)
     note(folder, "began", first)
@@ -67,7 +68,8 @@ def train(
         loss = math.nan if nan else rank + 3.0 / (1 + done)
         now = time.time()
         tokens = done * TOKENS
-        report = Report(done, last, tokens, last * TOKENS, done, {"eval_loss": loss}, now)
+        known = data if done == first else {}
+        report = Report(done, last, tokens, last * TOKENS, done, {"eval_loss": loss}, now, known)
         if not channel().report(report):
             break
         if done > first:
@@ -78,7 +80,7 @@ def train(
         if channel().interrupted() and done < last:
             raise TrialInterruptedError(f"after step {done}")
     note(folder, "ended", done)
-    return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)})
+    return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)}, data)
 
 
 def wait_for_gate(gate: Path) -> None:

@@ -68,6 +68,7 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
         "number": 1,
         "parameters": {"lora.r": 8, "training.learning_rate": 0.000123456},
         "source": "baseline",
+        "group": 0,
     }
     assert lines[6] == {
         "event": "TrialReported",

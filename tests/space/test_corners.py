@@ -97,7 +97,7 @@ def test_wrong_types_and_misspelt_keys_are_told_by_their_key(faults: Faults) -> 
     assert faults(*wrong) == [
         "lora.r: 'eight' given (Value 'eight' of type 'str' could not be converted to Integer)",
         "lora.bias: 'some' given (Invalid value 'some', expected one of [none, all, lora_only])",
-        "lora.rank: 8 given (Key 'rank' not in 'LoraConfig')",
+        "lora.rank: no key of the schema, nearest: lora.r, lora.bias, lora.use_dora",
     ]
 
 

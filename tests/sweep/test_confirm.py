@@ -14,6 +14,7 @@ from optuna.distributions import CategoricalDistribution
 from ugro.ending import Ending
 from ugro.record.study import Study, create_or_continue
 from ugro.sweep.confirm import confirming
+from ugro.sweep.definition import definition
 from ugro.sweep.plan import Plan, plan_of
 
 from ..conftest import ROOT
@@ -200,6 +201,7 @@ def test_what_was_confirmed_counts_beside_what_is_the_best_by_now(searched: Made
     assert first is not None
     url = "journal:///multirun/s/confirm/journal"
     again = create_or_continue("s/confirm", url, ["eval_loss"], ["minimize"])
+    again.define(definition(first))
     for one in first.first:
         over = first.feasible.space.distributions
         ended(again, over, Ending.COMPLETE, 1.1, given=dict(one.parameters))
@@ -211,6 +213,10 @@ def test_what_was_confirmed_counts_beside_what_is_the_best_by_now(searched: Made
     assert [one[0] for one in run(other)] == [4, 4]
     assert other is not None
     assert other.total == 4
+    again.define({**definition(first), "training.max_steps": "7"})
+    other = of.confirming()
+    assert other is not None
+    assert other.total == len(other.first)  # a new group: what was confirmed before is no part
 
 
 def test_seeds_that_are_searched_are_not_used_again(searched: Made) -> None:

@@ -98,7 +98,12 @@ def test_what_is_enqueued_follows_and_nothing_comes_twice(
         ({"lora.r": 12}, "study.enqueue: lora.r: 12 given, allowed: 8, 16"),
         (
             {"lora.rank": 8},
-            "study.enqueue: 'lora.rank' given, allowed: lora.r, lora.target_modules",
+            "study.enqueue: lora.rank: no key of the schema, "
+            "nearest: lora.r, lora.bias, lora.use_dora",
+        ),
+        (
+            {"lora.dropout": 0.1},
+            "study.enqueue: 'lora.dropout' given, allowed: lora.r, lora.target_modules",
         ),
     ],
 )

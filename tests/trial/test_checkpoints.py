@@ -81,8 +81,11 @@ def test_others_are_deleted(folder: Path) -> None:
 def test_a_training_is_named_by_what_its_weights_depend_on(
     settings: Callable[..., Config],
 ) -> None:
-    named = training_of(settings(*QUICK))
+    data = {"train_data": "one", "eval_data": "another"}
+    named = training_of(settings(*QUICK), data)
     for same in ("study.dir=elsewhere", "scheduler=asha", "cache_dir=/elsewhere"):
-        assert training_of(settings(*QUICK, same)) == named
+        assert training_of(settings(*QUICK, same), data) == named
     for other in ("lora.r=3", "seed=1", "training.max_steps=5", "data.block_size=16"):
-        assert training_of(settings(*QUICK, other)) != named
+        assert training_of(settings(*QUICK, other), data) != named
+    for part in ("train_data", "eval_data", "test_data"):
+        assert training_of(settings(*QUICK), {**data, part: "changed"}) != named

@@ -169,10 +169,12 @@ def test_a_checkpoint_cannot_bring_code_along(
     config = settings(*QUICK, *LONGER)
     with pytest.raises(TrialInterruptedError):
         run_trial(config, tmp_path, Told(interrupt_after=5))
-    checkpoint = latest(tmp_path / "checkpoints", training_of(config))
+    ran_with = json.loads((tmp_path / "provenance.json").read_text())
+    data = {name: ran_with[name] for name in ("train_data", "eval_data")}
+    checkpoint = latest(tmp_path / "checkpoints", training_of(config, data))
     assert checkpoint is not None
     torch.save(Hostile(tmp_path / "ran"), checkpoint / "optimizer.pt")
-    seal(checkpoint, training_of(config))
+    seal(checkpoint, training_of(config, data))
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         run_trial(config, tmp_path, Told())
     assert not (tmp_path / "ran").exists()

@@ -1,4 +1,4 @@
-"""Which configurations were trained again with other seeds, and to which values?
+"""Configurations that were trained again with other seeds, and their values.
 
 Told by two event logs, the study's and that of its confirmation: wherever their records are kept,
 the logs are in their folders.
@@ -61,11 +61,13 @@ class Told:
 
     Attributes:
         total: trials that it shall have
+        group: of its trials, the newest
     """
 
     objective: str = "value"
     maximised: bool = False
     total: int = 0
+    group: int = 0
     trials: dict[int, Trained] = field(default_factory=dict)
 
     @property
@@ -94,7 +96,9 @@ def told(events: Iterable[Mapping[str, Any]]) -> Told:
             case "StudyStarted":
                 study.objective, study.total = said["objectives"][0], said["trials"]
                 study.maximised = said["directions"][0] == "maximize"
-            case "TrialAsked":
+                if said.get("group", 0) != study.group:
+                    study.group, study.trials = said["group"], {}
+            case "TrialAsked" if said.get("group", 0) == study.group:
                 study.trials[said["number"]] = Trained(said["parameters"], said["source"])
             case "TrialFinished" if said["number"] in study.trials:
                 trial = study.trials[said["number"]]

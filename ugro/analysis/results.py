@@ -1,4 +1,4 @@
-"""What does a study leave behind? A table, the best configuration, and upstream's result file."""
+"""What a study leaves: a table, the best configuration, and upstream's result file."""
 
 import csv
 import math
@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from ugro.analysis.tables import Tables
 from ugro.files import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_whole
-from ugro.record.study import Study, ending, metrics, source
+from ugro.record.study import Study, ending, group, metrics, searched_by, source
 from ugro.space.search_space import override
 
 OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
@@ -55,16 +55,19 @@ def write_table(study: Study, tables: Tables, path: Path) -> None:
     """A row a trial: number, state, value, the searched keys, what it measured, reason.
 
     With several objectives each has a column of its own instead of ``value``. A pruned trial's
-    value is its last intermediate one. Seconds are those that it stayed in slots.
+    value is its last intermediate one. Seconds are those that it stayed in slots. Where there are
+    several groups of trials, which are not ranked with one another, a column says which.
     """
-    trials = study.trials()
+    trials = study.of_all_groups()
+    groups = {group(trial) for trial in trials} | {study.group}
+    grouped = ["group"] if len(groups) > 1 else []
     objectives = ["value"] if len(tables.objectives) == 1 else list(tables.objectives)
-    keys = list(study.searched())
+    keys = list(searched_by(trials))
     searched = [tables.column(key) for key in keys]
     measured = dict.fromkeys(name for trial in trials for name in metrics(trial))
-    seconds = tables.slot_seconds
+    seconds = tables.stays
     head, ends = (
-        ["number", "state", *objectives, *searched],
+        ["number", *grouped, "state", *objectives, *searched],
         ["seconds", "reason", "source", "error"],
     )
     names = [name for name in measured if name not in (*head, *ends)]
@@ -77,7 +80,7 @@ def write_table(study: Study, tables: Tables, path: Path) -> None:
             how, found = ending(trial), metrics(trial)
             told = [seconds.get(trial.number), how.value if how else None, source(trial)]
             row = (
-                [trial.number, trial.state.name]
+                [trial.number, *([group(trial)] if grouped else []), trial.state.name]
                 + _values(trial, len(objectives))
                 + [trial.params.get(key) for key in keys]
                 + [found.get(name) for name in names]
@@ -111,13 +114,15 @@ def _is_number(text: str) -> bool:
 def experiment(best: FrozenTrial, trial_config: Path, why: str = "") -> str:
     """The best trial's configuration, less what is of its study alone, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
-    for group in OF_STUDY:
-        config.pop(group, None)
+    for name in OF_STUDY:
+        config.pop(name, None)
     pasted = best_overrides(best)
     head = (
         "# @package _global_\n"
         f"# Trial {best.number}, value {', '.join(map(str, best.values))}{why}.\n"
         f"# As overrides: {pasted}\n"
+        "defaults:\n"
+        "- override /objectives: empty\n"  # metrics of another option would join those below
     )
     return head + OmegaConf.to_yaml(config)
 

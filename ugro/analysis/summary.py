@@ -1,4 +1,4 @@
-"""How is a study told on a terminal? The trials, the best one, what it gained, how to use it."""
+"""A study on a terminal: the trials, the best one, what it gained, how to use it."""
 
 import textwrap
 from collections.abc import Sequence
@@ -149,7 +149,10 @@ def _number(value: object) -> str:
 
 def _counts(study: Study) -> str:
     told = [_state(trial) for trial in study.trials()]
-    return ", ".join(f"{told.count(name)} {name}" for name in dict.fromkeys(told)) or "no trial yet"
+    counts = ", ".join(f"{told.count(name)} {name}" for name in dict.fromkeys(told))
+    earlier = len(study.of_all_groups()) - len(told)
+    more = f"; {earlier} of earlier groups, not ranked with these" if earlier else ""
+    return f"{counts or 'no trial yet'}{more}"
 
 
 def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) -> list[str]:

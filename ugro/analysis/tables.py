@@ -1,4 +1,4 @@
-"""What is known of a study, as tables? From its record, and from its event log where it has one.
+"""A study as tables: from its record, and from its event log where it has one.
 
 Everything that analyses a study begins here; nothing else in this room reads storage or log.
 """
@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.event_log import read as read_events
 from ugro.files import EVENTS
-from ugro.record.study import Study, ending, metrics, source
+from ugro.record.study import Study, ending, group, metrics, source
 
 # How a trial stands: an Ending's value, or one of these.
 RUNNING = "running"
@@ -64,6 +64,7 @@ class Tables:
         overrides: of the command line that began it, or last went on with it
         sessions: a row a driver. Columns: ``by`` (who, where), ``began``, ``ended`` (Unix time; of
             one that runs or was killed, the time of its latest event)
+        stays: seconds in slots by trial number, of earlier groups too; all else is of the newest
     """
 
     name: str
@@ -81,6 +82,7 @@ class Tables:
     data: Mapping[str, Any]
     overrides: tuple[str, ...]
     sessions: pandas.DataFrame
+    stays: pandas.Series
 
     @property
     def complete(self) -> pandas.DataFrame:
@@ -93,8 +95,7 @@ class Tables:
     @property
     def slot_seconds(self) -> pandas.Series:
         """How long each trial has stayed in slots, by its number."""
-        stays = (self.spans["ended"] - self.spans["began"]).astype("float64")
-        return stays.groupby(self.spans["number"]).sum()
+        return _stays(self.spans)
 
     @property
     def is_ours(self) -> bool:
@@ -124,6 +125,8 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
     recorded = _reports(trials)
     objectives = tuple(_free(one, TAKEN, "objective") for one in study.objectives)
     searched = study.searched()
+    spans = log.spans() if log.spanned else _spans(study.of_all_groups())
+    others = [trial.number for trial in study.of_all_groups() if group(trial) != study.group]
     return Tables(
         name=study.record.study_name,
         objectives=objectives,
@@ -131,7 +134,7 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         searched={_column(key, objectives): over for key, over in searched.items()},
         trials=_trials(trials, study.objectives, objectives, list(searched)),
         reports=recorded.merge(log.reports(), how="left", on=["number", "tokens_seen"]),
-        spans=log.spans() if log.spanned else _spans(trials),
+        spans=spans[~spans["number"].isin(others)].reset_index(drop=True),
         slots=pandas.DataFrame(log.counted, columns=["time", "slots"]),
         configuration=log.started.get("configuration", {}),
         provenance=log.started.get("provenance", {}),
@@ -140,7 +143,13 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         data=log.data,
         overrides=tuple(log.started.get("overrides", ())),
         sessions=log.sessions(),
+        stays=_stays(spans),
     )
+
+
+def _stays(spans: pandas.DataFrame) -> pandas.Series:
+    stays = (spans["ended"] - spans["began"]).astype("float64")
+    return stays.groupby(spans["number"]).sum()
 
 
 def _column(key: str, objectives: Sequence[str]) -> str:

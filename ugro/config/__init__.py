@@ -1,4 +1,4 @@
-"""What may be configured? Every key, its type and its unit; the defaults live in ``conf/``."""
+"""The schema: every key, its type and its unit; the defaults live in ``conf/``."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +7,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from ugro.config.keys import keys_of, no_such_key, unknown_keys
 from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
 from ugro.config.study import (
     SCHEDULERS,
@@ -81,6 +82,7 @@ __all__ = [
     "TrainingConfig",
     "WandbConfig",
     "WandbMode",
+    "no_key",
     "register_resolvers",
     "register_schema",
     "typed",
@@ -113,6 +115,8 @@ def register_schema() -> None:
     store.store(name="schema", node=Config)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own
         store.store(group="scheduler/schema", name=name, node=scheduler)
+    # A configuration that has its own metrics begins here: in another option's they would join.
+    store.store(group="objectives", name="empty", node=ObjectivesConfig)
     register_resolvers()
 
 
@@ -122,12 +126,20 @@ def register_resolvers() -> None:
     OmegaConf.register_resolver("multiply", lambda a, b: a * b, replace=True)
 
 
+def no_key(key: str) -> str:
+    """Say that there is no such key, and which ones are most like it."""
+    return no_such_key(key, keys_of(Config, SCHEDULERS.values(), "scheduler"))
+
+
 def typed(config: DictConfig) -> Config:
     """The composed configuration as dataclasses, interpolations resolved.
 
     Raises:
-        UserError: a mandatory value is missing, or one is of the wrong type.
+        UserError: a mandatory value is missing, one is of the wrong type, or a key was added that
+            the schema has not.
     """
+    if unknown := list(unknown_keys(config)):
+        raise UserError("\n".join(map(no_key, unknown)))
     register_resolvers()  # a worker process that was handed the configuration has not
     try:
         settings = OmegaConf.to_object(config)

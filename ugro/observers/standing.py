@@ -1,4 +1,4 @@
-"""How does a study stand? What its events add up to, for whoever shows it."""
+"""A study's standing: what its events add up to, for whoever shows it."""
 
 import math
 from collections import Counter
@@ -74,6 +74,8 @@ class Standing:
         self.baseline: int | None = None
         self._earlier = earlier
         self._others = others
+        self._group = 0  # of trials that are ranked together, the newest
+        self._of_others: set[int] = set()  # trials of other groups
         self._unknown = 0  # trials that ended earlier and are not in the log
         self._seconds = 0.0  # of trials from start to end
         self._timed = 0  # how many those are
@@ -86,7 +88,7 @@ class Standing:
             case SlotsCounted(slots=slots):
                 self.slots = slots
             case TrialAsked(number=number):
-                self._asked(number, event.parameters, event.source)
+                self._asked(number, event.parameters, event.source, event.group)
                 self.running[number] = Running(number, event.time)
             case TrialRetried(number=number):
                 self._forget(number)
@@ -108,7 +110,7 @@ class Standing:
 
     def _hear(self, said: Mapping[str, Any]) -> None:
         if said["event"] == TrialAsked.__name__:
-            self._asked(said["number"], said["parameters"], said["source"])
+            self._asked(said["number"], said["parameters"], said["source"], said.get("group", 0))
         elif said["event"] == TrialFinished.__name__:
             self._ended(said["number"], Ending(said["ending"]), tuple(said["values"]))
         elif said["event"] == TrialRetried.__name__:
@@ -172,13 +174,25 @@ class Standing:
 
     def _begin(self, event: StudyStarted) -> None:
         self.study = event
+        if event.group != self._group:
+            self._begin_group(event.group)
         for said in self._earlier:
             if event.finished or said["event"] == TrialAsked.__name__:  # else the record is new
                 self._hear(said)
         self._earlier = ()
         self._unknown = max(0, event.finished - len(self.ended))
 
-    def _asked(self, number: int, parameters: Mapping[str, Any], source: str) -> None:
+    def _begin_group(self, group: int) -> None:
+        """Leave the trials so far out: none of them is ranked with those that come."""
+        self._group = group
+        self._of_others |= self.parameters.keys()
+        self.ended, self.values, self.parameters, self.front = {}, {}, {}, set()
+        self.baseline = None
+
+    def _asked(self, number: int, parameters: Mapping[str, Any], source: str, group: int) -> None:
+        if group != self._group:
+            self._of_others.add(number)
+            return
         self.parameters[number] = parameters
         if source == "baseline":
             self.baseline = number
@@ -193,7 +207,7 @@ class Standing:
         self._ended(event.number, event.ending, event.values)
 
     def _ended(self, number: int, how: Ending, values: tuple[float, ...]) -> None:
-        if how is Ending.INTERRUPTED:
+        if how is Ending.INTERRUPTED or number in self._of_others:
             return
         self.ended[number] = how
         if len(values) == len(self._signs()) and not any(map(math.isnan, values)):

@@ -1,4 +1,4 @@
-"""How is the study's record kept up to date? In order, by a thread of its own, behind the loop.
+"""Keep the study's record up to date: in order, by a thread of its own, behind the loop.
 
 SQLAlchemy takes 20 ms to record a trial of eight parameters and 10 ms to record its end; a free
 slot does not wait for that. What happened is in ``events.jsonl`` before. Where the storage is in
@@ -107,6 +107,12 @@ class Recorder:
         return self._write(
             lambda: self._study.tell(self._started[number], how, result, error, traceback)
         )
+
+    def keep_data(self, of: str, parts: Mapping[str, str]) -> Mapping[str, str]:
+        """Record fingerprints; what holds, as another driver may have recorded others before."""
+        written: Future[Mapping[str, str]]
+        written = self._write(lambda: self._study.keep_data(of, parts))
+        return self._done(written) if self._shared else parts
 
     def withdraw(self, number: int) -> None:
         """Record that a trial is not run after all; others see it when this returns."""

@@ -1,4 +1,4 @@
-"""Where is a study's record kept? In any storage of Optuna, opened so that it bears trouble."""
+"""Storages of a study's record: any of Optuna, opened so that it bears trouble."""
 
 import os
 import sqlite3
@@ -54,6 +54,13 @@ def _opened(url: str) -> BaseStorage:
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
     # With Optuna's cache of finished trials.
     return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
+
+
+def rename_study(database: Path, old: str, new: str) -> None:
+    """Rename a study in a database of SQLite, which Optuna itself cannot; no driver has it open."""
+    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection, connection:
+        statement = "UPDATE studies SET study_name = ? WHERE study_name = ?"
+        connection.execute(statement, [new, old])
 
 
 def check_reachable(url: str) -> str:

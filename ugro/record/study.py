@@ -1,8 +1,9 @@
-"""What is known of a study? The record of its trials in an Optuna storage; the driver writes it."""
+"""The record of a study's trials in an Optuna storage; the driver writes it."""
 
 import math
+import operator
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ from ugro.report import TrialResult
 from ugro.space.search_space import described
 
 DEFINITION = "definition"  # Optuna's name for it, of the study
-TEST = "test"  # what trials measured on the test part, of the study
+TEST = "test of group"  # of the study, the group's number behind it: of trials, on the test part
+ID = "id"  # of the study: its folder has it, too
+GROUP = "group"  # of the study: the newest; of a trial: its own
+DATA = "data of group"  # of the study, the group's number behind it: fingerprints
 REASON = "reason"  # how a trial ended, of the trial
 _ENDINGS = frozenset(how.value for how in Ending)
 LONGEST = 2000  # characters of a traceback, its end: some databases store no more
@@ -34,12 +38,21 @@ class Started:
 
 
 class Study:
-    """An Optuna study in UGRO's terms: what was run, how it ended, what is best."""
+    """An Optuna study in UGRO's terms: what was run, how it ended, what is best.
+
+    After a change that makes values incomparable its trials form a new group. All that ranks,
+    counts or continues trials looks at one group, the newest when the study was opened.
+
+    Attributes:
+        group: that one's number, from 0
+    """
 
     def __init__(self, record: optuna.Study, storage: BaseStorage) -> None:
         self.record = record
         self._storage = storage
         self._key = storage.get_study_id_from_name(record.study_name)
+        newest = record.user_attrs.get(GROUP, 0)  # of another program's study, anything
+        self.group = newest if isinstance(newest, int) else 0
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -63,6 +76,10 @@ class Study:
         return Study(optuna.load_study(study_name=name, storage=self._storage), self._storage)
 
     def trials(self) -> list[FrozenTrial]:
+        """Every trial of the group that was started, by number."""
+        return [one for one in self.of_all_groups() if group(one) == self.group]
+
+    def of_all_groups(self) -> list[FrozenTrial]:
         """Every trial that was started, by number; one that another program enqueued was not."""
         run = [one for one in self.every() if ending(one) is not Ending.WITHDRAWN]
         return [one for one in run if one.state is not TrialState.WAITING or ending(one)]
@@ -97,16 +114,63 @@ class Study:
         """The complete trials that no other one beats in every objective."""
         if len(self.record.directions) == 1:
             return self.ranked()[:1]
-        return sorted(self.record.best_trials, key=lambda trial: trial.values[0])
+        signs = [-1 if one is StudyDirection.MAXIMIZE else 1 for one in self.record.directions]
+        losses = {
+            one.number: tuple(sign * value for sign, value in zip(signs, one.values, strict=True))
+            for one in self.ranked()
+        }
+        front: set[tuple[float, ...]] = set()
+        for own in sorted(set(losses.values())):  # what dominates a point comes before it
+            if not any(all(map(operator.le, other, own)) for other in front):
+                front.add(own)
+        found = [one for one in self.trials() if losses.get(one.number) in front]
+        return sorted(found, key=lambda trial: trial.values[0])
 
     def searched(self) -> dict[str, BaseDistribution]:
         """The keys that the trials searched, in order of first appearance, and over what."""
-        return {key: over for trial in self.trials() for key, over in trial.distributions.items()}
+        return searched_by(self.trials())
 
     def definition(self) -> dict[str, str]:
         """What the study was when it was last begun; what is known of it, where none says so."""
         said = self.record.user_attrs.get(DEFINITION)
         return dict(said or {key: described(over) for key, over in self.searched().items()})
+
+    @property
+    def id(self) -> str:
+        """What its folder has, too; empty where it was made before there were ids."""
+        known = self.record.user_attrs.get(ID, "")
+        return known if isinstance(known, str) else ""
+
+    def identify(self, own: str) -> None:
+        """Record its id."""
+        self.record.set_user_attr(ID, own)
+
+    def begin_group(self) -> None:
+        """From now on trials form a new group."""
+        self.take_group(self.group + 1)
+
+    def take_group(self, number: int) -> None:
+        """Take up a group of trials, where the record was made anew."""
+        self.group = number
+        self.record.set_user_attr(GROUP, number)
+
+    def data(self) -> dict[str, dict[str, str]]:
+        """Fingerprints of the data of the group's trials, by what of it they searched."""
+        known = self.record.user_attrs.get(f"{DATA} {self.group}")
+        return dict(known) if isinstance(known, dict) else {}
+
+    def keep_data(self, of: str, parts: Mapping[str, str]) -> dict[str, str]:
+        """Record fingerprints that are not known yet; those that are, with them.
+
+        Args:
+            of: what trials with this data have in common
+            parts: fingerprints by the part's name
+        """
+        known = self.data()
+        kept = {**parts, **known.get(of, {})}
+        if known.get(of) != kept:
+            self.record.set_user_attr(f"{DATA} {self.group}", {**known, of: kept})
+        return kept
 
     def define(self, definition: Mapping[str, str]) -> None:
         """Record what the study is."""
@@ -115,13 +179,13 @@ class Study:
 
     def tests(self) -> dict[int, dict[str, float]]:
         """Return what trials measured on the test part, by their number, in that order."""
-        found = self.record.user_attrs.get(TEST)
+        found = self.record.user_attrs.get(f"{TEST} {self.group}")
         return {int(number): dict(measured) for number, measured in (found or {}).items()}
 
     def tested(self, number: int, measured: Mapping[str, float]) -> None:
         """Record what a trial measured on the test part."""
         tests = {str(key): value for key, value in self.tests().items()}
-        self.record.set_user_attr(TEST, {**tests, str(number): dict(measured)})
+        self.record.set_user_attr(f"{TEST} {self.group}", {**tests, str(number): dict(measured)})
 
     def start(
         self,
@@ -138,7 +202,7 @@ class Study:
             state=TrialState.RUNNING,
             params=dict(parameters),
             distributions=dict(distributions),
-            user_attrs={"source": source, "driver": driver},
+            user_attrs={"source": source, "driver": driver, GROUP: self.group},
         )
         key = self._storage.create_new_trial(self._key, template)
         return Started(self._storage.get_trial_number_from_id(key), key)
@@ -259,6 +323,17 @@ def retried(trial: FrozenTrial) -> int:
 def driver(trial: FrozenTrial) -> str:
     """Which driver runs a trial or ran it."""
     return str(trial.user_attrs.get("driver", ""))
+
+
+def group(trial: FrozenTrial) -> int:
+    """Which group of the study's trials it is one of."""
+    own = trial.user_attrs.get(GROUP, 0)  # of another program's trial, whatever it calls so
+    return own if isinstance(own, int) else 0
+
+
+def searched_by(trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """The keys that trials searched, in order of first appearance, and over what."""
+    return {key: over for trial in trials for key, over in trial.distributions.items()}
 
 
 def source(trial: FrozenTrial) -> str:

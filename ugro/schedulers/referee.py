@@ -1,4 +1,4 @@
-"""Does a trial go on? Its stoppers are asked first, then the study's trial scheduler."""
+"""Decide whether a trial goes on: by its stoppers first, then by the study's trial scheduler."""
 
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
@@ -108,8 +108,9 @@ class Referee:
         """
         for number, report, stop in told:
             self.judge(number, report, report.seconds)
-            # The study's limits are not the referee's, and there may be others by now.
-            self._answers[number][report.step] = None if stop is Ending.STUDY_LIMIT else stop
+            # What ended the study then is not the referee's, and need not be so by now.
+            of_study = stop in (Ending.STUDY_LIMIT, Ending.INTERRUPTED)
+            self._answers[number][report.step] = None if of_study else stop
         for number in list(self._answers):
             if number not in unfinished:
                 self.ended(number)

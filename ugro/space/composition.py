@@ -1,4 +1,4 @@
-"""What is a trial's configuration? Composed once; then only the searched keys change."""
+"""Configurations of trials, composed once; then only the searched keys change."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.config import ConstraintsConfig
+from ugro.config import ConstraintsConfig, no_key
 from ugro.constraints import Constraints, constraints_of
 from ugro.errors import UserError
 from ugro.space.search_space import SearchSpace, override
@@ -44,9 +44,10 @@ class Composer:
             try:
                 OmegaConf.update(config, key, value, force_add=False)
             except OmegaConfBaseException as error:
-                wrong.append(f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})")
+                why = f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})"
+                wrong.append(why if has(config, key) else no_key(key))
         if wrong:
-            raise UserError("\n".join(wrong))
+            raise UserError("\n".join(dict.fromkeys(wrong)))
         return config
 
     def shared(self, parameters: Mapping[str, Any]) -> tuple[DictConfig, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What is run to confirm the best of a study? A study of its own, with other seeds.
+"""The confirmation of a study's best: a study of its own, with other seeds.
 
 Its trials are the best configurations and the baseline, some seeds each; its space is that of the
 study and the seed. So it goes on like any study, and who watches knows it as one.
@@ -22,6 +22,7 @@ from ugro.record.study import Study, ending, read, source
 from ugro.space.composition import Composer, without_hydra
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import SearchSpace, corner_values
+from ugro.sweep.definition import starts_anew
 from ugro.sweep.initial_trials import NOWHERE, Planned, member
 from ugro.sweep.plan import Plan
 
@@ -39,6 +40,7 @@ NOT_AGAIN = (
     "study.enqueue=[]",
     "study.warm_start=[]",
     "study.allow_duplicates=false",
+    "study.allow_change=true",  # it follows the study, which was checked
 )
 CUT_SHORT = (Ending.RUNG, Ending.STUDY_LIMIT)  # a baseline that ended so would do at full length
 
@@ -52,7 +54,8 @@ def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | N
         loader: Hydra's
     """
     of, settings, space = plan.config, plan.trial.hydra.sweeper, plan.feasible.space
-    chosen = _chosen(read(settings["study_name"], settings["storage"]), of.study.confirm, space)
+    study = read(settings["study_name"], settings["storage"])
+    chosen = _chosen(study, of.study.confirm, space)
     if not chosen:
         log.info("Nothing to confirm: no trial is complete")
         return None
@@ -75,15 +78,17 @@ def confirming(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | N
     as_it_is: Any = OmegaConf.to_container(
         without_hydra(_unjudged(composer.compose({}).copy())), resolve=False, enum_to_str=True
     )
-    return replace(
+    again = replace(
         plan,
         trial=trial,
         config=typed(without_hydra(trial)),
         feasible=FeasibleSpace(widened, composer, plan.feasible.constraints),
         first=first,
-        total=len(first) + _others(trial, first),
+        total=len(first),
         as_it_is=as_it_is,
+        data=study.data(),
     )
+    return replace(again, total=len(first) + _others(again))
 
 
 def seeds_of(plan: Plan) -> list[int]:
@@ -160,15 +165,17 @@ def _unjudged(config: DictConfig) -> DictConfig:
     return config
 
 
-def _others(trial: DictConfig, first: Sequence[Planned]) -> int:
-    """How many trials there are of an earlier confirmation, which are not among the first now."""
-    settings = trial.hydra.sweeper
+def _others(plan: Plan) -> int:
+    """How many trials of an earlier confirmation count with the first ones now."""
+    settings = plan.trial.hydra.sweeper
     try:
-        earlier = read(settings["study_name"], settings["storage"]).trials()
+        earlier = read(settings["study_name"], settings["storage"])
     except KeyError:
         return 0
-    now = {identity(one.parameters) for one in first}
-    return sum(identity(one.params) not in now for one in earlier)
+    if starts_anew(earlier, plan):
+        return 0
+    now = {identity(one.parameters) for one in plan.first}
+    return sum(identity(one.params) not in now for one in earlier.trials())
 
 
 def _listed(numbers: Sequence[int] | Mapping[int, Any]) -> str:

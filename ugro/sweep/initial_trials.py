@@ -1,4 +1,4 @@
-"""What is run before the sampler is asked? Baseline, known configurations, what was best before."""
+"""Trials before the sampler is asked: baseline, known configurations, what was best before."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,11 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from ugro.config import StudyConfig
+from ugro.config import StudyConfig, no_key
 from ugro.errors import UserError, fault
 from ugro.files import DATABASE
 from ugro.record.study import read
-from ugro.space.composition import lookup, parsed
+from ugro.space.composition import has, lookup, parsed
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import described
 
@@ -79,6 +79,8 @@ def _enqueued(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Planned
     for key, value in parameters.items():
         over = searched.get(key)
         if over is None:
+            if not has(feasible.composer.compose({}), key):
+                raise UserError(f"study.enqueue: {no_key(key)}")
             raise UserError(fault("study.enqueue", key, ", ".join(searched)))
         found[key] = member(over, value)
         if found[key] is NOWHERE:
@@ -102,7 +104,11 @@ def _best_of(earlier: str, study: StudyConfig, feasible: FeasibleSpace) -> Itera
         raise UserError(
             fault("study.warm_start", earlier, "a folder of its study's name")
         ) from error
+    config = feasible.composer.compose({})
     for trial in trials[: study.warm_start_trials]:
+        unknown = [key for key in trial.params if key not in searched and not has(config, key)]
+        if unknown:
+            raise UserError(f"study.warm_start: {earlier}: {no_key(unknown[0])}")
         shared = {
             key: member(searched[key], value)
             for key, value in trial.params.items()

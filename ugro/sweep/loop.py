@@ -1,8 +1,8 @@
-"""How does a study run? Ask, submit, wait, tell; a free slot gets the next trial at once."""
+"""The loop of a study: ask, submit, wait, tell; a free slot gets the next trial at once."""
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -30,6 +30,7 @@ from ugro.schedulers.referee import Referee
 from ugro.slots.slots import Slots, Task
 from ugro.space.feasible import FeasibleSpace
 from ugro.sweep.failures import Failures, answer_to
+from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 from ugro.sweep.limits import Limits
 from ugro.sweep.outcome import ending_of, result_of
 from ugro.sweep.peers import NoPeers, Peers
@@ -54,6 +55,8 @@ class Parts:
     failures: Failures
     events: EventStream
     peers: Peers = field(default_factory=NoPeers)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    group: int = 0  # of the study's trials
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Sweep:
     _running: dict[int, Running] = field(default_factory=dict)
     _again: deque[Running] = field(default_factory=deque)
     _slots: int = 0  # at the last count
+    _changed: DataChangedError | None = None  # what is in flight then ends at its next report
 
     def run(self, proposals: Proposals, unfinished: Iterable[FrozenTrial] = ()) -> None:
         """Keep the slots busy until there is nothing left to propose, or a limit is reached.
@@ -91,6 +95,7 @@ class Sweep:
         Raises:
             StudyFailed: more trials failed than allowed, or all of them.
             UserError: the first trial shows that all are misconfigured.
+            DataChangedError: a trial has other data than those before it; it was not recorded.
         """
         self._began = self.clock()
         reason = "interrupted"
@@ -113,13 +118,17 @@ class Sweep:
     def reported(self, number: int, report: Report) -> bool:
         """Record a report; the answer is whether the trial goes on."""
         parts, trial = self.parts, self._running[number]
+        if self._has_other_data(trial, report.data):
+            return False
         parts.limits.trained(number, report.tokens_seen)
         elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
         for other, earlier in parts.peers.reports():
             parts.limits.trained(other, earlier.tokens_seen)
             parts.referee.judge(other, earlier, earlier.seconds)
         stop = parts.referee.judge(number, report, elapsed)
-        if stop is None and not report.last and self._limit():
+        if self._changed and not report.last:
+            stop = Ending.INTERRUPTED
+        elif stop is None and not report.last and self._limit():
             stop = Ending.STUDY_LIMIT
         trial.told = stop
         parts.events.emit(TrialReported(number, report, stop, parts.referee.rung(report)))
@@ -140,6 +149,8 @@ class Sweep:
                 if ended is not None:
                     self._tell(*ended)
                 parts.failures.check()
+            if self._changed:
+                raise self._changed
             if self.interrupted():
                 return "interrupted"
             parts.failures.check_at_the_end()
@@ -156,7 +167,7 @@ class Sweep:
 
     def _has_to_wait(self) -> bool:
         """Whether trials are to go on later, or another driver runs some, which may die."""
-        ends = self.interrupted() or self._limit()
+        ends = self.interrupted() or self._limit() or self._changed
         return not ends and bool(self._again or self.parts.peers.are_at_work())
 
     def _limit(self) -> str:
@@ -168,7 +179,9 @@ class Sweep:
         if at_once != self._slots:
             self._slots = at_once
             self.parts.events.emit(SlotsCounted(at_once))
-        while len(self._running) < at_once and not self._limit() and not self.interrupted():
+        while len(self._running) < at_once and not (
+            self._limit() or self.interrupted() or self._changed
+        ):
             self._hear(proposals)
             trial = self._old() or (None if self._again else self._new(proposals))
             if trial is None:
@@ -224,12 +237,12 @@ class Sweep:
             parameters, source = proposal.parameters, proposal.source
             known = parts.recorder.next_number
             if known is not None:  # else the log is told once the storage has given a number
-                parts.events.emit(TrialAsked(known, parameters, source))
+                parts.events.emit(TrialAsked(known, parameters, source, parts.group))
             number = parts.recorder.start(parameters, proposal.asked.distributions, source)
             if known is not None:
                 return Running(number, proposal)
             if parts.peers.grants(number, parameters):
-                parts.events.emit(TrialAsked(number, parameters, source))
+                parts.events.emit(TrialAsked(number, parameters, source, parts.group))
                 return Running(number, proposal)
             parts.recorder.withdraw(number)
             parts.sampling.forget(proposal.asked)
@@ -258,6 +271,9 @@ class Sweep:
             if trial.started_at is None:
                 self.started(number)
             result = result_of(returned)
+            if trial.told is Ending.INTERRUPTED or self._has_other_data(trial, result.provenance):
+                self._finish(number, Ending.INTERRUPTED)  # it goes on with the data as they were
+                return
             told = trial.told or Ending.COMPLETE
             how = ending_of(told, result, self.parts.feasible, trial.proposal.parameters)
             self._finish(number, how, result)
@@ -274,6 +290,17 @@ class Sweep:
         # What was told to stop has said all that it was asked for; how it went on is of no use.
         how = trial.told if trial.told and answer.ending is Ending.DIVERGED else answer.ending
         self._finish(number, how, error=returned)
+
+    def _has_other_data(self, trial: Running, told: Mapping[str, str]) -> bool:
+        """Whether it tells of other data than the trials before it; it then ends the study."""
+        try:
+            parameters = trial.proposal.parameters
+            self.parts.fingerprints.check(trial.number, parameters, told)
+        except DataChangedError as error:
+            self._changed = self._changed or error
+            trial.told = Ending.INTERRUPTED
+            return True
+        return False
 
     def _finish(
         self,

@@ -1,4 +1,4 @@
-"""What do other drivers of the study do? Their trials are heard of, and taken over if they die."""
+"""Other drivers of the study: their trials are heard of, and taken over if they die."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.ending import Ending
 from ugro.event_log import Follower
+from ugro.events import TrialAsked, TrialReported
 from ugro.record.storage import is_trouble
-from ugro.record.study import Study, driver, ending, retried, started
+from ugro.record.study import Study, driver, ending, group, retried, started
 from ugro.report import Report
 from ugro.retries import retrying
 from ugro.space.feasible import identity
@@ -100,11 +101,18 @@ class SharedStudy:
         self._once = once
         self._begun: set[int] = set()
         self._ended = set(known)
+        own, every = study.group, study.every()
+        self._of_other_groups = {one.number for one in every if group(one) != own}
         self._patience = retrying(is_trouble, "The study's record cannot be read")
 
     def reports(self) -> Iterator[tuple[int, Report]]:
-        """What the log has got from others."""
-        return self._follower.reports()
+        """What the log has got from others; trials of another group are none of ours."""
+        for said in self._follower.events():
+            if said["event"] == TrialAsked.__name__ and said.get("group", 0) != self._study.group:
+                self._of_other_groups.add(said["number"])
+            reported = said["event"] == TrialReported.__name__
+            if reported and said["number"] not in self._of_other_groups:
+                yield said["number"], Report.from_dict(said)
 
     def news(self) -> News:
         """What the record has got from others."""
@@ -150,5 +158,6 @@ class SharedStudy:
         return len(before) < self._total and not (self._once and any(same))
 
     def _every(self) -> list[FrozenTrial]:
+        """All trials of the group."""
         read: Callable[[], list[FrozenTrial]] = self._study.every
-        return self._patience(read)
+        return [one for one in self._patience(read) if group(one) == self._study.group]

@@ -1,20 +1,21 @@
-"""What shall a sweep do? Its configuration, checked and put into what is run."""
+"""The plan of a sweep: its configuration, checked and put into what is run."""
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from ugro.config import Config, typed
+from ugro.config import Config, no_key, typed
 from ugro.errors import UserError, fault
 from ugro.objectives import objectives_of
 from ugro.schedulers.referee import Referee
-from ugro.space.composition import Composer, constraints_in, idle, without_hydra
+from ugro.space.composition import Composer, constraints_in, has, idle, without_hydra
 from ugro.space.corners import check_space
 from ugro.space.feasible import FeasibleSpace
+from ugro.space.incomparable import check_comparable
 from ugro.space.search_space import parse
 from ugro.sweep.initial_trials import Planned, planned
 from ugro.sweep.sampling import sampler_of
@@ -34,6 +35,7 @@ class Plan:
         first: what is run before the sampler is asked
         total: trials of the finished study
         as_it_is: the configuration with nothing searched, interpolations as they are written
+        data: fingerprints that the data must have, by what of it is searched; where they are known
     """
 
     trial: DictConfig
@@ -42,6 +44,7 @@ class Plan:
     first: Sequence[Planned]
     total: int
     as_it_is: Mapping[str, Any]
+    data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def referee(self) -> Referee:
         """Who says which trials go on; it has heard of none."""
@@ -64,6 +67,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     check_jobs(settings["n_jobs"])
     space = parse(settings["params"], arguments, settings["conditions"])
     composer = Composer(space, config, loader)
+    check_conditions(settings["conditions"], composer.compose({}))
     for key, why in idle(space, composer.compose({})).items():
         log.warning("%s is not searched, it would change nothing: %s", key, why)
         space = space.without(key)
@@ -71,6 +75,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     check_space(feasible)
     trial = composer.compose(next(space.around_the_first(), {})).copy()
     of = typed(without_hydra(trial))
+    check_comparable(space.distributions, of)
     check_satisfiable(feasible, of.seed)
     first = planned(of.study, bool(settings["params"]), feasible)
     held = None if of.study.allow_duplicates else feasible.size
@@ -87,6 +92,14 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     plan.referee().check()
     sampler_of(trial.hydra.sweeper.sampler, feasible.space, 0, 0)  # refuses some spaces
     return plan
+
+
+def check_conditions(conditions: Mapping[str, str], config: DictConfig) -> None:
+    """Raise UserError where a condition is of a key that there is not."""
+    unknown = [key for key in conditions if not has(config, key)]
+    if unknown:
+        lines = (f"hydra.sweeper.conditions.{no_key(key)}" for key in unknown)
+        raise UserError("\n".join(lines))
 
 
 def check_jobs(n_jobs: object) -> None:

@@ -1,4 +1,4 @@
-"""How is a study set up? Planned, put together from its parts; then it runs."""
+"""A study is planned and put together from its parts; then it runs."""
 
 import logging
 import shlex
@@ -19,19 +19,22 @@ from ugro.errors import UserError, fault
 from ugro.event_log import reports_in
 from ugro.events import EventStream, ProposalRejected, StudyStarted
 from ugro.files import CONFIRM, EVENTS
-from ugro.objectives import Objectives, objectives_of
+from ugro.objectives import objectives_of
 from ugro.observers.destinations import check as check_tracking
 from ugro.provenance import provenance
+from ugro.record.event_replay import space_as_json
+from ugro.record.identity import opened
 from ugro.record.recorder import Recorder
 from ugro.record.storage import check_url, is_shared
-from ugro.record.study import Study, create_or_continue, tokens_of
+from ugro.record.study import Study, tokens_of
 from ugro.slots.slots import InProcessSlot, Slots
 from ugro.sweep.begun import begin
 from ugro.sweep.confirm import confirming
-from ugro.sweep.definition import check_same
+from ugro.sweep.definition import begin_group, check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.dry_run import show
 from ugro.sweep.failures import Failures
+from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 from ugro.sweep.held_out import measure_winner
 from ugro.sweep.interruption import Interruption
 from ugro.sweep.limits import Limits
@@ -83,7 +86,14 @@ def run_sweep(
         slots = slots_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
         given = _as_given(config, arguments)
-        _run(plan, given, slots, drivers, interruption)
+        try:
+            _run(plan, given, slots, drivers, interruption)
+        except DataChangedError as changed:
+            if not (plan.config.study.allow_change and changed.since_before):
+                raise
+            if (study := _study(plan, drivers)).group == changed.group:  # no other driver did it
+                begin_group(study)
+            _run(plan, given, slots, drivers, interruption)
         again = None
         if plan.config.study.confirm and not interruption.asked():
             again = confirming(plan, config, loader)
@@ -110,15 +120,18 @@ def _run(
     folder = Path(of.study.dir)
     log_file = folder / EVENTS
     events = EventStream(observers_of(folder, of))
-    study = _study(plan, objectives, drivers)
+    study = _study(plan, drivers)
     past, begun = study.finished(), [*study.unfinished(), *study.running()]
+    own = {trial.number for trial in study.trials()}
+    others = {trial.number for trial in study.every()} - own  # of earlier groups
     once, known = not of.study.allow_duplicates, {trial.number for trial in past}
     peers = SharedStudy(study, drivers, log_file, plan.total, once, known) if shared else NoPeers()
     seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
     sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(begun))
     sampling = Sampling(sampler, study.directions, feasible, past)
     referee = plan.referee()
-    referee.remember(reports_in(log_file), {trial.number for trial in begun})
+    told = (one for one in reports_in(log_file) if one[0] not in others)
+    referee.remember(told, {trial.number for trial in begun})
     proposals = Proposals(
         sampling,
         feasible,
@@ -141,12 +154,17 @@ def _run(
             given,
             plan.as_it_is,
             provenance(),
+            study.id,
+            study.group,
+            study.definition(),
+            space_as_json(feasible.space.distributions),
         )
     )
     failed = len(study.failed())
     allowed = settings["max_failure_rate"] * plan.total
+    recorder = Recorder(study, drivers.own, shared)
     parts = Parts(
-        recorder=Recorder(study, drivers.own, shared),
+        recorder=recorder,
         sampling=sampling,
         feasible=feasible,
         objectives=objectives,
@@ -156,6 +174,8 @@ def _run(
         failures=Failures(allowed, of.study.fail_fast, failed, others=len(past) - failed),
         events=events,
         peers=peers,
+        fingerprints=Fingerprints(of.study.name, study.group, study.data(), recorder.keep_data),
+        group=study.group,
     )
 
     def measure() -> None:
@@ -173,15 +193,15 @@ def _run(
     sweep.run(proposals, () if shared else begun)
 
 
-def _study(plan: Plan, objectives: Objectives, drivers: Drivers) -> Study:
+def _study(plan: Plan, drivers: Drivers) -> Study:
     """The study, new or as it was left; what nobody works on any more waits to go on."""
-    settings = plan.trial.hydra.sweeper
-    directions = [direction.name for direction in objectives.directions]
+    settings, folder = plan.trial.hydra.sweeper, Path(plan.config.study.dir)
+    objectives = objectives_of(plan.config.objectives)
     with drivers.one_at_a_time():
-        study = create_or_continue(
-            settings["study_name"], settings["storage"], objectives.names, directions
-        )
+        study = opened(settings["study_name"], settings["storage"], folder, objectives)
         check_same(study, plan)
+        for searched, parts in plan.data.items():
+            study.keep_data(searched, parts)
         study.close_abandoned(drivers.is_alive)
     return study
 

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ugro.config import BadRecords, DataConfig
 from ugro.errors import UserError, fault
+from ugro.report import DATA_PARTS
 from ugro.trial.cache import made_once
 from ugro.trial.documents import Document, Skipped, sources
 from ugro.trial.examples import Examples, Written, write_examples
@@ -37,8 +38,8 @@ class Data:
 
     def fingerprints(self) -> dict[str, str]:
         """Name what is trained on, evaluated on and tested on."""
-        parts = {"train": self.train, "evaluation": self.evaluation, "test": self.test}
-        return {name: part.documents for name, part in parts.items() if part is not None}
+        parts = zip(DATA_PARTS, (self.train, self.evaluation, self.test), strict=True)
+        return {name: part.documents for name, part in parts if part is not None}
 
     def summary(self) -> dict[str, Any]:
         """Return what became of the documents, by part, and the notes, as plain values."""

@@ -152,9 +152,7 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
     known = {
         "base_model": "/".join(part for part in named if part),
         "base_model_commit": getattr(weights.config, "_commit_hash", None) or model.revision,
-        "train_data": data.train.documents,
-        "eval_data": data.evaluation.documents,
-        "test_data": data.test.documents if data.test else "",
+        **data.fingerprints(),
         "seed": str(config.seed),
         "device": hardware.device_name(),
         "instructions": hardware.instructions(),

@@ -1,0 +1,65 @@
+import pytest
+
+from ugro.sweep.fingerprints import DataChangedError, Fingerprints
+
+TOLD = {"train_data": "a", "eval_data": "b", "torch": "2.13"}
+
+
+def test_the_first_that_are_told_hold_and_are_kept() -> None:
+    kept: dict[str, dict[str, str]] = {}
+
+    def keep(of: str, parts: dict[str, str]) -> dict[str, str]:
+        kept[of] = dict(parts)
+        return parts
+
+    prints = Fingerprints("s", 0, {}, keep)  # type: ignore[arg-type]
+    prints.check(0, {"lora.r": 4}, TOLD)
+    assert kept == {"{}": {"train_data": "a", "eval_data": "b"}}
+    prints.check(1, {"lora.r": 8}, TOLD)
+    prints.check(2, {"lora.r": 8}, {})  # an earlier worker, or a later report
+    prints.check(3, {"lora.r": 8}, {**TOLD, "test_data": "c"})  # told from now on
+    assert kept["{}"]["test_data"] == "c"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["train_data"], "training data of trial 7 is not"),
+        (["eval_data"], "evaluation data of trial 7 is not"),
+        (["test_data"], "test data of trial 7 is not"),
+        (["eval_data", "test_data"], "evaluation data and test data of trial 7 are not"),
+    ],
+)
+def test_what_has_changed_is_named_in_one_line(changed: list[str], said: str) -> None:
+    known = {"train_data": "a", "eval_data": "b", "test_data": "c"}
+    prints = Fingerprints("s", 0, {"{}": known})
+    told = {**known, **dict.fromkeys(changed, "other")}
+    with pytest.raises(DataChangedError, match=said) as error:
+        prints.check(7, {}, told)
+    assert len(str(error.value).splitlines()) == 1
+    assert error.value.since_before
+
+
+def test_of_trials_with_other_data_keys_other_data_are_expected() -> None:
+    prints = Fingerprints("s")
+    prints.check(0, {"lora.r": 4, "data.block_size": 32}, TOLD)
+    prints.check(1, {"lora.r": 4, "data.block_size": 64}, {**TOLD, "train_data": "other"})
+    with pytest.raises(DataChangedError) as error:
+        prints.check(2, {"lora.r": 8, "data.block_size": 32}, {**TOLD, "train_data": "other"})
+    assert not error.value.since_before
+
+
+def test_what_another_driver_has_written_first_holds() -> None:
+    prints = Fingerprints("s", 0, {}, lambda of, parts: {**parts, "eval_data": "theirs"})
+    with pytest.raises(DataChangedError, match="evaluation data of trial 0"):
+        prints.check(0, {}, TOLD)
+
+
+def test_trials_that_search_data_keys_are_judged_on_the_same_text() -> None:
+    prints = Fingerprints("s")
+    prints.check(0, {"data.block_size": 128}, TOLD)
+    with pytest.raises(
+        DataChangedError, match=r"data\.eval_block_size fixes their length"
+    ) as error:
+        prints.check(1, {"data.block_size": 32}, {**TOLD, "eval_data": "cut"})
+    assert len(str(error.value).splitlines()) == 1
