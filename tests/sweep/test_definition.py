@@ -63,8 +63,8 @@ def begun() -> Study:
     [
         ("data.block_size=64", "data.block_size", "64", "128"),
         ("data.eval_fraction=0.2", "data.eval_fraction", "0.2", "0.1"),
-        ("data.max_eval_blocks=7", "data.max_eval_blocks", "7", "32"),
-        ("data.max_train_blocks=7", "data.max_train_blocks", "7", "nothing"),
+        ("data.max_eval_examples=7", "data.max_eval_examples", "7", "32"),
+        ("data.max_train_examples=7", "data.max_train_examples", "7", "nothing"),
         ("data.split_seed=3", "data.split_seed", "3", "0"),
         ("training.max_steps=10", "training.max_steps", "10", "nothing"),
         ("training.max_tokens=9999", "training.max_tokens", "9999", "nothing"),

@@ -58,8 +58,6 @@ def test_what_another_driver_has_written_first_holds() -> None:
 def test_trials_that_search_data_keys_are_judged_on_the_same_text() -> None:
     prints = Fingerprints("s")
     prints.check(0, {"data.block_size": 128}, TOLD)
-    with pytest.raises(
-        DataChangedError, match=r"data\.eval_block_size fixes their length"
-    ) as error:
+    with pytest.raises(DataChangedError, match=r"data\.eval_block_size sets it") as error:
         prints.check(1, {"data.block_size": 32}, {**TOLD, "eval_data": "cut"})
     assert len(str(error.value).splitlines()) == 1

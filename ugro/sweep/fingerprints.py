@@ -83,7 +83,7 @@ class Fingerprints:
     def _line(self, number: int, other: list[str], searches: bool) -> str:
         what = listed([DATA_PARTS[name] for name in other])
         allowed = (
-            "rows in which no held-out text is cut or drawn: data.eval_block_size fixes their length"
+            "rows that cut no held-out text, or of one length: data.eval_block_size sets it"
             if searches
             else "the same as then, another study.name, or study.allow_change=true, which starts a "
             "new group of trials"
