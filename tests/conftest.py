@@ -47,6 +47,8 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _cache_in_environment(cache_dir: Path) -> None:
     os.environ["UGRO_CACHE_DIR"] = str(cache_dir)
     os.environ["OMP_NUM_THREADS"] = "1"  # tests run side by side
+    # As in an active environment: commands that are printed call ``python``.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture(autouse=True)

@@ -144,6 +144,7 @@ def test_any_study_of_optuna_can_be_analysed(capsys: pytest.CaptureFixture[str])
 
 
 def test_the_summary_ranks_the_trials_and_says_how_to_use_the_best() -> None:
+    Path("multirun/s/trials/0001/adapter").mkdir(parents=True)
     text = told(finished(in_memory(), 2.0, 1.25, 1.5))
     table = rows(text)
     assert [row[0] for row in table] == ["1", "2", "0"]
@@ -153,7 +154,7 @@ def test_the_summary_ranks_the_trials_and_says_how_to_use_the_best() -> None:
     assert text.splitlines()[-6:] == [
         "Best: trial 1, value 1.2500",
         "eval_loss 1.2500; the untrained base model has 3.0000",
-        "As overrides: lora.r=8 'lora.target_modules=[q_proj,v_proj]' lora.use_dora=True",
+        "As overrides: lora.r=8 'lora.target_modules=[q_proj,v_proj]' lora.use_dora=true",
         "Run it again: python train.py --config-dir multirun/s experiment=best",
         "Its adapter: multirun/s/trials/0001/adapter",
         "All trials: multirun/s/trials.csv",

@@ -18,6 +18,10 @@ class StudyFailed(CompactHydraException):
     """Too many trials failed. What was computed is kept."""
 
 
+class ClusterLost(StudyFailed):
+    """What trials run on is gone. What was computed is kept, and the same command goes on."""
+
+
 def fault(key: str, given: object, allowed: str) -> str:
     """One line that says what is wrong with a key: ``lora.r: 0 given, allowed: 1 or more``."""
     return masked(f"{key}: {given!r} given, allowed: {allowed}")

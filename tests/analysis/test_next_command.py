@@ -48,3 +48,21 @@ def test_one_trial_by_itself_is_no_sweep_and_no_study() -> None:
 def test_where_nobody_knows_how_a_study_was_begun_there_is_no_command() -> None:
     tables = begun("foreign")
     assert goes_on(tables, "a=1") == begins(tables, "a=1") == alone(tables, ["a=1"]) == ""
+
+
+def test_what_was_searched_and_this_trial_had_no_use_for_is_left_out() -> None:
+    given = ("lora.r=4,8", "lora.alpha=choice(8,16)", "data.train_files=[a,b]")
+    assert alone(begun("mine", *given), ["lora.r=8"]) == (
+        "python train.py lora.r=8 'data.train_files=[a,b]'"
+    )
+
+
+def test_a_folder_of_configurations_comes_first_and_stays() -> None:
+    tables = begun("mine", "--config-dir=/my confs", "experiment=best", "lora.r=4,8")
+    assert goes_on(tables).startswith("python train.py -m '--config-dir=/my confs' experiment=best")
+    assert alone(tables, ["lora.r=8"]).split(" lora.r")[0].endswith("experiment=best")
+
+
+def test_a_name_that_reads_as_a_number_stays_a_name() -> None:
+    assert goes_on(begun("12", "lora.r=4,8")).endswith("'study.name=\"12\"'")
+    assert "'study.warm_start=[\"12\"]'" in begins(begun("12", "lora.r=4,8"))

@@ -1,10 +1,14 @@
 """How many trials fit onto nodes, one by one."""
 
+import platform
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugro.slots.capacity import fit, key_of, most, wanted_by
+from ugro.errors import UserError
+from ugro.slots.capacity import Capacity, fit, key_of, most, wanted_by
 
 SMALL = {"CPU": 3, "GPU": 1, "memory": 8e9}
 LARGE = {"CPU": 16, "GPU": 4, "memory": 64e9, "accelerator_type:H100": 1, "disk": 2}
@@ -53,3 +57,50 @@ def test_what_fits_nowhere_is_compared_with_the_best_node() -> None:
 def test_a_resource_is_named_by_its_key() -> None:
     assert key_of("GPU") == "hydra.launcher.ray.remote.num_gpus"
     assert key_of("disk") == "hydra.launcher.ray.remote.resources.disk"
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_where_the_environment_hides_all_gpus_the_refusal_says_so(
+    hidden: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Capacity({"CPU": 1.0, "GPU": 1.0}, is_local=True)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    with pytest.raises(UserError) as told:
+        here.count([{"CPU": 4.0}])
+    assert str(told.value) == (
+        "hydra.launcher.ray.remote.num_gpus: 1 given, allowed: 0 at most here, "
+        f"as CUDA_VISIBLE_DEVICES={hidden!r} hides all"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(UserError, match="0 at most here$"):
+        here.count([{"CPU": 4.0}])
+
+
+def test_on_a_cluster_that_is_said_once_and_a_node_is_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    there = Capacity({"GPU": 1.0}, is_local=False)
+    assert [there.count([{"CPU": 4.0}]) for _ in range(2)] == [1, 1]
+    assert len(caplog.messages) == 1
+    assert there.count([{"GPU": 2.0}]) == 2
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "is_local", "count"),
+    [
+        ("darwin", "arm64", True, 1),
+        ("darwin", "x86_64", True, 4),
+        ("linux", "arm64", True, 4),
+        ("darwin", "arm64", False, 4),  # of the cluster's nodes nothing is known
+    ],
+)
+def test_apples_one_device_is_one_slot(
+    system: str,
+    machine: str,
+    is_local: bool,
+    count: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert Capacity({"CPU": 2.0}, is_local).count([{"CPU": 8.0}]) == count

@@ -3,7 +3,7 @@ import logging
 import pytest
 from ray._private import worker
 
-from ugro.slots.ray_messages import into_the_log
+from ugro.slots.ray_messages import brief, into_the_log
 
 
 def test_what_ray_prints_of_lost_workers_is_logged_and_workers_output_is_not(
@@ -27,3 +27,42 @@ def test_what_ray_prints_of_lost_workers_is_logged_and_workers_output_is_not(
     assert caplog.messages == ["A worker died\nof this"]
     assert capsys.readouterr() == ("", "")
     assert printed == [output]
+
+
+LOST = (
+    "Task failed because the node it was running on is dead or unavailable. Node IP: 192.0.2.2, "
+    "node ID: 96. This can happen if the node was preempted, had a hardware failure, or its raylet "
+    "crashed unexpectedly. To see node death information, use `ray list nodes`."
+)
+KILLED = (
+    "1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: "
+    "192.0.2.2, ID: 9a) was 14.33GB used / 23.54GB limit (0.608541), which exceeds the threshold.\n"
+    "Refer to the documentation on how to address the out of memory issue."
+)
+DIED = "The worker died unexpectedly while executing this task. Check python-core-worker-*.log."
+
+
+@pytest.mark.parametrize(
+    ("advice", "told"),
+    [
+        (LOST, "Task failed because the node it was running on is dead or unavailable"),
+        (
+            KILLED,
+            "1 worker(s) were killed due to the node running low on memory "
+            "(14.33GB used / 23.54GB limit)",
+        ),
+        (DIED, "The worker died unexpectedly while executing this task"),
+        ("one\ntwo", "one"),
+        ("", ""),
+    ],
+)
+def test_a_paragraph_of_advice_is_one_sentence_and_logged_whole(
+    advice: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("ray"), "propagate", True)
+    caplog.set_level(logging.WARNING, "ray")
+    assert brief(RuntimeError(advice)) == told
+    assert caplog.messages == [advice]

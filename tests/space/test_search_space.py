@@ -12,7 +12,8 @@ from optuna.distributions import (
 )
 
 from ugro.errors import UserError
-from ugro.space.search_space import SearchSpace, as_sweep, override, parse, values
+from ugro.pasting import override
+from ugro.space.search_space import SearchSpace, as_sweep, parse, values
 
 
 def space(**distributions: BaseDistribution) -> SearchSpace:

@@ -1,4 +1,4 @@
-"""What to try next? What the data give a reason for, each with the command to paste."""
+"""What to try next: what the data give a reason for, each with the command to paste."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ from ugro.analysis.next_command import alone, begins, goes_on
 from ugro.analysis.space_advice import Change, changes_of
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.ending import Ending
+from ugro.pasting import override
 from ugro.record.study import Study
 from ugro.space.search_space import count as values_of
-from ugro.space.search_space import override
 from ugro.wording import counted, number, share
 
 LATE, LONG_AGO = 0.75, 0.25  # of the trials: the best came after so many, or before

@@ -19,6 +19,7 @@ from ugro.analysis.importance import Importances
 from ugro.analysis.tables import Tables
 from ugro.files import BEST, write_whole
 from ugro.masking import masked
+from ugro.pasting import best_again
 from ugro.wording import number, share
 
 TEMPLATE, STYLE, SCRIPT = "report.html.j2", "report.css", "report.js"
@@ -41,7 +42,7 @@ def write_report(
         path: of the file, in the folder ``analysis`` of the study's own
     """
     best = path.parents[1] / BEST
-    again = f"python train.py --config-dir {shlex.quote(str(path.parents[1]))} experiment=best"
+    again = best_again(path.parents[1])
     page = _page(tables, importances, findings, confirmation, again if best.exists() else "")
     write_whole(path, page)
 
@@ -108,6 +109,7 @@ def _rendered(context: Mapping[str, Any]) -> str:
         "masked": masked,
         "digits": digits,
         "with_spread": with_spread,
+        "quoted": shlex.quote,
         # plotly escapes what would end a script.
         "figure": lambda panel: Markup(panel.figure.to_json(engine="json")),
     }

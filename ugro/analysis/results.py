@@ -12,8 +12,8 @@ from optuna.trial import FrozenTrial
 
 from ugro.analysis.tables import Tables
 from ugro.files import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_whole
+from ugro.pasting import override
 from ugro.record.study import Study, ending, group, metrics, searched_by, source
-from ugro.space.search_space import override
 
 OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.analysis.importance import FANOVA, Importance, Importances
 from ugro.analysis.points import Axis, points_of
-from ugro.space.search_space import as_sweep, override
+from ugro.pasting import override
+from ugro.space.search_space import as_sweep
 from ugro.wording import listed, number
 
 FEWEST = 5  # trials at the top, without which nothing is said of a region

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ugro.analysis.results import best_overrides
 from ugro.files import ADAPTER, REPORT, TABLE, trial_folder
+from ugro.pasting import best_again, python
 from ugro.record.study import Study, ending, metrics, source
 from ugro.shorthand import short_keys, short_value
 
@@ -166,9 +167,10 @@ def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) ->
     if "base_eval_loss" in measured:
         base, loss = measured["base_eval_loss"], measured["eval_loss"]
         lines.append(f"eval_loss {loss:.4f}; the untrained base model has {base:.4f}")
+    adapter = trial_folder(folder, best.number) / ADAPTER
     ours = [
-        f"Run it again: python train.py --config-dir {folder} experiment=best",
-        f"Its adapter: {trial_folder(folder, best.number) / ADAPTER}",
+        f"Run it again: {best_again(folder, python())}",
+        *([f"Its adapter: {adapter}"] if adapter.exists() else []),
     ]
     return [
         *lines,

@@ -7,6 +7,7 @@ seconds, and writing a trial's run tens of milliseconds, in which Python would d
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from ugro.files import TRACKING
 from ugro.observers.changes import Destination
 from ugro.observers.destinations import alone, destinations
 from ugro.observers.outbox import left
+from ugro.pasting import python
 
 CODE = Path(__file__).parents[2]
 END_SECONDS = 20.0  # that are waited at the end of a sweep, while something is being sent
@@ -102,7 +104,7 @@ class Courier:
             return
         count = left(self._folder, to.name, to.where)
         what = f"{count} events" if count else "some files"
-        command = f"python -m ugro.track study.dir={self._folder}"
+        command = shlex.join([python(), "-m", "ugro.track", f"study.dir={self._folder}"])
         log.warning("%s has not got %s yet; this sends them: %s", to.name, what, command)
 
 

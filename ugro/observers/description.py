@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ugro.observers.standing import Standing
+from ugro.pasting import best_again
 from ugro.shorthand import measured, short_value
 
 LONGEST = 10  # rows of a table
@@ -72,5 +73,4 @@ def _trials(at: Standing, tokens: int) -> str:
 def _next(at: Standing) -> str:
     if at.study is None or at.best() is None:
         return ""
-    again = f"python train.py --config-dir {at.study.folder} experiment=best"
-    return f"The best one again: `{again}`"
+    return f"The best one again: `{best_again(at.study.folder)}`"

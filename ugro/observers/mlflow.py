@@ -7,6 +7,7 @@ curve by its name, value, step and time, and leaves out what it has.
 
 import getpass
 import os
+import shlex
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -204,7 +205,7 @@ def _is_server(config: MlflowConfig) -> bool:
 def _command(where: str) -> str:
     """What opens it."""
     own = where == place(EMBEDDED)
-    return "make mlflow" if own else f"mlflow server --backend-store-uri {where}"
+    return "make mlflow" if own else f"mlflow server --backend-store-uri {shlex.quote(where)}"
 
 
 def _curves(point: Point) -> list[tuple[str, int]]:

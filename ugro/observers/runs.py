@@ -25,6 +25,7 @@ from ugro.observers.changes import Change, Point, Status, Table
 from ugro.observers.description import described
 from ugro.observers.parameters import as_text, is_shown, parameters_of
 from ugro.observers.standing import Standing
+from ugro.pasting import override
 from ugro.report import Report
 from ugro.shorthand import assignments
 
@@ -194,7 +195,7 @@ class Runs:
             self._own(now).points.append(Point(name, float(value), done, now))
         if (best := standing.best()) is not None:
             asked = standing.parameters.get(best, {})
-            overrides = shlex.join(f"{key}={as_text(value)}" for key, value in asked.items())
+            overrides = shlex.join(override(key, value) for key, value in asked.items())
             self._own(now).tags |= {"best_trial": str(best), "best_overrides": overrides}
 
     def _study_finished(self, event: StudyFinished) -> None:

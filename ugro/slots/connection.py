@@ -1,4 +1,4 @@
-"""How does the driver come to Ray, and what does each trial get there?"""
+"""Connect the driver to Ray, and say what each trial gets there."""
 
 import os
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from ugro.errors import UserError, fault
 from ugro.retries import in_a_line, retrying
 from ugro.slots.mailbox import Mailbox
+from ugro.slots.temporary import with_short_paths
 
 MOST_TRIALS = 10_000  # that may wait for an answer at once
 CLIENT_SECONDS = 180.0  # for Ray's client server, whose helper may die in its fork (ray#63202)
@@ -18,11 +19,12 @@ def connect(init: DictConfig) -> None:
     """Start Ray here, or go to a cluster.
 
     Raises:
-        UserError: no cluster lets one in.
+        UserError: no cluster lets one in, or Ray does not start here.
     """
     import ray
     from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
+    init = with_short_paths(init)
     is_down = ConnectionAbortedError  # what Ray's client server says; any other stays as it is
     again = retrying(
         lambda error: isinstance(error, is_down), "Ray's client server", CLIENT_SECONDS
@@ -36,6 +38,10 @@ def connect(init: DictConfig) -> None:
         )
         said = fault("hydra.launcher.ray.init.address", init.get("address"), allowed)
         raise UserError(f"{said} ({in_a_line(error)})") from error
+    except Exception as error:  # a folder, a key or a value of ray.init's; a machine that is busy
+        raise UserError(
+            f"hydra.launcher.ray.init: Ray does not start: {in_a_line(error)}"
+        ) from error
 
 
 def mailbox_here() -> Any:

@@ -1,12 +1,15 @@
-"""What becomes of what Ray has to say? It goes into the sweep's log, not onto the terminal."""
+"""Send what Ray has to say into the sweep's log, not onto the terminal."""
 
 import logging
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from ugro.logs import take_over
 
+SENTENCE_ENDS = re.compile(r"\.\s|\n")
+MEMORY = re.compile(r"[\d.]+[KMGT]?B used / [\d.]+[KMGT]?B limit")
 log = logging.getLogger("ray")
 
 
@@ -29,3 +32,15 @@ def into_the_log() -> None:
             printed(data, ignore_prefix)
 
     worker.print_to_stdstream = told
+
+
+def brief(error: Exception) -> str:
+    """Cut an error down to its first sentence, and to the memory that its node had.
+
+    The whole, often a paragraph of advice, goes into the log.
+    """
+    whole = str(error).strip()
+    log.warning("%s", whole)
+    told = SENTENCE_ENDS.split(whole, maxsplit=1)[0].rstrip(".")
+    memory = MEMORY.search(whole)
+    return f"{told} ({memory[0]})" if memory else told

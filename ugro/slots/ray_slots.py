@@ -1,4 +1,4 @@
-"""How do trials run on Ray? Each a task on a warm worker; what ends badly is told apart."""
+"""Trials on Ray: each a task on a warm worker; what ends badly is told apart."""
 
 import logging
 import os
@@ -6,32 +6,40 @@ import pickle
 import tarfile
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from ugro.errors import UserError, fault
+from ugro.errors import ClusterLost
 from ugro.files import CHECKPOINTS
 from ugro.report import Report
 from ugro.reporting import TrialInterruptedError
 from ugro.retries import in_a_line, is_disk_trouble, retrying
-from ugro.slots.capacity import Resources, fit, key_of, most, nodes_now, wanted_by
-from ugro.slots.connection import MOST_TRIALS, connect, mailbox_here, secrets, with_gpu
+from ugro.slots.capacity import Capacity, wanted_by
+from ugro.slots.connection import MOST_TRIALS, secrets
 from ugro.slots.deadline import Deadline
 from ugro.slots.folders import Arriving, Home, pieces
 from ugro.slots.heartbeat import Heartbeat
-from ugro.slots.mailbox import Beat, Begun, Done, Failed, Packed, Piece, Wants
-from ugro.slots.ray_messages import into_the_log
-from ugro.slots.slots import Listener, Task, TrialTimeoutError, WithTraceback, WorkerLostError
+from ugro.slots.mailbox import Beat, Begun, Done, Failed, Letter, Packed, Piece, Wants
+from ugro.slots.ray_messages import brief, into_the_log
+from ugro.slots.session import RayGoneError, Session
+from ugro.slots.slots import (
+    Listener,
+    RayLostError,
+    Task,
+    TrialTimeoutError,
+    WithTraceback,
+    WorkerLostError,
+)
 from ugro.slots.worker import OnWorker, Pickled, WithValues
 
+MOST_RESTARTS = 3  # of a local Ray, while no trial gets on
 log = logging.getLogger(__name__)
 
 
@@ -68,30 +76,20 @@ class RaySlots:
     # by id; the configurations are kept so that none gets another's id
     _shared: dict[int, tuple[DictConfig, bytes]] = field(default_factory=dict)
     _interrupted: bool = False
-    _waits_for_a_node: bool = False  # and it was said
+    _restarts: int = 0  # of a local Ray, since a trial got on
+    _trained: dict[int, int] = field(default_factory=dict)  # most tokens seen, by trial
 
     def __post_init__(self) -> None:
         import ray
-        from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray
 
         into_the_log()
         launcher = self.launcher
         self._environment = secrets(getattr(launcher, "secrets", ()))
         log.info("Ray starts")
-        connect(cast(DictConfig, OmegaConf.create(launcher.ray_cfg.init)))
-        self._remote = with_gpu(launcher.ray_cfg.remote)
-        self._is_local = launcher.ray_cfg.init.get("address") == "local"
-        self._wanted = wanted_by(self._remote)
-        self._mailbox = mailbox_here()
-        self._letters = self._mailbox.take.remote()
+        self._session = Session(launcher)
+        self._capacity = Capacity(wanted_by(self._session.remote), self._session.is_local)
         self._patience = retrying(is_disk_trouble, "The files of a trial cannot be kept")
         self._task = Pickled(ray.cloudpickle.dumps(WithTraceback(launcher.task_function)))
-        self._launch = partial(
-            launch_job_on_ray,
-            ray.put(launcher.hydra_context),
-            self._remote,
-            singleton_state=ray.put(Singleton.get_state()),
-        )
 
     def count(self) -> int:
         """How many trials the cluster holds now; at least one, which then waits for a node.
@@ -101,35 +99,21 @@ class RaySlots:
         Raises:
             UserError: this machine is the whole cluster and a trial does not fit into it.
         """
-        nodes = nodes_now()
-        count = fit(self._wanted, nodes)
-        if not count:
-            self._fits_nowhere(most(self._wanted, nodes))
-        return min(max(1, count), MOST_TRIALS)
-
-    def _fits_nowhere(self, there: Resources) -> None:
-        """A node may still join a cluster, but not this machine."""
-        lacking = [name for name in there if there[name] < self._wanted[name]]
-        for name in lacking or there:
-            where = "at most here" if self._is_local else "at most on any node"
-            wanted = self._wanted[name]
-            given = int(wanted) if wanted.is_integer() else wanted
-            said = fault(key_of(name), given, f"{there[name]:g} {where}")
-            if self._is_local:
-                raise UserError(said)
-            if not self._waits_for_a_node:
-                log.warning("%s; trials wait for a node that has it", said)
-        self._waits_for_a_node = True
+        while True:
+            try:
+                return min(self._capacity.count(self._session.nodes()), MOST_TRIALS)
+            except RayGoneError as error:
+                self._start_again(error)
 
     def submit(self, task: Task) -> None:
-        """Hand the trial to Ray."""
+        """Hand the trial to Ray; where that is gone, the next :meth:`wait` says so."""
         home = Home.of(task.shared.hydra.sweep.dir)
         run = cast(TaskFunction, self._task)
         job = OnWorker(
             os.getcwd(),
             home,
             task.number,
-            self._mailbox,
+            self._session.mailbox,
             run,
             self._environment,
             task.heartbeat_seconds,
@@ -142,11 +126,16 @@ class RaySlots:
             "hydra.sweep.subdir": task.subdir,
         }
         config = WithValues(self._pickled(task.shared), values, home)
-        future = self._launch(sweep_config=config, task_function=job)
         deadline = Deadline(task.limit_seconds, task.silence_seconds)
         heartbeat = Heartbeat(task.heartbeat_seconds)
         folder = Path(home.path, task.subdir)
-        self._running[task.number] = _Running(future, folder, deadline, heartbeat)
+        try:
+            future = self._session.launch(sweep_config=config, task_function=job)
+        except RayGoneError as error:
+            self._running[task.number] = _Running(None, folder, deadline, heartbeat)
+            self._start_again(error)
+        else:
+            self._running[task.number] = _Running(future, folder, deadline, heartbeat)
 
     def _pickled(self, shared: DictConfig) -> bytes:
         if id(shared) not in self._shared:
@@ -155,28 +144,27 @@ class RaySlots:
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
         """Wait for a task to end; a lost worker ends its trial, not the sweep."""
-        import ray
-
         until = time.monotonic() + seconds
         while not self._done and (left := until - time.monotonic()) > 0:
-            if listener.interrupted():
-                self._interrupt()
-            left = min([left, *(max(0.0, one.seconds_left()) for one in self._running.values())])
-            futures = {one.future: number for number, one in self._running.items()}
-            ready, _ = ray.wait([self._letters, *futures], num_returns=1, timeout=left)
-            if ready == [self._letters]:
-                self._read(listener)
-            elif ready:
-                self._end(futures[ready[0]])
-            else:  # nothing that a trial has said waits to be read
-                self._end_overdue()
+            try:
+                self._wait_once(listener, left)
+            except RayGoneError as error:
+                self._start_again(error)
         return self._done.popleft() if self._done else None
 
-    def _read(self, listener: Listener) -> None:
-        import ray
+    def _wait_once(self, listener: Listener, seconds: float) -> None:
+        if listener.interrupted():
+            self._interrupt()
+        left = min([seconds, *(max(0.0, one.seconds_left()) for one in self._running.values())])
+        futures = {one.future: number for number, one in self._running.items()}
+        letters, ended = self._session.wait(list(futures), left)
+        self._read(letters, listener)
+        for future in ended:
+            self._end(futures[future])
+        if not letters and not ended:  # nothing that a trial has said waits to be read
+            self._end_overdue()
 
-        letters = ray.get(self._letters)
-        self._letters = self._mailbox.take.remote()
+    def _read(self, letters: Iterable[tuple[int, Letter]], listener: Listener) -> None:
         for number, letter in letters:
             if number not in self._running:
                 continue  # it has ended in another way
@@ -188,8 +176,9 @@ class RaySlots:
                     self._running[number].deadline.begin()
                     listener.started(number, worker)
                 case Report():
+                    self._gets_on(number, letter.tokens_seen)
                     goes_on = listener.reported(number, letter)
-                    self._mailbox.answer.remote(number, goes_on)
+                    self._session.mailbox.answer.remote(number, goes_on)
                     self._running[number].deadline.heard(ends=letter.last or not goes_on)
                 case Wants() | Piece() | Packed():
                     self._move_files(number, letter)
@@ -207,7 +196,7 @@ class RaySlots:
             case Wants():
                 there = (one.folder / CHECKPOINTS).is_dir()
                 found = pieces(one.folder, checkpoints=True) if there else iter(())
-                self._mailbox.answer.remote(number, [ray.put(piece) for piece in found])
+                self._session.mailbox.answer.remote(number, [ray.put(piece) for piece in found])
             case Piece(content=content):
                 one.arriving = one.arriving or Arriving(one.folder)
                 self._patience(one.arriving.add, content)
@@ -218,7 +207,7 @@ class RaySlots:
                 except tarfile.TarError as error:
                     _kill(one, RuntimeError(f"its worker's files were refused: {in_a_line(error)}"))
                 else:
-                    self._mailbox.answer.remote(number, True)
+                    self._session.mailbox.answer.remote(number, True)
 
     def _end_overdue(self) -> None:
         for one in self._running.values():
@@ -229,7 +218,7 @@ class RaySlots:
         """Running trials see it within a second or a step; the others need not begin."""
         if not self._interrupted:
             self._interrupted = True
-            self._mailbox.interrupt.remote()
+            self._session.mailbox.interrupt.remote()
             for one in self._running.values():
                 if not one.begun:
                     _kill(one, TrialInterruptedError("interrupted before it began"))
@@ -243,7 +232,39 @@ class RaySlots:
             job = ray.get(one.future)
             self._ended(number, job.status, job._return_value)
         except ray.exceptions.RayError as error:
+            self._session.check()
             self._ended(number, JobStatus.FAILED, one.killed or _plain(error))
+
+    def _gets_on(self, number: int, tokens: int) -> None:
+        if tokens > self._trained.get(number, 0):
+            self._trained[number] = tokens
+            self._restarts = 0
+
+    def _start_again(self, gone: RayGoneError) -> None:
+        """Start a local Ray again; its trials go on from their checkpoints.
+
+        Raises:
+            ClusterLost: it is another's Ray, or it ends again and again.
+        """
+        # Trials that need too much memory are to blame themselves, as often as they may.
+        kind = WorkerLostError if gone.out_of_memory else RayLostError
+        is_over = not self._session.is_local or self._restarts == MOST_RESTARTS
+        if not is_over:
+            log.warning("Ray is started again: %s", gone)
+        self._session.close()
+        if not self._session.is_local:
+            raise ClusterLost(f"the Ray cluster at {self._session.address} is gone: {gone}")
+        if is_over:
+            times = self._restarts + 1
+            raise ClusterLost(f"Ray has ended {times} times while no trial got on: {gone}")
+        self._restarts += not gone.out_of_memory
+        for number, one in list(self._running.items()):
+            self._ended(number, JobStatus.FAILED, one.killed or kind(str(gone)))
+        self._interrupted = False  # the new mailbox has not heard of it
+        try:
+            self._session = Session(self.launcher)
+        except Exception as error:  # whatever Ray raises of a machine that is overloaded or full
+            raise ClusterLost(f"Ray has ended and does not start: {in_a_line(error)}") from error
 
     def _ended(self, number: int, status: JobStatus, returned: Any) -> None:
         del self._running[number]
@@ -263,9 +284,9 @@ def _plain(error: Exception) -> Exception:
     import ray
 
     if isinstance(error, ray.exceptions.OutOfMemoryError):
-        return MemoryError(str(error))
+        return MemoryError(brief(error))
     if isinstance(error, ray.exceptions.RayTaskError):  # before or after the task itself
         return cast(Exception, error.cause)
     if isinstance(error, ray.exceptions.RaySystemError) and error.traceback_str:
         return RuntimeError(f"what the trial returned cannot be read here: {error.client_exc}")
-    return WorkerLostError(str(error).strip())
+    return WorkerLostError(brief(error))

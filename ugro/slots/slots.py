@@ -83,6 +83,10 @@ class WorkerLostError(Exception):
     """The process or the node that a trial ran on is gone; the trial is not to blame."""
 
 
+class RayLostError(Exception):
+    """Ray itself was gone and is started again; no trial is to blame."""
+
+
 @dataclass(frozen=True)
 class WithTraceback:
     """A task whose error is in the trial's log, and takes its traceback along as a note."""

@@ -13,7 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ugro.config import ConstraintsConfig, no_key
 from ugro.constraints import Constraints, constraints_of
 from ugro.errors import UserError
-from ugro.space.search_space import SearchSpace, override
+from ugro.pasting import override
+from ugro.space.search_space import SearchSpace
 
 
 class Composer:

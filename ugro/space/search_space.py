@@ -21,6 +21,7 @@ from optuna.distributions import (
 from ugro.errors import UserError, fault
 from ugro.expressions import Expression
 from ugro.expressions import parse as parse_expression
+from ugro.pasting import override
 
 
 @dataclass(frozen=True)
@@ -196,8 +197,3 @@ def _as_choice(choice: object) -> str:
     if not isinstance(choice, str) or choice.replace("_", "").replace("-", "").isalnum():
         return str(choice)
     return '"' + choice.replace('"', '\\"') + '"'
-
-
-def override(key: str, value: object) -> str:
-    """One override as the command line takes it; null for None."""
-    return f"{key}={'null' if value is None else value}"

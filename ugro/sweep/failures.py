@@ -1,4 +1,4 @@
-"""What is done about a trial that returned nothing? And when have too many failed?"""
+"""What is done about a trial that returned nothing, and when too many have failed."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,7 @@ from ugro.errors import StudyFailed
 from ugro.files import LOG, trial_subdir
 from ugro.reporting import TrialInterruptedError
 from ugro.retries import is_disk_trouble
-from ugro.slots.slots import TrialTimeoutError, WorkerLostError
+from ugro.slots.slots import RayLostError, TrialTimeoutError, WorkerLostError
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ NO_DISK = Answer(OSError, Ending.FAILED, again=True, waits=True)
 ANSWERS = (
     Answer(Timeout, Ending.FAILED, again=True, waits=True),  # its folder is still in use
     Answer(TrialInterruptedError, Ending.INTERRUPTED),  # the next command continues it
+    Answer(RayLostError, Ending.FAILED, again=True, waits=True),  # it is started again
     Answer(WorkerLostError, Ending.FAILED, again=True),
     Answer(MemoryError, Ending.OUT_OF_MEMORY),  # its worker process is replaced
     Answer(FloatingPointError, Ending.DIVERGED),

@@ -1,9 +1,6 @@
-"""A study is planned and put together from its parts; then it runs."""
+"""Set a study up: plan it, put it together from its parts, run it."""
 
 import logging
-import shlex
-import sys
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,12 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.artifacts import check as check_artifacts
 from ugro.config import Direction, StudyConfig
-from ugro.errors import UserError, fault
+from ugro.errors import ClusterLost
 from ugro.event_log import reports_in
 from ugro.events import EventStream, ProposalRejected, StudyStarted
 from ugro.files import CONFIRM, EVENTS
 from ugro.objectives import objectives_of
 from ugro.observers.destinations import check as check_tracking
+from ugro.pasting import this_again
 from ugro.provenance import provenance
 from ugro.record.event_replay import space_as_json
 from ugro.record.identity import opened
@@ -44,6 +42,7 @@ from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.preflight import preflight
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.sampling import Sampling, sampler_of
+from ugro.sweep.study_folder import made
 from ugro.sweep.watchers import observers_of
 
 log = logging.getLogger(__name__)
@@ -80,30 +79,45 @@ def run_sweep(
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
     check_tracking(plan.config.tracking, tracking)
     check_artifacts(plan.config.study.artifacts, plan.config.study.name)
-    drivers = Drivers(_made(Path(plan.config.study.dir)))
+    drivers = Drivers(made(Path(plan.config.study.dir)))
     alone = not is_shared(storage)
     with drivers.joined(alone), Interruption() as interruption:
         slots = slots_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
         given = _as_given(config, arguments)
         try:
-            _run(plan, given, slots, drivers, interruption)
-        except DataChangedError as changed:
-            if not (plan.config.study.allow_change and changed.since_before):
-                raise
-            if (study := _study(plan, drivers)).group == changed.group:  # no other driver did it
-                begin_group(study)
-            _run(plan, given, slots, drivers, interruption)
-        again = None
-        if plan.config.study.confirm and not interruption.asked():
-            again = confirming(plan, config, loader)
-        if again is not None:
-            drivers = Drivers(_made(Path(again.config.study.dir)))
-            with drivers.joined(alone):
-                _run(again, given, slots, drivers, interruption)
+            _run_or_begin_group(plan, given, slots, drivers, interruption)
+            again = None
+            if plan.config.study.confirm and not interruption.asked():
+                again = confirming(plan, config, loader)
+            if again is not None:
+                drivers = Drivers(made(Path(again.config.study.dir)))
+                with drivers.joined(alone):
+                    _run(again, given, slots, drivers, interruption)
+        except ClusterLost:
+            log.info("Continue with: %s", this_again(plan.config.study.name))
+            raise
     if interruption.asked():
-        log.info("Continue with: %s", _command(plan.config.study.name))
+        log.info("Continue with: %s", this_again(plan.config.study.name))
         interruption.end()
+
+
+def _run_or_begin_group(
+    plan: Plan,
+    given: tuple[str, ...],
+    slots: Slots,
+    drivers: Drivers,
+    interruption: Interruption,
+) -> None:
+    """Run the sweep; where its data have changed and may, with a new group of trials."""
+    try:
+        _run(plan, given, slots, drivers, interruption)
+    except DataChangedError as changed:
+        if not (plan.config.study.allow_change and changed.since_before):
+            raise
+        if (study := _study(plan, drivers)).group == changed.group:  # no other driver did it
+            begin_group(study)
+        _run(plan, given, slots, drivers, interruption)
 
 
 def _run(
@@ -216,35 +230,15 @@ def _limits(config: StudyConfig, study: Study) -> Limits:
     return limits
 
 
-def _made(folder: Path) -> Path:
-    """The study's folder, made.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        allowed = f"a folder that can be written ({error.strerror})"
-        raise UserError(fault("study.dir", str(folder), allowed)) from error
-    return folder
-
-
 def _as_given(config: DictConfig, arguments: list[str]) -> tuple[str, ...]:
-    """The command line's overrides, Hydra's own among them, which it keeps apart.
+    """The command line's overrides, Hydra's own and the folder of configurations among them.
 
     Interpolations stay as they are written: a variable of the environment may hold a password.
     """
     of_hydra: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-    return (*arguments, *(one for one in of_hydra if not one.startswith("hydra.mode=")))
-
-
-def _command(name: str) -> str:
-    """What continues the study."""
-    named = [] if any(one.startswith("study.name=") for one in sys.argv) else [f"study.name={name}"]
-    return shlex.join(["python", *sys.argv, *named])
+    sources = config.hydra.runtime.config_sources
+    flags = [f"--config-dir={one.path}" for one in sources if one.provider == "command-line"]
+    return (*flags, *arguments, *(one for one in of_hydra if not one.startswith("hydra.mode=")))
 
 
 def slots_of(launcher: Launcher) -> Slots:

@@ -1,0 +1,68 @@
+"""A study's folder is refused in one line where its files could not be written."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ugro.errors import UserError
+from ugro.sweep.study_folder import LONGEST_BELOW, made
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """Within the block nobody may write it, root neither."""
+    bind = f"mount --bind {path} {path} && mount -o remount,ro,bind {path}"
+    if subprocess.run(["sh", "-c", bind], capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as told:
+        made(folder)
+    assert "\n" not in str(told.value)
+    return str(told.value)
+
+
+def test_a_folder_is_made_and_gone_on_in(tmp_path: Path) -> None:
+    folder = tmp_path / "multirun" / "s"
+    assert made(folder) == made(folder) == folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "study.db", "trials"])
+def test_what_is_there_and_read_only_is_named(name: str, tmp_path: Path) -> None:
+    if name == "trials":
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).touch()
+    with read_only(tmp_path / name):
+        assert refused(tmp_path).endswith(f"a folder that can be written ({name} is read-only)")
+    assert made(tmp_path) == tmp_path
+
+
+def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "a folder that can be written (Not a directory)" in refused(tmp_path / "file" / "s")
+    assert "File name too long" in refused(tmp_path / (300 * "n"))
+
+
+def test_a_path_too_long_for_what_is_below_it_is_refused_and_shortened(tmp_path: Path) -> None:
+    most = os.pathconf("/", "PC_PATH_MAX") - LONGEST_BELOW
+    parts, left = [], most - len(os.fsencode(tmp_path))
+    while left > 1:
+        parts.append("d" * min(left - 1, 99))
+        left -= len(parts[-1]) + 1
+    longest = tmp_path.joinpath(*parts)
+    assert most - 1 <= len(os.fsencode(longest)) <= most
+    assert made(longest) == longest
+    told = refused(Path(f"{longest}xx"))
+    assert f"allowed: a path of at most {most} bytes" in told
+    assert len(told) < 300
