@@ -97,6 +97,28 @@ def test_trials_for_which_there_is_no_memory_are_run_again_as_often_as_they_may(
     only_lines_of_the_sweep(said)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("init.nonsense=1", r"init: .*RuntimeError: Unknown keyword argument\(s\): .*nonsense"),
+        ("init.num_gpus=1", "init: .*ValueError: Attempting to start raylet with 1 GPU, but CUDA_"),
+        ("init._temp_dir=/proc/no", "init: Ray does not start: FileNotFoundError.*/proc/no"),
+        ("remote.num_gpus=1", "remote.num_gpus: 1 given, allowed: 0 at most here, as CUDA_VISIBLE"),
+    ],
+)
+def test_a_ray_that_cannot_be_started_is_told_in_a_line(
+    given: str, told: str, tmp_path: Path
+) -> None:
+    asked = [*ASKED, f"++hydra.launcher.ray.{given}"]
+    with Sweep(tmp_path, asked, environment={"CUDA_VISIBLE_DEVICES": ""}) as sweep:
+        assert sweep.ends() == 1
+    begun, line = sweep.said().splitlines()
+    assert begun.endswith("Ray starts")
+    assert re.match(rf"hydra\.launcher\.ray\.{told}", line)
+    assert not (tmp_path / "multirun" / "s" / "study.db").exists()  # nothing was begun
+
+
+@pytest.mark.faults
 def test_a_long_path_of_temporary_files_is_no_hindrance(tmp_path: Path) -> None:
     long = tmp_path / (90 * "d")
     long.mkdir()
@@ -134,25 +156,31 @@ def headless() -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("end", [lost, headless])
+@pytest.mark.parametrize(
+    ("end", "client"),
+    [(lost, False), (headless, False), (lost, True)],
+    ids=["all", "head", "client"],
+)
 def test_a_cluster_that_goes_away_ends_the_sweep_in_order(
     end: Callable[[], None],
+    client: bool,
     nodes: Nodes,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     nodes.add(num_cpus=2)
+    address = nodes.client if client else nodes.address
     asked = [
         "study.name=s",
         SPACE,
         "hydra.sweeper.n_trials=4",
         "hydra/launcher=ray_cluster",
         "hydra.launcher.secrets=[FAULTS]",
-        f"hydra.launcher.ray.init.address={nodes.address}",
+        f"hydra.launcher.ray.init.address={address}",
         TWO_SLOTS[1],
     ]
     with in_mid_sweep(tmp_path, asked, {"steps": 200, "seconds": 0.3}) as sweep:
         end()
-        why = f"^the Ray cluster at {nodes.address} is gone: "
+        why = f"^the Ray cluster at {address} is gone: "
         said = ends_with_its_results(sweep, tmp_path, why)
     assert " Continue with: python " in said
     only_lines_of_the_sweep(said)

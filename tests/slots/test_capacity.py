@@ -72,7 +72,7 @@ def test_where_the_environment_hides_all_gpus_the_refusal_says_so(
         f"as CUDA_VISIBLE_DEVICES={hidden!r} hides all"
     )
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    with pytest.raises(UserError, match="0 at most here$"):
+    with pytest.raises(UserError, match=r"0 at most here$"):
         here.count([{"CPU": 4.0}])
 
 

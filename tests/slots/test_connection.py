@@ -59,29 +59,3 @@ def test_a_cluster_that_lets_nobody_in_is_told_in_a_line(
         connection.connect(CLIENT)
     assert "\n" not in str(told.value)
     assert len(tried) == 1
-
-
-LOCAL = OmegaConf.create({"address": "local", "include_dashboard": False})
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"nonsense": 1}, r"RuntimeError: Unknown keyword argument\(s\): .*nonsense"),
-        ({"num_gpus": 1}, "ValueError: Attempting to start raylet with 1 GPU, but CUDA_VISIBLE"),
-        ({"_temp_dir": "/proc/nothing"}, "FileNotFoundError"),
-        ({"_temp_dir": "/" + 90 * "d"}, "_temp_dir: '/d.*' given, allowed: a path of at most"),
-    ],
-)
-def test_a_ray_that_cannot_be_started_is_told_in_a_line(
-    given: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import ray
-
-    if ray.is_initialized():  # these tests run beside those of slots, and before any of them
-        pytest.skip("Ray is started once in a process")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(UserError, match=rf"^hydra\.launcher\.ray\.init.*{said}") as told:
-        connection.connect(OmegaConf.merge(LOCAL, given))
-    assert "\n" not in str(told.value)
-    assert not ray.is_initialized()

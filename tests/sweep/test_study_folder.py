@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def refused(folder: Path) -> str:
 def test_a_folder_is_made_and_gone_on_in(tmp_path: Path) -> None:
     folder = tmp_path / "multirun" / "s"
     assert made(folder) == made(folder) == folder
+    assert list(folder.iterdir()) == []
+
+
+def test_drivers_that_start_together_make_their_folder_together(tmp_path: Path) -> None:
+    folder = tmp_path / "multirun" / "s"
+    with ThreadPoolExecutor(8) as drivers:
+        for one in drivers.map(made, [folder] * 2000):
+            assert one == folder
     assert list(folder.iterdir()) == []
 
 
