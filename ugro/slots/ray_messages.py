@@ -21,6 +21,7 @@ def into_the_log() -> None:
     2.60 at least; with another name of that function they would be on the terminal again.
     """
     from ray._private import worker
+    from ray.util.client.logsclient import LogstreamClient
 
     take_over("ray")
     printed = worker.print_to_stdstream
@@ -32,6 +33,8 @@ def into_the_log() -> None:
             printed(data, ignore_prefix)
 
     worker.print_to_stdstream = told
+    # What Ray's client server prints is streamed here, too.
+    LogstreamClient.stdstream = lambda _, level, msg: log.info("%s", msg.rstrip())
 
 
 def brief(error: Exception) -> str:

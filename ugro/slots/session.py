@@ -101,15 +101,17 @@ class Session:
 
     @contextmanager
     def _alive(self) -> Iterator[None]:
+        import grpc  # what Ray's client lets through
         import ray
 
         self.check()
         try:
             yield
-        except (ray.exceptions.RayError, ConnectionError) as error:
+        except (ray.exceptions.RayError, ConnectionError, grpc.RpcError) as error:
             self.check()  # which says it more plainly
             out_of_memory = isinstance(error, ray.exceptions.OutOfMemoryError)
-            why = f"{type(error).__name__}: {brief(error)}"
+            told = ConnectionError(error.details()) if isinstance(error, grpc.Call) else error
+            why = f"{type(told).__name__}: {brief(told)}"
             raise RayGoneError(why, out_of_memory) from error
 
 
