@@ -8,12 +8,12 @@ from hydra.core.utils import JobStatus
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events import EventStream, TestMeasured
+from ugro.pasting import override
 from ugro.record.storage import is_trouble
 from ugro.record.study import Study, metrics, source
 from ugro.report import Report, TrialResult
 from ugro.retries import in_a_line, retrying
 from ugro.slots.slots import Slots, Task
-from ugro.space.search_space import override
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)
