@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from ugro.config import BadRecords, DataConfig, Source
 from ugro.errors import UserError, fault
 
 REPEATED_LENGTH = 40  # characters from which a paragraph that stands twice is no coincidence
+WORD = re.compile(r"[^\W_]+")
 RECORDS = "{prompt, completion}, {messages: [{role, content}, ...]} or {text}"
 
 
@@ -37,7 +39,7 @@ class Document:
     def identity(self) -> bytes:
         """A digest of the content, 16 bytes: equal for repeated documents."""
         plain = json.dumps(self.content, sort_keys=True, ensure_ascii=False, default=str)
-        return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return hashlib.blake2b(plain.encode(), digest_size=16).digest()
 
     @cached_property
     def length(self) -> int:
@@ -46,9 +48,10 @@ class Document:
 
     @cached_property
     def gist(self) -> bytes:
-        """A digest of letters and digits alone, case folded: equal for near-duplicates."""
-        folded = "".join(c for text in _strings(self.content) for c in text if c.isalnum())
-        return hashlib.blake2b(folded.casefold().encode(), digest_size=16).digest()
+        """A digest of words and numbers alone, case folded: equal for near-duplicates."""
+        text = " ".join(_strings(self.content))
+        words = " ".join(WORD.findall(text)).casefold() or text
+        return hashlib.blake2b(words.encode(), digest_size=16).digest()
 
 
 @dataclass
@@ -177,7 +180,8 @@ def _files(patterns: list[str], part: str) -> list[Path]:
 
 def _text(patterns: list[str], part: str) -> Iterator[Document]:
     for path in _files(patterns, part):
-        text = "\n".join(line for _, line in _lines(path))
+        text = "".join(line for _, line in _lines(path))
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         if text.strip():
             yield Document(str(path), {"text": text})
 
@@ -208,7 +212,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, start=1):
                 if number == 1:
                     line = line.removeprefix(codecs.BOM_UTF8)
-                yield number, line.decode().removesuffix("\n")
+                yield number, line.decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{path}:{number}: not UTF-8 text ({error})") from error
 
@@ -216,9 +220,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _record(line: str, place: str, group_by: str | None) -> Document:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{place}: not a JSON object ({error})") from error
-    return Document(place, _content(record, place), _group(record, place, group_by))
+    content = _content(record, place)
+    if "\\u" in line:  # JSON can write what UTF-8 cannot, and tokenizers then refuse
+        try:
+            json.dumps(content, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{place}: half of a surrogate pair is no character") from error
+    return Document(place, content, _group(record, place, group_by))
 
 
 def _content(record: Any, place: str) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Small parts, laid out from texts that stand in the tests."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from ugro.config import BadRecords, DataConfig, Packing, Source, TooLong
+from ugro.trial.examples import Examples, write_examples
+from ugro.trial.parts import Part, lay_out
+from ugro.trial.texts import Span, Text
+from ugro.trial.tiny import byte_tokenizer
+
+EOS, PAD = 256, 257  # of the byte tokenizer, after the 256 bytes
+
+
+def tokens(text: str) -> list[int]:
+    """By hand: the byte alphabet begins with the printable ASCII characters, "!" is token 0."""
+    return [ord(character) - ord("!") for character in text]
+
+
+def running(text: str) -> Text:
+    """A document of running text."""
+    return Text(text, (Span(0, len(text)),), running=True)
+
+
+def record(prompt: str, completion: str) -> Text:
+    """A prompt without loss, a completion with it."""
+    whole = prompt + completion
+    return Text(whole, (Span(len(prompt), len(whole)),))
+
+
+def data_config(**given: Any) -> DataConfig:
+    """A configuration of data; enumerations may be given by name."""
+    names = {
+        "source": Source,
+        "packing": Packing,
+        "too_long": TooLong,
+        "bad_records": BadRecords,
+    }
+    plain = {"source": "jsonl", "eval_fraction": 0.5, "split_seed": 0, "packing": "bfd"}
+    values = {**plain, "block_size": 32, **given}
+    named = {
+        key: kind[values[key]] for key, kind in names.items() if isinstance(values.get(key), str)
+    }
+    return DataConfig(**{**values, **named})
+
+
+def examples_of(
+    texts: Iterable[Text], folder: Path, tokenizer: PreTrainedTokenizerBase | None = None
+) -> tuple[Examples, dict[str, Any]]:
+    """Tokenise texts, a document each; the examples and what the cache knows of them."""
+    texts = list(texts)
+    path = folder / f"{len(list(folder.iterdir()))}.arrow"
+    written = write_examples(enumerate(texts), tokenizer or byte_tokenizer(), path)
+    known = {"documents": len(texts), "fingerprint": written.fingerprint, "identity": "documents"}
+    return Examples(path), known
+
+
+def part_of(
+    texts: Iterable[Text | str],
+    folder: Path,
+    packing: str = "bfd",
+    part: str = "train",
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    **given: Any,
+) -> Part:
+    """Lay texts out in rows; strings are running text."""
+    made = [running(one) if isinstance(one, str) else one for one in texts]
+    examples, known = examples_of(made, folder, tokenizer)
+    return lay_out(data_config(packing=packing, **given), part, examples, known)
