@@ -132,7 +132,7 @@ def _data(config: Config) -> Iterator[str]:
     if not 0 < data.eval_fraction < 1:
         yield fault("data.eval_fraction", data.eval_fraction, "above 0, below 1")
     yield from _share("data.test_fraction", data.test_fraction)
-    if data.eval_fraction + data.test_fraction >= 1:
+    if max(data.eval_fraction, data.test_fraction) < 1 <= data.eval_fraction + data.test_fraction:
         given = data.eval_fraction + data.test_fraction
         yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
     if data.source is Source.hub and not data.path:
@@ -147,9 +147,10 @@ def _model(config: Config) -> Iterator[str]:
         yield fault("model.path", model.path, "a hub id or a folder")
     if model.package and not model.gguf_file:
         yield fault("model.gguf_file", model.gguf_file, "the file's name inside the package")
-    if model.random_llama and config.data.block_size > model.random_llama.max_position_embeddings:
-        allowed = f"{model.random_llama.max_position_embeddings} at most"
-        yield fault("data.block_size", config.data.block_size, allowed)
+    for key in ("block_size", "eval_block_size"):
+        given, shape = getattr(config.data, key), model.random_llama
+        if shape and given is not None and given > shape.max_position_embeddings:
+            yield fault(f"data.{key}", given, f"{shape.max_position_embeddings} at most")
 
 
 def _study(study: StudyConfig) -> Iterator[str]:
