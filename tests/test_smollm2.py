@@ -17,7 +17,7 @@ def test_a_few_steps_lower_the_loss_of_the_real_model(
 ) -> None:
     config = settings(
         "data.block_size=64",
-        "data.max_eval_blocks=4",
+        "data.max_eval_examples=4",
         "training.batch_size=2",
         "training.eval_batch_size=4",
         "training.max_steps=6",

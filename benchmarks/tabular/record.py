@@ -49,7 +49,7 @@ from .plans import planned
 SPACE = "search_space=lora"
 SHORT = (
     "data.block_size=8",
-    "data.max_eval_blocks=32",
+    "data.max_eval_examples=32",
     "training.max_tokens=3072",
     "training.eval_steps=0.0833",  # twelve: a share that rounds up to a twelfth of any length
 )

@@ -25,7 +25,7 @@ from ugro.errors import UserError
 from ugro.space.feasible import identity
 
 RANDOM = ("hydra/sweeper/sampler=random", "study.baseline=false")
-TINY = ("model=tiny", "data.max_train_blocks=64", "training.max_tokens=384", "data.block_size=4")
+TINY = ("model=tiny", "data.max_train_examples=64", "training.max_tokens=384", "data.block_size=4")
 
 
 def configurations(count: int) -> list[dict[str, float | str]]:

@@ -78,14 +78,21 @@ def test_others_are_deleted(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-10", "checkpoint-4"]
 
 
+DATA = {"train": "a", "evaluation": "b", "test": "c"}
+
+
 def test_a_training_is_named_by_what_its_weights_depend_on(
     settings: Callable[..., Config],
 ) -> None:
-    data = {"train_data": "one", "eval_data": "another"}
-    named = training_of(settings(*QUICK), data)
+    named = training_of(settings(*QUICK), DATA)
     for same in ("study.dir=elsewhere", "scheduler=asha", "cache_dir=/elsewhere"):
-        assert training_of(settings(*QUICK, same), data) == named
+        assert training_of(settings(*QUICK, same), DATA) == named
     for other in ("lora.r=3", "seed=1", "training.max_steps=5", "data.block_size=16"):
-        assert training_of(settings(*QUICK, other), data) != named
-    for part in ("train_data", "eval_data", "test_data"):
-        assert training_of(settings(*QUICK), {**data, part: "changed"}) != named
+        assert training_of(settings(*QUICK, other), DATA) != named
+
+
+def test_a_training_on_other_data_is_another(settings: Callable[..., Config]) -> None:
+    named = training_of(settings(*QUICK), DATA)
+    assert training_of(settings(*QUICK), dict(reversed(DATA.items()))) == named
+    for part in DATA:
+        assert training_of(settings(*QUICK), {**DATA, part: "changed"}) != named

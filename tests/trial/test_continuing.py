@@ -13,8 +13,11 @@ from safetensors.torch import load_file
 
 from ugro.config import Config
 from ugro.report import Report, TrialResult
+from ugro.report import DATA_PARTS
 from ugro.reporting import TrialInterruptedError
 from ugro.trial.checkpoints import latest, seal, training_of
+from ugro.trial.data import prepare
+from ugro.trial.models import base_model
 from ugro.trial.trial import Written, run_trial
 
 from ..conftest import QUICK
@@ -132,7 +135,7 @@ def test_the_patience_is_continued_too(settings: Callable[..., Config], tmp_path
 def test_what_had_come_to_its_end_is_not_trained_further(
     run: Run, settings: Callable[..., Config]
 ) -> None:
-    result, folder = run("training.max_steps=6", "data.max_train_blocks=64")
+    result, folder = run("training.max_steps=6", "data.max_train_examples=64")
     told = Told()
     again = run_trial(settings(*QUICK, "training.max_steps=6"), folder, told)
     assert told.reports == []
@@ -164,17 +167,18 @@ def test_checkpoints_are_kept_as_configured(keep: str, steps: set[int], run: Run
 
 
 def test_a_checkpoint_cannot_bring_code_along(
-    settings: Callable[..., Config], tmp_path: Path
+    settings: Callable[..., Config], tmp_path: Path, cache_dir: Path
 ) -> None:
     config = settings(*QUICK, *LONGER)
     with pytest.raises(TrialInterruptedError):
         run_trial(config, tmp_path, Told(interrupt_after=5))
     ran_with = json.loads((tmp_path / "provenance.json").read_text())
-    data = {name: ran_with[name] for name in ("train_data", "eval_data")}
-    checkpoint = latest(tmp_path / "checkpoints", training_of(config, data))
+    data = {name: ran_with[name] for name in DATA_PARTS if name in ran_with}
+    training = training_of(config, data)
+    checkpoint = latest(tmp_path / "checkpoints", training)
     assert checkpoint is not None
     torch.save(Hostile(tmp_path / "ran"), checkpoint / "optimizer.pt")
-    seal(checkpoint, training_of(config, data))
+    seal(checkpoint, training)
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         run_trial(config, tmp_path, Told())
     assert not (tmp_path / "ran").exists()

@@ -8,13 +8,16 @@ import pytest
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
-from ugro.trial.blocks import IGNORED, Blocks
 
 from ugro.config import Config, LatencyConfig
 from ugro.trial import latency, models
 from ugro.trial.adapter import adapted
 from ugro.trial.latency import latency_ms, merged
 from ugro.trial.models import BaseModel
+from ugro.trial.parts import Part
+from ugro.trial.rows import Rows
+
+from .made import part_of
 
 QUICK = LatencyConfig(prompt_tokens=8, new_tokens=4, batch_size=1, warmup=1, repeats=2)
 
@@ -39,10 +42,12 @@ def base(settings: Callable[..., Config]) -> BaseModel:
 
 
 @pytest.fixture(scope="module")
-def blocks() -> Blocks:
-    """Two blocks of six tokens: 0 to 11."""
-    ids = torch.arange(12).reshape(2, 6).int()
-    return Blocks(ids, torch.full_like(ids, IGNORED), "test")
+def part(tmp_path_factory: pytest.TempPathFactory) -> Part:
+    """Two rows of six tokens: 0 to 11, the printable characters from "!" on."""
+    made = part_of(["!\"#$%&'()*+,"], tmp_path_factory.mktemp("part"), "wrapped", block_size=6)
+    rows = Rows(made)
+    assert [rows[index].input_ids.tolist() for index in (0, 1)] == [[*range(6)], [*range(6, 12)]]
+    return made
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 def test_no_weight_of_base_model_or_adapter_changes_by_a_bit(
     overrides: list[str],
     dtype: torch.dtype,
-    blocks: Blocks,
+    part: Part,
     settings: Callable[..., Config],
 ) -> None:
     config = settings("model=tiny", *overrides)
@@ -88,21 +93,21 @@ def test_no_weight_of_base_model_or_adapter_changes_by_a_bit(
     with adapted(base, config.lora) as model:
         large_adapter(model)
         before, trainable = weights(model), [p.requires_grad for p in model.parameters()]
-        latency_ms(model, blocks, QUICK)
+        latency_ms(model, part, QUICK)
         assert same(before, weights(model))
         assert trainable == [p.requires_grad for p in model.parameters()]
 
 
 @ADAPTERS
 def test_the_base_model_comes_out_as_it_went_in(
-    overrides: list[str], base: BaseModel, blocks: Blocks, settings: Callable[..., Config]
+    overrides: list[str], base: BaseModel, part: Part, settings: Callable[..., Config]
 ) -> None:
     if "lora.init_lora_weights=pissa" in overrides:
         pytest.skip("it rewrites the base weights, and the process forgets them")
     before = weights(base.model)
     with adapted(base, settings("model=tiny", *overrides).lora) as model:
         large_adapter(model)
-        latency_ms(model, blocks, QUICK)
+        latency_ms(model, part, QUICK)
     assert same(before, weights(base.model))
 
 
@@ -117,12 +122,12 @@ def test_peft_alone_would_leave_a_trace(base: BaseModel, settings: Callable[...,
 
 @ADAPTERS
 def test_what_is_timed_computes_what_was_trained(
-    overrides: list[str], base: BaseModel, blocks: Blocks, settings: Callable[..., Config]
+    overrides: list[str], base: BaseModel, part: Part, settings: Callable[..., Config]
 ) -> None:
     with adapted(base, settings("model=tiny", *overrides).lora) as model, torch.no_grad():
         large_adapter(model)
         model.eval()
-        ids = blocks.input_ids.long().to(model.device)
+        ids = torch.arange(12, device=model.device).view(2, 6)
         apart = model(input_ids=ids).logits
         with merged(model):
             assert all(m.merged for m in model.modules() if isinstance(m, BaseTunerLayer))
@@ -131,7 +136,7 @@ def test_what_is_timed_computes_what_was_trained(
 
 
 def test_a_generation_that_fails_leaves_no_trace(
-    base: BaseModel, blocks: Blocks, settings: Callable[..., Config]
+    base: BaseModel, part: Part, settings: Callable[..., Config]
 ) -> None:
     with adapted(base, settings("model=tiny").lora) as model:
         large_adapter(model)
@@ -139,7 +144,7 @@ def test_a_generation_that_fails_leaves_no_trace(
         before = weights(model)
         model.generate = fail
         with pytest.raises(RuntimeError, match="out of memory"):
-            latency_ms(model, blocks, QUICK)
+            latency_ms(model, part, QUICK)
         assert same(before, weights(model))
         assert model.training
 
@@ -152,7 +157,7 @@ def fail(**_: object) -> None:
 def test_prompts_and_new_tokens_are_as_many_as_asked_for(
     checkpointing: bool,
     base: BaseModel,
-    blocks: Blocks,
+    part: Part,
     inputs: list[Tensor],
     settings: Callable[..., Config],
 ) -> None:
@@ -161,7 +166,7 @@ def test_prompts_and_new_tokens_are_as_many_as_asked_for(
         if checkpointing:  # as transformers' Trainer leaves the model
             model.gradient_checkpointing_enable()
             base.model.config.use_cache = False
-        latency_ms(model, blocks, config)
+        latency_ms(model, part, config)
     # A generation is the prompt, which gives the first new token, then a token a call.
     lengths = [ids.shape[1] for ids in inputs]
     assert lengths == [7, 1, 1, 1, 1] * (2 + 3)
@@ -171,7 +176,7 @@ def test_prompts_and_new_tokens_are_as_many_as_asked_for(
 
 
 def test_the_models_own_generation_settings_do_not_shorten_it(
-    base: BaseModel, blocks: Blocks, inputs: list[Tensor], settings: Callable[..., Config]
+    base: BaseModel, part: Part, inputs: list[Tensor], settings: Callable[..., Config]
 ) -> None:
     own = base.model.generation_config  # as instruct models ship it, and every byte an end token
     own.eos_token_id, own.pad_token_id = list(range(256)), None
@@ -180,26 +185,26 @@ def test_the_models_own_generation_settings_do_not_shorten_it(
     before = own.to_dict()
     with adapted(base, settings("model=tiny").lora) as model, warnings.catch_warnings():
         warnings.simplefilter("error")
-        latency_ms(model, blocks, QUICK)
+        latency_ms(model, part, QUICK)
     assert [ids.shape[1] for ids in inputs] == [8, 1, 1, 1] * 3
     assert base.model.generation_config.to_dict() == before
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_a_model_in_training_goes_on_training_and_no_random_number_is_drawn(
-    training: bool, base: BaseModel, blocks: Blocks, settings: Callable[..., Config]
+    training: bool, base: BaseModel, part: Part, settings: Callable[..., Config]
 ) -> None:
     with adapted(base, settings("model=tiny", "lora.dropout=0.5").lora) as model:
         model.train(training)
         before = torch.get_rng_state()
-        latency_ms(model, blocks, QUICK)
+        latency_ms(model, part, QUICK)
         assert all(module.training is training for module in model.modules())
         assert torch.equal(before, torch.get_rng_state())
 
 
 def test_it_is_the_median_of_the_repeats_without_the_warm_up(
     base: BaseModel,
-    blocks: Blocks,
+    part: Part,
     settings: Callable[..., Config],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -207,7 +212,7 @@ def test_it_is_the_median_of_the_repeats_without_the_warm_up(
     monkeypatch.setattr(latency, "_seconds", lambda *_: next(seconds))
     config = LatencyConfig(prompt_tokens=8, new_tokens=4, batch_size=1, warmup=2, repeats=3)
     with adapted(base, settings("model=tiny").lora) as model:
-        assert latency_ms(model, blocks, config) == pytest.approx(300.0)
+        assert latency_ms(model, part, config) == pytest.approx(300.0)
     assert next(seconds, None) is None
 
 
@@ -215,7 +220,7 @@ def test_it_is_the_median_of_the_repeats_without_the_warm_up(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
 def test_on_a_gpu_it_leaves_no_trace_either(
-    dtype: torch.dtype, blocks: Blocks, settings: Callable[..., Config]
+    dtype: torch.dtype, part: Part, settings: Callable[..., Config]
 ) -> None:
     config = settings("model=tiny")
     base = models.load(config.model, dtype, Path())
@@ -224,14 +229,14 @@ def test_on_a_gpu_it_leaves_no_trace_either(
         large_adapter(model.cpu())
         model.to("cuda")
         before = weights(model)
-        assert 0 < latency_ms(model, blocks, QUICK) < math.inf
+        assert 0 < latency_ms(model, part, QUICK) < math.inf
         assert same(before, weights(model))
 
 
 def test_a_models_own_beams_do_not_make_it_anything_but_greedy(
-    base: BaseModel, blocks: Blocks, inputs: list[Tensor], settings: Callable[..., Config]
+    base: BaseModel, part: Part, inputs: list[Tensor], settings: Callable[..., Config]
 ) -> None:
     base.model.generation_config.num_beams = 2
     with adapted(base, settings("model=tiny").lora) as model:
-        latency_ms(model, blocks, QUICK)
+        latency_ms(model, part, QUICK)
     assert [tuple(ids.shape) for ids in inputs] == [(1, 8), (1, 1), (1, 1), (1, 1)] * 3

@@ -8,13 +8,13 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from ugro.trial.blocks import train_and_eval_blocks
 
 from ugro.config import Config
 from ugro.report import Report
 from ugro.reporting import channel
 from ugro.trial import models
-from ugro.trial.evaluation import eval_loss
+from ugro.trial.data import prepare
+from ugro.trial.evaluation import evaluate
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK
@@ -26,8 +26,12 @@ def test_a_trial_tells_what_it_measured(run: Run) -> None:
     assert set(result.metrics) >= {
         "eval_loss",
         "eval_perplexity",
+        "eval_bits_per_byte",
+        "base_eval_bits_per_byte",
         "train_loss",
         "tokens_seen",
+        "trained_token_share",
+        "padding_share",
         "train_tokens_per_second",
         "trainable_parameters",
         "peak_memory_mb",
@@ -40,15 +44,16 @@ def test_a_trial_tells_what_it_measured(run: Run) -> None:
     assert all(math.isfinite(value) for value in result.metrics.values())
 
 
-def test_tokens_seen_is_steps_times_batch_times_accumulation_times_block(run: Run) -> None:
+def test_tokens_seen_is_steps_times_batch_times_accumulation_times_row(run: Run) -> None:
     result, folder = run("training.gradient_accumulation_steps=3")
     assert result.metrics["tokens_seen"] == 4 * 4 * 3 * 32
     assert [r["tokens_seen"] for r in reports(folder)] == [0, 2 * 4 * 3 * 32, 4 * 4 * 3 * 32]
 
 
-def test_the_last_batch_of_an_epoch_counts_what_it_holds(run: Run) -> None:
-    result, _ = run("training.max_steps=null", "training.epochs=2", "data.max_train_blocks=10")
-    assert result.metrics["steps"] == 2 * 3  # batches of 4, 4 and 2 blocks
+def test_passes_follow_one_another_without_a_batch_that_is_not_full(run: Run) -> None:
+    # 2 passes over 10 rows are 5 batches of 4; each pass by itself would end in one of 2.
+    result, _ = run("training.max_steps=null", "training.epochs=2", "data.max_train_examples=10")
+    assert result.metrics["steps"] == 5
     assert result.metrics["tokens_seen"] == 2 * 10 * 32
 
 
@@ -107,14 +112,14 @@ def test_plain_peft_loads_the_adapter_and_gets_the_same_loss(
     result, folder = run(*overrides)
     config = settings(*QUICK)
     fresh = models.load(config.model, torch.float32, cache_dir)
-    _, blocks = train_and_eval_blocks(config.data, fresh.tokenizer, cache_dir)
+    held_out = prepare(config.data, fresh.tokenizer, cache_dir).evaluation
     model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
-    assert eval_loss(model, blocks, 8) == pytest.approx(float(result), abs=1e-5)
+    assert evaluate(model, held_out, 8).loss == pytest.approx(float(result), abs=1e-5)
 
 
-# One block learnt by heart: the evaluation loss falls, then rises.
+# One row learnt by heart: the evaluation loss falls, then rises.
 OVERFITTED = (
-    "data.max_train_blocks=1",
+    "data.max_train_examples=1",
     "lora.modules_to_save=[lm_head]",
     "training.learning_rate=0.02",
     "training.max_steps=12",
@@ -133,9 +138,9 @@ def test_the_best_checkpoint_is_the_one_that_is_kept(
     assert float(result) == losses[best_step]
     config = settings(*QUICK)
     fresh = models.load(config.model, torch.float32, cache_dir)
-    _, blocks = train_and_eval_blocks(config.data, fresh.tokenizer, cache_dir)
+    held_out = prepare(config.data, fresh.tokenizer, cache_dir).evaluation
     model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
-    assert eval_loss(model, blocks, 8) == pytest.approx(losses[best_step], abs=1e-5)
+    assert evaluate(model, held_out, 8).loss == pytest.approx(losses[best_step], abs=1e-5)
     kept = {path.name for path in (folder / "checkpoints").iterdir()}
     assert kept == {f"checkpoint-{best_step}", "checkpoint-12"}  # the best and the last
 
