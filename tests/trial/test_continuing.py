@@ -12,12 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 from ugro.config import Config
-from ugro.report import Report, TrialResult
-from ugro.report import DATA_PARTS
+from ugro.report import DATA_PARTS, Report, TrialResult
 from ugro.reporting import TrialInterruptedError
 from ugro.trial.checkpoints import latest, seal, training_of
-from ugro.trial.data import prepare
-from ugro.trial.models import base_model
 from ugro.trial.trial import Written, run_trial
 
 from ..conftest import QUICK

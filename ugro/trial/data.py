@@ -22,7 +22,7 @@ from ugro.trial.split import PARTS, documents_of, split_of
 from ugro.trial.texts import Text
 from ugro.wording import counted
 
-FORMAT = "1"  # of the cache: changed with what is written there
+FORMAT = "2"  # of the cache: changed with what is written there
 SUMMARY = "summary.json"
 
 
@@ -205,6 +205,8 @@ def _notes(
     if known["also_held_out"]:
         left_out = counted(known["also_held_out"], "training record")
         yield f"{left_out} left out, held out as well"
+    if known["evaluated_and_tested"]:
+        yield f"{counted(known['evaluated_and_tested'], 'test document')} evaluated on as well"
     if known["near_duplicates"]:
         near = counted(known["near_duplicates"], "held-out document")
         yield f"{near} like one that is trained on but for punctuation, spaces or case"

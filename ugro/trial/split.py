@@ -19,7 +19,8 @@ class Split:
     Attributes:
         parts: a part's name for each document of the training files; None: left out as repeated
         repeated: documents of the training files that stand there already
-        also_held_out: documents of the training files that stand in the other files as well
+        also_held_out: documents of the training files that are held out elsewhere, left out there
+        evaluated_and_tested: documents that stand in the files of both
         near_duplicates: held-out documents that equal one trained on in letters and digits
         skipped: malformed records left out, of all files
         first_skipped: what is wrong with the first of them
@@ -28,12 +29,13 @@ class Split:
     parts: tuple[str | None, ...]
     repeated: int
     also_held_out: int
+    evaluated_and_tested: int
     near_duplicates: int
     skipped: int
     first_skipped: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Known:
     """What the split needs of a document; a million of them fit in memory."""
 
@@ -56,18 +58,20 @@ def split_of(config: DataConfig) -> Split:
     skipped = Skipped()
     given = {part: [*_known(read(config, part, skipped))] for part in _apart(config)}
     train = [*_known(read(config, "train", skipped))]
-    taken = {one.group for part in given.values() for one in part}
-    kept = [one for one in train if one.group not in taken]
+    apart = [one for part in given.values() for one in part]
+    taken = {one.group for one in apart} | {one.identity for one in apart}
+    kept = [one for one in train if one.group not in taken and one.identity not in taken]
     shares = _shares(config, kept)
     held_out = _hold_out(kept, shares, config.split_seed)
-    parts, repeated = _parts(train, taken, held_out, config.deduplicate)
+    parts, repeated, also_held_out = _parts(train, taken, held_out, config.deduplicate)
     trained = {one.gist for one, part in zip(train, parts, strict=True) if part == "train"}
-    apart = [one for part in given.values() for one in part]
     apart += [one for one, part in zip(train, parts, strict=True) if part in shares]
+    both = ({one.identity for one in given.get(part, ())} for part in ("eval", "test"))
     split = Split(
         parts=tuple(parts),
         repeated=repeated,
-        also_held_out=len(train) - len(kept),
+        also_held_out=also_held_out,
+        evaluated_and_tested=len(set.intersection(*both)),
         near_duplicates=sum(one.gist in trained for one in apart),
         skipped=skipped.count,
         first_skipped=skipped.first,
@@ -140,26 +144,35 @@ def _hold_out(documents: list[_Known], shares: dict[str, float], seed: int) -> d
 
 def _parts(
     train: list[_Known], taken: set[bytes], held_out: dict[bytes, str], deduplicate: bool
-) -> tuple[list[str | None], int]:
-    """Name each document's part; what is held out stands there once, however often repeated."""
+) -> tuple[list[str | None], int, int]:
+    """Name each document's part, and count those that are repeated or held out elsewhere.
+
+    What is held out stands there once, however often repeated, and is not trained on, whichever
+    group it stands in besides.
+    """
+    held_out_too = {one.identity for one in train if one.group in held_out}
     seen: set[bytes] = set()
     parts: list[str | None] = []
-    repeated = 0
+    repeated = elsewhere = 0
     for one in train:
-        part = None if one.group in taken else held_out.get(one.group, "train")
-        again = one.identity in seen
-        seen.add(one.identity)
-        if part is not None and again:
+        part: str | None = held_out.get(one.group, "train")
+        away = one.group in taken or one.identity in taken
+        if away or (part == "train" and one.identity in held_out_too):
+            elsewhere += 1
+            part = None
+        elif one.identity in seen:
             repeated += 1
             part = None if deduplicate or part != "train" else part
+        else:
+            seen.add(one.identity)
         parts.append(part)
-    return parts, repeated
+    return parts, repeated, elsewhere
 
 
 def _check(config: DataConfig, split: Split, given: dict[str, list[_Known]]) -> None:
     count = {part: split.parts.count(part) + len(given.get(part, ())) for part in PARTS}
     if not count["train"] or not count["eval"]:
-        found = f"{count['train']} documents to train, {count['eval']} to evaluate"
+        found = f"{count['train']:,} documents to train, {count['eval']:,} to evaluate"
         raise UserError(fault("data", found, "at least one each, different from one another"))
     if _apart(config).count("test") and not count["test"]:
         raise UserError(fault("data.test_files", "no document", "at least one"))
