@@ -1,6 +1,6 @@
 import pytest
 
-from ugro.wording import counted, duration, large, listed, number, share
+from ugro.wording import counted, data_lines, duration, large, listed, number, share
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,12 @@ def test_counts_and_lists_are_read_aloud() -> None:
     assert [large(count) for count in (0, 31_744, 812_345, 23_400_000, 2.5e9)] == [
         "0", "31,744", "812 thousand", "23.4 million", "2.5 billion",
     ]  # fmt: skip
+
+
+def test_what_became_of_the_data_is_a_line_a_part_and_a_line_a_note() -> None:
+    part = {"documents": 70, "examples": 70, "rows": 12, "tokens": 5000, "trained": 1750}
+    data = {"parts": {"train": part}, "notes": ["train: 3 examples cut to 64 tokens"]}
+    assert list(data_lines(data)) == [
+        "train: 70 documents, of which 70 examples in 12 rows, 5,000 tokens, 35% with loss",
+        "train: 3 examples cut to 64 tokens",
+    ]

@@ -1,6 +1,6 @@
 """How are numbers told to people? Short enough to read, exact enough to compare."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -53,3 +53,18 @@ def large(count: float) -> str:
         if count >= unit:
             return f"{count / min(unit, 1e3 if name == 'thousand' else unit):,.3g} {name}"
     return f"{count:,.0f}"
+
+
+def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    """Say what became of a trial's documents: a line a part, then a line a note.
+
+    Args:
+        data: counts by part in ``parts``, sentences in ``notes``; see docs/analysis.md
+    """
+    for name, part in data["parts"].items():
+        yield (
+            f"{name}: {counted(part['documents'], 'document')}, of which "
+            f"{counted(part['examples'], 'example')} in {counted(part['rows'], 'row')}, "
+            f"{large(part['tokens'])} tokens, {share(part['trained'] / part['tokens'])} with loss"
+        )
+    yield from data["notes"]

@@ -64,17 +64,17 @@ class Rehearsal:
         Raises:
             UserError: it cannot be told, as there is no such model or module.
         """
-        return self._run(parameters, goes_on=False)
+        return self._run(parameters, goes_on=False).metrics
 
-    def one_step(self, parameters: Mapping[str, Any]) -> Mapping[str, float]:
-        """What the trial took for one step.
+    def one_step(self, parameters: Mapping[str, Any]) -> TrialResult:
+        """Return what the trial took for one step, and what became of its data.
 
         Raises:
             UserError: the step failed.
         """
         return self._run(parameters, goes_on=True)
 
-    def _run(self, parameters: Mapping[str, Any], goes_on: bool) -> Mapping[str, float]:
+    def _run(self, parameters: Mapping[str, Any], goes_on: bool) -> TrialResult:
         shared, values = self._feasible.composer.shared(parameters)
         overrides = self._feasible.space.overrides(parameters)
         task = Task(self._number, overrides, shared, values, None, float("inf"))
@@ -104,10 +104,10 @@ class _Answer:
         return False
 
 
-def _measured(job: JobReturn) -> Mapping[str, float]:
+def _measured(job: JobReturn) -> TrialResult:
     returned = job._return_value
     if job.status is JobStatus.COMPLETED and isinstance(returned, TrialResult):
-        return returned.metrics
+        return returned
     if isinstance(returned, UserError):
         raise returned
     raise UserError(in_a_line(returned))

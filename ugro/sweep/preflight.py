@@ -1,5 +1,6 @@
 """Would a sweep work? ``study.preflight=true`` checks all it needs, and leaves nothing behind."""
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +19,13 @@ from ugro.files import is_writable, nearest
 from ugro.observers.destinations import check as check_tracking
 from ugro.observers.destinations import contact
 from ugro.record.storage import check_reachable, check_url
+from ugro.report import TrialResult
 from ugro.slots.slots import Slots
 from ugro.sweep.dry_run import LENGTHS, expected_share
 from ugro.sweep.largest import Rehearsal, candidates
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.survey import SAMPLES, survey
-from ugro.wording import counted, duration, large, share
+from ugro.wording import counted, data_lines, duration, large, share
 
 GIB = 2**30
 
@@ -102,7 +104,7 @@ def preflight(
         if page.check("space", space):
             _trials(page, plans[0], slots, asked.folder)
         else:
-            for name in ("model", "memory", "time", "disk"):
+            for name in ("model", "memory", "time", "data", "disk"):
                 page.skip(name, "until the space is right")
         _servers(page, config, asked)
     if page.failed:
@@ -154,16 +156,24 @@ def _trials(page: Page, plan: Plan, slots_of: Callable[[], Slots], folder: Path)
         return f"{sizes}, in the largest of {len(found)}: {shown or 'the configuration as it is'}"
 
     if not page.check("model", model):
-        for name in ("memory", "time", "disk"):
+        for name in ("memory", "time", "data", "disk"):
             page.skip(name, "until the model can be made")
         return
     slots, rehearsal = running[0]
     at_once = _at_once(plan, slots)
     beside = _beside(plan, at_once, weighed)
-    if page.check("memory", lambda: _memory(weighed, beside)):
-        page.check("time", lambda: _time(plan, rehearsal.one_step(largest), at_once, beside))
-    else:
+    stepped: list[TrialResult] = []
+
+    def time() -> str:
+        stepped.append(rehearsal.one_step(largest))
+        return _time(plan, stepped[0].metrics, at_once, beside)
+
+    if not page.check("memory", lambda: _memory(weighed, beside)):
         page.skip("time", "until a trial fits into memory: no step was taken")
+    elif page.check("time", time):
+        page.check("data", lambda: _data(stepped[0]))
+    if not stepped:
+        page.skip("data", "until a step was taken")
     page.check("disk", lambda: disk(plan, weighed["adapter"], folder))
 
 
@@ -280,6 +290,11 @@ def _trackers(config: DictConfig, asked: Asked) -> Iterator[tuple[str, Callable[
                 return contact(settings, name)
 
             yield name, reached
+
+
+def _data(stepped: TrialResult) -> str:
+    """Say what became of the documents, and what of that is doubtful."""
+    return "\n".join(data_lines(json.loads(stepped.provenance["data"])))
 
 
 def _gib(size: float) -> str:

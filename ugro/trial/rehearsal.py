@@ -5,7 +5,6 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ugro.budget import max_tokens
 from ugro.config import Config, Keep
 from ugro.report import Report, TrialResult
 from ugro.reporting import Channel
@@ -36,7 +35,7 @@ def rehearse(config: Config, folder: Path, channel: Channel) -> TrialResult:
         channel: hears a report with the estimate and where it was made
 
     Returns:
-        The estimate and, after a step, what was measured.
+        The estimate and, after a step, what was measured and what became of the data.
     """
     what = asdict(estimate := estimated(config))
     known = {
@@ -51,7 +50,8 @@ def rehearse(config: Config, folder: Path, channel: Channel) -> TrialResult:
         return TrialResult((), known)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         result = run_trial(_one_step(config), Path(made), _Alone())
-    return TrialResult((), {**known, **result.metrics, "tokens": _tokens(config)})
+    measured = {**known, **result.metrics, "tokens": _tokens(config)}
+    return TrialResult((), measured, result.provenance)
 
 
 def _one_step(config: Config) -> Config:
@@ -63,12 +63,11 @@ def _one_step(config: Config) -> Config:
 
 
 def _tokens(config: Config) -> float:
-    """That a trial trains on if nothing stops it; the data are read by now."""
-    known = max_tokens(config)
-    if known is not None:
-        return float(known)
+    """Count what a trial trains on if the scheduler lets it; the data are read by now."""
     cache = Path(config.cache_dir).expanduser()
     dtype = hardware.precision(config.training.dtype)
     base = base_model(config.model, dtype, cache)
     data = prepare(config.data, base.tokenizer, cache, base.stop_ids)
-    return float(schedule(config, data.train).tokens[-1])
+    most = config.stoppers.max_tokens
+    tokens = float(schedule(config, data.train).tokens[-1])
+    return tokens if most is None else min(tokens, float(most))

@@ -27,6 +27,7 @@ from ugro.trial.latency import latency_ms
 from ugro.trial.mirror import mirrored
 from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary
 from ugro.trial.training import Trained, train
+from ugro.wording import data_lines
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     check_fits(base.model.config, longest)
     data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)
-    for note in data.notes:
-        log.info("%s", note)
+    for line in data_lines(data.summary()):
+        log.info("%s", line)
     check_borders(base.model, data.train.layout, config.data)
     untrained = base_evaluation(base, data, config.training.eval_batch_size)
     ran_with = _provenance(config, base, data)

@@ -12,7 +12,7 @@ from ugro.analysis.next_command import TRAIN
 from ugro.analysis.tables import Tables
 from ugro.masking import masked
 from ugro.space.search_space import described
-from ugro.wording import counted, duration
+from ugro.wording import counted, data_lines, duration
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ def _facts(tables: Tables) -> Iterator[tuple[str, str]]:
     if len(tables.slots):
         yield "slots", ", then ".join(_changes(tables.slots["slots"]))
     yield from given.items()
+    if tables.data:
+        for line in data_lines(tables.data):
+            yield "data", line
 
 
 def _state(changed: str) -> str:
