@@ -14,6 +14,7 @@ from ugro.objectives import objectives_of
 from ugro.record.recorder import Recorder
 from ugro.schedulers.referee import Referee
 from ugro.sweep.failures import Failures
+from ugro.sweep.fingerprints import Fingerprints
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.peers import NoPeers, Peers
@@ -41,6 +42,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         ran: Ran | None = None,
         interrupted: Callable[[float], bool] = lambda now: False,
         peers: Peers | None = None,
+        fingerprints: Fingerprints | None = None,
     ) -> Ran:
         config = composed("study.name=s", "scheduler=none", *overrides)
         of = typed(config)
@@ -62,6 +64,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             Failures(max_failures, of.study.fail_fast),
             events,
             peers or NoPeers(),
+            fingerprints or Fingerprints("s"),
         )
         proposals = Proposals(sampling, space, [], [*past, *left], 6, lambda *_: None, 0)
         sweep = Sweep(

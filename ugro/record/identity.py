@@ -40,6 +40,8 @@ def opened(name: str, url: str, folder: Path, objectives: Objectives) -> Study:
     holds_trials = _holds_trials(folder)
     only_ours = holds_trials and not is_shared(url)
     told = replay(read_log(folder / EVENTS)) if only_ours else Replay()
+    if holds_trials and _is_in(folder, url):
+        _set_aside_what_is_left(folder / DATABASE)
     if holds_trials and name not in names(url):
         _take_up(name, url, folder, told)
     directions = [one.name for one in objectives.directions]
@@ -63,12 +65,24 @@ def _numbers(folder: Path) -> Iterator[str]:
     return (one.name for one in trials.iterdir()) if trials.is_dir() else iter(())
 
 
+def _is_in(folder: Path, url: str) -> bool:
+    """Whether the record is the folder's own database."""
+    database = file_of(url)
+    return database is not None and database.resolve() == (folder / DATABASE).resolve()
+
+
+def _set_aside_what_is_left(database: Path) -> None:
+    """Keep SQLite's log of a database that is gone from damaging a new one."""
+    for suffix in () if database.exists() else ("-wal", "-shm"):
+        left = database.with_name(f"{database.name}{suffix}")
+        if left.exists():
+            left.rename(f"{left}.lost")
+
+
 def _take_up(name: str, url: str, folder: Path, told: Replay) -> None:
     """Have a record of this name for a folder whose trials have none."""
-    database = file_of(url)
-    own = folder / DATABASE
-    held = names(url)
-    if database is None or database.resolve() != own.resolve():
+    own, held = folder / DATABASE, names(url)
+    if not _is_in(folder, url):
         raise UserError(_elsewhere(name, url, folder, held))
     if len(held) == 1:
         _rename(held[0], name, folder)

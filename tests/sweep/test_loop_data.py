@@ -1,0 +1,91 @@
+"""The loop when a trial's data are not those of the trials before it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from ugro.ending import Ending
+from ugro.events import Event, StudyFinished, TrialReported
+from ugro.report import Report, TrialResult
+from ugro.slots.simulated import Course
+from ugro.sweep.fingerprints import DataChangedError, Fingerprints
+
+from ..studies import in_memory
+from .scripted import Ran, Run, Script, Scripted
+
+THEN = {"train_data": "a", "eval_data": "b"}
+NOW = {"train_data": "a", "eval_data": "changed"}
+
+
+@dataclass
+class OfData(Script):
+    """A script that tells its data with its first report, or with its result alone."""
+
+    data: Mapping[str, str] = field(default_factory=lambda: THEN)
+    at_the_end: bool = False
+
+    def course(self) -> Course:
+        course = super().course()
+        first, *others = course.reports
+        told = {} if self.at_the_end else self.data
+        return replace(course, reports=[replace(first, data=told), *others])
+
+    def _result(self, told: Sequence[Report]) -> TrialResult:
+        return replace(super()._result(told), provenance={**self.data, "torch": "2.13"})
+
+
+def ran_with(scripts: Callable[[int], Script], slots: int = 1) -> Ran:
+    return Ran(in_memory(), Scripted(scripts, lambda now: slots), [])
+
+
+def known() -> Fingerprints:
+    """As a driver knows them that goes on with a study."""
+    return Fingerprints("s", 0, {"{}": THEN})
+
+
+def reports_of(number: int, events: Sequence[Event]) -> list[Event]:
+    return [one for one in events if isinstance(one, TrialReported) and one.number == number]
+
+
+@pytest.mark.parametrize("at_the_end", [False, True], ids=["by a report", "by the result"])
+def test_other_data_end_the_study_before_the_trial_is_ranked(at_the_end: bool, run: Run) -> None:
+    ran = ran_with(lambda number: OfData(data=NOW if number == 2 else THEN, at_the_end=at_the_end))
+    run(ran=ran, interrupted=lambda now: now >= 6)  # after two trials of three seconds
+    before = [(trial.number, trial.values, trial.user_attrs) for trial in ran.study.finished()]
+    assert len(before) == 2
+    with pytest.raises(DataChangedError, match="evaluation data of trial 2 is not what") as error:
+        run(ran=ran, fingerprints=known())
+    assert error.value.since_before
+    after = [(trial.number, trial.values, trial.user_attrs) for trial in ran.study.finished()]
+    assert after == before
+    [left] = ran.study.unfinished()
+    assert (left.number, left.user_attrs.get("metrics")) == (2, None)
+    assert bool(reports_of(2, ran.events)) == at_the_end
+    last = ran.events[-1]
+    assert isinstance(last, StudyFinished)
+    assert last.reason.startswith("data: the evaluation data of trial 2 is not what the trials")
+
+
+def test_trials_of_one_command_must_have_the_same_data_too(run: Run) -> None:
+    ran = ran_with(lambda number: OfData(data=NOW if number == 1 else THEN))
+    with pytest.raises(DataChangedError, match="of trial 1 is not") as error:
+        run(ran=ran)
+    assert not error.value.since_before
+    assert [trial.number for trial in ran.study.ranked()] == [0]
+
+
+def test_what_runs_beside_it_is_interrupted_and_goes_on_when_the_data_are_back(run: Run) -> None:
+    long, short = [5.0, 4.0, 3.0, 2.0, 1.0], [5.0, 4.0]
+    other = {2: NOW}
+    ran = ran_with(
+        lambda number: OfData(losses=short if number == 1 else long, data=other.get(number, THEN)),
+        slots=2,
+    )
+    with pytest.raises(DataChangedError):
+        run(ran=ran, slots=2)
+    assert [trial.number for trial in ran.study.unfinished()] == [0, 2]
+    assert [trial.number for trial in ran.study.finished()] == [1]
+    other.clear()
+    run(ran=ran, slots=2, fingerprints=known())
+    assert ran.endings() == [Ending.COMPLETE] * 6
