@@ -44,7 +44,8 @@ def main(config: DictConfig) -> TrialResult:
     """Do as told; what was done is noted in ``attempts.jsonl`` in the trial's folder."""
     faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
     number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
-    with mirrored(folder, settings, faults.get("data", {})) as changed:
+    training = training_of(settings, faults.get("data", {}))
+    with mirrored(folder, settings, training) as changed:
         return train(faults, number, folder, settings, changed)
 
 

@@ -100,7 +100,7 @@ def wrapped(lengths: Numbers, examples: Numbers, size: int) -> Layout:
     first = np.concatenate([[0], np.cumsum(sizes)])  # of each example, in the stream of all
     total = int(first[-1])
     borders = np.unique(np.concatenate([first[:-1], np.arange(0, total, size)]))
-    starts, ends = borders, np.append(borders[1:], total)
+    starts, ends = borders, np.append(borders, total)[1:]
     whose = np.searchsorted(first, starts, side="right") - 1
     rows = np.searchsorted(starts, np.arange(0, total, size))
     return Layout(
