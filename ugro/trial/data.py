@@ -180,17 +180,18 @@ def _notes(
     """Say what was left out or is doubtful, a sentence each."""
     for name, part in parts.items():
         size = config.block_size if name == "train" else config.eval_block_size or config.block_size
-        for count, said in (
-            (part.cut_examples, f"cut to {size} tokens, which loses {part.cut_tokens:,} tokens"),
+        for count, unit, said in (
+            (part.cut_examples, "examples", f"cut to {size} tokens, {part.cut_tokens:,} are lost"),
             (
                 part.dropped_examples,
-                f"dropped, as longer than {size} tokens: {part.dropped_tokens:,} tokens",
+                "examples",
+                f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
             ),
-            (part.untrained_examples, "left out, as no token of theirs carries loss"),
-            (part.not_drawn, f"not used, by data.max_{name}_examples"),
+            (part.untrained, part.unit, "left out, where no token carries loss"),
+            (part.not_drawn, part.unit, f"not used, by data.max_{name}_examples"),
         ):
             if count:
-                yield f"{name}: {counted(count, 'example')} {said}"
+                yield f"{name}: {counted(count, unit.removesuffix('s'))} {said}"
         if straddling := known["parts"][name]["straddling"]:
             yield (
                 f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"

@@ -28,8 +28,9 @@ class PartSummary:
         cut_tokens: lost by that
         dropped_examples: longer than a row, left out
         dropped_tokens: lost by that
-        untrained_examples: left out as no token of theirs carries loss
-        not_drawn: examples, or rows of running text, beyond ``data.max_*_examples``
+        untrained: units left out as no token of theirs carries loss
+        not_drawn: units beyond ``data.max_*_examples``
+        unit: ``examples``, or ``rows`` of running text and of filled rows
     """
 
     documents: int
@@ -41,8 +42,9 @@ class PartSummary:
     cut_tokens: int = 0
     dropped_examples: int = 0
     dropped_tokens: int = 0
-    untrained_examples: int = 0
+    untrained: int = 0
     not_drawn: int = 0
+    unit: str = "examples"
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,11 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
     layout = _layout(config, examples, chosen, size, of_training)
     trained = trained_tokens(examples, layout)
     kept = np.flatnonzero(trained)
-    if by_row and most is not None:
-        summary = replace(summary, not_drawn=max(0, len(kept) - most))
-        kept = _drawn(kept, most, config.split_seed)
+    if by_row:
+        untrained = summary.untrained + len(layout) - len(kept)
+        not_drawn = 0 if most is None else max(0, len(kept) - most)
+        summary = replace(summary, unit="rows", untrained=untrained, not_drawn=not_drawn)
+        kept = kept if most is None else _drawn(kept, most, config.split_seed)
     if not len(kept):
         raise UserError(fault("data", f"no token of the {part} part carries loss", "some that do"))
     layout = layout.select(kept)
@@ -113,7 +117,8 @@ def _fit(
     if len(too_long) and config.too_long is TooLong.error:
         longest = int(examples.lengths[too_long].max())
         given = f"{len(too_long)} examples longer than {size} tokens, the longest {longest}"
-        raise UserError(fault("data.too_long=error", given, f"data.block_size={longest} or more"))
+        key = "block_size" if size == config.block_size else "eval_block_size"
+        raise UserError(fault("data.too_long=error", given, f"data.{key}={longest} or more"))
     if config.too_long is TooLong.drop:
         chosen = np.setdiff1d(chosen, too_long)
         whole = int(examples.lengths[too_long].sum())
@@ -121,7 +126,7 @@ def _fit(
     elif len(too_long):
         summary = replace(summary, cut_examples=len(too_long), cut_tokens=lost)
     trained = trained_tokens(examples, alone(examples.lengths, chosen, size))
-    summary = replace(summary, untrained_examples=int((trained == 0).sum()))
+    summary = replace(summary, untrained=int((trained == 0).sum()))
     return chosen[trained > 0], summary
 
 

