@@ -1,5 +1,6 @@
 """Prepare a trial's data: split documents, tokenise them once for all trials, lay them out."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -89,6 +90,7 @@ def _templated(
     """Give the tokenizer the chat template that is configured, if any."""
     if chat_template is None:
         return tokenizer
+    tokenizer = copy.copy(tokenizer)  # the given one is kept warm for trials with its own template
     try:
         tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -139,7 +141,14 @@ def _write(
 
 
 class _Reading:
-    """The texts of a part, each with its document's number; counts and digests the documents."""
+    """The texts of a part, each with its document's number; counts and digests the documents.
+
+    Args:
+        config: which data
+        documents: of the part
+        render: gives a document's texts
+        refused: counts what ``data.bad_records=skip`` leaves out
+    """
 
     def __init__(
         self,
@@ -156,6 +165,7 @@ class _Reading:
         self._digest = hashlib.blake2b(digest_size=16)
 
     def __iter__(self) -> Iterator[tuple[int, Text]]:
+        first: UserError | None = None
         for document in self._documents:
             try:
                 texts = self._render(document)
@@ -163,11 +173,14 @@ class _Reading:
                 if not self._skips:
                     raise
                 self._refused.note(str(error))
+                first = first or error
                 continue
             self._digest.update(document.identity)
             for text in texts:
                 yield self.count, text
             self.count += 1
+        if first is not None and not self.count:
+            raise first
 
     def identity(self) -> str:
         """Return the digest of the documents read so far."""
