@@ -152,8 +152,8 @@ def schedule(config: Config, part: Part) -> Schedule:
 def _passes(config: Config, lengths: Numbers, count: int) -> Numbers:
     """Draw shuffled passes over all rows until there are ``count``."""
     passes: list[Numbers] = []
-    while sum(map(len, passes)) < count:
-        generator = torch.Generator().manual_seed(config.seed + len(passes))
+    for number in range(math.ceil(count / len(lengths))):
+        generator = torch.Generator().manual_seed(config.seed + number)
         if config.data.packing is Packing.none:  # little is padded
             size = config.training.batch_size
             drawn = get_length_grouped_indices(lengths.tolist(), size, generator=generator)
