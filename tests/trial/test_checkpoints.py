@@ -78,7 +78,7 @@ def test_others_are_deleted(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-10", "checkpoint-4"]
 
 
-DATA = {"train": "a", "evaluation": "b", "test": "c"}
+DATA = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 
 
 def test_a_training_is_named_by_what_its_weights_depend_on(

@@ -79,7 +79,7 @@ def test_each_part_is_read_from_its_own_files(files: Make, tmp_path: Path) -> No
     assert rows(data) == [[*tokens("abc"), EOS]]
     assert rows(data, "evaluation") == [[*tokens("def"), EOS]]
     assert rows(data, "test") == [[*tokens("ghi"), EOS]]
-    assert set(data.fingerprints()) == {"train", "evaluation", "test"}
+    assert set(data.fingerprints()) == {"train_data", "eval_data", "test_data"}
     assert len(set(data.fingerprints().values())) == 3
 
 
@@ -100,8 +100,8 @@ def test_a_test_part_is_held_out_by_default_where_there_are_enough(
 def test_too_few_documents_have_no_test_part_and_that_is_said(files: Make, tmp_path: Path) -> None:
     data = prepare(files(["a", "b", "c"]), TOKENIZER, tmp_path)
     assert data.test is None
-    assert set(data.fingerprints()) == {"train", "evaluation"}
-    assert data.notes == ("no test part is held out: data.test_fraction, data.test_files",)
+    assert set(data.fingerprints()) == {"train_data", "eval_data"}
+    assert data.notes == ("no test part: data.test_fraction or data.test_files hold one out",)
 
 
 def test_what_is_trained_on_are_the_completions(files: Make, tmp_path: Path) -> None:
@@ -120,23 +120,16 @@ def test_a_chat_template_of_ones_own_is_used_for_this_trial_alone(
     own.write_text("{% for m in messages %}{{ m.content }}~{% endfor %}")
     before = tokenizer.chat_template
     config = files([chat], eval=["x"], chat_template=str(own))
-    assert rows(prepare(config, tokenizer, tmp_path)) == [tokens("q~a~")]
+    assert rows(prepare(config, tokenizer, tmp_path)) == [[*tokens("q~a~"), EOS]]
     assert tokenizer.chat_template == before  # it is kept warm for the next trial
     if template is not None:
         own.write_text(template)
-        assert rows(prepare(config, tokenizer, tmp_path)) == [tokens("q!a!")]
+        assert rows(prepare(config, tokenizer, tmp_path)) == [[*tokens("q!a!"), EOS]]
 
 
 def test_a_chat_template_that_is_not_there_is_told(files: Make, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^data\.chat_template: 'nowhere' given, allowed: a file"):
         prepare(files(["a"], eval=["b"], chat_template="nowhere"), TOKENIZER, tmp_path)
-
-
-def test_a_tokenizer_without_an_end_token_is_refused(files: Make, tmp_path: Path) -> None:
-    tokenizer = byte_tokenizer()
-    tokenizer.eos_token = None
-    with pytest.raises(UserError, match=r"^model\.path: .*end-of-sequence token"):
-        prepare(files(["a"], eval=["b"]), tokenizer, tmp_path)
 
 
 # The cache
@@ -232,8 +225,8 @@ def test_a_changed_file_of_one_part_leaves_the_others_fingerprints(
 ) -> None:
     before = prepare(files(["abc"], eval=["de"]), TOKENIZER, tmp_path).fingerprints()
     after = prepare(files(["abC"], eval=["de"]), TOKENIZER, tmp_path).fingerprints()
-    assert after["train"] != before["train"]
-    assert after["evaluation"] == before["evaluation"]
+    assert after["train_data"] != before["train_data"]
+    assert after["eval_data"] == before["eval_data"]
 
 
 def _race(config: DataConfig, cache: Path, start: Any, told: Any) -> None:
@@ -306,7 +299,7 @@ def test_which_records_are_evaluated_is_part_of_the_fingerprint(
 ) -> None:
     records = [("a" * number, "b") for number in range(1, 31)]
     found = {
-        prepare(files(records, **given), TOKENIZER, tmp_path).fingerprints()["evaluation"]
+        prepare(files(records, **given), TOKENIZER, tmp_path).fingerprints()["eval_data"]
         for given in ({}, {"split_seed": 1}, {"max_eval_examples": 2}, {"eval_fraction": 0.3})
     }
     assert len(found) == 4
@@ -329,19 +322,19 @@ LONG = [("ab", "cdefgh"), ("a", "b"), ("abcdefgh", "i"), ("a", "bc")]
             {"block_size": 6},
             {
                 "train: 2 examples cut to 6 tokens, 7 are lost",
-                "train: 1 examples left out: no token of theirs carries loss",
+                "train: 1 example left out, where no token carries loss",
             },
         ),
         (
             {"block_size": 6, "too_long": "drop"},
             {"train: 2 examples longer than 6 tokens dropped, 19 tokens"},
         ),
-        ({"max_train_examples": 3}, {"train: 1 examples not used: data.max_train_examples"}),
+        ({"max_train_examples": 3}, {"train: 1 example not used, by data.max_train_examples"}),
         (
             {"packing": "wrapped", "block_size": 6, "max_train_examples": 1},
             {
-                "train: 1 rows left out: no token of theirs carries loss",
-                "train: 3 rows not used: data.max_train_examples",
+                "train: 1 row left out, where no token carries loss",
+                "train: 3 rows not used, by data.max_train_examples",
             },
         ),
         ({}, set()),
@@ -356,23 +349,23 @@ def test_what_is_cut_or_left_out_is_said(
 def test_records_that_stand_twice_are_said(files: Make, tmp_path: Path) -> None:
     texts, others = ["a", "b", "a", "c", "a"], {"eval": ["x", "b"], "test": ["C!", "x"]}
     shared = {
-        "1 training records left out: they are held out as well",
-        "1 test documents are evaluated on as well",
-        "1 held-out documents equal a trained one but for punctuation or case",
+        "1 training record left out, held out as well",
+        "1 test document evaluated on as well",
+        "1 held-out document like one that is trained on but for punctuation, spaces or case",
     }
     kept = prepare(files(texts, **others), TOKENIZER, tmp_path)
-    often = "2 records are repeated, trained on as often as they stand there"
+    often = "2 repeated records, trained on as often as they stand there"
     assert set(kept.notes) == {*shared, often}
     assert kept.train.summary.examples == 4
     once = prepare(files(texts, **others, deduplicate=True), TOKENIZER, tmp_path)
-    assert set(once.notes) == {*shared, "2 records are repeated, used once"}
+    assert set(once.notes) == {*shared, "2 repeated records, used once"}
     assert once.train.summary.examples == 2
 
 
 def test_records_whose_prompt_ends_within_a_token_are_said(files: Make, tmp_path: Path) -> None:
     config = files([("xa", "ab"), ("xa", "b")], eval=["y"], test=["z"])
     (note,) = prepare(config, one_token_a_character(), tmp_path).notes
-    assert note.startswith("train: 1 examples have a token across the border of prompt and")
+    assert note.startswith("train: 1 example with a token across the border of prompt and")
 
 
 # Malformed records
@@ -386,7 +379,7 @@ USER = {"role": "user", "content": "q"}
     [
         ("{not json", "not a JSON object"),
         ({"prompt": "p"}, r"\['prompt'\] given"),
-        ({"messages": ["Hi"]}, r"\['Hi'\] given"),
+        ({"messages": ["Hi"]}, r"\['str'\] given"),
         ({"messages": [USER]}, "no assistant message"),
     ],
 )
@@ -399,7 +392,7 @@ def test_a_malformed_record_is_an_error_or_counted(
     data = prepare(files(["a", bad, "b"], **given, bad_records="skip"), TOKENIZER, tmp_path)
     assert data.train.summary.documents == 2
     (note,) = data.notes
-    assert note.startswith("1 malformed records skipped, the first: ")
+    assert note.startswith("1 malformed record skipped, the first: ")
     assert "train.jsonl:2: " in note
 
 
