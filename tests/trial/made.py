@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from tokenizers import Tokenizer, decoders, models, normalizers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from ugro.config import BadRecords, DataConfig, Packing, Source, TooLong
 from ugro.trial.examples import Examples, write_examples
@@ -18,6 +19,22 @@ EOS, PAD = 256, 257  # of the byte tokenizer, after the 256 bytes
 def tokens(text: str) -> list[int]:
     """By hand: the byte alphabet begins with the printable ASCII characters, "!" is token 0."""
     return [ord(character) - ord("!") for character in text]
+
+
+def sentencepiece_like() -> PreTrainedTokenizerFast:
+    """As Llama 2's: a ▁ before the text and for each space, which begins the token of a word."""
+    characters = sorted(set("▁:QAabcdefghijklmnopqrstuvwxyz0123456789+="))
+    merges = [("▁", "y"), ("▁y", "e"), ("▁ye", "s"), ("▁", "n"), ("▁n", "o")]
+    pieces = ["<unk>", "<s>", "</s>", *characters, *(one + other for one, other in merges)]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
 
 
 def running(text: str) -> Text:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, normalizers, processors
+from tokenizers import processors
 from transformers import PreTrainedTokenizerFast
 
 from ugro.errors import UserError
@@ -23,7 +23,7 @@ from ugro.trial.examples import (
 from ugro.trial.texts import Span, Text
 from ugro.trial.tiny import END, PAD, byte_tokenizer
 
-from .made import EOS, examples_of, record, running, tokens
+from .made import EOS, examples_of, record, running, sentencepiece_like, tokens
 
 TOKENIZER = byte_tokenizer()
 
@@ -124,22 +124,6 @@ def test_a_tokenizer_that_tells_no_offsets_is_refused() -> None:
 
 
 # Tokens and characters
-
-
-def sentencepiece_like() -> PreTrainedTokenizerFast:
-    """As Llama 2's: a ▁ before the text and for each space, which begins the token of a word."""
-    characters = sorted(set("▁:QAabcdefghijklmnopqrstuvwxyz"))
-    merges = [("▁", "y"), ("▁y", "e"), ("▁ye", "s"), ("▁", "n"), ("▁n", "o")]
-    pieces = ["<unk>", "<s>", "</s>", *characters, *(one + other for one, other in merges)]
-    vocabulary = {piece: index for index, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
-    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    )
 
 
 @pytest.mark.parametrize("tokenizer", [TOKENIZER, sentencepiece_like()], ids=["bytes", "pieces"])

@@ -94,7 +94,8 @@ def test_no_row_is_without_a_trained_token(packing: str, tmp_path: Path) -> None
 
 
 def test_a_part_of_prompts_alone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no token of the train part carries loss"):
+    said = r"'no token of the train part carries loss \(1 examples are cut to 8 tokens\)' given"
+    with pytest.raises(UserError, match=said):
         part_of([record("abcdefgh", "i")], tmp_path, block_size=8)
 
 

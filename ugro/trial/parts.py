@@ -78,9 +78,9 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
     if most is not None and not by_row:
         chosen = _drawn(chosen, most, config.split_seed)
         summary = replace(summary, not_drawn=len(examples) - len(chosen))
-    cut = chosen if of_training and not by_row else chosen[~examples.running[chosen]]
+    limited = chosen if of_training and not by_row else chosen[~examples.running[chosen]]
     if not (of_training and by_row):
-        chosen, summary = _fit(config, examples, chosen, cut, size, summary)
+        chosen, summary = _fit(config, examples, chosen, limited, size, summary)
     layout = _layout(config, examples, chosen, size, of_training)
     trained = trained_tokens(examples, layout)
     kept = np.flatnonzero(trained)
@@ -90,7 +90,9 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
         summary = replace(summary, unit="rows", untrained=untrained, not_drawn=not_drawn)
         kept = kept if most is None else _drawn(kept, most, config.split_seed)
     if not len(kept):
-        raise UserError(fault("data", f"no token of the {part} part carries loss", "some that do"))
+        cut = f" ({summary.cut_examples:,} examples are cut to {size} tokens)"
+        given = f"no token of the {part} part carries loss{cut if summary.cut_examples else ''}"
+        raise UserError(fault("data", given, "some that do"))
     layout = layout.select(kept)
     summary = replace(
         summary,
