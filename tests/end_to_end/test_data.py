@@ -48,7 +48,7 @@ def test_a_malformed_record_is_one_line_with_its_place(
     assert "Traceback" not in done.stderr
     skipped = train_py(*asked, "data.bad_records=skip")
     assert skipped.returncode == 0, skipped.stderr
-    assert f"1 malformed records skipped, the first: {file}:8" in skipped.stdout + skipped.stderr
+    assert f"1 malformed record skipped, the first: {file}:8" in skipped.stdout + skipped.stderr
 
 
 def test_a_former_key_is_one_line_with_its_new_name(asked: list[str], train_py: TrainPy) -> None:

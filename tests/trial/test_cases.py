@@ -154,4 +154,4 @@ def test_a_record_that_stands_there_twenty_times_is_kept_on_one_side_and_said(
     assert not held_out & set(trained)
     (a,) = tokens("a")
     assert trained[a] in (0, 20)
-    assert any(note.startswith("19 records are repeated") for note in data.notes)
+    assert any(note.startswith("19 repeated records") for note in data.notes)
