@@ -118,6 +118,10 @@ def faults(config: Config) -> list[str]:
         ),
         ("data.eval_fraction=0", "data.eval_fraction: 0.0 given, allowed: above 0, below 1"),
         ("data.eval_fraction=1", "data.eval_fraction: 1.0 given, allowed: above 0, below 1"),
+        (
+            "data.group_by=user",
+            "data.group_by: 'user' given, allowed: null: only records of data=jsonl have columns",
+        ),
         ("data.source=hub", "data.path: None given, allowed: a hub id or a folder"),
         ("data=text", "data.train_files: [] given, allowed: a list of paths or globs"),
         ("data=jsonl", "data.train_files: [] given, allowed: a list of paths or globs"),

@@ -135,6 +135,8 @@ def _data(config: Config) -> Iterator[str]:
     if max(data.eval_fraction, data.test_fraction) < 1 <= data.eval_fraction + data.test_fraction:
         given = data.eval_fraction + data.test_fraction
         yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
+    if data.group_by and data.source is not Source.jsonl:
+        yield fault("data.group_by", data.group_by, "null: only records of data=jsonl have columns")
     if data.source is Source.hub and not data.path:
         yield fault("data.path", data.path, "a hub id or a folder")
     if data.source in (Source.text, Source.jsonl) and not data.train_files:

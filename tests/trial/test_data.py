@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
@@ -422,3 +423,17 @@ def test_offsets_beyond_a_batch_are_right(files: Make, tmp_path: Path) -> None:
         [*tokens(texts[index]), EOS] for index in (0, 999, 1000, 2499)
     ]
     assert np.unique(data.train.layout.lengths).tolist() == [5]
+
+
+def test_a_data_set_is_tokenised_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    (tmp_path / "set").mkdir()
+    rows_of = datasets.Dataset.from_dict({"text": ["one", "two", "three"]})
+    rows_of.to_parquet(tmp_path / "set" / "train.parquet")
+    config = data_config(source="hub", path=str(tmp_path / "set"))
+    tokenizer = counting()
+    first = prepare(config, tokenizer, tmp_path)
+    assert CountingTokenizer.texts == 3
+    assert prepare(config, tokenizer, tmp_path).fingerprints() == first.fingerprints()
+    assert CountingTokenizer.texts == 3
+    assert len(folders(tmp_path)) == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from tokenizers import processors
+from tokenizers import normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from ugro.errors import UserError
@@ -218,6 +218,14 @@ def test_what_carries_loss_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     known = [examples_of([text], tmp_path)[1]["fingerprint"] for text in texts]
     assert len(set(known)) == 4
     assert examples_of([texts[0]], tmp_path)[1]["fingerprint"] == known[0]
+
+
+def test_the_bytes_that_tokens_stand_for_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("ü", "u")
+    one, other = (examples_of([running(text)], tmp_path, tokenizer) for text in ("tür", "tur"))
+    assert one[0].input_ids(0, 0, 4).tolist() == other[0].input_ids(0, 0, 4).tolist()
+    assert one[1]["fingerprint"] != other[1]["fingerprint"]
 
 
 def test_where_an_example_ends_is_part_of_the_fingerprint(tmp_path: Path) -> None:

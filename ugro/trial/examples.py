@@ -46,7 +46,7 @@ class Written:
     """What is known of a file of examples.
 
     Attributes:
-        fingerprint: a digest of all tokens and of what carries loss
+        fingerprint: a digest of all tokens, what carries loss and the bytes that it stands for
         straddling: examples in which a token reaches across the border of prompt and completion
         largest_token: the greatest token id; -1 without a token
     """
@@ -120,7 +120,8 @@ def write_examples(
             examples = tokenise([text for _, text in batch], tokenizer)
             for one in examples:
                 digest.update(len(one.input_ids).to_bytes(8, "little"))
-                digest.update(one.input_ids.tobytes() + one.kinds.tobytes())
+                for array in (one.input_ids, one.kinds, one.content_bytes):
+                    digest.update(array.tobytes())
                 straddling += one.straddles
                 largest = max(largest, int(one.input_ids.max(initial=-1)))
             stream.write_batch(_batch(examples, batch))
@@ -201,6 +202,7 @@ def _bytes(text: str, reached: NDArray[np.int64]) -> NDArray[np.int64]:
     one character: so every byte is counted once.
     """
     if not text.isascii():
-        sizes = [len(character.encode("utf-8", "surrogatepass")) for character in text]
-        reached = np.cumsum([0, *sizes])[reached]
+        points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        sizes = 1 + (points > 0x7F) + (points > 0x7FF) + (points > 0xFFFF)
+        reached = np.concatenate([[0], np.cumsum(sizes)])[reached]
     return np.diff(reached, prepend=0)
