@@ -16,11 +16,18 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.config import ObjectivesConfig
 from ugro.ending import Ending
-from ugro.events import StudyStarted, TrialAsked, TrialFinished, TrialReported, TrialRetried
+from ugro.events import (
+    StudyStarted,
+    TestMeasured,
+    TrialAsked,
+    TrialFinished,
+    TrialReported,
+    TrialRetried,
+)
 from ugro.objectives import Objectives, objectives_of
 from ugro.record.study import GROUP, REASON, Study, last_value, state_of
-from ugro.report import DATA_PARTS, Report
-from ugro.space.incomparable import searched_data
+from ugro.report import Report
+from ugro.space.incomparable import data_by_search
 
 
 @dataclass
@@ -41,11 +48,13 @@ class Replay:
     Attributes:
         begun: the latest ``StudyStarted``
         data: fingerprints of the latest group's data, by what of it was searched
+        tests: what trials of the latest group measured on the test part, by their number
     """
 
     begun: Mapping[str, Any] | None = None
     trials: dict[int, Replayed] = field(default_factory=dict)
     data: dict[str, dict[str, str]] = field(default_factory=dict)
+    tests: dict[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -60,7 +69,7 @@ def replay(events: Iterable[Mapping[str, Any]]) -> Replay:
     for said in events:
         if said["event"] == StudyStarted.__name__:
             if found.begun and said.get("group", 0) != found.begun.get("group", 0):
-                found.data = {}
+                found.data, found.tests = {}, {}
             found.begun = said
             space = {key: json_to_distribution(one) for key, one in said.get("space", {}).items()}
         elif said["event"] == TrialAsked.__name__:
@@ -78,6 +87,8 @@ def _hear(found: Replay, trial: Replayed, said: Mapping[str, Any]) -> None:
             _note(found, trial, report.data)
         case TrialRetried.__name__:
             trial.retried, trial.ended = said["times"], None
+        case TestMeasured.__name__:
+            found.tests[said["number"]] = said["metrics"]
         case TrialFinished.__name__:
             trial.ended = said
             _note(found, trial, said.get("provenance", {}))
@@ -85,9 +96,7 @@ def _hear(found: Replay, trial: Replayed, said: Mapping[str, Any]) -> None:
 
 def _note(found: Replay, trial: Replayed, told: Mapping[str, str]) -> None:
     if found.begun and trial.asked.get("group", 0) == found.begun.get("group", 0):
-        parts = {name: told[name] for name in DATA_PARTS if told.get(name)}
-        if parts:
-            of = searched_data(trial.asked["parameters"])
+        for of, parts in data_by_search(trial.asked["parameters"], told):
             found.data[of] = {**parts, **found.data.get(of, {})}
 
 
@@ -121,6 +130,8 @@ def restore(study: Study, found: Replay) -> None:
     study.define(found.begun["definition"])
     for of, parts in found.data.items():
         study.keep_data(of, parts)
+    for number, measured in found.tests.items():
+        study.tested(number, measured)
 
 
 def _objectives(found: Replay) -> Objectives | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ugro.config import Config, Source
 from ugro.errors import UserError, fault
+from ugro.report import DATA_PARTS
 
 # Keys of the data that leave the text of the evaluation as it is; any other may change it.
 OF_TRAINING = (
@@ -20,6 +21,7 @@ PER_TOKEN = ("eval_loss", "eval_perplexity")  # which a tokenizer changes
 OF_THE_SAME_TOKENIZER = "model.random_llama."
 # Groups on which the data's fingerprints depend: a tokenizer cuts the text.
 OF_THE_DATA = ("data", "model")
+TRAIN, *JUDGED = DATA_PARTS
 
 
 def check_comparable(searched: Iterable[str], config: Config) -> None:
@@ -64,11 +66,24 @@ def _of_model(keys: Iterable[str], config: Config) -> Iterator[str]:
             yield fault(key, "a sweep", allowed)
 
 
-def searched_data(parameters: Mapping[str, Any]) -> str:
-    """Name what of the data a trial searches, the same for trials that must have the same data."""
+def data_by_search(
+    parameters: Mapping[str, Any], told: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the fingerprints of a trial's data, by what trials that have the same ones search.
+
+    What is trained on may depend on the keys of data and model that a trial searches. What a trial
+    trial is judged on is the same whatever it searches, else values do not compare.
+
+    Args:
+        parameters: that the trial searches
+        told: by its worker, more than fingerprints perhaps
+    """
     own = {
         key: value
         for key, value in sorted(parameters.items())
         if key.lstrip("+").partition(".")[0] in OF_THE_DATA
     }
-    return json.dumps(own, default=str)
+    for of, names in ((own, [TRAIN]), ({}, JUDGED)):
+        parts = {name: told[name] for name in names if told.get(name)}
+        if parts:
+            yield json.dumps(of, default=str), parts

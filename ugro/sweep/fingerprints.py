@@ -9,10 +9,9 @@ from typing import Any
 
 from ugro.errors import UserError
 from ugro.report import DATA_PARTS
-from ugro.space.incomparable import searched_data
+from ugro.space.incomparable import OF_THE_DATA, TRAIN, data_by_search
 from ugro.wording import listed
 
-TRAIN = next(iter(DATA_PARTS))
 Keep = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
 
@@ -64,10 +63,7 @@ class Fingerprints:
         Raises:
             DataChangedError: they differ.
         """
-        own = searched_data(parameters)
-        # What a trial is judged on is the same whatever it searches, else values do not compare.
-        for of, names in ((own, [TRAIN]), (searched_data({}), [*DATA_PARTS][1:])):
-            parts = {name: told[name] for name in names if told.get(name)}
+        for of, parts in data_by_search(parameters, told):
             if set(parts) - set(self._known.get(of, {})):
                 self._known[of] = self._keep(of, {**parts, **self._known.get(of, {})})
             known = self._known.get(of, {})
@@ -75,16 +71,14 @@ class Fingerprints:
             if other:
                 before = self._before.get(of, {})
                 since_before = any(name in before for name in other)
-                searches = own != of and TRAIN not in other
-                raise DataChangedError(
-                    self._line(number, other, searches), since_before, self._group
-                )
+                line = self._line(number, other, searches=_searches_data(parameters))
+                raise DataChangedError(line, since_before, self._group)
 
     def _line(self, number: int, other: list[str], searches: bool) -> str:
         what = listed([DATA_PARTS[name] for name in other])
         allowed = (
             "rows that cut no held-out text, or of one length: data.eval_block_size sets it"
-            if searches
+            if searches and TRAIN not in other
             else "the same as then, another study.name, or study.allow_change=true, which starts a "
             "new group of trials"
         )
@@ -92,3 +86,7 @@ class Fingerprints:
             f"data: the {what} of trial {number} {'are' if len(other) > 1 else 'is'} not what the "
             f"trials of study {self._study} had, allowed: {allowed}"
         )
+
+
+def _searches_data(parameters: Mapping[str, Any]) -> bool:
+    return any(key.partition(".")[0] in OF_THE_DATA for key in parameters)
