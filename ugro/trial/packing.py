@@ -44,10 +44,9 @@ class Layout:
 
     def select(self, rows: Numbers) -> Self:
         """Keep these rows, in this order."""
-        pieces = [np.arange(self.rows[row], self.rows[row + 1]) for row in rows]
-        chosen = np.concatenate([np.empty(0, dtype=np.int64), *pieces])
         sizes = self.rows[rows + 1] - self.rows[rows]
         first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        chosen = np.arange(first[-1]) + np.repeat(self.rows[rows] - first[:-1], sizes)
         return type(self)(first, self.examples[chosen], self.starts[chosen], self.ends[chosen])
 
     def then(self, other: Self) -> Self:
@@ -62,7 +61,8 @@ class Layout:
 
 def alone(lengths: Numbers, examples: Numbers, size: int) -> Layout:
     """Give each of these examples a row of its own; what is beyond ``size`` tokens is cut off."""
-    return _rows([[int(one)] for one in examples], lengths, size)
+    ends = np.minimum(lengths[examples], size)
+    return Layout(np.arange(len(examples) + 1), examples, np.zeros_like(examples), ends)
 
 
 def bfd(lengths: Numbers, examples: Numbers, size: int) -> Layout:
@@ -74,8 +74,9 @@ def bfd(lengths: Numbers, examples: Numbers, size: int) -> Layout:
     rows: list[list[int]] = []
     open_rows: dict[int, deque[int]] = {}  # rows by the room that is left in them
     rooms: list[int] = []  # those that some row has, ascending
-    for example in sorted(examples.tolist(), key=lambda one: -lengths[one]):
-        length = min(int(lengths[example]), size)
+    order = examples[np.argsort(-lengths[examples], kind="stable")]
+    cut = np.minimum(lengths[order], size)
+    for example, length in zip(order.tolist(), cut.tolist(), strict=True):
         at = bisect_left(rooms, length)
         if at == len(rooms):
             rows.append([])
