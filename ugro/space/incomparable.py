@@ -72,7 +72,7 @@ def data_by_search(
     """Yield the fingerprints of a trial's data, by what trials that have the same ones search.
 
     What is trained on may depend on the keys of data and model that a trial searches. What a trial
-    trial is judged on is the same whatever it searches, else values do not compare.
+    is judged on is the same whatever it searches, else values do not compare.
 
     Args:
         parameters: that the trial searches
