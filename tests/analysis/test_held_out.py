@@ -61,7 +61,7 @@ def test_each_winner_of_an_extended_study_is_counted() -> None:
     found = held_out_of(study, tables_of(study))
     assert found is not None
     assert (found.best.number, found.measured) == (2, 2)
-    assert any("looked at for 2 winners" in one for one in said_of_test(found))
+    assert any("measured for 2 winners" in one for one in said_of_test(found))
 
 
 def test_one_document_gives_no_interval() -> None:

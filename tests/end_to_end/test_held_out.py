@@ -40,7 +40,7 @@ def test_a_study_measures_its_winner_once_and_again_after_a_kill(
     assert sorted(measured) == sorted({found["best"]["number"], 0})
     assert found["base_model"]["loss"] > 0
     assert found["measured"] == 1
-    assert "that chose nothing: loss" in first.stdout
+    assert "used for no choice): loss" in first.stdout
     for number in measured:  # the trial's own configuration is as it was
         config = yaml.safe_load((folder / f"trials/{number:04d}/.hydra/config.yaml").read_text())
         assert not config["study"]["measure_test"]

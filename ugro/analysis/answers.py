@@ -99,17 +99,17 @@ def test_said(test: TestPart | None) -> Iterator[str]:
         else ""
     )
     yield (
-        f"On {counted(test.documents, 'test document')} that chose nothing: loss "
-        f"{number(test.best.loss)}; the untrained base model {number(test.base_model.loss)}, "
-        f"{number(test.gain)} more{between}."
+        f"On the test part ({counted(test.documents, 'document')}, used for no choice): loss "
+        f"{number(test.best.loss)}; untrained base model {number(test.base_model.loss)}, a gain of "
+        f"{number(test.gain)}{between}."
     )
     if test.baseline is not None and test.gain_over_baseline is not None:
         yield (
-            f"The configuration as it was has {number(test.baseline.loss)} there, "
-            f"{number(test.gain_over_baseline)} more."
+            f"The configuration as it was has a test loss of {number(test.baseline.loss)}, a gain "
+            f"of {number(test.gain_over_baseline)}."
         )
     if test.measured > 1:
-        yield f"The test part was looked at for {test.measured} winners; it is no longer unseen."
+        yield f"The test part was measured for {test.measured} winners; it is no longer unseen."
 
 
 def _gain(best: Best | None, baseline: Baseline | None) -> Iterator[str]:
