@@ -110,8 +110,14 @@ def test_an_unknown_argument_or_study_is_one_line(argument: str, line: str) -> N
     assert str(error.value) == line
 
 
-def test_a_database_that_holds_another_study_is_told() -> None:
+def test_the_only_study_of_a_folder_that_was_renamed_is_meant() -> None:
     made("inside", "multirun/renamed")
+    assert asked([]).study().record.study_name == "inside"
+
+
+def test_a_database_that_holds_other_studies_is_told() -> None:
+    made("inside", "multirun/renamed")
+    made("beside", "multirun/renamed")
     with pytest.raises(
         UserError, match=r"^study\.name: 'renamed' given, allowed: a study that the"
     ):

@@ -1,4 +1,4 @@
-"""Which study does a command mean? ``study.name=NAME``; the latest one where nothing is said."""
+"""The study that a command means: ``study.name=NAME``, or the latest one."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from ugro.errors import UserError, fault
 from ugro.files import DATABASE, EVENTS
 from ugro.record.storage import file_of, masked
-from ugro.record.study import Study, names, read
+from ugro.record.study import Study, names, read, read_renamed
 from ugro.retries import in_a_line
 
 STUDIES = Path("multirun")
@@ -31,8 +31,9 @@ class Asked:
         Raises:
             UserError: the storage holds no study of this name, or another Optuna's.
         """
+        own = self.storage == _in(self.folder)
         try:
-            return read(self.name, self.storage)
+            return (read_renamed if own else read)(self.name, self.storage)
         except KeyError as error:
             allowed = f"a study that the storage holds: {_listed(names(self.storage))}"
             raise UserError(fault("study.name", self.name, allowed)) from error
@@ -64,8 +65,13 @@ def asked(arguments: Sequence[str], more: Sequence[str] = ()) -> Asked:
     database = folder / DATABASE
     if not given.get("storage") and not database.exists():
         raise UserError(fault("study.name", name, f"a study with a database {database}"))
-    storage = given.get("storage") or f"sqlite:///{database}"
+    storage = given.get("storage") or _in(folder)
     return Asked(name, folder, storage, {key: given[key] for key in more if given.get(key)})
+
+
+def _in(folder: Path) -> str:
+    """The storage of a study that has its record in its folder."""
+    return f"sqlite:///{folder / DATABASE}"
 
 
 def _check_exists(url: str) -> None:

@@ -80,6 +80,7 @@ def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_pa
         "sweep.log",
         "events.jsonl",
         "study.db",
+        "study.json",
         "trials",
         "trials.csv",
     }

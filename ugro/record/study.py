@@ -369,6 +369,21 @@ def read(name: str, url: str) -> Study:
     return Study(optuna.load_study(study_name=name, storage=storage), storage)
 
 
+def read_renamed(name: str, url: str) -> Study:
+    """A study that exists, or the only one of its database: its folder may have another name.
+
+    Raises:
+        KeyError: there is none of this name, and not one alone.
+    """
+    try:
+        return read(name, url)
+    except KeyError:
+        held = names(url)
+        if len(held) != 1:
+            raise
+        return read(held[0], url)
+
+
 def names(url: str) -> list[str]:
     """The studies that a storage holds."""
     quieten()

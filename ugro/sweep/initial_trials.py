@@ -16,7 +16,7 @@ from optuna.distributions import (
 from ugro.config import StudyConfig, no_key
 from ugro.errors import UserError, fault
 from ugro.files import DATABASE
-from ugro.record.study import read
+from ugro.record.study import read_renamed
 from ugro.space.composition import has, lookup, parsed
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import described
@@ -99,7 +99,7 @@ def _best_of(earlier: str, study: StudyConfig, feasible: FeasibleSpace) -> Itera
         allowed = f"a study's name or folder; there is no {database}"
         raise UserError(fault("study.warm_start", earlier, allowed))
     try:
-        trials = read(folder.name, f"sqlite:///{database}").ranked()
+        trials = read_renamed(folder.name, f"sqlite:///{database}").ranked()
     except KeyError as error:
         raise UserError(
             fault("study.warm_start", earlier, "a folder of its study's name")

@@ -1,0 +1,84 @@
+"""Every option of every group: the best experiment and a reproduction are of the same trial."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import TrialState, create_trial
+
+from ugro.analysis.results import OF_STUDY, experiment
+from ugro.config import typed
+from ugro.errors import UserError
+from ugro.rerun import configuration_of
+
+from .conftest import ROOT
+from .test_config import GROUPS
+
+NEEDED = {
+    "model=local": ["model.path=somewhere"],
+    "data=text": ["data.train_files=[a.txt]"],
+    "data=jsonl": ["data.train_files=[a.jsonl]"],
+}
+MODES = [f"objectives={one.stem}" for one in sorted((ROOT / "conf" / "objectives").glob("*.yaml"))]
+
+
+def laid_down(trial: Path, config: DictConfig) -> None:
+    """As Hydra writes a trial's configuration."""
+    (trial / ".hydra").mkdir(parents=True)
+    (trial / ".hydra" / "config.yaml").write_text(OmegaConf.to_yaml(config))
+
+
+def of_the_trial(config: DictConfig) -> dict[str, object]:
+    plain = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items() if key not in OF_STUDY}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *([one] for one in GROUPS),
+        *([one, f"objectives.mode={mode}"] for one in MODES for mode in ("chebyshev", "pareto")),
+        ["objectives=loss_latency", "~objectives.metrics.eval_loss"],
+    ],
+    ids=" ".join,
+)
+def test_a_trial_of_any_option_comes_out_of_what_it_leaves(
+    asked: list[str], composed: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    config = composed("study.name=s", *asked, *NEEDED.get(asked[0], []))
+    laid_down(tmp_path / "0000", config)
+    again = configuration_of(tmp_path / "0000")
+    wanted = typed(config)
+    for key in of_the_trial(config):
+        assert getattr(again, key) == getattr(wanted, key), key
+    trial = create_trial(state=TrialState.COMPLETE, value=1.0)
+    best = experiment(trial, tmp_path / "0000" / ".hydra" / "config.yaml")
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "best.yaml").write_text(best)
+    path = f"hydra.searchpath=[file://{tmp_path}]"
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        found = compose("config", ["study.name=new", path, "experiment=best"])
+    assert of_the_trial(found) == of_the_trial(config)
+    assert not GlobalHydra.instance().is_initialized()
+
+
+@pytest.mark.parametrize("unknown", ["rank", "alpha_share"])
+def test_a_best_experiment_with_a_key_of_no_schema_is_refused(unknown: str, tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "best.yaml").write_text(
+        f"# @package _global_\nlora:\n  {unknown}: 4\n"
+    )
+    path = f"hydra.searchpath=[file://{tmp_path}]"
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        try:
+            typed(compose("config", ["study.name=new", path, "experiment=best"]))
+        except UserError as error:
+            assert str(error).startswith(f"lora.{unknown}: no key of the schema")  # noqa: PT017
+        except Exception as error:
+            assert f"'{unknown}' not in 'LoraConfig'" in f"{error} {error.__cause__}"  # noqa: PT017
+        else:
+            pytest.fail("it was accepted")
