@@ -24,9 +24,12 @@ def test_early_stopping_on_ray_and_in_this_process_give_the_same_trials_and_valu
         given = [*asked, *halving, *long, f"hydra/launcher={launcher}", f"study.name={launcher}"]
         done = train_py("-m", *QUICK, *given)
         assert done.returncode == 0, done.stderr
-        assert "No trial was better than the configuration as it was" in done.stdout
         storage = f"sqlite:///{tmp_path / 'multirun' / launcher / 'study.db'}"
-        trials = optuna.load_study(study_name=launcher, storage=storage).trials
+        study = optuna.load_study(study_name=launcher, storage=storage)
+        trials, baseline = study.trials, study.trials[0]
+        gain = baseline.value - study.best_value
+        assert study.best_trial.number != 0
+        assert f"as it was, trial 0: {gain:.4f} ({gain / baseline.value:.1%})" in done.stdout
         found[launcher] = [
             (t.number, t.state.name, t.value, t.params, t.intermediate_values) for t in trials
         ]
