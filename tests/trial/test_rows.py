@@ -260,8 +260,3 @@ def test_the_shares_of_padding_and_trained_tokens_are_those_of_the_batches(
     assert plan.trained_token_share == pytest.approx(7 / 10)
     labels: Any = collated(part)["labels"]
     assert int((labels != IGNORED).sum()) == 7
-
-
-def test_many_passes_over_few_rows_are_drawn_in_a_moment(base: Config, five: Part) -> None:
-    plan = planned(base, five, max_steps=20000, packing="bfd")
-    assert len(plan.order) == 40_000
