@@ -49,6 +49,26 @@ def test_misspelt_keys_and_wrong_types_are_refused(
         composed(override)
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("+lora.rank=4", "lora.rank: no key of the schema, nearest: lora.r, lora.bias, "),
+        (
+            "++training.learning_rat=1",
+            "training.learning_rat: no key of the schema, nearest: traini",
+        ),
+        ("+scheduler.max_tt=1", "scheduler.max_tt: no key of the schema, nearest: scheduler.max_t"),
+        ("+zzz=1", "zzz: no key of the schema, python train.py --cfg job prints them all"),
+    ],
+)
+def test_a_key_that_was_added_is_refused_with_the_nearest_ones(
+    override: str, line: str, settings: Callable[..., Config]
+) -> None:
+    with pytest.raises(UserError) as error:
+        settings("scheduler=asha", override)
+    assert str(error.value).startswith(line)
+
+
 def test_a_missing_mandatory_value_is_told_by_its_key(settings: Callable[..., Config]) -> None:
     with pytest.raises(UserError, match=r"^lora\.r: needs a value"):
         settings("lora.r=???")

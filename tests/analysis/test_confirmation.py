@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ugro.analysis.candidates import told
 from ugro.analysis.confirmation import confirmation_of
 from ugro.ending import Ending
 from ugro.event_log import as_line
@@ -181,3 +182,20 @@ def test_seeds_that_were_searched_do_not_make_two_configurations(tmp_path: Path)
     found = confirmation_of(tmp_path)
     assert found is not None
     assert [(one.number, one.found) for one in found.candidates] == [(1, 2.0)]
+
+
+def test_candidates_are_of_the_newest_group() -> None:
+    started = {"event": "StudyStarted", "objectives": ["eval_loss"], "directions": ["minimize"]}
+    asked = {"event": "TrialAsked", "parameters": {"lora.r": 4}, "source": "sampler"}
+    ended = {"event": "TrialFinished", "ending": "complete"}
+    found = told(
+        [
+            {**started, "trials": 1},  # of an earlier version: without a group
+            {**asked, "number": 0},
+            {**ended, "number": 0, "values": [1.0]},
+            {**started, "trials": 1, "group": 1},
+            {**asked, "number": 1, "group": 1},
+            {**ended, "number": 1, "values": [3.0]},
+        ]
+    )
+    assert list(found.ranked().values()) == [1]

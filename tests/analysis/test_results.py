@@ -281,3 +281,22 @@ def test_overrides_to_paste_name_every_searched_key(study: Study) -> None:
 def test_a_trials_folder_has_four_digits() -> None:
     assert trial_folder(Path("multirun/s"), 7) == Path("multirun/s/trials/0007")
     assert trial_folder(Path("multirun/s"), 12345) == Path("multirun/s/trials/12345")
+
+
+def test_trials_of_an_earlier_group_stay_in_the_table_and_are_not_the_best(
+    study: Study, tmp_path: Path
+) -> None:
+    complete(study, 1.5)
+    write_results(study, tmp_path)
+    assert "group" not in table(tmp_path)[0]
+    study.begin_group()
+    complete(study, 2.5)
+    laid_down(tmp_path, 1)
+    write_results(study, tmp_path)
+    columns, rows = table(tmp_path)
+    assert columns[:4] == ["number", "group", "state", "value"]
+    told = [(row["number"], row["group"], row["value"]) for row in rows]
+    assert told == [("0", "0", "1.5"), ("1", "1", "2.5")]
+    best = (tmp_path / "experiment" / "best.yaml").read_text().splitlines()[1]
+    assert best == "# Trial 1, value 2.5."
+    assert OmegaConf.load(tmp_path / "optimization_results.yaml").best_value == 2.5

@@ -131,3 +131,19 @@ def test_the_best_is_the_largest_where_that_is_asked_for() -> None:
     for value in (1.0, 3.0, 2.0):
         ended(study, SPACE, Ending.COMPLETE, value)
     assert list(tables_of(study).complete.index) == [1, 2, 0]
+
+
+def test_tables_are_of_the_newest_group_and_know_how_long_the_others_took(
+    study: Study, tmp_path: Path
+) -> None:
+    study.begin_group()
+    ended(study, SPACE, Ending.COMPLETE, 3.5)
+    log = AuditLog(tmp_path / "events.jsonl")
+    for number in (0, 4):
+        log.observe(TrialStarted(number, "w", time=10.0))
+        log.observe(TrialFinished(number, Ending.COMPLETE, (2.5,), {}, time=14.0 + number))
+    tables = tables_of(study, tmp_path)
+    assert list(tables.trials.index) == list(tables.complete.index) == [4]
+    assert tables.slot_seconds.to_dict() == {4: 8.0}
+    assert tables.stays.to_dict() == {0: 4.0, 4: 8.0}
+    assert tables.baseline is None

@@ -1,10 +1,12 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ugro.ending import Ending
+from ugro.event_log import as_dict
 from ugro.events import (
     Event,
     SlotsCounted,
@@ -19,7 +21,9 @@ from ugro.observers.standing import Gain, Standing
 from ugro.report import Report
 
 
-def begun(trials: int = 10, finished: int = 0, *directions: str, **configuration: Any) -> Event:
+def begun(
+    trials: int = 10, finished: int = 0, *directions: str, **configuration: Any
+) -> StudyStarted:
     told = directions or ("minimize",)
     names = ("eval_loss", "latency_ms")[: len(told)]
     return StudyStarted(
@@ -169,3 +173,14 @@ def test_an_interrupted_trial_has_not_ended() -> None:
     standing = at(begun(), asked(0), TrialFinished(0, Ending.INTERRUPTED, (), {}))
     assert standing.done == 0
     assert not standing.running
+
+
+def test_trials_of_an_earlier_group_are_not_the_best_and_do_not_count() -> None:
+    before = (begun(), asked(0, source="baseline", r=4), complete(0, 1.0))
+    anew = replace(begun(), group=1)
+    standing = at(*before, anew, TrialAsked(1, {"lora.r": 8}, "sampler", 1), complete(1, 3.0))
+    assert (standing.best(), standing.done, standing.baseline) == (1, 1, None)
+    lines = [{**as_dict(event), "by": "another"} for event in before]
+    later = Standing(lines)
+    later.observe(anew)
+    assert (later.best(), later.done, later.baseline) == (None, 0, None)

@@ -207,3 +207,35 @@ def test_the_searched_keys_come_in_order_of_appearance(study: Study) -> None:
 def test_a_study_that_does_not_exist_cannot_be_read(stored: Study, storage: str) -> None:
     with pytest.raises(KeyError):
         read("another", storage)
+
+
+def test_groups_are_ranked_counted_and_continued_by_themselves(stored: Study, storage: str) -> None:
+    ended(stored, SPACE, Ending.COMPLETE, 1.0)
+    ended(stored, SPACE, Ending.FAILED)
+    ended(stored, SPACE, Ending.INTERRUPTED)
+    stored.keep_data("{}", {"eval_data": "one"})
+    stored.begin_group()
+    assert (stored.trials(), stored.best(), stored.front(), stored.data()) == ([], None, [], {})
+    ended(stored, SPACE, Ending.COMPLETE, 3.0)
+    ended(stored, SPACE, Ending.COMPLETE, 2.0)
+    again = read("s", storage)
+    assert again.group == 1
+    assert [trial.number for trial in again.ranked()] == [4, 3]
+    assert [trial.number for trial in again.front()] == [4]
+    assert (again.failed(), again.unfinished()) == ([], [])
+    assert [trial.number for trial in again.of_all_groups()] == [0, 1, 2, 3, 4]
+
+
+def test_a_front_is_of_one_group_and_keeps_equals() -> None:
+    study = in_memory("minimize", "maximize", objectives=["eval_loss", "accuracy"])
+    ended(study, SPACE, Ending.COMPLETE, 0.1, 0.9)
+    study.begin_group()
+    for values in ((2.0, 0.5), (1.0, 0.25), (3.0, 0.25), (1.0, 0.25), (1.0, 0.2)):
+        ended(study, SPACE, Ending.COMPLETE, *values)
+    assert [trial.number for trial in study.front()] == [2, 4, 1]
+
+
+def test_fingerprints_that_are_known_stay(study: Study) -> None:
+    assert study.keep_data("{}", {"eval_data": "one"}) == {"eval_data": "one"}
+    kept = study.keep_data("{}", {"eval_data": "two", "test_data": "three"})
+    assert kept == study.data()["{}"] == {"eval_data": "one", "test_data": "three"}

@@ -1,5 +1,6 @@
 """Two drivers of one study, in one process."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,26 @@ def test_what_a_driver_that_died_was_running_is_taken_over(study: Study, tmp_pat
         assert started(taken).number == 0
         assert peers.abandoned() is None
         assert not peers.are_at_work()
+
+
+def test_trials_of_other_groups_are_no_news_and_their_reports_are_not_heard(
+    study: Study, tmp_path: Path
+) -> None:
+    study.start({"lora.r": 1}, OVER, "sampler", "another")
+    study.begin_group()
+    peers = peers_of(study, Drivers(tmp_path), tmp_path, set())
+    assert peers.grants(1, {"lora.r": 1})  # though it was tried in the group before
+    asked = {"event": "TrialAsked", "by": "another"}
+    reported = {
+        "event": "TrialReported", "by": "another", "step": 1, "total_steps": 2, "seconds": 1.0,
+        "tokens_seen": 10, "total_tokens": 20, "time": 0.0, "eval_loss": 2.0,
+    }  # fmt: skip
+    lines = [
+        {**asked, "number": 1, "group": 1},
+        {**asked, "number": 2, "group": 0},
+        *({**reported, "number": number} for number in (0, 1, 2)),
+    ]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [number for number, _ in peers.reports()] == [1]
+    news = peers.news()
+    assert (news.begun, news.left) == ([], 9)

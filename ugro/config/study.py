@@ -30,7 +30,7 @@ class StudyConfig:
     max_retries: int = MISSING  # of a trial whose worker is lost
     heartbeat_seconds: float | None = None  # without a sign of life: the worker is lost
     fail_fast: int = MISSING  # as many at the beginning with the same error end the study
-    allow_change: bool = MISSING  # go on though space, objectives or base model have changed
+    allow_change: bool = MISSING  # go on after a change; what does not compare is a new group
     # Limits; what is in flight then ends at its next report.
     max_trials: int | None = None
     max_seconds: float | None = None
