@@ -4,7 +4,7 @@ import pytest
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.space.incomparable import check_comparable, searched_data
+from ugro.space.incomparable import check_comparable, data_by_search
 
 Settings = Callable[..., Config]
 RECORDS = ("data=jsonl", "data.train_files=[a.jsonl]")
@@ -61,12 +61,27 @@ def test_models_are_not_compared_by_their_loss(
 
 
 def test_what_changes_training_alone_may_be_searched(settings: Settings) -> None:
-    training = ["seed", "lora.r", "training.batch_size", "data.max_train_blocks"]
+    training = ["seed", "lora.r", "training.batch_size", "data.max_train_examples"]
     check_comparable([*training, "model.random_llama.seed"], settings("model=tiny"))
 
 
+TOLD = {"train_data": "a", "eval_data": "b", "test_data": "c", "torch": "2.13"}
+
+
 def test_trials_with_the_same_data_keys_are_named_alike() -> None:
-    one = searched_data({"lora.r": 4, "data.block_size": 32, "model": "tiny"})
-    assert one == searched_data({"model": "tiny", "data.block_size": 32, "lora.r": 8})
-    assert one != searched_data({"model": "tiny", "data.block_size": 64})
-    assert searched_data({"lora.r": 4, "model": "a"}) != searched_data({"lora.r": 4})
+    def named(**searched: object) -> list[str]:
+        parameters = {key.replace("_", ".", 1): one for key, one in searched.items()}
+        return [of for of, _ in data_by_search(parameters, TOLD)]
+
+    one = named(lora_r=4, data_block_size=32, model="tiny")
+    assert one == named(model="tiny", data_block_size=32, lora_r=8)
+    assert one != named(model="tiny", data_block_size=64)
+    assert named(lora_r=4, model="a") != named(lora_r=4)
+
+
+def test_what_is_trained_on_may_differ_and_what_is_judged_on_may_not() -> None:
+    assert list(data_by_search({"lora.r": 4, "data.block_size": 32}, TOLD)) == [
+        ('{"data.block_size": 32}', {"train_data": "a"}),
+        ("{}", {"eval_data": "b", "test_data": "c"}),
+    ]
+    assert list(data_by_search({}, {"torch": "2.13"})) == []
