@@ -8,13 +8,7 @@ from ..conftest import QUICK, ROOT
 from .studies import IN_PROCESS, TrainPy
 
 OBJECTIVES = [
-    pytest.param(
-        f"objectives={one.stem}",
-        marks=[pytest.mark.xfail(strict=True, reason="trials do not measure bits per byte yet")]
-        if one.stem == "bits_per_byte"
-        else [],
-    )
-    for one in sorted((ROOT / "conf" / "objectives").glob("*.yaml"))
+    f"objectives={one.stem}" for one in sorted((ROOT / "conf" / "objectives").glob("*.yaml"))
 ]
 OTHERS = ["scheduler=asha", "scheduler=dominance", "scheduler=median", "constraints=deployment"]
 

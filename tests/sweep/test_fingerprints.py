@@ -27,6 +27,7 @@ def test_the_first_that_are_told_hold_and_are_kept() -> None:
         (["train_data"], "training data of trial 7 is not"),
         (["eval_data"], "evaluation data of trial 7 is not"),
         (["test_data"], "test data of trial 7 is not"),
+        (["train_data", "eval_data"], "training data and evaluation data of trial 7 are not"),
         (["eval_data", "test_data"], "evaluation data and test data of trial 7 are not"),
     ],
 )

@@ -63,16 +63,18 @@ class Fingerprints:
         Raises:
             DataChangedError: they differ.
         """
+        other: list[str] = []
+        since_before = False
         for of, parts in data_by_search(parameters, told):
             if set(parts) - set(self._known.get(of, {})):
                 self._known[of] = self._keep(of, {**parts, **self._known.get(of, {})})
             known = self._known.get(of, {})
-            other = [name for name, found in parts.items() if known.get(name, found) != found]
-            if other:
-                before = self._before.get(of, {})
-                since_before = any(name in before for name in other)
-                line = self._line(number, other, searches=_searches_data(parameters))
-                raise DataChangedError(line, since_before, self._group)
+            changed = [name for name, found in parts.items() if known.get(name, found) != found]
+            since_before |= any(name in self._before.get(of, {}) for name in changed)
+            other += changed
+        if other:
+            line = self._line(number, other, searches=_searches_data(parameters))
+            raise DataChangedError(line, since_before, self._group)
 
     def _line(self, number: int, other: list[str], searches: bool) -> str:
         what = listed([DATA_PARTS[name] for name in other])
