@@ -9,6 +9,7 @@ from typing import Any
 REPORTED = ("eval_loss", "train_loss", "learning_rate", "tokens_seen")
 MEASURED = (
     "eval_loss",
+    "eval_bits_per_byte",
     "base_eval_loss",
     "train_loss",
     "tokens_seen",
