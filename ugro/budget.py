@@ -1,4 +1,4 @@
-"""How much is a trial allowed to train on? Steps and tokens, from its configuration alone."""
+"""Bound what a trial trains on, in steps and tokens, from its configuration alone."""
 
 from omegaconf import DictConfig
 
@@ -6,7 +6,7 @@ from ugro.config import Config
 
 
 def tokens_per_step(config: Config | DictConfig) -> int:
-    """Tokens that one optimizer step trains on."""
+    """Count the tokens that one optimizer step trains on at most: rows may hold padding."""
     training = config.training
     tokens: int = training.batch_size * training.gradient_accumulation_steps
     return tokens * config.data.block_size

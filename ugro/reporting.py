@@ -25,17 +25,19 @@ class TrialInterruptedError(Exception):
     """A trial has ended before its time, as it was asked to; it can be continued."""
 
 
-class _Alone:
-    """No driver."""
+class Alone:
+    """A channel that nobody listens to."""
 
     def report(self, report: Report) -> bool:
+        """Let the trial go on."""
         return True
 
     def interrupted(self) -> bool:
+        """Return False."""
         return False
 
 
-_ALONE = _Alone()
+_ALONE = Alone()
 _channel: ContextVar[Channel] = ContextVar("channel")
 
 

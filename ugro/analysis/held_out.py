@@ -1,5 +1,6 @@
 """Read what the test part says of the best trial; it chose neither checkpoint nor trial."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -64,7 +65,7 @@ def held_out_of(study: Study, tables: Tables) -> TestPart | None:
     found = tests[best.number]
     baseline = tests.get(tables.baseline) if tables.baseline is not None else None
     gain, error = found["test_gain"], found["test_gain_stderr"]
-    known = error == error  # NaN with one document
+    known = not math.isnan(error)  # as it is with one document
     return TestPart(
         best=_score(best.number, found),
         baseline=_score(tables.baseline, baseline) if baseline else None,

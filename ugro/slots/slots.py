@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -56,6 +56,30 @@ class Listener(Protocol):
 
     def interrupted(self) -> bool:
         """Whether trials are to save themselves and end."""
+
+
+@dataclass(frozen=True)
+class SameAnswer:
+    """A listener that gives every report the same answer.
+
+    Args:
+        goes_on: the answer
+        asked: whether trials are to save themselves and end
+    """
+
+    goes_on: bool
+    asked: Callable[[], bool] = lambda: False
+
+    def started(self, number: int, worker: str) -> None:
+        """Take no note."""
+
+    def reported(self, number: int, report: Report) -> bool:
+        """Give the answer."""
+        return self.goes_on
+
+    def interrupted(self) -> bool:
+        """Return what is asked for."""
+        return self.asked()
 
 
 class Slots(Protocol):

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from hydra.core.utils import JobStatus
 from optuna.trial import FrozenTrial, TrialState
@@ -11,9 +10,9 @@ from ugro.events import EventStream, TestMeasured
 from ugro.pasting import override
 from ugro.record.storage import is_trouble
 from ugro.record.study import Study, metrics, source
-from ugro.report import Report, TrialResult
+from ugro.report import TrialResult
 from ugro.retries import in_a_line, retrying
-from ugro.slots.slots import Slots, Task
+from ugro.slots.slots import SameAnswer, Slots, Task
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def measure_winner(
     left = {trial.number: trial for trial in _winners(study) if trial.number not in study.tests()}
     for trial in left.values():
         slots.submit(_task(plan, trial))
-    listener = _Listener(interrupted)
+    listener = SameAnswer(goes_on=True, asked=interrupted)
     while left and not interrupted():
         done = slots.wait(listener, LOOK_SECONDS)
         if done is None:
@@ -83,21 +82,3 @@ def _task(plan: Plan, trial: FrozenTrial) -> Task:
 
 def _keep(study: Study, number: int, measured: Mapping[str, float]) -> None:
     retrying(is_trouble, "The study's record cannot be written")(study.tested, number, measured)
-
-
-@dataclass(frozen=True)
-class _Listener:
-    """The driver, which only wants to know when a measurement is done."""
-
-    asked: Callable[[], bool]
-
-    def started(self, number: int, worker: str) -> None:
-        """Take no note."""
-
-    def reported(self, number: int, report: Report) -> bool:
-        """Let it go on."""
-        return True
-
-    def interrupted(self) -> bool:
-        """Return whether it is to end."""
-        return self.asked()

@@ -8,9 +8,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import BaseDistribution
 
 from ugro.errors import UserError
-from ugro.report import Report, TrialResult
+from ugro.report import TrialResult
 from ugro.retries import in_a_line
-from ugro.slots.slots import Slots, Task
+from ugro.slots.slots import SameAnswer, Slots, Task
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import corner_values
 
@@ -80,28 +80,10 @@ class Rehearsal:
         task = Task(self._number, overrides, shared, values, None, float("inf"))
         self._number += 1
         self._slots.submit(task)
-        done, listener = None, _Answer(goes_on)
+        done, listener = None, SameAnswer(goes_on)
         while done is None:
             done = self._slots.wait(listener, LOOK_SECONDS)
         return _measured(done[1])
-
-
-class _Answer:
-    """The driver, which says whether a trial goes on to its step."""
-
-    def __init__(self, goes_on: bool) -> None:
-        self._goes_on = goes_on
-
-    def started(self, number: int, worker: str) -> None:
-        """Nobody asks."""
-
-    def reported(self, number: int, report: Report) -> bool:
-        """As it was said."""
-        return self._goes_on
-
-    def interrupted(self) -> bool:
-        """Ctrl-C ends the command itself."""
-        return False
 
 
 def _measured(job: JobReturn) -> TrialResult:

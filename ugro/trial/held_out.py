@@ -4,18 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import peft
-from transformers import logging as transformers_logging
 
 from ugro.config import Config
 from ugro.files import ADAPTER
 from ugro.report import TrialResult
 from ugro.reporting import Channel
-from ugro.trial import faults, hardware
-from ugro.trial.data import prepare
+from ugro.trial import faults
 from ugro.trial.evaluation import Evaluation, evaluate
-from ugro.trial.models import base_model, forget
+from ugro.trial.models import forget
 from ugro.trial.packing import Numbers
 from ugro.trial.parts import Part
+from ugro.trial.setting import set_up
 
 
 @faults.named()
@@ -32,13 +31,8 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         ``base_test_...``, ``test_gain`` over it with its standard error ``test_gain_stderr`` (nats
         a token, examples paired), ``test_documents`` and ``test_tokens``; none without a test part.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    hardware.use_allotted_threads()
-    dtype = hardware.precision(config.training.dtype)
-    cache_dir = Path(config.cache_dir).expanduser()
-    base = base_model(config.model, dtype, cache_dir)
-    part = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids).test
+    base, data = set_up(config)
+    part = data.test
     if part is None:
         return TrialResult((), {})
     size = config.training.eval_batch_size

@@ -7,23 +7,12 @@ from pathlib import Path
 
 from ugro.config import Config, Keep
 from ugro.report import Report, TrialResult
-from ugro.reporting import Channel
+from ugro.reporting import Alone, Channel
 from ugro.trial import hardware
-from ugro.trial.data import prepare
 from ugro.trial.estimate import estimated
-from ugro.trial.models import base_model
 from ugro.trial.rows import schedule
+from ugro.trial.setting import set_up
 from ugro.trial.trial import run_trial
-
-
-class _Alone:
-    """A channel that nobody listens to."""
-
-    def report(self, report: Report) -> bool:
-        return True
-
-    def interrupted(self) -> bool:
-        return False
 
 
 def rehearse(config: Config, folder: Path, channel: Channel) -> TrialResult:
@@ -49,7 +38,7 @@ def rehearse(config: Config, folder: Path, channel: Channel) -> TrialResult:
     if not channel.report(Report(0, 1, 0, 1, 0.0, known, time.time())):
         return TrialResult((), known)
     with tempfile.TemporaryDirectory(dir=folder) as made:
-        result = run_trial(_one_step(config), Path(made), _Alone())
+        result = run_trial(_one_step(config), Path(made), Alone())
     measured = {**known, **result.metrics, "tokens": _tokens(config)}
     return TrialResult((), measured, result.provenance)
 
@@ -64,10 +53,7 @@ def _one_step(config: Config) -> Config:
 
 def _tokens(config: Config) -> float:
     """Count what a trial trains on if the scheduler lets it; the data are read by now."""
-    cache = Path(config.cache_dir).expanduser()
-    dtype = hardware.precision(config.training.dtype)
-    base = base_model(config.model, dtype, cache)
-    data = prepare(config.data, base.tokenizer, cache, base.stop_ids)
+    _, data = set_up(config)
     most = config.stoppers.max_tokens
     tokens = float(schedule(config, data.train).tokens[-1])
     return tokens if most is None else min(tokens, float(most))

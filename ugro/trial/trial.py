@@ -6,7 +6,6 @@ import os
 import time
 from pathlib import Path
 
-from transformers import logging as transformers_logging
 from transformers import set_seed
 
 from ugro.config import Config, Keep
@@ -21,11 +20,12 @@ from ugro.trial import faults, hardware
 from ugro.trial.adapter import adapted, save_adapter
 from ugro.trial.borders import check_borders
 from ugro.trial.checkpoints import keep_only, training_of
-from ugro.trial.data import Data, prepare
+from ugro.trial.data import Data
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.latency import latency_ms
 from ugro.trial.mirror import mirrored
-from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary
+from ugro.trial.models import BaseModel
+from ugro.trial.setting import set_up
 from ugro.trial.training import Trained, train
 from ugro.wording import data_lines
 
@@ -38,8 +38,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
 
     Writes ``metrics.jsonl`` (a line a report), ``provenance.json`` (what it was run with),
     ``checkpoints/`` (the best and the last) and ``adapter/`` (the best, as PEFT saves it) into
-    ``folder``. Goes on from a checkpoint of the same
-    training that is there already.
+    ``folder``. Goes on from a checkpoint of the same training that is there already.
 
     Args:
         config: the trial, validated
@@ -54,18 +53,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         TrialInterruptedError: the channel asked it to end before its time.
     """
     began = time.perf_counter()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    hardware.use_allotted_threads()
     hardware.reset_peak_memory()
-    dtype = hardware.precision(config.training.dtype)
-    cache_dir = Path(config.cache_dir).expanduser()
-
-    base = base_model(config.model, dtype, cache_dir)
-    longest = max(config.data.block_size, config.data.eval_block_size or 0)
-    check_fits(base.model.config, longest)
-    data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids)
-    check_vocabulary(base.model, data.largest_token, base.tokenizer)
+    base, data = set_up(config)
     for line in data_lines(data.summary()):
         log.info("%s", line)
     check_borders(base.model, data.train.layout, config.data)
