@@ -2,6 +2,7 @@ import logging
 
 import pytest
 from ray._private import worker
+from ray.util.client import logsclient
 
 from ugro.slots.ray_messages import brief, into_the_log
 
@@ -27,6 +28,23 @@ def test_what_ray_prints_of_lost_workers_is_logged_and_workers_output_is_not(
     assert caplog.messages == ["A worker died\nof this"]
     assert capsys.readouterr() == ("", "")
     assert printed == [output]
+
+
+def test_what_a_cluster_sends_to_rays_client_is_logged_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(logging.getLogger("ray"), "propagate", False)
+    monkeypatch.setattr(logsclient.logger, "propagate", False)  # as Ray has it
+    monkeypatch.setattr(worker, "print_to_stdstream", worker.print_to_stdstream)
+    caplog.set_level(logging.WARNING, "ray")
+    into_the_log.cache_clear()
+    into_the_log()
+    client = object.__new__(logsclient.LogstreamClient)  # its methods need no connection
+    client.log(logging.WARNING, "SIGTERM handler is not set")
+    assert "SIGTERM handler is not set" in caplog.messages
+    assert capsys.readouterr() == ("", "")
 
 
 LOST = (

@@ -24,6 +24,7 @@ def into_the_log() -> None:
     from ray.util.client.logsclient import LogstreamClient
 
     take_over("ray")
+    take_over(LogstreamClient.__module__)  # else warnings that it is sent are printed as they are
     printed = worker.print_to_stdstream
 
     def told(data: Mapping[str, Any], ignore_prefix: bool) -> None:
