@@ -42,8 +42,9 @@ class Heard(logging.Handler):
 
 
 def test_what_a_cluster_sends_to_rays_client_goes_into_the_log(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "ray")  # other tests' clusters set it to ERROR
     heard = Heard()
     monkeypatch.setattr(logging.getLogger(), "handlers", [heard])
     monkeypatch.setattr(logging.getLogger("ray"), "propagate", False)
