@@ -47,7 +47,7 @@ dashboard: setup  ## open the latest study, or STUDY=name, in optuna-dashboard, 
 		"sqlite:///file:$(or $(if $(STUDY),multirun/$(STUDY)/study.db),$$(ls -t multirun/*/study.db | head -1))?mode=ro&uri=true"
 
 backup: setup  ## copy the record of STUDY=name, which may be running, and check the copy
-	$(BIN)/python -m ugro.backup $(if $(STUDY),study.name=$(STUDY))
+	$(BIN)/ugro backup $(if $(STUDY),study.name=$(STUDY))
 
 test: setup  ## run the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults and not long and not idle"

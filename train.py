@@ -9,11 +9,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ugro.config import register_schema, typed
+from ugro.config.validation import validate
 from ugro.errors import UserError, fault
-from ugro.report import TrialResult
-from ugro.reporting import channel
-from ugro.sweep.plugins import CALLABLE, register_plugins
-from ugro.validation import validate
+from ugro.events.channel import channel
+from ugro.events.trial_report import TrialResult
+from ugro.plugins.sweeper import CALLABLE, register_plugins
 
 register_schema()
 register_plugins()
@@ -29,7 +29,7 @@ def main(config: DictConfig) -> TrialResult:
         if settings.study.preflight:
             if HydraConfig.get().mode is not RunMode.MULTIRUN:
                 raise UserError(fault("study.preflight", True, "false, or a sweep: add -m"))
-            from ugro.trial.rehearsal import rehearse as run
+            from ugro.trial.probe import probe as run
         elif settings.study.measure_test:
             from ugro.trial.held_out import measure_test as run
         else:

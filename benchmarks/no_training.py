@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ugro.config import register_schema
-from ugro.sweep.plugins import register_plugins
+from ugro.plugins.sweeper import register_plugins
 
 register_schema()
 register_plugins()

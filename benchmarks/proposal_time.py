@@ -13,9 +13,9 @@ from statistics import median
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ugro.ending import Ending
-from ugro.record.study import REASON
-from ugro.sweep.sampling import Sampling, sampler_of
+from ugro.events.outcome import Outcome
+from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.study.study import REASON
 
 from .tabular.curves import plain
 from .tabular.plans import planned, space
@@ -38,7 +38,7 @@ def seconds(name: str, known: int) -> float:
     """Of a proposal, the median."""
     plan = planned("tracking=none", "search_space=lora", f"hydra/sweeper/sampler={name}")
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)
-    sampling = Sampling(sampler, ["minimize"], plan.feasible, past(known))
+    sampling = Sampler(sampler, ["minimize"], plan.feasible, past(known))
     took = []
     for _ in range(ASKED):
         began = time.perf_counter()
@@ -46,7 +46,7 @@ def seconds(name: str, known: int) -> float:
         took.append(time.perf_counter() - began)
         curve = MADE_UP.curve(plain(asked.parameters), 0)
         sampling.report(asked, curve.tokens, curve.losses[-1])
-        sampling.tell(asked, Ending.COMPLETE, [curve.losses[-1]])
+        sampling.tell(asked, Outcome.COMPLETE, [curve.losses[-1]])
     return median(took)
 
 
@@ -65,7 +65,7 @@ def past(count: int) -> list[FrozenTrial]:
                 params=parameters,
                 distributions=space(),
                 intermediate_values=dict(kept),
-                user_attrs={REASON: (Ending.COMPLETE if whole else Ending.RUNG).value},
+                user_attrs={REASON: (Outcome.COMPLETE if whole else Outcome.RUNG).value},
             )
         )
     return found

@@ -29,18 +29,18 @@ def told(part: str) -> Iterator[None]:
 
 
 def main(folder: Path) -> None:
-    """Analyse a study, step by step as ``ugro.analyze`` does."""
+    """Analyse a study, step by step as ``ugro.analysis.analyze`` does."""
     with told("imports"):
-        from ugro.analysis.findings import findings_of
-        from ugro.analysis.importance import importances_of
+        from ugro.analysis.findings.findings import findings_of
+        from ugro.analysis.importance.importance import importances_of
         from ugro.analysis.pictures import write_pictures
-        from ugro.analysis.report import write_report
+        from ugro.analysis.report.report import write_report
+        from ugro.analysis.report.summary_file import write_summary
         from ugro.analysis.results import write_results
-        from ugro.analysis.summary import show
-        from ugro.analysis.summary_file import write_summary
         from ugro.analysis.tables import tables_of
-        from ugro.files import ANALYSIS, REPORT, SUMMARY
-        from ugro.record.study import read
+        from ugro.analysis.terminal_summary import show
+        from ugro.paths import ANALYSIS, REPORT, SUMMARY
+        from ugro.study.study import read
     with told("all"):
         with told("tables"):
             study = read(folder.name, f"sqlite:///{folder}/study.db")

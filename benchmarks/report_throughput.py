@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy
 
-from ugro.events import Event, TrialReported
-from ugro.observers.audit import AuditLog
-from ugro.record.recorder import Recorder
-from ugro.record.study import create_or_continue
+from ugro.events.events import Event, TrialReported
+from ugro.observers.audit_log import AuditLog
+from ugro.study.recorder import Recorder
+from ugro.study.study import create_or_continue
 
 from .tabular.curves import Curve
 from .tabular.simulate import simulate

@@ -26,9 +26,8 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ugro.ending import Ending
-from ugro.event_log import as_line
-from ugro.events import (
+from ugro.events.event_log import as_line
+from ugro.events.events import (
     Event,
     SlotsCounted,
     StudyFinished,
@@ -38,9 +37,10 @@ from ugro.events import (
     TrialReported,
     TrialStarted,
 )
-from ugro.record.storage import open_storage
-from ugro.record.study import quieten
-from ugro.report import Report
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
+from ugro.study.storage import open_storage
+from ugro.study.study import quieten
 
 SPACE = {
     "lora.r": CategoricalDistribution((8, 16, 32, 64, 128)),
@@ -169,11 +169,11 @@ class _Made:
         self.events.append(TrialAsked(number, one, "sampler" if number else "baseline", time=began))
         self.events.append(TrialStarted(number, f"node{slot // 4}:{100 + slot}", time=began))
         floor, length = self._floor(one), SECONDS * (0.7 + 0.6 * self._draw.random())
-        told, values = Ending.COMPLETE, {}
+        told, values = Outcome.COMPLETE, {}
         if number and self._draw.random() < 0.01:
-            told = Ending.FAILED
+            told = Outcome.FAILED
         for step in range(1, self._reports + 1):
-            if told is Ending.FAILED:
+            if told is Outcome.FAILED:
                 break
             share = step / self._reports
             loss = floor + (BASE_LOSS - floor) * (1 - share) ** 3 + self._draw.gauss(0, 0.005)
@@ -185,7 +185,7 @@ class _Made:
                 step, self._reports, TOKENS * step // self._reports, TOKENS, seconds,
                 {"eval_loss": loss, "peak_memory_mb": 8000.0}, time=when,
             )  # fmt: skip
-            stop = Ending.RUNG if behind and step < self._reports else None
+            stop = Outcome.RUNG if behind and step < self._reports else None
             self.events.append(TrialReported(number, report, stop, abs(rung), time=when))
             if stop:
                 told = stop
@@ -209,7 +209,7 @@ class _Made:
         return -passed if behind else passed
 
     def _ended(
-        self, number: int, one: dict[str, Any], told: Ending, values: dict[int, float],
+        self, number: int, one: dict[str, Any], told: Outcome, values: dict[int, float],
         span: tuple[float, float], tokens: int,
     ) -> FrozenTrial:  # fmt: skip
         best = min(values.values(), default=math.nan)
@@ -217,15 +217,15 @@ class _Made:
             "eval_loss": best, "base_eval_loss": BASE_LOSS,
             "tokens_seen": tokens, "train_seconds": span[1] - span[0], "peak_memory_mb": 8000.0,
         }  # fmt: skip
-        failed = told is Ending.FAILED
-        final = (best,) if told is Ending.COMPLETE else ()
+        failed = told is Outcome.FAILED
+        final = (best,) if told is Outcome.COMPLETE else ()
         error = "ValueError: made up" if failed else ""
         ending = TrialFinished(number, told, final, {} if failed else measured, error, time=span[1])
         self.events.append(ending)
         source = "sampler" if number else "baseline"
         attributes: dict[str, Any] = {"source": source, "reason": told.value}
         attributes |= {"error": error} if failed else {"metrics": measured}
-        states = {Ending.COMPLETE: TrialState.COMPLETE, Ending.FAILED: TrialState.FAIL}
+        states = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL}
         trial = create_trial(
             state=states.get(told, TrialState.PRUNED),
             value=None if failed else best,

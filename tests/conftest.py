@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from ugro.config import Config, register_schema, typed
-from ugro.sweep.plugins import register_plugins
+from ugro.plugins.sweeper import register_plugins
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from ugro.config import ConstraintsConfig
-from ugro.constraints import constraints_of
+from ugro.objectives.constraints import constraints_of
 from ugro.space.composition import Composer
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse

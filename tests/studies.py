@@ -6,9 +6,9 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 
-from ugro.ending import Ending
-from ugro.record.study import Started, Study
-from ugro.report import TrialResult
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import TrialResult
+from ugro.study.study import Started, Study
 
 
 def in_memory(*directions: str, name: str = "s", objectives: list[str] | None = None) -> Study:
@@ -33,7 +33,7 @@ def start(
 def ended(
     study: Study,
     over: Mapping[str, BaseDistribution],
-    how: Ending = Ending.COMPLETE,
+    how: Outcome = Outcome.COMPLETE,
     *values: float,
     source: str = "sampler",
     measured: Mapping[str, float] | None = None,

@@ -5,8 +5,8 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
 from ugro.config import Config, Dtype, typed
+from ugro.config.validation import validate
 from ugro.errors import UserError
-from ugro.validation import validate
 
 from .conftest import ROOT
 

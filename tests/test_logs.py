@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from rich.console import Console
 from rich.live import Live
 
-from ugro.logs import SweepLog, Terminal, take_over
+from ugro.logs import SweepLogHandler, Terminal, use_root_handlers
 
 from .conftest import QUICK
 
@@ -55,7 +55,7 @@ def test_beside_a_live_display_there_are_only_warnings(capsys: Captured) -> None
 
 def test_the_log_of_a_sweep_has_everything_from_before_its_folder_was_made(tmp_path: Path) -> None:
     path = tmp_path / "study" / "sweep.log"
-    handler = SweepLog(str(path))
+    handler = SweepLogHandler(str(path))
     say(handler)
     assert not path.parent.exists()
     path.parent.mkdir()
@@ -66,7 +66,7 @@ def test_the_log_of_a_sweep_has_everything_from_before_its_folder_was_made(tmp_p
 
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "sweep.log").mkdir()
-    say(SweepLog(str(tmp_path / "sweep.log")))
+    say(SweepLogHandler(str(tmp_path / "sweep.log")))
     assert capsys.readouterr() == ("", "")
 
 
@@ -76,7 +76,7 @@ def test_a_library_that_is_taken_over_prints_nothing_itself(
     library = logging.getLogger("a_library")
     library.addHandler(logging.StreamHandler())
     library.propagate = False
-    take_over("a_library")
+    use_root_handlers("a_library")
     library.warning("chatter")
     assert capsys.readouterr() == ("", "")
     assert caplog.messages == ["chatter"]

@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState, create_trial
 
 from ugro.analysis.results import OF_STUDY, experiment
+from ugro.cli.rerun import configuration_of
 from ugro.config import typed
 from ugro.errors import UserError
-from ugro.rerun import configuration_of
 
 from .conftest import ROOT
 from .test_config import GROUPS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import Config
-from ugro.reporting import channel
+from ugro.events.channel import channel
 from ugro.trial.trial import run_trial
 
 pytestmark = pytest.mark.long

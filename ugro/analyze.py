@@ -1,75 +1,7 @@
-"""What came out of a study? ``python -m ugro.analyze study.name=NAME`` writes and shows it."""
+"""``python -m ugro.analyze``: the same as ``ugro analyze``."""
 
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
-
-from ugro.analysis.answers import test_said
-from ugro.analysis.confirmation import confirmation_of
-from ugro.analysis.findings import Findings, findings_of
-from ugro.analysis.importance import importances_of
-from ugro.analysis.results import write_results, write_table
-from ugro.analysis.summary import show
-from ugro.analysis.summary_file import write_summary
-from ugro.analysis.tables import Tables, tables_of
-from ugro.commands import asked, run
-from ugro.files import ANALYSIS, CONFIRM, REPORT, SUMMARY, TABLE
-from ugro.record.confirmed import confirmation_record
-from ugro.record.study import Study
-
-FEW = 2  # pieces of advice on a terminal; the report has all
-
-
-def analyze(study: Study, folder: Path, whole: bool = True) -> None:
-    """Write a study's result files and print its summary.
-
-    Args:
-        study: finished, running or stopped; anyone's that Optuna can read
-        folder: the study's own
-        whole: also what takes seconds: which keys mattered, pictures, report
-    """
-    tables = tables_of(study, folder)
-    confirmation = confirmation_of(folder)
-    write_results(study, tables, folder, confirmation.preferred if confirmation else None)
-    if (again := confirmation_record(study, folder)) is not None:
-        write_table(again, tables_of(again, folder / CONFIRM), folder / CONFIRM / TABLE)
-    importances = importances_of(study, tables) if whole else ()
-    findings = findings_of(study, tables, importances, confirmation)
-    write_summary(findings, folder / SUMMARY)
-    try:
-        if whole:
-            _draw(tables, findings, folder)
-    finally:
-        test = list(test_said(findings.test))
-        show(study, folder, test=test, besides=list(_last_lines(findings)))
-
-
-def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
-    from ugro.analysis.pictures import write_pictures  # matplotlib takes a second to import
-    from ugro.analysis.report import write_report
-
-    write_pictures(tables, findings.importances, folder / ANALYSIS)
-    write_report(tables, findings.importances, findings, findings.confirmation, folder / REPORT)
-
-
-def _last_lines(findings: Findings) -> Iterator[str]:
-    """How sure the result is, and what to try next."""
-    yield from findings.certainty.said
-    for one in findings.advice[:FEW]:
-        yield f"Next: {one.why}"
-        if one.command or one.overrides:
-            yield f"  {one.command or shlex.join(one.overrides)}"
-
-
-def main(arguments: list[str]) -> None:
-    """``study.name=NAME`` and ``storage=URL``; by default the latest study of ``multirun/``.
-
-    Raises:
-        UserError: there is no such study, or an argument that is not known.
-    """
-    what = asked(arguments)
-    analyze(what.study(), what.folder)
-
+from ugro.cli.analyze import main
+from ugro.cli.study_lookup import run
 
 if __name__ == "__main__":
     run(main)

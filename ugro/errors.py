@@ -2,7 +2,7 @@
 
 from hydra.errors import CompactHydraException
 
-from ugro.masking import masked
+from ugro.redaction import redacted
 
 
 class UserError(CompactHydraException):
@@ -24,4 +24,4 @@ class ClusterLost(StudyFailed):
 
 def fault(key: str, given: object, allowed: str) -> str:
     """One line that says what is wrong with a key: ``lora.r: 0 given, allowed: 1 or more``."""
-    return masked(f"{key}: {given!r} given, allowed: {allowed}")
+    return redacted(f"{key}: {given!r} given, allowed: {allowed}")

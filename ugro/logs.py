@@ -9,20 +9,20 @@ from typing import TextIO
 
 from hydra.types import RunMode
 
-from ugro.masking import masked
+from ugro.redaction import redacted
 
 OWN = ("ugro", "__main__")  # whose messages are for people
 
 
-class Masked(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Messages and tracebacks without the passwords of URLs, whoever wrote them."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, or lines."""
-        return masked(super().format(record))
+        return redacted(super().format(record))
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """A message as an object on a line of its own: time, level, logger, message, and any error."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -35,7 +35,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             said["error"] = self.formatException(record.exc_info)
-        return masked(json.dumps(said, ensure_ascii=False))
+        return redacted(json.dumps(said, ensure_ascii=False))
 
 
 class Terminal(logging.StreamHandler[TextIO]):
@@ -64,7 +64,7 @@ class Terminal(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """In a sweep only what is not as it should be tells its level."""
-        told_apart = isinstance(self.formatter, JsonLines)
+        told_apart = isinstance(self.formatter, JsonFormatter)
         if self._in_a_sweep and record.levelno >= logging.WARNING and not told_apart:
             told = f"{record.levelname.lower()}: {record.msg}"
             record = logging.makeLogRecord({**vars(record), "msg": told})
@@ -76,7 +76,7 @@ class Terminal(logging.StreamHandler[TextIO]):
         super().emit(record)
 
 
-class SweepLog(logging.FileHandler):
+class SweepLogHandler(logging.FileHandler):
     """A file in the study's folder, which is made later than the first messages are.
 
     A disk that is full takes nothing from the terminal, and others tell of it.
@@ -102,7 +102,7 @@ class SweepLog(logging.FileHandler):
         """Say nothing."""
 
 
-def take_over(library: str) -> None:
+def use_root_handlers(library: str) -> None:
     """Have a library's messages go the same way, not through a handler of its own."""
     logger = logging.getLogger(library)
     logger.handlers.clear()

@@ -15,7 +15,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from ugro.masking import masked
+from ugro.redaction import redacted
 
 # Of a disk or a network folder that is full or gone for a while.
 PASSING = (
@@ -49,7 +49,7 @@ def retrying(
 
     def tell(state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
-            log.warning("%s, trying again: %s", what, in_a_line(state.outcome.exception()))
+            log.warning("%s, trying again: %s", what, one_line(state.outcome.exception()))
 
     return Retrying(
         retry=retry_if_exception(is_trouble),
@@ -61,11 +61,11 @@ def retrying(
     )
 
 
-def in_a_line(error: BaseException | None) -> str:
+def one_line(error: BaseException | None) -> str:
     """An error's name and the first line of what it says: the last of a traceback it brings."""
     lines = str(error).strip().splitlines() or [""]
     said = lines[-1] if "Traceback (most recent call last):" in lines else lines[0]
-    return masked(f"{type(error).__name__}: {said}")
+    return redacted(f"{type(error).__name__}: {said}")
 
 
 def is_disk_trouble(error: BaseException | None) -> bool:

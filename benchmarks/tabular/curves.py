@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy
 
-from ugro.report import Report, TrialResult
-from ugro.slots.simulated import Course
+from ugro.events.trial_report import Report, TrialResult
+from ugro.executors.simulated_executor import Course
 
 POINTS = 12  # evaluations after the one at step 0
 HOURS = 2.0  # of the median trial

@@ -10,7 +10,7 @@ import numpy
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from .headline import Outcome
+from .headline import MethodOutcome
 from .methods import BOHB, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
 
 LEAST = 1e-3  # regrets below are drawn there
@@ -18,7 +18,7 @@ SHOWN = (SEQUENTIAL, PROCESS, "GP", OPTUNA, TUNE, BOHB, UPSTREAM)
 BANDED = (SEQUENTIAL, "GP", UPSTREAM)  # more bands would hide each other
 
 
-def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) -> None:
+def anytime(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Path) -> None:
     """A column a problem; above against hours, below against whole trials' worth of tokens."""
     figure, axes = pyplot.subplots(
         2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
@@ -45,7 +45,7 @@ def anytime(outcomes: Sequence[Outcome], problems: Sequence[str], path: Path) ->
     pyplot.close(figure)
 
 
-def _band(axis: Any, mine: Sequence[Outcome], tokens: bool, color: Any, name: str) -> None:
+def _band(axis: Any, mine: Sequence[MethodOutcome], tokens: bool, color: Any, name: str) -> None:
     """The median over seeds, some shaded from the first quartile to the third."""
     ends = [o.tokens / o.trial_tokens if tokens else o.hours for o in mine]
     at = numpy.geomspace(1.0, float(numpy.median(ends)), 120)
@@ -56,7 +56,7 @@ def _band(axis: Any, mine: Sequence[Outcome], tokens: bool, color: Any, name: st
         axis.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def _steps(one: Outcome, at: Any, tokens: bool) -> Any:
+def _steps(one: MethodOutcome, at: Any, tokens: bool) -> Any:
     """The regret at each of those moments; 1.5 before the first trial is complete."""
     when = [t / one.trial_tokens if tokens else hours for hours, t, _ in one.best]
     regrets = [1.5, *(max(LEAST, regret) for _, _, regret in one.best)]

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from ugro.record.study import quieten
+from ugro.study.study import quieten
 
 from .curves import Problem, plain
 from .families import FAMILIES
@@ -33,7 +33,7 @@ ENOUGH = 128  # recorded configurations, for a fit of them to be a problem worth
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MethodOutcome:
     """What a method came to on a problem with a seed."""
 
     method: str
@@ -81,15 +81,15 @@ def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
     print(text)
 
 
-def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[Outcome]]:
+def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[MethodOutcome]]:
     """What an earlier run has come to, by problem and seed."""
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    every = [[Outcome(**one) for one in json.loads(line)] for line in lines]
+    every = [[MethodOutcome(**one) for one in json.loads(line)] for line in lines]
     found = {(each[0].problem, each[0].seed): each for each in every}
     return {key: each for key, each in found.items() if key[0] in names and key[1] < seeds}
 
 
-def outcomes_of(family: str, seed: int) -> list[Outcome]:
+def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
     """Of all methods on a problem."""
     found = problem_of(family, seed)
     low, middle = scale(found)
@@ -99,7 +99,7 @@ def outcomes_of(family: str, seed: int) -> list[Outcome]:
         regrets = [(hours, t, (loss - low) / (middle - low)) for hours, t, loss in trace.best()]
         length = max(one.tokens for one in trace.trials)
         told.append(
-            Outcome(
+            MethodOutcome(
                 method.name,
                 family,
                 seed,

@@ -11,8 +11,8 @@ from hydra.types import RunMode
 from optuna.distributions import BaseDistribution
 
 from ugro.config import register_schema
+from ugro.plugins.sweeper import register_plugins
 from ugro.sweep.plan import Plan, plan_of
-from ugro.sweep.plugins import register_plugins
 
 ROOT = Path(__file__).parents[2]
 

@@ -38,8 +38,8 @@ from scipy.stats import qmc
 
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
+from ugro.events.trial_report import Report
 from ugro.provenance import provenance
-from ugro.report import Report
 from ugro.space.composition import without_hydra
 from ugro.space.feasible import identity
 from ugro.sweep.plan import Plan

@@ -21,10 +21,10 @@ from omegaconf import DictConfig
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ugro.config import register_schema
-from ugro.files import write_whole
-from ugro.report import TrialResult
-from ugro.reporting import Channel, channel
-from ugro.sweep.plugins import CALLABLE, register_plugins
+from ugro.events.channel import Channel, channel
+from ugro.events.trial_report import TrialResult
+from ugro.paths import write_atomically
+from ugro.plugins.sweeper import CALLABLE, register_plugins
 
 if TYPE_CHECKING:
     from benchmarks.tabular.curves import Curve
@@ -74,7 +74,9 @@ def replay(
         told.append(report)
         came_to = {"tokens": report.tokens_seen, "true_loss": curve.true_loss}
         whole = {"value": result(told).values[0] if len(told) == len(reports) else None}
-        write_whole(note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole}))
+        write_atomically(
+            note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole})
+        )
         if not to.report(report):
             break
     return result(told)
@@ -90,7 +92,7 @@ def on_the_beat(folder: Path, number: int, beat: float) -> float:
     """
     origin = folder / "origin"
     if number == 0:
-        write_whole(origin, repr(time.time()))
+        write_atomically(origin, repr(time.time()))
     while not origin.exists():
         time.sleep(0.01)
     began = float(origin.read_text())

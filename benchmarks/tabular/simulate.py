@@ -1,7 +1,7 @@
-"""How does a sweep of UGRO go over a problem? Its own loop, on simulated slots, in no time.
+"""Run UGRO's own loop over a problem, on simulated slots.
 
-Sampler, proposals, referee, trial scheduler, limits and events are a sweep's own. The record alone
-is left out: nobody reads it afterwards, and it would take most of the time.
+Sampler, proposals, early stopping, trial scheduler, limits and events are a sweep's own. Only the
+record is left out: nobody reads it afterwards, and it would take most of the time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ugro.events import (
+from ugro.events.events import (
     Event,
     EventStream,
     Observer,
@@ -18,18 +18,18 @@ from ugro.events import (
     TrialReported,
     TrialStarted,
 )
-from ugro.objectives import objectives_of
-from ugro.record.recorder import Recorder
-from ugro.schedulers.referee import Referee
-from ugro.slots.simulated import Course, SimulatedSlots
-from ugro.slots.slots import Task
+from ugro.executors.executor import Task
+from ugro.executors.simulated_executor import Course, SimulatedExecutor
+from ugro.objectives.objectives import objectives_of
+from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.schedulers.early_stopping import EarlyStopping
+from ugro.study.recorder import Recorder
 from ugro.sweep.failures import Failures
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.plan import Plan
 from ugro.sweep.proposals import Proposals
-from ugro.sweep.sampling import Sampling, sampler_of
 
 from .curves import Curve, Problem, plain
 from .plans import planned
@@ -77,16 +77,16 @@ def simulate(
         curves[task.number] = curve
         return (curve if beat is None else curve.paced(beat, task.number)).course()
 
-    place = SimulatedSlots(course, lambda now: slots)
+    place = SimulatedExecutor(course, lambda now: slots)
     watching = _Watching(place, curves, Trace(slots))
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
-    sampling = Sampling(sampler, ["minimize"], feasible, [])
+    sampling = Sampler(sampler, ["minimize"], feasible, [])
     parts = Parts(
         recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
         sampling=sampling,
         feasible=feasible,
         objectives=objectives,
-        referee=Referee(plan.trial.scheduler, of.stoppers, objectives, seed),
+        early_stopping=EarlyStopping(plan.trial.scheduler, of.stoppers, objectives, seed),
         slots=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(trials, of.study.fail_fast),
@@ -103,7 +103,7 @@ def simulate(
 class _Watching:
     """An observer that makes the trace."""
 
-    slots: SimulatedSlots
+    slots: SimulatedExecutor
     curves: Mapping[int, Curve]
     trace: Trace
     parameters: dict[int, Mapping[str, Any]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from statistics import median, median_high, median_low
 
 import numpy
 
-from .headline import Outcome, near
+from .headline import MethodOutcome, near
 from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
 from .problems import MANY
 from .table import RECORDED, SHORT, Table
@@ -29,7 +29,7 @@ CLAIMED = {
 class Results:
     """Outcomes by method, problem and seed; per problem the regret that is aimed at."""
 
-    found: Mapping[tuple[str, str], Sequence[Outcome]]  # by method and problem, a seed each
+    found: Mapping[tuple[str, str], Sequence[MethodOutcome]]  # by method and problem, a seed each
     problems: Sequence[str]
 
     def target(self, problem: str) -> float:
@@ -70,14 +70,14 @@ class Results:
         ends = [one.until(target)[0] for one in self.found[method, problem]]
         return 100 * float(numpy.isfinite(ends).mean())
 
-    def at_the_end(self, of: Callable[[Outcome], float]) -> Callable[[str, str], float]:
+    def at_the_end(self, of: Callable[[MethodOutcome], float]) -> Callable[[str, str], float]:
         """The median over seeds of a figure of an outcome."""
         return lambda method, problem: median(of(one) for one in self.found[method, problem])
 
 
-def written(outcomes: Sequence[Outcome], problems: Sequence[str], seeds: int) -> str:
+def written(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: int) -> str:
     """All tables."""
-    found: dict[tuple[str, str], list[Outcome]] = {}
+    found: dict[tuple[str, str], list[MethodOutcome]] = {}
     for one in outcomes:
         found.setdefault((one.method, one.problem), []).append(one)
     results = Results(found, problems)
@@ -96,7 +96,7 @@ def written(outcomes: Sequence[Outcome], problems: Sequence[str], seeds: int) ->
         "Seeds in which it was reached within the budget": (results.reached, "{:.0f}%"),
         "Normalised regret at the end": (results.at_the_end(lambda one: one.reached), "{:.3f}"),
         "Hours in all": (results.at_the_end(lambda one: one.hours), "{:.1f}"),
-        "Slots idle until the last launch": (
+        "Executor idle until the last launch": (
             results.at_the_end(lambda one: abs(100 * one.idle)),
             "{:.1f}%",
         ),

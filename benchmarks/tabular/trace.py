@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ugro.events import Event, TrialAsked, TrialFinished, TrialReported
+from ugro.events.events import Event, TrialAsked, TrialFinished, TrialReported
 
 
 @dataclass(frozen=True)

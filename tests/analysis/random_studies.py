@@ -12,8 +12,8 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ugro.ending import Ending
-from ugro.record.study import Study, state_of
+from ugro.events.outcome import Outcome
+from ugro.study.study import Study, state_of
 
 # Some are called as columns are; the last ones have changed while the study ran.
 KEYS: dict[str, list[BaseDistribution]] = {
@@ -25,7 +25,7 @@ KEYS: dict[str, list[BaseDistribution]] = {
     "steps": [IntDistribution(1, 64, log=True), FloatDistribution(0.5, 2.0, step=0.5)],
 }
 NUMBERS = st.one_of(st.floats(1.0, 4.0), st.floats(allow_nan=False), st.just(2.0))
-ENDINGS = [*(one for one in Ending if one is not Ending.WITHDRAWN), *[Ending.COMPLETE] * 10]
+ENDINGS = [*(one for one in Outcome if one is not Outcome.WITHDRAWN), *[Outcome.COMPLETE] * 10]
 NAMES = st.sampled_from(["eval_loss", "seconds", "number", "accuracy"])
 
 

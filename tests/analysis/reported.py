@@ -6,14 +6,14 @@ from pathlib import Path
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from ugro.analysis.confirmation import Confirmation
-from ugro.analysis.findings import findings_of
-from ugro.analysis.importance import Importances
-from ugro.analysis.report import write_report
+from ugro.analysis.confirmation.confirmation import Confirmation
+from ugro.analysis.findings.findings import findings_of
+from ugro.analysis.importance.importance import Importances
+from ugro.analysis.report.report import write_report
 from ugro.analysis.tables import tables_of
-from ugro.ending import Ending
-from ugro.record.study import Study
-from ugro.report import TrialResult
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import TrialResult
+from ugro.study.study import Study
 
 from ..studies import in_memory, start
 
@@ -38,7 +38,7 @@ def searched(count: int, *directions: str, objectives: list[str] | None = None) 
             study.report(trial, int(4096 * share), loss / share)
         values = (loss, *(float(rank) for _ in study.objectives[1:]))  # type: ignore[arg-type]
         measured = dict(zip(study.objectives, values, strict=True)) | {"tokens_seen": 4096}
-        study.tell(trial, Ending.COMPLETE, TrialResult(values, measured))
+        study.tell(trial, Outcome.COMPLETE, TrialResult(values, measured))
     return study
 
 

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 
-from ugro.analysis.findings import findings_of
-from ugro.analysis.importance import importances_of
+from ugro.analysis.findings.findings import findings_of
+from ugro.analysis.importance.importance import importances_of
+from ugro.analysis.report.summary_file import write_summary
 from ugro.analysis.results import write_results
-from ugro.analysis.summary import show
-from ugro.analysis.summary_file import write_summary
 from ugro.analysis.tables import tables_of
-from ugro.record.study import Study
+from ugro.analysis.terminal_summary import show
+from ugro.study.study import Study
 
 from .random_studies import studies
 

@@ -9,11 +9,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from ugro.analysis.results import OF_STUDY, best_overrides, trial_folder
 from ugro.analysis.results import write_results as write
 from ugro.analysis.tables import tables_of
-from ugro.ending import Ending
-from ugro.events import TrialFinished, TrialRetried, TrialStarted
-from ugro.observers.audit import AuditLog
-from ugro.record.study import Started, Study
-from ugro.report import TrialResult
+from ugro.events.events import TrialFinished, TrialRetried, TrialStarted
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import TrialResult
+from ugro.observers.audit_log import AuditLog
+from ugro.study.study import Started, Study
 
 from ..conftest import ROOT
 from ..studies import in_memory, start
@@ -39,7 +39,7 @@ def started(study: Study) -> Started:
 def complete(study: Study, objective: float, **measured: float) -> Started:
     trial = started(study)
     result = TrialResult((objective,), {"eval_loss": objective, **measured})
-    study.tell(trial, Ending.COMPLETE, result)
+    study.tell(trial, Outcome.COMPLETE, result)
     return trial
 
 
@@ -89,9 +89,9 @@ def test_the_columns_are_number_state_value_keys_metrics_seconds_and_reason(
 
 def test_a_row_a_trial_whatever_became_of_it(study: Study, tmp_path: Path) -> None:
     complete(study, 1.5)
-    study.tell(started(study), Ending.FAILED, error='ValueError: "a", b')
-    study.tell(started(study), Ending.DIVERGED)
-    study.tell(started(study), Ending.INTERRUPTED)
+    study.tell(started(study), Outcome.FAILED, error='ValueError: "a", b')
+    study.tell(started(study), Outcome.DIVERGED)
+    study.tell(started(study), Outcome.INTERRUPTED)
     started(study)
     study.record.enqueue_trial({"lora.r": 4})
     write_results(study, tmp_path)
@@ -118,7 +118,7 @@ def test_a_study_without_a_trial_has_a_table_of_columns_only(study: Study, tmp_p
 def test_a_key_or_metric_that_a_trial_has_not_is_left_empty(study: Study, tmp_path: Path) -> None:
     complete(study, 1.5)
     over = {"lora.dropout": FloatDistribution(0.25, 1), "training.max_steps": STEPS}
-    study.tell(start(study, over), Ending.COMPLETE, TrialResult((2.0,), {"accuracy": 0.5}))
+    study.tell(start(study, over), Outcome.COMPLETE, TrialResult((2.0,), {"accuracy": 0.5}))
     write_results(study, tmp_path)
     _, (first, second) = table(tmp_path)
     assert (first["lora.dropout"], first["accuracy"], first["eval_loss"]) == ("", "", "1.5")
@@ -140,7 +140,7 @@ def test_seconds_are_those_that_a_trial_stayed_in_slots(study: Study, tmp_path: 
         TrialStarted(0, time=10.0),
         TrialRetried(0, "interrupted", 0, time=14.0),  # and taken up the next day
         TrialStarted(0, time=90_000.0),
-        TrialFinished(0, Ending.COMPLETE, (1.5,), {}, time=90_003.0),
+        TrialFinished(0, Outcome.COMPLETE, (1.5,), {}, time=90_003.0),
     ):
         log.observe(event)
     write_results(study, tmp_path)
@@ -161,7 +161,7 @@ def test_seconds_are_those_that_a_trial_stayed_in_slots(study: Study, tmp_path: 
     ],
 )
 def test_no_cell_is_a_formula(study: Study, tmp_path: Path, text: str, cell: str) -> None:
-    study.tell(start(study, {"=key": CategoricalDistribution((text,))}), Ending.FAILED, error=text)
+    study.tell(start(study, {"=key": CategoricalDistribution((text,))}), Outcome.FAILED, error=text)
     write_results(study, tmp_path)
     _, (row,) = table(tmp_path)
     assert row["'=key"] == row["error"] == cell
@@ -169,7 +169,7 @@ def test_no_cell_is_a_formula(study: Study, tmp_path: Path, text: str, cell: str
 
 def test_a_key_may_be_called_as_a_column_is(study: Study, tmp_path: Path) -> None:
     over = {key: FloatDistribution(0.0, 1.0) for key in ("value", "state", "reason", "x")}
-    study.tell(start(study, over), Ending.COMPLETE, TrialResult((1.5,), {"seconds": 3.0}))
+    study.tell(start(study, over), Outcome.COMPLETE, TrialResult((1.5,), {"seconds": 3.0}))
     write_results(study, tmp_path)
     columns, _ = table(tmp_path)
     assert len(set(columns)) == len(columns)
@@ -180,7 +180,7 @@ def test_a_key_may_be_called_as_a_column_is(study: Study, tmp_path: Path) -> Non
 
 
 def test_without_a_complete_trial_nothing_is_called_best(study: Study, tmp_path: Path) -> None:
-    study.tell(started(study), Ending.FAILED, error="e")
+    study.tell(started(study), Outcome.FAILED, error="e")
     started(study)
     write_results(study, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["trials.csv"]

@@ -4,8 +4,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from ugro.analysis.tables import tables_of
-from ugro.ending import Ending
-from ugro.events import (
+from ugro.events.events import (
     SlotsCounted,
     StudyFinished,
     StudyStarted,
@@ -14,9 +13,10 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
-from ugro.observers.audit import AuditLog
-from ugro.record.study import Study
-from ugro.report import Report
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
+from ugro.observers.audit_log import AuditLog
+from ugro.study.study import Study
 
 from ..studies import ended, in_memory, start
 
@@ -28,7 +28,7 @@ SPACE = {
 
 def reported(number: int, step: int, loss: float, time: float) -> TrialReported:
     report = Report(step, 4, 100 * step, 400, step * 1.5, {"eval_loss": loss}, time=time)
-    return TrialReported(number, report, Ending.RUNG if number == 1 else None, 1, time=time)
+    return TrialReported(number, report, Outcome.RUNG if number == 1 else None, 1, time=time)
 
 
 @pytest.fixture
@@ -37,17 +37,17 @@ def study() -> Study:
     study = in_memory(objectives=["eval_loss"])
     begun = start(study, SPACE, "baseline", **{"lora.r": 8})
     study.report(begun, 100, 3.0)
-    study.tell(begun, Ending.COMPLETE, ended_with(2.5))
+    study.tell(begun, Outcome.COMPLETE, ended_with(2.5))
     stopped = start(study, SPACE)
     study.report(stopped, 100, 4.0)
-    study.tell(stopped, Ending.RUNG)
-    study.tell(start(study, SPACE), Ending.FAILED, error="ValueError: no")
+    study.tell(stopped, Outcome.RUNG)
+    study.tell(start(study, SPACE), Outcome.FAILED, error="ValueError: no")
     start(study, SPACE)
     return study
 
 
 def ended_with(loss: float):  # type: ignore[no-untyped-def]
-    from ugro.report import TrialResult
+    from ugro.events.trial_report import TrialResult
 
     return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": 400.0})
 
@@ -76,8 +76,8 @@ def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> 
         TrialStarted(0, "two:7", time=5.0),
         reported(0, 1, 3.0, time=6.0),
         reported(1, 1, 4.0, time=6.5),
-        TrialFinished(1, Ending.RUNG, (), {}, time=7.0),
-        TrialFinished(0, Ending.COMPLETE, (2.5,), {}, time=8.0),
+        TrialFinished(1, Outcome.RUNG, (), {}, time=7.0),
+        TrialFinished(0, Outcome.COMPLETE, (2.5,), {}, time=8.0),
         TrialStarted(3, "one:2", time=8.5),
         StudyFinished("interrupted", time=9.0),
     ):
@@ -129,7 +129,7 @@ def test_an_empty_study_has_empty_tables(directions: list[str], tmp_path: Path) 
 def test_the_best_is_the_largest_where_that_is_asked_for() -> None:
     study = in_memory("maximize")
     for value in (1.0, 3.0, 2.0):
-        ended(study, SPACE, Ending.COMPLETE, value)
+        ended(study, SPACE, Outcome.COMPLETE, value)
     assert list(tables_of(study).complete.index) == [1, 2, 0]
 
 
@@ -137,11 +137,11 @@ def test_tables_are_of_the_newest_group_and_know_how_long_the_others_took(
     study: Study, tmp_path: Path
 ) -> None:
     study.begin_group()
-    ended(study, SPACE, Ending.COMPLETE, 3.5)
+    ended(study, SPACE, Outcome.COMPLETE, 3.5)
     log = AuditLog(tmp_path / "events.jsonl")
     for number in (0, 4):
         log.observe(TrialStarted(number, "w", time=10.0))
-        log.observe(TrialFinished(number, Ending.COMPLETE, (2.5,), {}, time=14.0 + number))
+        log.observe(TrialFinished(number, Outcome.COMPLETE, (2.5,), {}, time=14.0 + number))
     tables = tables_of(study, tmp_path)
     assert list(tables.trials.index) == list(tables.complete.index) == [4]
     assert tables.slot_seconds.to_dict() == {4: 8.0}

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.tabular.families import Family
 from benchmarks.tabular.simulate import simulate
 from benchmarks.tabular.trace import decisions
-from ugro.ending import Ending
-from ugro.event_log import as_event
+from ugro.events.event_log import as_event
+from ugro.events.outcome import Outcome
 
 from ..conftest import ROOT
 
@@ -52,4 +52,4 @@ def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(tmp_path
     assert in_real_time(tmp_path) == told
     ends = [one[2] for one in told if one[0] == "ended"]
     assert len(ends) == TRIALS
-    assert {Ending.COMPLETE, Ending.RUNG} <= set(ends)
+    assert {Outcome.COMPLETE, Outcome.RUNG} <= set(ends)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ugro.event_log import read
-from ugro.record.study import retried
+from ugro.events.event_log import read
+from ugro.study.study import retried
 
 from ..faults.sweeps import Sweep, attempts, check_complete, events, study_in, swept, wait_for
 from .conftest import Nodes, on

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ugro.cli.reproduce import main
 from ugro.errors import UserError
-from ugro.reproduce import main
 
 from ..conftest import QUICK, ROOT
 from .studies import IN_PROCESS, table

@@ -22,7 +22,7 @@ def test_it_reproduces_and_the_best_experiment_runs(
     asked = [*QUICK, IN_PROCESS, option, *constraints, "study.name=s"]
     swept = train_py("-m", *asked)
     assert swept.returncode == 0, swept.stderr
-    done = train_py("study.name=s", "trial=0", module="ugro.reproduce")
+    done = train_py("reproduce", "study.name=s", "trial=0", module="ugro")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The same " in done.stdout
     study = tmp_path / "multirun" / "s"

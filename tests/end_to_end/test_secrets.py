@@ -55,7 +55,7 @@ def test_no_secret_is_written_or_said(train_py: TrainPy, tmp_path: Path) -> None
     study = tmp_path / "multirun" / "s"
     assert [row["state"] for row in table(study)] == ["COMPLETE", "COMPLETE"]
     assert (study / "analysis" / "report.html").exists()
-    sent = train_py("tracking=mlflow", "study.name=s", module="ugro.track")
+    sent = train_py("track", "tracking=mlflow", "study.name=s", module="ugro")
     assert sent.returncode == 0, sent.stderr
     assert (tmp_path / "multirun" / "mlflow.db").exists()
     said = [done.stdout, done.stderr, sent.stdout, sent.stderr]

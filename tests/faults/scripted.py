@@ -25,10 +25,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ugro.config import Config, register_schema, typed
-from ugro.report import Report, TrialResult
-from ugro.reporting import TrialInterruptedError, channel
+from ugro.events.channel import TrialInterruptedError, channel
+from ugro.events.trial_report import Report, TrialResult
+from ugro.plugins.sweeper import CALLABLE, register_plugins
 from ugro.retries import is_disk_trouble, retrying
-from ugro.sweep.plugins import CALLABLE, register_plugins
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, seal, step, training_of
 from ugro.trial.mirror import mirrored
 

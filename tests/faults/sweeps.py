@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.audit import main as audit
-from ugro.event_log import read as read_log
-from ugro.record.study import Study, read
+from ugro.cli.audit import main as audit
+from ugro.events.event_log import read as read_log
+from ugro.study.study import Study, read
 
 from ..conftest import ROOT
 

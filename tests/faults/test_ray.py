@@ -66,7 +66,10 @@ def ends_with_its_results(sweep: Sweep, folder: Path, why: str) -> str:
     [
         ("raylet", "its raylet ended with exit code -9"),
         ("gcs_server", "its gcs_server ended with exit code -9"),
-        ("ray::Mailbox", "ActorDiedError: The actor died unexpectedly before finishing this task"),
+        (
+            "ray::MessageQueue",
+            "ActorDiedError: The actor died unexpectedly before finishing this task",
+        ),
     ],
 )
 def test_a_local_ray_that_dies_is_started_again(vital: str, why: str, tmp_path: Path) -> None:

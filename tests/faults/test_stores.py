@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ugro.artifacts import Folder
-from ugro.record.study import read
+from ugro.artifact_store import Folder
+from ugro.study.study import read
 
 from ..stores import S3, s3
 from .sweeps import (

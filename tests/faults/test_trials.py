@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from ugro.ending import Ending
-from ugro.record.study import Study, ending, retried
+from ugro.events.outcome import Outcome
+from ugro.study.study import Study, ending, retried
 
 from .sweeps import (
     FOUR_SLOTS,
@@ -27,7 +27,7 @@ def asked(total: int, *more: str, name: str = "s") -> list[str]:
     return [f"study.name={name}", SPACE, f"hydra.sweeper.n_trials={total}", *more]
 
 
-def endings(study: Study) -> list[Ending | None]:
+def endings(study: Study) -> list[Outcome | None]:
     return [ending(trial) for trial in study.trials()]
 
 
@@ -49,7 +49,7 @@ def test_trials_whose_workers_are_killed_go_on_under_their_numbers(tmp_path: Pat
 def test_a_worker_that_dies_too_often_costs_its_trial_only(tmp_path: Path) -> None:
     log = swept(tmp_path, *asked(3, "study.max_retries=0", *TWO_SLOTS), faults={"die": {"1": 4}})
     study = study_in(tmp_path)
-    assert endings(study) == [Ending.COMPLETE, Ending.FAILED, Ending.COMPLETE]
+    assert endings(study) == [Outcome.COMPLETE, Outcome.FAILED, Outcome.COMPLETE]
     assert "WorkerLostError" in study.trials()[1].user_attrs["error"]
     assert "Traceback" not in log
 
@@ -59,7 +59,12 @@ def test_a_trial_that_hangs_is_killed_and_its_slot_is_used(tmp_path: Path) -> No
     limits = ("stoppers.max_seconds=8", "stoppers.kill_after_seconds=1")
     swept(tmp_path, *asked(4, *limits, *TWO_SLOTS), faults={"hang": {"1": 4}})
     study = study_in(tmp_path)
-    assert endings(study) == [Ending.COMPLETE, Ending.TIMED_OUT, Ending.COMPLETE, Ending.COMPLETE]
+    assert endings(study) == [
+        Outcome.COMPLETE,
+        Outcome.TIMED_OUT,
+        Outcome.COMPLETE,
+        Outcome.COMPLETE,
+    ]
     assert study.trials()[1].state is TrialState.PRUNED
     assert study.trials()[1].last_step == 300
 
@@ -82,7 +87,7 @@ def test_out_of_memory_is_not_repeated_and_its_process_is_replaced(tmp_path: Pat
     one_slot = ("++hydra.launcher.ray.init.num_cpus=1", "hydra.launcher.ray.remote.num_gpus=0")
     swept(tmp_path, *asked(3, *one_slot), faults={"memory": {"1": 4}})
     study = study_in(tmp_path)
-    assert endings(study) == [Ending.COMPLETE, Ending.OUT_OF_MEMORY, Ending.COMPLETE]
+    assert endings(study) == [Outcome.COMPLETE, Outcome.OUT_OF_MEMORY, Outcome.COMPLETE]
     assert study.trials()[1].state is TrialState.PRUNED
     trials = tmp_path / "multirun" / "s" / "trials"
     processes = [{one["process"] for one in attempts(trials / f"000{n}")} for n in range(3)]
@@ -93,13 +98,13 @@ def test_out_of_memory_is_not_repeated_and_its_process_is_replaced(tmp_path: Pat
 @pytest.mark.faults
 def test_nan_is_pruned_with_its_reason(tmp_path: Path) -> None:
     swept(tmp_path, *asked(3, *TWO_SLOTS), faults={"nan": {"1": 4}})
-    assert endings(study_in(tmp_path)) == [Ending.COMPLETE, Ending.DIVERGED, Ending.COMPLETE]
+    assert endings(study_in(tmp_path)) == [Outcome.COMPLETE, Outcome.DIVERGED, Outcome.COMPLETE]
 
 
 def test_an_exception_fails_its_trial_with_the_traceback_where_one_looks(tmp_path: Path) -> None:
     log = swept(tmp_path, *asked(3, *TWO_SLOTS), faults={"raise": {"1": 4}})
     study = study_in(tmp_path)
-    assert endings(study) == [Ending.COMPLETE, Ending.FAILED, Ending.COMPLETE]
+    assert endings(study) == [Outcome.COMPLETE, Outcome.FAILED, Outcome.COMPLETE]
     failed = study.trials()[1].user_attrs
     assert failed["error"] == "KeyError: \"column 'text' is not in the data\""
     assert 'raise KeyError("column' in failed["traceback"]

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ugro.ending import Ending
-from ugro.events import (
+from ugro.events.events import (
     Event,
     SlotsCounted,
     StudyFinished,
@@ -16,8 +15,9 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
-from ugro.observers.audit import AuditLog
-from ugro.report import Report
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
+from ugro.observers.audit_log import AuditLog
 
 SECRET = "xyzzy-canary"  # what PASSWORD is in the environment
 CONFIGURATION: dict[str, Any] = {
@@ -62,7 +62,7 @@ def measured(loss: float, tokens: int) -> dict[str, float]:
     return {"eval_loss": loss, "tokens_seen": float(tokens), "peak_memory_mb": 600.0}
 
 
-def finished(number: int, how: Ending, at: float, loss: float, tokens: int) -> TrialFinished:
+def finished(number: int, how: Outcome, at: float, loss: float, tokens: int) -> TrialFinished:
     values = (loss,) if how.has_value else ()
     return TrialFinished(number, how, values, measured(loss, tokens), "", PROVENANCE, time=at)
 
@@ -88,13 +88,13 @@ def first_session(folder: Path) -> list[Event]:
     return [
         *begin(folder, 0, 100.0),
         *told(0, 101.0, (0, 4.0), (4, 3.5), (8, 3.25)),
-        finished(0, Ending.COMPLETE, 106.0, 3.25, 800),
+        finished(0, Outcome.COMPLETE, 106.0, 3.25, 800),
         *told(1, 107.0, (0, 4.0), (4, 3.75)),
-        finished(1, Ending.RUNG, 111.0, 3.75, 400),
+        finished(1, Outcome.RUNG, 111.0, 3.75, 400),
         TrialAsked(2, {"lora.r": 12}, "sampler", time=112.0),
-        TrialFinished(2, Ending.FAILED, (), {}, "ValueError: as told", time=113.0),
+        TrialFinished(2, Outcome.FAILED, (), {}, "ValueError: as told", time=113.0),
         *told(3, 114.0, (0, 4.0), (4, 3.0)),
-        TrialFinished(3, Ending.INTERRUPTED, (), {}, time=118.0),
+        TrialFinished(3, Outcome.INTERRUPTED, (), {}, time=118.0),
         StudyFinished("interrupted", time=119.0),
     ]
 
@@ -107,7 +107,7 @@ def second_session(folder: Path) -> list[Event]:
         TrialStarted(3, "here:8", time=202.0),
         TrialReported(3, report(4, 3.0, 203.0, 0.0), None, 1, time=203.0),
         TrialReported(3, report(8, 2.75, 204.0, 10.0), None, 2, time=204.0),
-        finished(3, Ending.COMPLETE, 205.0, 2.75, 800),
+        finished(3, Outcome.COMPLETE, 205.0, 2.75, 800),
         StudyFinished("all trials are done", time=206.0),
     ]
 

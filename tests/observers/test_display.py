@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ugro.ending import Ending
-from ugro.events import (
+from ugro.events.events import (
     SlotsCounted,
     StudyStarted,
     TrialAsked,
@@ -16,9 +15,10 @@ from ugro.events import (
     TrialReported,
     TrialStarted,
 )
+from ugro.events.outcome import Outcome
+from ugro.events.study_state import StudyState
+from ugro.events.trial_report import Report
 from ugro.observers.display import Display
-from ugro.observers.standing import Standing
-from ugro.report import Report
 
 CONFIGURED: dict[str, Any] = {
     "lora": {"r": 16, "dropout": 0.0, "target_modules": "all-linear"},
@@ -27,9 +27,9 @@ CONFIGURED: dict[str, Any] = {
 NOON = time.mktime((2026, 11, 25, 12, 0, 0, 0, 0, -1))
 
 
-def begun(total: int = 10, *objectives: str, slots: int = 2, name: str = "mine") -> Standing:
+def begun(total: int = 10, *objectives: str, slots: int = 2, name: str = "mine") -> StudyState:
     names = objectives or ("eval_loss",)
-    standing = Standing()
+    standing = StudyState()
     directions = ("minimize",) * len(names)
     folder = f"multirun/{name}"
     standing.observe(
@@ -39,24 +39,26 @@ def begun(total: int = 10, *objectives: str, slots: int = 2, name: str = "mine")
     return standing
 
 
-def start(standing: Standing, number: int, source: str = "sampler", **given: Any) -> None:
+def start(standing: StudyState, number: int, source: str = "sampler", **given: Any) -> None:
     own = {"lora.r": 8, "lora.dropout": 0.0, "training.learning_rate": 0.00123456, **given}
     standing.observe(TrialAsked(number, own, source, time=NOON))
     standing.observe(TrialStarted(number, time=NOON))
 
 
-def report(standing: Standing, number: int, step: int, loss: float, rung: int = 0) -> None:
+def report(standing: StudyState, number: int, step: int, loss: float, rung: int = 0) -> None:
     """512 tokens and two seconds a step."""
     metrics = {"eval_loss": loss, "peak_memory_mb": 612.34}
     told = Report(step, 40, 512 * step, 20_480, 2.0 * step, metrics, time=0.0)
     standing.observe(TrialReported(number, told, None, rung))
 
 
-def end(standing: Standing, number: int, how: Ending, *values: float, after: float = 60.0) -> None:
+def end(
+    standing: StudyState, number: int, how: Outcome, *values: float, after: float = 60.0
+) -> None:
     standing.observe(TrialFinished(number, how, values, {}, time=NOON + after))
 
 
-def drawn(standing: Standing, width: int = 80, height: int = 24, now: float = 90.0) -> list[str]:
+def drawn(standing: StudyState, width: int = 80, height: int = 24, now: float = 90.0) -> list[str]:
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=True, no_color=True)
     console.print(Display(standing, NOON + now))
@@ -66,11 +68,11 @@ def drawn(standing: Standing, width: int = 80, height: int = 24, now: float = 90
 def test_a_study_at_one_moment() -> None:
     standing = begun()
     start(standing, 0, "baseline")
-    end(standing, 0, Ending.COMPLETE, 4.0)
+    end(standing, 0, Outcome.COMPLETE, 4.0)
     start(standing, 1)
-    end(standing, 1, Ending.COMPLETE, 3.5)
+    end(standing, 1, Outcome.COMPLETE, 3.5)
     start(standing, 2)
-    end(standing, 2, Ending.RUNG)
+    end(standing, 2, Outcome.RUNG)
     start(standing, 3, **{"lora.target_modules": "[q_proj,v_proj]"})
     report(standing, 3, 0, 4.25)
     report(standing, 3, 20, 3.75, rung=1)
@@ -141,7 +143,7 @@ def test_several_objectives_have_their_own_best() -> None:
     standing = begun(10, "eval_loss", "peak_memory_mb", "latency_ms")
     for number, values in enumerate([(3.0, 612.0, 21.5), (3.5, 598.5, 12.0), (4.0, 700.0, 30.0)]):
         start(standing, number)
-        end(standing, number, Ending.COMPLETE, *values)
+        end(standing, number, Outcome.COMPLETE, *values)
     start(standing, 3)
     report(standing, 3, 20, 3.75)
     lines = drawn(standing)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ugro.ending import Ending
-from ugro.event_log import cut_off, read, reports_in
-from ugro.events import (
+from ugro.events.event_log import cut_off, read, reports_in
+from ugro.events.events import (
     Event,
     EventStream,
     ProposalRejected,
@@ -25,10 +24,11 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
-from ugro.observers.audit import AuditLog
-from ugro.observers.lines import Lines
-from ugro.observers.standing import Standing
-from ugro.report import Report
+from ugro.events.outcome import Outcome
+from ugro.events.study_state import StudyState
+from ugro.events.trial_report import Report
+from ugro.observers.audit_log import AuditLog
+from ugro.observers.console_log import ConsoleLog
 
 REPORT = Report(2, 4, 256, 512, 1.5, {"eval_loss": 3.5, "peak_memory_mb": 600.0}, time=9.0)
 EVERY = [
@@ -38,11 +38,11 @@ EVERY = [
     TrialStarted(1, time=4.0),
     SlotsCounted(2, time=4.5),
     TrialReported(1, REPORT, None, time=5.0),
-    TrialReported(1, REPORT, Ending.RUNG, rung=2, time=6.0),
+    TrialReported(1, REPORT, Outcome.RUNG, rung=2, time=6.0),
     TrialRetried(1, "WorkerLostError: gone", 1, time=6.5),
-    TrialFinished(1, Ending.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
-    TrialFinished(2, Ending.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
-    TrialFinished(3, Ending.FAILED, (), {}, "ValueError: as told", time=8.0),
+    TrialFinished(1, Outcome.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
+    TrialFinished(2, Outcome.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
+    TrialFinished(3, Outcome.FAILED, (), {}, "ValueError: as told", time=8.0),
     StudyFinished("all trials are done", time=9.0),
 ]
 
@@ -110,7 +110,7 @@ def test_the_reports_of_a_log_are_those_that_were_made(tmp_path: Path) -> None:
     log = AuditLog(path)
     for event in EVERY:
         log.observe(event)
-    assert list(reports_in(path)) == [(1, REPORT, None), (1, REPORT, Ending.RUNG)]
+    assert list(reports_in(path)) == [(1, REPORT, None), (1, REPORT, Outcome.RUNG)]
 
 
 def test_what_cannot_be_written_is_written_later(
@@ -153,14 +153,14 @@ def test_a_line_of_which_the_disk_takes_only_a_part_is_written_again(
 
 def test_a_loss_that_is_no_number_is_written_too(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "events.jsonl")
-    log.observe(TrialFinished(0, Ending.DIVERGED, (), {"eval_loss": math.nan}))
+    log.observe(TrialFinished(0, Outcome.DIVERGED, (), {"eval_loss": math.nan}))
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
     assert math.isnan(json.loads(line)["metrics"]["eval_loss"])
 
 
 def test_the_log_has_a_plain_line_for_what_matters(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    lines = Lines(Standing())
+    lines = ConsoleLog(StudyState())
     for event in EVERY:
         lines.observe(event)
     assert caplog.messages == [
@@ -179,11 +179,11 @@ def test_the_log_has_a_plain_line_for_what_matters(caplog: pytest.LogCaptureFixt
 
 def test_a_line_tells_what_the_best_is_better_by(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    lines = Lines(Standing())
+    lines = ConsoleLog(StudyState())
     lines.observe(EVERY[0])
     lines.observe(TrialAsked(0, {}, "baseline"))
     for number, value in enumerate((4.0, 3.5, 3.75)):
-        lines.observe(TrialFinished(number, Ending.COMPLETE, (value,), {}))
+        lines.observe(TrialFinished(number, Outcome.COMPLETE, (value,), {}))
     assert caplog.messages[-3:] == [
         "trial 0 eval_loss 4.0000: the best so far",
         "trial 1 eval_loss 3.5000: the best so far, 0.5000 (12.5%) better than the baseline",

@@ -6,9 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ugro.config import PrometheusConfig
-from ugro.ending import Ending
 from ugro.errors import UserError
-from ugro.events import (
+from ugro.events.events import (
     Event,
     ProposalRejected,
     SlotsCounted,
@@ -20,8 +19,9 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
 from ugro.observers.prometheus import Prometheus
-from ugro.report import Report
 
 NOW = 1000.0
 
@@ -60,8 +60,8 @@ STORY: list[Event] = [
     TrialStarted(3, "there:1"),
     reported(3, 200, 1.0),  # repeated from its checkpoint
     reported(3, 400, 3.0),
-    TrialFinished(4, Ending.COMPLETE, (2.5,), {}),
-    TrialFinished(5, Ending.FAILED, (), {}, "ValueError: no"),
+    TrialFinished(4, Outcome.COMPLETE, (2.5,), {}),
+    TrialFinished(5, Outcome.FAILED, (), {}, "ValueError: no"),
 ]
 
 
@@ -91,12 +91,12 @@ def test_trials_slots_and_tokens_are_counted(prometheus: Prometheus) -> None:
 def test_the_best_follows_the_direction(prometheus: Prometheus) -> None:
     prometheus.observe(StudyStarted("s", "f", 3, 0, ("accuracy",), ("maximize",)))
     for number, value in enumerate((0.5, 0.7, 0.6)):
-        prometheus.observe(TrialFinished(number, Ending.COMPLETE, (value,), {}))
+        prometheus.observe(TrialFinished(number, Outcome.COMPLETE, (value,), {}))
     assert scraped(prometheus)["ugro_best_value accuracy"] == 0.7
 
 
 def test_a_trial_that_has_ended_shows_no_speed(prometheus: Prometheus) -> None:
-    for event in (*STORY, TrialFinished(2, Ending.RUNG, (), {})):
+    for event in (*STORY, TrialFinished(2, Outcome.RUNG, (), {})):
         prometheus.observe(event)
     speeds = [name for name in scraped(prometheus) if name.startswith("ugro_trial_tokens")]
     assert speeds == ["ugro_trial_tokens_per_second 3"]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ugro.report import Report
-from ugro.schedulers.protocol import STOP, Handle, TrialScheduler
+from ugro.events.trial_report import Report
+from ugro.schedulers.base import STOP, Handle, TrialScheduler
 
 LENGTH = 1600  # tokens of a whole trial
 

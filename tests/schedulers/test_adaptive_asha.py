@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from ugro.schedulers.adaptive_asha import AdaptiveASHA
-from ugro.schedulers.protocol import CONTINUE, STOP, Handle
+from ugro.schedulers.base import CONTINUE, STOP, Handle
 
 from .curves import Controller, play, result
 

@@ -12,8 +12,8 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
-from ugro.schedulers.protocol import CONTINUE, Handle, TrialScheduler
-from ugro.schedulers.referee import CALLABLE
+from ugro.schedulers.base import CONTINUE, Handle, TrialScheduler
+from ugro.schedulers.early_stopping import CALLABLE
 
 from .curves import LENGTH, Controller, play, result
 

@@ -1,7 +1,7 @@
 import math
 
+from ugro.schedulers.base import CONTINUE, STOP, Handle
 from ugro.schedulers.dominance import DominanceScheduler, fronts
-from ugro.schedulers.protocol import CONTINUE, STOP, Handle
 
 from .curves import Controller, result
 

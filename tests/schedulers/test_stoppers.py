@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from ugro.config import Config
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 from ugro.schedulers.stoppers import Divergence, MaxSeconds, MaxTokens, Plateau, stoppers
 
 from .curves import report
@@ -17,28 +17,28 @@ BASE = report(0, 4.0)
     [
         (3.0, None),
         (8.0, None),  # twice the untrained model's, not above
-        (8.1, Ending.DIVERGED),
-        (math.nan, Ending.DIVERGED),
-        (math.inf, Ending.DIVERGED),
+        (8.1, Outcome.DIVERGED),
+        (math.nan, Outcome.DIVERGED),
+        (math.inf, Outcome.DIVERGED),
     ],
 )
 def test_divergence_is_no_number_or_far_above_the_untrained_model(
-    loss: float, expected: Ending | None
+    loss: float, expected: Outcome | None
 ) -> None:
     assert Divergence(2.0).judge([BASE, report(100, loss)], 1.0) is expected
 
 
 def test_without_a_factor_only_what_is_no_number_has_diverged() -> None:
     assert Divergence(None).judge([BASE, report(100, 1e9)], 1.0) is None
-    assert Divergence(None).judge([BASE, report(100, math.nan)], 1.0) is Ending.DIVERGED
+    assert Divergence(None).judge([BASE, report(100, math.nan)], 1.0) is Outcome.DIVERGED
 
 
 def test_tokens_and_seconds_are_used_up_when_they_are_reached() -> None:
     reports = [BASE, report(300, 3.0)]
     assert MaxTokens(301).judge(reports, 9.0) is None
-    assert MaxTokens(300).judge(reports, 9.0) is Ending.BUDGET
+    assert MaxTokens(300).judge(reports, 9.0) is Outcome.BUDGET
     assert MaxSeconds(9.1).judge(reports, 9.0) is None
-    assert MaxSeconds(9.0).judge(reports, 9.0) is Ending.TIMED_OUT
+    assert MaxSeconds(9.0).judge(reports, 9.0) is Outcome.TIMED_OUT
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def test_tokens_and_seconds_are_used_up_when_they_are_reached() -> None:
     [
         ([3.0], 2, 0.0, None),
         ([3.0, 3.0], 2, 0.0, None),
-        ([3.0, 3.0, 3.0], 2, 0.0, Ending.PLATEAU),
+        ([3.0, 3.0, 3.0], 2, 0.0, Outcome.PLATEAU),
         ([3.0, 3.1, 2.9], 2, 0.0, None),
-        ([3.0, 3.1, 2.9], 2, 0.2, Ending.PLATEAU),  # better, but not by enough
-        ([3.0, 2.0, 2.5, 2.1], 2, 0.0, Ending.PLATEAU),
+        ([3.0, 3.1, 2.9], 2, 0.2, Outcome.PLATEAU),  # better, but not by enough
+        ([3.0, 2.0, 2.5, 2.1], 2, 0.0, Outcome.PLATEAU),
         ([3.0, 2.9], 1, 0.0, None),
-        ([3.0, 3.0], 1, 0.0, Ending.PLATEAU),
+        ([3.0, 3.0], 1, 0.0, Outcome.PLATEAU),
     ],
 )
 def test_a_plateau_is_patience_reports_without_a_new_best(
-    losses: list[float], patience: int, min_delta: float, expected: Ending | None
+    losses: list[float], patience: int, min_delta: float, expected: Outcome | None
 ) -> None:
     # The untrained model is better than all of them, and does not count.
     reports = [report(0, 1.0)] + [report(100 * (i + 1), loss) for i, loss in enumerate(losses)]

@@ -12,7 +12,7 @@ from optuna.distributions import (
 )
 
 from ugro.errors import UserError
-from ugro.pasting import override
+from ugro.shell import override
 from ugro.space.search_space import SearchSpace, as_sweep, parse, values
 
 

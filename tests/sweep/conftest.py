@@ -7,19 +7,19 @@ import pytest
 from omegaconf import DictConfig
 
 from ugro.config import typed
-from ugro.events import (
+from ugro.events.events import (
     EventStream,
 )
-from ugro.objectives import objectives_of
-from ugro.record.recorder import Recorder
-from ugro.schedulers.referee import Referee
+from ugro.objectives.objectives import objectives_of
+from ugro.sampling.sampler import Sampler
+from ugro.schedulers.early_stopping import EarlyStopping
+from ugro.study.recorder import Recorder
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import Fingerprints
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Parts, Sweep
 from ugro.sweep.peers import NoPeers, Peers
 from ugro.sweep.proposals import Proposals
-from ugro.sweep.sampling import Sampling
 
 from ..spaces import Feasible, feasible
 from ..studies import in_memory
@@ -51,14 +51,14 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
         objectives = objectives_of(of.objectives)
         past, left = ran.study.finished(), ran.study.unfinished()
-        sampling = Sampling(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
+        sampling = Sampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([Heard(ran.events)])
         parts = Parts(
             Recorder(ran.study),
             sampling,
             space,
             objectives,
-            Referee(config.scheduler, of.stoppers, objectives, of.seed),
+            EarlyStopping(config.scheduler, of.stoppers, objectives, of.seed),
             ran.slots,
             Limits(of.study, maximised=False),
             Failures(max_failures, of.study.fail_fast),

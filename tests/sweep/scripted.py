@@ -1,16 +1,16 @@
-"""Slots whose trials are scripts and whose clock is a number, and a sweep on them."""
+"""Executor whose trials are scripts and whose clock is a number, and a sweep on them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ugro.ending import Ending
-from ugro.events import (
+from ugro.events.events import (
     Event,
 )
-from ugro.record.study import Study, ending
-from ugro.report import Report, TrialResult
-from ugro.slots.simulated import Course, SimulatedSlots
-from ugro.slots.slots import Task
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report, TrialResult
+from ugro.executors.executor import Task
+from ugro.executors.simulated_executor import Course, SimulatedExecutor
+from ugro.study.study import Study, ending
 
 SIX = ("lora.r=1,2,3,4,5,6",)
 
@@ -41,8 +41,8 @@ class Script:
         return TrialResult((loss,), metrics)
 
 
-class Scripted(SimulatedSlots):
-    """Slots whose trials are scripts."""
+class Scripted(SimulatedExecutor):
+    """Executor whose trials are scripts."""
 
     def __init__(self, scripts: Callable[[int], Script], count: Callable[[float], int]) -> None:
         super().__init__(lambda task: self._scripts(task.number).course(), count)
@@ -62,7 +62,7 @@ class Ran:
     slots: Scripted
     events: list[Event]
 
-    def endings(self) -> list[Ending | None]:
+    def endings(self) -> list[Outcome | None]:
         return [ending(trial) for trial in self.study.trials()]
 
 

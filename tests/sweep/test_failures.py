@@ -1,42 +1,42 @@
 import pytest
 from filelock import Timeout
 
-from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
-from ugro.reporting import TrialInterruptedError
-from ugro.slots.slots import TrialTimeoutError, WorkerLostError
+from ugro.events.channel import TrialInterruptedError
+from ugro.events.outcome import Outcome
+from ugro.executors.executor import TrialTimeoutError, WorkerLostError
 from ugro.sweep.failures import Failures, answer_to
 
 
 @pytest.mark.parametrize(
     ("error", "ending", "again"),
     [
-        (WorkerLostError("node died"), Ending.FAILED, True),
-        (MemoryError("CUDA out of memory"), Ending.OUT_OF_MEMORY, False),
-        (FloatingPointError("no finite loss"), Ending.DIVERGED, False),
-        (TrialTimeoutError("no end after 9 s"), Ending.TIMED_OUT, False),
-        (TrialInterruptedError("after step 4"), Ending.INTERRUPTED, False),
-        (KeyError("column"), Ending.FAILED, False),
-        (UserError("data.path: ..."), Ending.FAILED, False),
-        (Timeout("trials/0001/.worker"), Ending.FAILED, True),
-        (SystemExit(1), Ending.FAILED, False),
+        (WorkerLostError("node died"), Outcome.FAILED, True),
+        (MemoryError("CUDA out of memory"), Outcome.OUT_OF_MEMORY, False),
+        (FloatingPointError("no finite loss"), Outcome.DIVERGED, False),
+        (TrialTimeoutError("no end after 9 s"), Outcome.TIMED_OUT, False),
+        (TrialInterruptedError("after step 4"), Outcome.INTERRUPTED, False),
+        (KeyError("column"), Outcome.FAILED, False),
+        (UserError("data.path: ..."), Outcome.FAILED, False),
+        (Timeout("trials/0001/.worker"), Outcome.FAILED, True),
+        (SystemExit(1), Outcome.FAILED, False),
     ],
 )
 def test_each_class_of_error_has_its_answer(
-    error: BaseException, ending: Ending, again: bool
+    error: BaseException, ending: Outcome, again: bool
 ) -> None:
     answer = answer_to(error)
     assert (answer.ending, answer.again) == (ending, again)
 
 
-def told(failures: Failures, *endings: tuple[Ending, str]) -> None:
+def told(failures: Failures, *endings: tuple[Outcome, str]) -> None:
     for number, (how, error) in enumerate(endings):
         failures.ended(number, how, error)
 
 
-SAME = (Ending.FAILED, "KeyError: 'x'")
-OTHER = (Ending.FAILED, "ValueError: y")
-GOOD = (Ending.COMPLETE, "")
+SAME = (Outcome.FAILED, "KeyError: 'x'")
+OTHER = (Outcome.FAILED, "ValueError: y")
+GOOD = (Outcome.COMPLETE, "")
 
 
 def test_the_first_trials_with_one_error_end_the_study_and_show_it() -> None:
@@ -55,7 +55,7 @@ def test_the_first_trials_with_one_error_end_the_study_and_show_it() -> None:
     [[GOOD, SAME, SAME, SAME], [SAME, OTHER, SAME], [SAME, GOOD, SAME, SAME]],
 )
 def test_other_errors_and_good_trials_are_no_reason_to_end(
-    endings: list[tuple[Ending, str]],
+    endings: list[tuple[Outcome, str]],
 ) -> None:
     failures = Failures(allowed=50, fail_fast=3)
     told(failures, *endings)
@@ -82,6 +82,6 @@ def test_a_study_of_failures_alone_says_so_at_its_end() -> None:
 
 def test_an_interrupted_trial_is_neither_good_nor_bad() -> None:
     failures = Failures(allowed=50, fail_fast=2)
-    told(failures, SAME, (Ending.INTERRUPTED, ""), SAME)
+    told(failures, SAME, (Outcome.INTERRUPTED, ""), SAME)
     with pytest.raises(StudyFailed, match="the first 2 trials"):
         failures.check()

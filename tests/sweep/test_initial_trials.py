@@ -5,10 +5,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from ugro.config import Config, StudyConfig
-from ugro.ending import Ending
 from ugro.errors import UserError
-from ugro.record.study import create_or_continue
+from ugro.events.outcome import Outcome
 from ugro.space.feasible import FeasibleSpace
+from ugro.study.study import create_or_continue
 from ugro.sweep.initial_trials import NOWHERE, Planned, described, member, planned
 
 from ..spaces import Feasible
@@ -135,7 +135,7 @@ def test_the_best_of_an_earlier_study_are_run_first(
     storage = f"sqlite:///{tmp_path}/old/study.db"
     old = create_or_continue("old", storage, ["eval_loss"], ["minimize"])
     for r, loss in ((8, 2.0), (4, 1.0), (16, 1.5), (16, 9.0)):
-        ended(old, over, Ending.COMPLETE, loss, given={"lora.r": r})
+        ended(old, over, Outcome.COMPLETE, loss, given={"lora.r": r})
     study.baseline = False
     study.warm_start, study.warm_start_trials = ["old"], 3
     found = plan(study, feasible(*SPACE))

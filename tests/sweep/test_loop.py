@@ -5,9 +5,8 @@ import time
 import pytest
 from optuna.trial import TrialState
 
-from ugro.ending import Ending
 from ugro.errors import UserError
-from ugro.events import (
+from ugro.events.events import (
     Event,
     SlotsCounted,
     StudyFinished,
@@ -16,7 +15,8 @@ from ugro.events import (
     TrialReported,
     TrialStarted,
 )
-from ugro.slots.slots import Task
+from ugro.events.outcome import Outcome
+from ugro.executors.executor import Task
 
 from ..studies import in_memory
 from .scripted import Ran, Run, Script, Scripted
@@ -26,7 +26,7 @@ def test_a_free_slot_gets_the_next_trial_at_once(run: Run) -> None:
     ran = run(scripts=lambda number: Script([3.0] * (10 if number == 0 else 2)))
     # The first takes ten seconds; beside it the others take two each, one after the other.
     assert ran.slots.submitted == [(0, 0), (1, 0), (2, 2), (3, 4), (4, 6), (5, 8)]
-    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert ran.endings() == [Outcome.COMPLETE] * 6
 
 
 @pytest.mark.parametrize(("n_jobs", "most"), [(1, 1), (3, 3), ("auto", 2)])
@@ -63,7 +63,7 @@ def test_events_tell_the_whole_story_in_order(run: Run) -> None:
 def test_a_stopped_trial_is_pruned_with_its_intermediate_values(run: Run) -> None:
     halving = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
     ran = run(*halving, slots=1, scripts=lambda number: Script([5.0 + number] * 8))
-    assert ran.endings() == [Ending.COMPLETE] + [Ending.RUNG] * 5
+    assert ran.endings() == [Outcome.COMPLETE] + [Outcome.RUNG] * 5
     stopped = ran.study.trials()[1]
     assert stopped.state is TrialState.PRUNED
     assert stopped.intermediate_values == {100: 6.0, 200: 6.0}
@@ -74,13 +74,13 @@ def test_a_stopped_trial_is_pruned_with_its_intermediate_values(run: Run) -> Non
 
 def test_a_trial_that_no_longer_improves_is_complete_with_its_value(run: Run) -> None:
     ran = run("stoppers.plateau_patience=2", scripts=lambda number: Script([3.0] * 9))
-    assert ran.endings() == [Ending.PLATEAU] * 6
+    assert ran.endings() == [Outcome.PLATEAU] * 6
     assert [trial.value for trial in ran.study.trials()] == [3.0] * 6
 
 
 def test_a_trial_that_diverges_is_pruned_and_the_others_go_on(run: Run) -> None:
     ran = run(scripts=lambda n: Script([4.0, float("nan"), 3.0] if n == 1 else [4.0, 3.0]))
-    assert ran.endings() == [Ending.COMPLETE, Ending.DIVERGED] + [Ending.COMPLETE] * 4
+    assert ran.endings() == [Outcome.COMPLETE, Outcome.DIVERGED] + [Outcome.COMPLETE] * 4
     found = ran.study.best()
     assert found is not None
     assert found.number == 0
@@ -102,8 +102,8 @@ def test_a_limit_ends_the_study_and_what_is_in_flight_ends_at_its_next_report(
     last = ran.events[-1]
     assert isinstance(last, StudyFinished)
     assert last.reason == limit
-    assert ran.endings()[:2] == [Ending.COMPLETE] * 2
-    assert set(ran.endings()[2:]) <= {Ending.STUDY_LIMIT}
+    assert ran.endings()[:2] == [Outcome.COMPLETE] * 2
+    assert set(ran.endings()[2:]) <= {Outcome.STUDY_LIMIT}
     assert all(trial.state.is_finished() for trial in ran.study.trials())
 
 
@@ -116,7 +116,7 @@ def test_an_infeasible_result_is_never_the_best(run: Run) -> None:
         scripts=lambda n: Script([9.0 - n], metrics={"peak_memory_mb": 3500.0}),
     )
     # Ranks 1 to 3 are infeasible; the others, of losses 6, 5 and 4, are not.
-    assert ran.endings() == [Ending.INFEASIBLE] * 3 + [Ending.COMPLETE] * 3
+    assert ran.endings() == [Outcome.INFEASIBLE] * 3 + [Outcome.COMPLETE] * 3
     found = ran.study.best()
     assert found is not None
     assert found.value == 4.0

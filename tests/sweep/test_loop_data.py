@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from ugro.ending import Ending
-from ugro.events import Event, StudyFinished, TrialReported
-from ugro.report import Report, TrialResult
-from ugro.slots.simulated import Course
+from ugro.events.events import Event, StudyFinished, TrialReported
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report, TrialResult
+from ugro.executors.simulated_executor import Course
 from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 
 from ..studies import in_memory
@@ -88,4 +88,4 @@ def test_what_runs_beside_it_is_interrupted_and_goes_on_when_the_data_are_back(r
     assert [trial.number for trial in ran.study.finished()] == [1]
     other.clear()
     run(ran=ran, slots=2, fingerprints=known())
-    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert ran.endings() == [Outcome.COMPLETE] * 6

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
-from ugro.events import (
+from ugro.events.events import (
     StudyFinished,
     TrialFinished,
     TrialRetried,
 )
-from ugro.record.study import retried
-from ugro.slots.slots import Listener, TrialTimeoutError, WorkerLostError
+from ugro.events.outcome import Outcome
+from ugro.executors.executor import Listener, TrialTimeoutError, WorkerLostError
+from ugro.study.study import retried
 
 from ..studies import in_memory
 from .scripted import Ran, Run, Script, Scripted
@@ -22,13 +22,13 @@ from .scripted import Ran, Run, Script, Scripted
 @pytest.mark.parametrize(
     ("error", "how"),
     [
-        (ValueError("as told"), Ending.FAILED),
-        (FloatingPointError("no finite loss"), Ending.DIVERGED),
-        (TrialTimeoutError("no end after 3 s"), Ending.TIMED_OUT),
-        (MemoryError("CUDA out of memory"), Ending.OUT_OF_MEMORY),
+        (ValueError("as told"), Outcome.FAILED),
+        (FloatingPointError("no finite loss"), Outcome.DIVERGED),
+        (TrialTimeoutError("no end after 3 s"), Outcome.TIMED_OUT),
+        (MemoryError("CUDA out of memory"), Outcome.OUT_OF_MEMORY),
     ],
 )
-def test_each_error_has_its_ending(error: Exception, how: Ending, run: Run) -> None:
+def test_each_error_has_its_ending(error: Exception, how: Outcome, run: Run) -> None:
     ran = run(scripts=lambda n: Script(raises=error if n == 2 else None))
     assert ran.endings().count(how) == 1
     finished = [event for event in ran.events if isinstance(event, TrialFinished)]
@@ -48,7 +48,7 @@ def test_a_trial_whose_worker_is_lost_is_run_again_under_its_number(run: Run) ->
         return Script(raises=WorkerLostError("gone") if lost[number] >= 0 else None)
 
     ran = run(scripts=script)
-    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert ran.endings() == [Outcome.COMPLETE] * 6
     assert sorted(number for number, _ in ran.slots.submitted) == [0, 1, 1, 1, 2, 3, 3, 4, 5]
     again = [(one.number, one.times) for one in ran.events if isinstance(one, TrialRetried)]
     assert sorted(again) == [(1, 1), (1, 2), (3, 1)]
@@ -59,7 +59,7 @@ def test_a_trial_whose_worker_is_lost_too_often_fails(run: Run) -> None:
     lost = WorkerLostError("gone")
     scripts = [Script(raises=lost), *[Script()] * 5]
     ran = run("study.max_retries=2", scripts=lambda n: scripts[n])
-    assert ran.endings() == [Ending.FAILED] + [Ending.COMPLETE] * 5
+    assert ran.endings() == [Outcome.FAILED] + [Outcome.COMPLETE] * 5
     assert [number for number, _ in ran.slots.submitted].count(0) == 3
     assert ran.study.trials()[0].user_attrs["error"] == "WorkerLostError: gone"
 
@@ -69,7 +69,7 @@ def test_while_the_disk_is_full_trials_wait_and_nothing_new_begins(run: Run) -> 
     slots = Scripted(lambda n: Script(), lambda now: 2)
     slots._scripts = lambda n: Script([], raises=full) if 2 <= slots.now < 60 else Script()
     ran = run(ran=Ran(in_memory(), slots, []))
-    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert ran.endings() == [Outcome.COMPLETE] * 6
     tried = [at for number, at in slots.submitted if number == 2]
     assert 4 < len(tried) < 12
     assert max(number for number, at in slots.submitted if at < 60) == 3
@@ -100,11 +100,11 @@ def test_too_many_failures_end_the_study_and_name_the_first(run: Run) -> None:
         StudyFailed, match=r"^the first 3 trials all failed. OSError: disk \(trial 0"
     ):
         run(ran=ran)
-    assert ran.endings() == [Ending.FAILED] * 3
+    assert ran.endings() == [Outcome.FAILED] * 3
     ran = Ran(in_memory(), Scripted(lambda n: Script(raises=OSError("disk")), lambda now: 1), [])
     with pytest.raises(StudyFailed, match=r"^2 trials failed, more than .*max_failure_rate"):
         run(max_failures=1, ran=ran)
-    assert ran.endings() == [Ending.FAILED] * 2
+    assert ran.endings() == [Outcome.FAILED] * 2
 
 
 def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> None:
@@ -112,10 +112,10 @@ def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> Non
     ran = Ran(in_memory(), Scripted(lambda n: Script(raises=mistake), lambda now: 1), [])
     with pytest.raises(UserError, match=r"^data\.path: 'x' given, allowed: a folder$"):
         run(ran=ran)
-    assert ran.endings() == [Ending.INTERRUPTED]
+    assert ran.endings() == [Outcome.INTERRUPTED]
     slots = Scripted(lambda n: Script(), lambda now: 1)
     mended = run(ran=Ran(ran.study, slots, []))
-    assert mended.endings() == [Ending.COMPLETE] * 6  # the first one's configuration, too
+    assert mended.endings() == [Outcome.COMPLETE] * 6  # the first one's configuration, too
 
 
 def test_a_mistake_of_one_trial_is_its_own_once_another_was_pruned(run: Run) -> None:
@@ -125,7 +125,7 @@ def test_a_mistake_of_one_trial_is_its_own_once_another_was_pruned(run: Run) -> 
         return Script(raises=UserError("as told") if number == 1 else None)
 
     ran = run(slots=1, scripts=script)
-    assert ran.endings() == [Ending.DIVERGED, Ending.FAILED] + [Ending.COMPLETE] * 4
+    assert ran.endings() == [Outcome.DIVERGED, Outcome.FAILED] + [Outcome.COMPLETE] * 4
 
 
 def test_what_broke_the_driver_is_the_reason_for_the_end(run: Run) -> None:

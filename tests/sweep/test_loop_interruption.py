@@ -12,18 +12,18 @@ import pytest
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial
 
-from ugro.ending import Ending
 from ugro.errors import StudyFailed
-from ugro.events import (
+from ugro.events.channel import TrialInterruptedError
+from ugro.events.events import (
     StudyFinished,
     TrialRetried,
     TrialStarted,
 )
-from ugro.record import storage
-from ugro.record.study import Study, create_or_continue, tokens_of
-from ugro.report import Report, TrialResult
-from ugro.reporting import TrialInterruptedError
-from ugro.slots.slots import Listener
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report, TrialResult
+from ugro.executors.executor import Listener
+from ugro.study import storage
+from ugro.study.study import Study, create_or_continue, tokens_of
 from ugro.sweep.peers import News, NoPeers
 
 from ..studies import in_memory, start
@@ -32,7 +32,7 @@ from .scripted import Ran, Run, Script, Scripted
 
 def test_an_interrupted_sweep_starts_nothing_more_and_says_so(run: Run) -> None:
     ran = run(interrupted=lambda now: now >= 5)  # the scripts do not listen: they end
-    assert ran.endings() == [Ending.COMPLETE] * 4
+    assert ran.endings() == [Outcome.COMPLETE] * 4
     last = ran.events[-1]
     assert isinstance(last, StudyFinished)
     assert last.reason == "interrupted"
@@ -43,13 +43,13 @@ def test_what_an_interrupted_sweep_left_goes_on_first_and_nothing_is_counted_twi
 ) -> None:
     saved = TrialInterruptedError("interrupted after step 3")
     ran = run(scripts=lambda n: Script(raises=saved), interrupted=lambda now: now >= 1)
-    assert ran.endings() == [Ending.INTERRUPTED] * 2
+    assert ran.endings() == [Outcome.INTERRUPTED] * 2
     slots = Scripted(lambda n: Script([4.0] * 5), lambda now: 2)
     again = run(ran=Ran(ran.study, slots, []))
     assert [number for number, _ in slots.submitted] == [0, 1, 2, 3, 4, 5]
     kinds = [type(event) for event in again.events[1:4]]  # after the slots were counted
     assert kinds == [TrialRetried, TrialRetried, TrialStarted]
-    assert again.endings() == [Ending.COMPLETE] * 6
+    assert again.endings() == [Outcome.COMPLETE] * 6
     assert again.study.trials()[0].intermediate_values == {
         100: 5.0,
         200: 4.0,
@@ -82,7 +82,7 @@ def numbered(trial: FrozenTrial, number: int) -> FrozenTrial:
     return copy
 
 
-def others(*endings: Ending) -> Study:
+def others(*endings: Outcome) -> Study:
     study = in_memory()
     for how in endings:
         trial = start(study, {"lora.r": IntDistribution(1, 9)})
@@ -91,17 +91,17 @@ def others(*endings: Ending) -> Study:
 
 
 def test_what_fails_elsewhere_counts_here(run: Run) -> None:
-    elsewhere = Another(others(*[Ending.FAILED] * 4))
+    elsewhere = Another(others(*[Outcome.FAILED] * 4))
     ran = Ran(in_memory(), Scripted(lambda n: Script(), lambda now: 1), [])
     with pytest.raises(StudyFailed, match=r"^4 trials failed, more than .*max_failure_rate"):
         run(peers=elsewhere, ran=ran)
 
 
 def test_tokens_of_another_drivers_trial_count_once(run: Run) -> None:
-    elsewhere = Another(others(Ending.RUNG))
+    elsewhere = Another(others(Outcome.RUNG))
     # Six trials of 300 tokens, and 150 elsewhere that are reported and then told at the end.
     ran = run("study.max_tokens=2000", peers=elsewhere)
-    assert ran.endings() == [Ending.COMPLETE] * 6
+    assert ran.endings() == [Outcome.COMPLETE] * 6
     assert isinstance(ran.events[-1], StudyFinished)
     assert ran.events[-1].reason == "all trials are done"
 
@@ -134,4 +134,4 @@ def test_an_interrupted_study_closes_what_was_in_flight(run: Run) -> None:
     ran = Ran(in_memory(), Interrupted(lambda n: Script(), lambda now: 2), [])
     with pytest.raises(KeyboardInterrupt):
         run(ran=ran)
-    assert ran.endings() == [Ending.INTERRUPTED] * 2
+    assert ran.endings() == [Outcome.INTERRUPTED] * 2

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from optuna.distributions import IntDistribution
 
-from ugro.ending import Ending
-from ugro.record.study import Study, started, tokens_of
-from ugro.report import TrialResult
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import TrialResult
+from ugro.study.study import Study, started, tokens_of
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.peers import SharedStudy
 
@@ -29,7 +29,7 @@ def peers_of(study: Study, drivers: Drivers, folder: Path, known: set[int]) -> S
 def test_what_ends_after_the_study_was_looked_at_is_news_once(study: Study, tmp_path: Path) -> None:
     known = {trial.number for trial in study.finished()}
     ran = study.start({"lora.r": 1}, OVER, "sampler", "another")
-    study.tell(ran, Ending.COMPLETE, TrialResult((2.0,), {"tokens_seen": 300.0}))
+    study.tell(ran, Outcome.COMPLETE, TrialResult((2.0,), {"tokens_seen": 300.0}))
     peers = peers_of(study, Drivers(tmp_path), tmp_path, known)  # it has ended in between
     (ended,) = peers.news().ended
     assert (ended.number, tokens_of(ended)) == (0, 300)
@@ -68,4 +68,4 @@ def test_trials_of_other_groups_are_no_news_and_their_reports_are_not_heard(
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert [number for number, _ in peers.reports()] == [1]
     news = peers.news()
-    assert (news.begun, news.left) == ([], 9)
+    assert (news.active_study, news.left) == ([], 9)

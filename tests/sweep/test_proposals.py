@@ -9,13 +9,13 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ugro.ending import Ending
-from ugro.record.study import state_of
+from ugro.events.outcome import Outcome
+from ugro.sampling.sampler import Sampler
 from ugro.space.feasible import FeasibleSpace
+from ugro.study.study import state_of
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.plan import total_trials
 from ugro.sweep.proposals import ASKED_AGAIN, Proposal, Proposals
-from ugro.sweep.sampling import Sampling
 
 from ..spaces import Feasible
 
@@ -42,7 +42,7 @@ class Sweep:
     ) -> Proposals:
         done = [trial for trial in self.past if trial.user_attrs["how"] != "interrupted"]
         chosen = sampler or optuna.samplers.RandomSampler(self.seed + len(self.past))
-        self.sampling = Sampling(chosen, ["minimize"], self.feasible, done)
+        self.sampling = Sampler(chosen, ["minimize"], self.feasible, done)
         return Proposals(
             self.sampling,
             self.feasible,
@@ -55,7 +55,7 @@ class Sweep:
         )
 
     def run(
-        self, n_trials: int | None, ends: Ending = Ending.COMPLETE, **options: Any
+        self, n_trials: int | None, ends: Outcome = Outcome.COMPLETE, **options: Any
     ) -> list[tuple[Any, ...]]:
         tried = []
         for proposal in self.proposals(n_trials, **options):
@@ -66,7 +66,7 @@ class Sweep:
         return tried
 
 
-def remembered(proposal: Proposal, how: Ending, value: float, number: int) -> FrozenTrial:
+def remembered(proposal: Proposal, how: Outcome, value: float, number: int) -> FrozenTrial:
     state = state_of(how)
     trial = create_trial(
         state=state,
@@ -179,7 +179,7 @@ def test_no_configuration_is_ever_proposed_twice(
 def test_unless_it_is_asked_for(feasible: Feasible) -> None:
     sweep = Sweep(feasible("lora.r=4,8"))
     chosen = Proposals(
-        Sampling(optuna.samplers.RandomSampler(0), ["minimize"], sweep.feasible, []),
+        Sampler(optuna.samplers.RandomSampler(0), ["minimize"], sweep.feasible, []),
         sweep.feasible,
         [],
         [],
@@ -353,9 +353,9 @@ def test_n_trials_is_the_total_over_all_runs(continuous: FeasibleSpace) -> None:
     assert [len(sweep.run(n_trials)) for n_trials in (4, 6, 6)] == [4, 2, 0]
 
 
-@pytest.mark.parametrize("ends", [Ending.FAILED, Ending.DIVERGED, Ending.RUNG])
+@pytest.mark.parametrize("ends", [Outcome.FAILED, Outcome.DIVERGED, Outcome.RUNG])
 def test_a_failed_or_stopped_trial_counts_and_is_not_tried_again(
-    ends: Ending, six: FeasibleSpace
+    ends: Outcome, six: FeasibleSpace
 ) -> None:
     sweep = Sweep(six)
     assert sweep.run(3, ends) != []
@@ -364,7 +364,7 @@ def test_a_failed_or_stopped_trial_counts_and_is_not_tried_again(
 
 def test_interrupted_trials_do_not_use_up_the_budget(six: FeasibleSpace) -> None:
     sweep = Sweep(six)
-    sweep.run(3, Ending.INTERRUPTED)
+    sweep.run(3, Outcome.INTERRUPTED)
     assert len(set(sweep.run(5))) == 5
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ugro.config import Config
-from ugro.report import TrialResult
-from ugro.reporting import channel
+from ugro.events.channel import channel
+from ugro.events.trial_report import TrialResult
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK

@@ -11,7 +11,7 @@ from ugro.trial import models
 from ugro.trial.adapter import adapted
 from ugro.trial.latency import merged
 from ugro.trial.models import BaseModel
-from ugro.trial.tiny import byte_tokenizer
+from ugro.trial.random_llama import byte_tokenizer
 
 from .small_models import KINDS, small_model
 

@@ -11,11 +11,11 @@ import torch
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial.data import Data, prepare
+from ugro.trial.data.preparation import Data, prepare
+from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.evaluation import evaluate
 from ugro.trial.models import BaseModel, base_model, forget
-from ugro.trial.rows import IGNORED, Rows
-from ugro.trial.tiny import byte_tokenizer
+from ugro.trial.random_llama import byte_tokenizer
 
 from ..conftest import ROOT
 from .conftest import Run

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from ugro.config import Config
-from ugro.report import DATA_PARTS, Report, TrialResult
-from ugro.reporting import TrialInterruptedError
+from ugro.events.channel import TrialInterruptedError
+from ugro.events.trial_report import DATA_PARTS, Report, TrialResult
 from ugro.trial.checkpoints import latest, seal, training_of
 from ugro.trial.trial import Written, run_trial
 

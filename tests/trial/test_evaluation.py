@@ -8,10 +8,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ugro.config import RandomLlamaConfig
+from ugro.trial.data.parts import Part
+from ugro.trial.data.texts import Span, Text
 from ugro.trial.evaluation import evaluate, perplexity
-from ugro.trial.parts import Part
-from ugro.trial.texts import Span, Text
-from ugro.trial.tiny import END, PAD, byte_tokenizer, random_llama
+from ugro.trial.random_llama import END, PAD, byte_tokenizer, random_llama
 
 from .made import part_of, record, running
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ugro.config import Config
-from ugro.reporting import channel
-from ugro.trial.data import prepare
+from ugro.events.channel import channel
+from ugro.trial.data.parts import Part
+from ugro.trial.data.preparation import prepare
 from ugro.trial.evaluation import Evaluation
 from ugro.trial.held_out import measure_test, paired_gain
-from ugro.trial.parts import Part
-from ugro.trial.tiny import byte_tokenizer
+from ugro.trial.random_llama import byte_tokenizer
 from ugro.trial.trial import run_trial
 
 WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle")

@@ -12,10 +12,10 @@ from torch import Tensor
 from ugro.config import Config, LatencyConfig
 from ugro.trial import latency, models
 from ugro.trial.adapter import adapted
+from ugro.trial.data.parts import Part
+from ugro.trial.data.rows import Rows
 from ugro.trial.latency import latency_ms, merged
 from ugro.trial.models import BaseModel
-from ugro.trial.parts import Part
-from ugro.trial.rows import Rows
 
 from .made import part_of
 

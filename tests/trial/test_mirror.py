@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ugro.artifacts import Folder
+from ugro.artifact_store import Folder
 from ugro.config import Config
-from ugro.report import Report
-from ugro.reporting import TrialInterruptedError, channel
+from ugro.events.channel import TrialInterruptedError, channel
+from ugro.events.trial_report import Report
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK

@@ -14,7 +14,7 @@ from transformers import (
 from ugro.config import Config
 from ugro.errors import UserError
 from ugro.trial import models
-from ugro.trial.tiny import byte_tokenizer
+from ugro.trial.random_llama import byte_tokenizer
 
 from ..conftest import ROOT
 from .small_models import small_model

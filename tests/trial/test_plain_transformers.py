@@ -11,11 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ugro.config import Config
-from ugro.reporting import channel
-from ugro.trial.data import prepare
+from ugro.events.channel import channel
+from ugro.trial.data.preparation import prepare
 from ugro.trial.evaluation import evaluate
 from ugro.trial.models import base_model
-from ugro.trial.tiny import byte_tokenizer, random_llama
+from ugro.trial.random_llama import byte_tokenizer, random_llama
 from ugro.trial.trial import run_trial
 
 from ..conftest import ROOT

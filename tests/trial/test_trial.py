@@ -10,10 +10,10 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from ugro.config import Config
-from ugro.report import Report
-from ugro.reporting import channel
+from ugro.events.channel import channel
+from ugro.events.trial_report import Report
 from ugro.trial import models
-from ugro.trial.data import prepare
+from ugro.trial.data.preparation import prepare
 from ugro.trial.evaluation import evaluate
 from ugro.trial.trial import run_trial
 

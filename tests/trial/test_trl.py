@@ -12,11 +12,11 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, set_seed
 
 from ugro.config import Config
-from ugro.reporting import channel
-from ugro.trial.data import prepare
-from ugro.trial.rows import Rows, schedule
-from ugro.trial.targets import peft_config
-from ugro.trial.tiny import byte_tokenizer, random_llama
+from ugro.events.channel import channel
+from ugro.trial.data.preparation import prepare
+from ugro.trial.data.rows import Rows, schedule
+from ugro.trial.random_llama import byte_tokenizer, random_llama
+from ugro.trial.target_modules import peft_config
 from ugro.trial.trial import run_trial
 
 trl = pytest.importorskip("trl")

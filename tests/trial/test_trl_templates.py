@@ -11,10 +11,10 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 from ugro.errors import UserError
-from ugro.trial.chat import conversation
-from ugro.trial.messages import with_text_arguments
-from ugro.trial.texts import Text
-from ugro.trial.tiny import byte_tokenizer
+from ugro.trial.data.chat import conversation
+from ugro.trial.data.messages import with_text_arguments
+from ugro.trial.data.texts import Text
+from ugro.trial.random_llama import byte_tokenizer
 
 FOLDER = resources.files("trl") / "chat_templates"
 ALL = sorted(file.name.removesuffix(".jinja") for file in FOLDER.iterdir() if ".jinja" in file.name)

@@ -7,10 +7,10 @@ import numpy
 import pandas
 
 from ugro.analysis.tables import Tables
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 # Ended because they were worse than others. Whatever else ended says nothing of the objective.
-BEHIND = (Ending.RUNG.value, Ending.DIVERGED.value)
+BEHIND = (Outcome.RUNG.value, Outcome.DIVERGED.value)
 ENOUGH = 0.8  # the share of the trials that a comparison has to take in
 
 

@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
 from ugro.analysis.tables import Tables
-from ugro.files import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_whole
-from ugro.pasting import override
-from ugro.record.study import Study, ending, group, metrics, searched_by, source
+from ugro.paths import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_atomically
+from ugro.shell import override
+from ugro.study.study import Study, ending, group, metrics, searched_by, source
 
 OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs
@@ -34,13 +34,13 @@ def write_results(study: Study, tables: Tables, folder: Path, preferred: int | N
     best = study.best()
     if best is None:
         return
-    write_whole(folder / UPSTREAM_RESULTS, OmegaConf.to_yaml(_as_upstream(study, best)))
+    write_atomically(folder / UPSTREAM_RESULTS, OmegaConf.to_yaml(_as_upstream(study, best)))
     chosen = next((one for one in study.ranked() if one.number == preferred), best)
     trial_config = trial_folder(folder, chosen.number) / CONFIG
     if trial_config.exists():
         instead = f"; confirmed as better than trial {best.number}, which has the best value"
         why = "" if chosen.number == best.number else instead
-        write_whole(folder / BEST, experiment(chosen, trial_config, why))
+        write_atomically(folder / BEST, experiment(chosen, trial_config, why))
 
 
 def _as_upstream(study: Study, best: FrozenTrial) -> dict[str, Any]:

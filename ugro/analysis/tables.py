@@ -13,11 +13,11 @@ import pandas
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.event_log import read as read_events
-from ugro.files import EVENTS
-from ugro.record.study import Study, ending, group, metrics, source
+from ugro.events.event_log import read as read_events
+from ugro.paths import EVENTS
+from ugro.study.study import Study, ending, group, metrics, source
 
-# How a trial stands: an Ending's value, or one of these.
+# How a trial stands: an Outcome's value, or one of these.
 RUNNING = "running"
 OF_OTHERS = {  # where another program ran the trials
     TrialState.COMPLETE: "complete",
@@ -42,7 +42,7 @@ class Tables:
         searched: the keys that trials searched, and over what; a key (or an objective) that is
             called as another column is told apart by ``(searched)`` (or ``(objective)``)
         trials: a row a trial, by number. Columns: ``state`` (Optuna's, lower case), ``ending`` (an
-            ``Ending``'s value, or running), ``source``, ``error``, ``began`` and ``ended`` (Unix
+            ``Outcome``'s value, or running), ``source``, ``error``, ``began`` and ``ended`` (Unix
             time, NaN where it is not known), ``seconds``; a column an objective, under its name,
             NaN unless the trial is complete, and one under ``measured NAME`` with what any trial
             measured of it, an infeasible one too; ``last_value``, the last number that its
@@ -51,7 +51,7 @@ class Tables:
         reports: a row an evaluation, in order. Columns: ``number``, ``tokens_seen``, ``value``
             (what the scheduler compared, in the direction of the first objective); from the log,
             besides: ``step``, ``total_tokens``, ``seconds`` (of training), ``time`` (Unix),
-            ``rung``, ``stop`` (the Ending's value with which it was told to stop, or None) and the
+            ``rung``, ``stop`` (the Outcome's value with which it was told to stop, or None) and the
             reported metrics.
         spans: a row a stay of a trial in a slot. Columns: ``number``, ``worker``, ``began``,
             ``ended`` (Unix time; of a trial that runs, the time of the latest event)

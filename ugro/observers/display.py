@@ -13,9 +13,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from ugro.observers.standing import Running, Standing
-from ugro.shorthand import assignments, measured
-from ugro.wording import duration
+from ugro.events.study_state import Running, StudyState
+from ugro.formatting import assignments, duration, measured
 
 LABEL = 7  # columns before a line of the head
 MOST_LINES = 3  # for the parameters of one trial
@@ -32,7 +31,7 @@ class Display:
         now: Unix time
     """
 
-    def __init__(self, at: Standing, now: float) -> None:
+    def __init__(self, at: StudyState, now: float) -> None:
         self._at = at
         self._now = now
         self.widths: list[int] = []  # of its lines, once it was drawn
@@ -52,7 +51,7 @@ class Display:
             yield Segment.line()
 
 
-def _head(at: Standing, now: float, width: int, height: int) -> Iterator[RenderableType]:
+def _head(at: StudyState, now: float, width: int, height: int) -> Iterator[RenderableType]:
     """Of one line each."""
     study = at.study
     if study is None:
@@ -75,7 +74,7 @@ def _head(at: Standing, now: float, width: int, height: int) -> Iterator[Rendera
     yield _line("Ended", Text(counts or "none yet"), width)
 
 
-def _time(at: Standing, now: float) -> str:
+def _time(at: StudyState, now: float) -> str:
     told = f"{duration(now - at.study.time)} so far" if at.study else ""
     left = at.seconds_left(now)
     if left is None:
@@ -85,7 +84,7 @@ def _time(at: Standing, now: float) -> str:
     return f"{told}, about {duration(left)} to go, until {until}"
 
 
-def _best(at: Standing, objective: int) -> Text:
+def _best(at: StudyState, objective: int) -> Text:
     best = at.best(objective)
     if best is None or at.study is None:
         return Text()
@@ -93,7 +92,7 @@ def _best(at: Standing, objective: int) -> Text:
     return Text(f"{at.study.objectives[objective]} {value}, trial {best}", "bold")
 
 
-def _gain(at: Standing) -> Text:
+def _gain(at: StudyState) -> Text:
     gain = at.gain()
     if gain is None:
         return Text()
@@ -112,7 +111,7 @@ class _Column:
     dispensable: int = 0  # on a narrow terminal the highest go first
 
 
-def _running(at: Standing, width: int, rows: int) -> Table:
+def _running(at: StudyState, width: int, rows: int) -> Table:
     """The running trials: as many as fit, each in some lines if there is room."""
     every = sorted(at.running.values(), key=lambda one: one.number)
     shown = every if len(every) <= rows else every[: rows - 1]
@@ -138,7 +137,7 @@ def _left(columns: list[_Column], width: int) -> int:
     return width - sum(one.width for one in columns) - GAP * (len(columns) - 1)
 
 
-def _columns(at: Standing, running: list[Running], width: int) -> list[_Column]:
+def _columns(at: StudyState, running: list[Running], width: int) -> list[_Column]:
     reported = {name for one in running if one.report for name in one.report.metrics}
     names = [name for name in (at.study.objectives if at.study else ()) if name in reported]
     steps = max((one.report.total_steps for one in running if one.report), default=0)
@@ -196,7 +195,7 @@ def _bar(done: int, total: int, style: str) -> ProgressBar:
     return ProgressBar(max(1, total), min(done, total), complete_style=style, finished_style=style)
 
 
-def _parameters(at: Standing, trials: list[int], width: int, most: int) -> list[list[Text]]:
+def _parameters(at: StudyState, trials: list[int], width: int, most: int) -> list[list[Text]]:
     """Of each trial what is not as configured, in lines.
 
     If it is too much for one of them, all have short names; what still does not fit is cut off.

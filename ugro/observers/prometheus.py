@@ -12,9 +12,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from ugro.config import PrometheusConfig
-from ugro.ending import Ending
 from ugro.errors import UserError, fault
-from ugro.events import (
+from ugro.events.events import (
     Event,
     ProposalRejected,
     SlotsCounted,
@@ -26,6 +25,7 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
+from ugro.events.outcome import Outcome
 
 # From an evaluation on a worker to the driver's note of it.
 LAG_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -121,7 +121,7 @@ class Prometheus:
         self._left(event.number)
         self._tokens.pop(event.number, None)
         figures.finished.labels(how.value).inc()
-        if how is Ending.FAILED:
+        if how is Outcome.FAILED:
             figures.failures.labels(event.error.partition(":")[0]).inc()
         for name, value, minimised in zip(
             self._objectives, event.values, self._minimised, strict=False

@@ -1,1 +1,1 @@
-"""Which trials go on? Referee, stoppers and the trial schedulers that Ray Tune does not have."""
+"""Early stopping: stoppers, and the trial schedulers that Ray Tune does not have."""

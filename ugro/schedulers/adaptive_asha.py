@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 from scipy.stats import kendalltau
 
-from ugro.schedulers.protocol import CONTINUE, STOP, Handle
+from ugro.schedulers.base import CONTINUE, STOP, Handle
 from ugro.schedulers.rungs import Rung, Rungs
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy
 
-from ugro.schedulers.protocol import CONTINUE, STOP, Handle
+from ugro.schedulers.base import CONTINUE, STOP, Handle
 from ugro.schedulers.rungs import Rungs
 
 Values = tuple[float, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ugro.schedulers.protocol import CONTINUE, Handle
+from ugro.schedulers.base import CONTINUE, Handle
 
 
 class NoScheduler:

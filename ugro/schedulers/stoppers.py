@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ugro.config import StoppersConfig
-from ugro.ending import Ending
-from ugro.report import Report
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
 
 
 class Stopper(Protocol):
     """Looks at one trial alone."""
 
-    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Ending | None:
+    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
         """How the trial is to end at its latest report; None: it goes on.
 
         Args:
@@ -28,11 +28,11 @@ class Divergence:
 
     factor: float | None
 
-    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Ending | None:
+    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
         """Diverged?"""
         first, last = reports[0].metrics["eval_loss"], reports[-1].metrics["eval_loss"]
         far = self.factor is not None and last > self.factor * first
-        return Ending.DIVERGED if far or not math.isfinite(last) else None
+        return Outcome.DIVERGED if far or not math.isfinite(last) else None
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class MaxTokens:
 
     max_tokens: int
 
-    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Ending | None:
+    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
         """Used up?"""
-        return Ending.BUDGET if reports[-1].tokens_seen >= self.max_tokens else None
+        return Outcome.BUDGET if reports[-1].tokens_seen >= self.max_tokens else None
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class MaxSeconds:
 
     max_seconds: float
 
-    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Ending | None:
+    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
         """Used up?"""
-        return Ending.TIMED_OUT if elapsed_seconds >= self.max_seconds else None
+        return Outcome.TIMED_OUT if elapsed_seconds >= self.max_seconds else None
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Plateau:
     patience: int
     min_delta: float
 
-    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Ending | None:
+    def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
         """No better any more? The untrained model does not count."""
         losses = [report.metrics["eval_loss"] for report in reports if report.step]
         if len(losses) <= self.patience:
             return None
         before = min(losses[: -self.patience])
         better = any(loss < before - self.min_delta for loss in losses[-self.patience :])
-        return None if better else Ending.PLATEAU
+        return None if better else Outcome.PLATEAU
 
 
 def stoppers(config: StoppersConfig) -> list[Stopper]:

@@ -11,9 +11,9 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config import ConstraintsConfig, no_key
-from ugro.constraints import Constraints, constraints_of
 from ugro.errors import UserError
-from ugro.pasting import override
+from ugro.objectives.constraints import Constraints, constraints_of
+from ugro.shell import override
 from ugro.space.search_space import SearchSpace
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from ugro.constraints import Constraints, broken
+from ugro.objectives.constraints import Constraints, broken
 from ugro.space.composition import Composer, lookup
 from ugro.space.search_space import SearchSpace
 

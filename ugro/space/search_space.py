@@ -19,9 +19,9 @@ from optuna.distributions import (
 )
 
 from ugro.errors import UserError, fault
-from ugro.expressions import Expression
-from ugro.expressions import parse as parse_expression
-from ugro.pasting import override
+from ugro.objectives.expressions import Expression
+from ugro.objectives.expressions import parse as parse_expression
+from ugro.shell import override
 
 
 @dataclass(frozen=True)

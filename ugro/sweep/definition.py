@@ -10,9 +10,9 @@ from optuna.distributions import CategoricalDistribution
 
 from ugro.config import Config
 from ugro.errors import UserError, fault
-from ugro.objectives import objectives_of
-from ugro.record.study import Study, searched_by
+from ugro.objectives.objectives import objectives_of
 from ugro.space.search_space import described
+from ugro.study.study import Study, searched_by
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)

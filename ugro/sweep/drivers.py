@@ -9,10 +9,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from ugro.errors import UserError, fault
+
+if TYPE_CHECKING:  # Hydra's callbacks look here, before anything heavy is imported
+    from ugro.study.study import Study
 
 FOLDER = ".drivers"
 
@@ -75,3 +79,19 @@ class Drivers:
 
     def _lock_of(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
+
+
+_BEGUN: "dict[Path, Study]" = {}
+
+
+def begin(folder: Path, study: "Study") -> None:
+    """From now on the study in that folder is this process' own.
+
+    What was refused before, as another driver is at it or something is not as it was, is not.
+    """
+    _BEGUN[folder.resolve()] = study
+
+
+def active_study(folder: Path) -> "Study | None":
+    """The study in that folder; None unless this process has active_study it."""
+    return _BEGUN.get(folder.resolve())

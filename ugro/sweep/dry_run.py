@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ugro.budget import max_steps, max_tokens, tokens_per_step
+from ugro.config.training_length import max_steps, max_tokens, tokens_per_step
+from ugro.sampling.feasibility import SAMPLES, FeasibilityEstimate, survey
 from ugro.schedulers.rungs import levels
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import count, described
 from ugro.sweep.plan import Plan
-from ugro.sweep.survey import SAMPLES, Survey, survey
 
 LENGTHS = 100  # samples of which a trial's tokens are worked out, 3 ms each
 UNITS = {"tokens_seen": "tokens", "step": "steps", "seconds": "seconds"}
@@ -130,7 +130,7 @@ def _confirmed(plan: Plan) -> str:
     return f"To be confirmed: {whom}, {seeds} seeds each: {trials} trials more at most"
 
 
-def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
+def _tokens(plan: Plan, samples: FeasibilityEstimate) -> Iterator[str]:
     scheduler, total, limit = plan.trial.scheduler, plan.total, plan.config.study.max_tokens
     unit = scheduler.time_attr.name
     some = _lengths(plan.feasible, samples)
@@ -152,7 +152,7 @@ def _tokens(plan: Plan, samples: Survey) -> Iterator[str]:
     yield f"Tokens expected: about {min(expected, limit or expected):,.0f}"
 
 
-def expected_share(plan: Plan, samples: Survey) -> float | None:
+def expected_share(plan: Plan, samples: FeasibilityEstimate) -> float | None:
     """The share of their tokens that trials are expected to take; None where nobody knows yet."""
     some, unit = _lengths(plan.feasible, samples), plan.trial.scheduler.time_attr.name
     length = max((one[unit] for one in some if unit in one), default=None)
@@ -175,7 +175,7 @@ def _rungs(stops: Stops, unit: str) -> str:
     return "none, every trial runs to its end"
 
 
-def _lengths(feasible: FeasibleSpace, samples: Survey) -> list[dict[str, int]]:
+def _lengths(feasible: FeasibleSpace, samples: FeasibilityEstimate) -> list[dict[str, int]]:
     """How long some of the samples are, as far as it is known: in steps and tokens, if nothing
     stops them, and the tokens at most, stoppers included.
     """

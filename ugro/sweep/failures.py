@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from filelock import Timeout
 
-from ugro.ending import Ending
 from ugro.errors import StudyFailed
-from ugro.files import LOG, trial_subdir
-from ugro.reporting import TrialInterruptedError
+from ugro.events.channel import TrialInterruptedError
+from ugro.events.outcome import Outcome
+from ugro.executors.executor import RayLostError, TrialTimeoutError, WorkerLostError
+from ugro.paths import LOG, trial_subdir
 from ugro.retries import is_disk_trouble
-from ugro.slots.slots import RayLostError, TrialTimeoutError, WorkerLostError
 
 
 @dataclass(frozen=True)
@@ -17,23 +17,23 @@ class Answer:
     """What is done about one kind of error."""
 
     error: type[BaseException]
-    ending: Ending
+    ending: Outcome
     again: bool = False  # run again, elsewhere and from its checkpoint, up to study.max_retries
     waits: bool = False  # however often, until the trouble is over
 
 
 # The disk is full, or a network folder is gone for a while.
-NO_DISK = Answer(OSError, Ending.FAILED, again=True, waits=True)
+NO_DISK = Answer(OSError, Outcome.FAILED, again=True, waits=True)
 # The first that fits. docs/resume.md has this table in words.
 ANSWERS = (
-    Answer(Timeout, Ending.FAILED, again=True, waits=True),  # its folder is still in use
-    Answer(TrialInterruptedError, Ending.INTERRUPTED),  # the next command continues it
-    Answer(RayLostError, Ending.FAILED, again=True, waits=True),  # it is started again
-    Answer(WorkerLostError, Ending.FAILED, again=True),
-    Answer(MemoryError, Ending.OUT_OF_MEMORY),  # its worker process is replaced
-    Answer(FloatingPointError, Ending.DIVERGED),
-    Answer(TrialTimeoutError, Ending.TIMED_OUT),  # its worker process was killed
-    Answer(BaseException, Ending.FAILED),  # an error in the code or the data
+    Answer(Timeout, Outcome.FAILED, again=True, waits=True),  # its folder is still in use
+    Answer(TrialInterruptedError, Outcome.INTERRUPTED),  # the next command continues it
+    Answer(RayLostError, Outcome.FAILED, again=True, waits=True),  # it is started again
+    Answer(WorkerLostError, Outcome.FAILED, again=True),
+    Answer(MemoryError, Outcome.OUT_OF_MEMORY),  # its worker process is replaced
+    Answer(FloatingPointError, Outcome.DIVERGED),
+    Answer(TrialTimeoutError, Outcome.TIMED_OUT),  # its worker process was killed
+    Answer(BaseException, Outcome.FAILED),  # an error in the code or the data
 )
 
 
@@ -61,11 +61,11 @@ class Failures:
     others: int = 0
     _errors: list[tuple[int, str]] = field(default_factory=list)
 
-    def ended(self, number: int, how: Ending, error: str) -> None:
+    def ended(self, number: int, how: Outcome, error: str) -> None:
         """Count a trial that ended."""
-        if how is Ending.FAILED:
+        if how is Outcome.FAILED:
             self._errors.append((number, error))
-        elif how is not Ending.INTERRUPTED:
+        elif how is not Outcome.INTERRUPTED:
             self.others += 1
 
     @property

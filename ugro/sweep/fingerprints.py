@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ugro.errors import UserError
-from ugro.report import DATA_PARTS
-from ugro.space.incomparable import OF_THE_DATA, TRAIN, data_by_search
-from ugro.wording import listed
+from ugro.events.trial_report import DATA_PARTS
+from ugro.formatting import listed
+from ugro.space.comparability import OF_THE_DATA, TRAIN, data_by_search
 
 Keep = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from hydra.core.utils import JobStatus
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.events import EventStream, TestMeasured
-from ugro.pasting import override
-from ugro.record.storage import is_trouble
-from ugro.record.study import Study, metrics, source
-from ugro.report import TrialResult
-from ugro.retries import in_a_line, retrying
-from ugro.slots.slots import SameAnswer, Slots, Task
+from ugro.events.events import EventStream, TestMeasured
+from ugro.events.trial_report import TrialResult
+from ugro.executors.executor import Executor, SameAnswer, Task
+from ugro.retries import one_line, retrying
+from ugro.shell import override
+from ugro.study.storage import is_trouble
+from ugro.study.study import Study, metrics, source
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ MEASURE = {"study.measure_test": True, "hydra.output_subdir": None}
 
 
 def measure_winner(
-    plan: Plan, study: Study, slots: Slots, events: EventStream, interrupted: Callable[[], bool]
+    plan: Plan, study: Study, slots: Executor, events: EventStream, interrupted: Callable[[], bool]
 ) -> None:
     """Have the best trial and the baseline measured where that was not done before.
 
@@ -48,7 +48,7 @@ def measure_winner(
         del left[number]
         returned = job._return_value
         if job.status is not JobStatus.COMPLETED or not isinstance(returned, TrialResult):
-            why = in_a_line(returned)
+            why = one_line(returned)
             log.warning("Trial %d could not be measured on the test part: %s", number, why)
             continue
         _keep(study, number, returned.metrics)

@@ -15,11 +15,11 @@ from optuna.distributions import (
 
 from ugro.config import StudyConfig, no_key
 from ugro.errors import UserError, fault
-from ugro.files import DATABASE
-from ugro.record.study import read_renamed
+from ugro.paths import DATABASE
 from ugro.space.composition import has, lookup, parsed
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import described
+from ugro.study.study import read_renamed
 
 log = logging.getLogger(__name__)
 NOWHERE = object()

@@ -9,9 +9,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.config import StoppersConfig
-from ugro.ending import Ending
 from ugro.errors import StudyFailed, UserError
-from ugro.events import (
+from ugro.events.events import (
     EventStream,
     SlotsCounted,
     StudyFinished,
@@ -21,22 +20,22 @@ from ugro.events import (
     TrialRetried,
     TrialStarted,
 )
-from ugro.objectives import Objectives
-from ugro.record.recorder import Recorder
-from ugro.record.study import ending, retried, source, tokens_of
-from ugro.report import Report, TrialResult
-from ugro.retries import in_a_line
-from ugro.schedulers.referee import Referee
-from ugro.slots.slots import Slots, Task
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report, TrialResult
+from ugro.executors.executor import Executor, Task
+from ugro.objectives.objectives import Objectives
+from ugro.retries import one_line
+from ugro.sampling.sampler import Sampler
+from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.space.feasible import FeasibleSpace
+from ugro.study.recorder import Recorder
+from ugro.study.study import ending, retried, source, tokens_of
 from ugro.sweep.failures import Failures, answer_to
 from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 from ugro.sweep.limits import Limits
-from ugro.sweep.outcome import ending_of, result_of
 from ugro.sweep.peers import NoPeers, Peers
 from ugro.sweep.proposals import Proposal, Proposals
-from ugro.sweep.running import Running
-from ugro.sweep.sampling import Sampling
+from ugro.sweep.trial_state import Running, outcome_of, result_of
 
 LOOK_AGAIN_SECONDS = 1.0  # how often the cluster is counted while no trial ends
 
@@ -46,11 +45,11 @@ class Parts:
     """What a sweep is put together from."""
 
     recorder: Recorder
-    sampling: Sampling
+    sampling: Sampler
     feasible: FeasibleSpace
     objectives: Objectives
-    referee: Referee
-    slots: Slots
+    early_stopping: EarlyStopping
+    slots: Executor
     limits: Limits
     failures: Failures
     events: EventStream
@@ -105,7 +104,7 @@ class Sweep:
                 self.at_the_end()
         except Exception as error:
             known = isinstance(error, StudyFailed | UserError)
-            reason = str(error).partition("\n")[0] if known else in_a_line(error)
+            reason = str(error).partition("\n")[0] if known else one_line(error)
             raise
         finally:
             self.parts.events.emit(StudyFinished(reason))
@@ -124,14 +123,14 @@ class Sweep:
         elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
         for other, earlier in parts.peers.reports():
             parts.limits.trained(other, earlier.tokens_seen)
-            parts.referee.judge(other, earlier, earlier.seconds)
-        stop = parts.referee.judge(number, report, elapsed)
+            parts.early_stopping.judge(other, earlier, earlier.seconds)
+        stop = parts.early_stopping.judge(number, report, elapsed)
         if self._changed and not report.last:
-            stop = Ending.INTERRUPTED
+            stop = Outcome.INTERRUPTED
         elif stop is None and not report.last and self._limit():
-            stop = Ending.STUDY_LIMIT
+            stop = Outcome.STUDY_LIMIT
         trial.told = stop
-        parts.events.emit(TrialReported(number, report, stop, parts.referee.rung(report)))
+        parts.events.emit(TrialReported(number, report, stop, parts.early_stopping.rung(report)))
         if report.tokens_seen > trial.tokens:  # else it repeats what came after its checkpoint
             trial.tokens, trial.in_trouble_since = report.tokens_seen, None
             value = parts.objectives.intermediate(report.metrics)
@@ -160,9 +159,9 @@ class Sweep:
             raise
         finally:
             for number in list(self._running):
-                self._finish(number, Ending.INTERRUPTED)
+                self._finish(number, Outcome.INTERRUPTED)
             for trial in self._again:
-                parts.recorder.tell(trial.number, Ending.INTERRUPTED)
+                parts.recorder.tell(trial.number, Outcome.INTERRUPTED)
             parts.recorder.close()
 
     def _has_to_wait(self) -> bool:
@@ -197,7 +196,7 @@ class Sweep:
         proposals.others_have(news.begun, news.left)
         for trial in news.ended:
             parts.sampling.hear(trial)
-            parts.referee.ended(trial.number)
+            parts.early_stopping.ended(trial.number)
             parts.limits.trained(trial.number, tokens_of(trial))
             if trial.state is TrialState.COMPLETE:
                 parts.limits.valued(trial.values[0])
@@ -271,24 +270,24 @@ class Sweep:
             if trial.started_at is None:
                 self.started(number)
             result = result_of(returned)
-            if trial.told is Ending.INTERRUPTED or self._has_other_data(trial, result.provenance):
-                self._finish(number, Ending.INTERRUPTED)  # it goes on with the data as they were
+            if trial.told is Outcome.INTERRUPTED or self._has_other_data(trial, result.provenance):
+                self._finish(number, Outcome.INTERRUPTED)  # it goes on with the data as they were
                 return
-            told = trial.told or Ending.COMPLETE
-            how = ending_of(told, result, self.parts.feasible, trial.proposal.parameters)
+            told = trial.told or Outcome.COMPLETE
+            how = outcome_of(told, result, self.parts.feasible, trial.proposal.parameters)
             self._finish(number, how, result)
             return
         answer = answer_to(returned)
         if answer.again and trial.may_go_on(answer, self.clock(), self.max_retries):
-            trial.why = in_a_line(returned)
+            trial.why = one_line(returned)
             self._again.append(self._running.pop(number))
             return
         if isinstance(returned, UserError) and self.parts.failures.nothing_worked:
             # The other trials share the mistake; when it is mended this one is run, too.
-            self._finish(number, Ending.INTERRUPTED)
+            self._finish(number, Outcome.INTERRUPTED)
             raise UserError(str(returned))
         # What was told to stop has said all that it was asked for; how it went on is of no use.
-        how = trial.told if trial.told and answer.ending is Ending.DIVERGED else answer.ending
+        how = trial.told if trial.told and answer.ending is Outcome.DIVERGED else answer.ending
         self._finish(number, how, error=returned)
 
     def _has_other_data(self, trial: Running, told: Mapping[str, str]) -> bool:
@@ -298,20 +297,20 @@ class Sweep:
             self.parts.fingerprints.check(trial.number, parameters, told)
         except DataChangedError as error:
             self._changed = self._changed or error
-            trial.told = Ending.INTERRUPTED
+            trial.told = Outcome.INTERRUPTED
             return True
         return False
 
     def _finish(
         self,
         number: int,
-        how: Ending,
+        how: Outcome,
         result: TrialResult | None = None,
         error: BaseException | None = None,
     ) -> None:
         """Tell everyone who has to know that a trial is over."""
         parts, trial = self.parts, self._running.pop(number)
-        said = "" if error is None or how is Ending.INTERRUPTED else in_a_line(error)
+        said = "" if error is None or how is Outcome.INTERRUPTED else one_line(error)
         values = result.values if result and how.has_value else ()
         if values:
             parts.limits.valued(values[0])
@@ -319,5 +318,5 @@ class Sweep:
         parts.events.emit(TrialFinished(number, how, values, measured, said, ran_with))
         parts.recorder.tell(number, how, result, said, "".join(getattr(error, "__notes__", [])))
         parts.sampling.tell(trial.proposal.asked, how, values)
-        parts.referee.ended(number)
+        parts.early_stopping.ended(number)
         parts.failures.ended(number, how, said)

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.ending import Ending
-from ugro.event_log import Follower
-from ugro.events import TrialAsked, TrialReported
-from ugro.record.storage import is_trouble
-from ugro.record.study import Study, driver, ending, group, retried, started
-from ugro.report import Report
+from ugro.events.event_log import Follower
+from ugro.events.events import TrialAsked, TrialReported
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
 from ugro.retries import retrying
 from ugro.space.feasible import identity
+from ugro.study.storage import is_trouble
+from ugro.study.study import Study, driver, ending, group, retried, started
 from ugro.sweep.drivers import Drivers
 
 
@@ -116,7 +116,7 @@ class SharedStudy:
 
     def news(self) -> News:
         """What the record has got from others."""
-        counted = [one for one in self._every() if ending(one) is not Ending.WITHDRAWN]
+        counted = [one for one in self._every() if ending(one) is not Outcome.WITHDRAWN]
         others = [one for one in counted if driver(one) != self._drivers.own]
         begun = [one for one in others if one.number not in self._begun]
         ended = [one for one in others if one.state.is_finished() and one.number not in self._ended]
@@ -152,7 +152,7 @@ class SharedStudy:
 
     def grants(self, number: int, parameters: Mapping[str, Any]) -> bool:
         """Whether it is among the first, and the first of its parameters."""
-        run = [one for one in self._every() if ending(one) is not Ending.WITHDRAWN]
+        run = [one for one in self._every() if ending(one) is not Outcome.WITHDRAWN]
         before = [one for one in run if one.number < number]
         same = (identity(one.params) == identity(parameters) for one in before)
         return len(before) < self._total and not (self._once and any(same))

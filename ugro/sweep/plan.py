@@ -10,16 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import Config, no_key, typed
 from ugro.errors import UserError, fault
-from ugro.objectives import objectives_of
-from ugro.schedulers.referee import Referee
+from ugro.objectives.objectives import objectives_of
+from ugro.sampling.feasibility import check_satisfiable
+from ugro.sampling.sampler import sampler_of
+from ugro.schedulers.early_stopping import EarlyStopping
+from ugro.space.checks import check_space
+from ugro.space.comparability import check_comparable
 from ugro.space.composition import Composer, constraints_in, has, idle, without_hydra
-from ugro.space.corners import check_space
 from ugro.space.feasible import FeasibleSpace
-from ugro.space.incomparable import check_comparable
 from ugro.space.search_space import parse
 from ugro.sweep.initial_trials import Planned, planned
-from ugro.sweep.sampling import sampler_of
-from ugro.sweep.survey import check_satisfiable
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,12 @@ class Plan:
     as_it_is: Mapping[str, Any]
     data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def referee(self) -> Referee:
+    def early_stopping(self) -> EarlyStopping:
         """Who says which trials go on; it has heard of none."""
         of = self.config
-        return Referee(self.trial.scheduler, of.stoppers, objectives_of(of.objectives), of.seed)
+        return EarlyStopping(
+            self.trial.scheduler, of.stoppers, objectives_of(of.objectives), of.seed
+        )
 
 
 def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> Plan:
@@ -89,7 +91,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
         without_hydra(composer.compose({})), resolve=False, enum_to_str=True
     )
     plan = Plan(trial, of, feasible, first, total, unsearched)
-    plan.referee().check()
+    plan.early_stopping().check()
     sampler_of(trial.hydra.sweeper.sampler, feasible.space, 0, 0)  # refuses some spaces
     return plan
 

@@ -12,20 +12,20 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from ugro.artifacts import reachable as check_artifacts
+from ugro.artifact_store import reachable as check_artifacts
 from ugro.config import Keep
 from ugro.errors import UserError, fault
-from ugro.files import is_writable, nearest
-from ugro.observers.destinations import check as check_tracking
-from ugro.observers.destinations import contact
-from ugro.record.storage import check_reachable, check_url
-from ugro.report import TrialResult
-from ugro.slots.slots import Slots
+from ugro.events.trial_report import TrialResult
+from ugro.executors.executor import Executor
+from ugro.formatting import counted, data_lines, duration, large, share
+from ugro.paths import is_writable, nearest
+from ugro.sampling.feasibility import SAMPLES, survey
+from ugro.study.storage import check_reachable, check_url
 from ugro.sweep.dry_run import LENGTHS, expected_share
-from ugro.sweep.largest import Rehearsal, candidates
 from ugro.sweep.plan import Plan, plan_of
-from ugro.sweep.survey import SAMPLES, survey
-from ugro.wording import counted, data_lines, duration, large, share
+from ugro.sweep.worst_case import WorstCaseProbe, candidates
+from ugro.tracking.trackers import check as check_tracking
+from ugro.tracking.trackers import contact
 
 GIB = 2**30
 
@@ -76,7 +76,7 @@ class Page:
 def preflight(
     config: DictConfig,
     loader: ConfigLoader,
-    slots: Callable[[], Slots],
+    slots: Callable[[], Executor],
     arguments: list[str],
     console: Console | None = None,
 ) -> None:
@@ -134,19 +134,19 @@ def _space(plan: Plan) -> str:
     return f"{said}; constraints leave {share(len(found.kept) / found.samples)}\n{lines}".strip()
 
 
-def _trials(page: Page, plan: Plan, slots_of: Callable[[], Slots], folder: Path) -> None:
+def _trials(page: Page, plan: Plan, executor_of: Callable[[], Executor], folder: Path) -> None:
     """Model, memory, time and disk, by the largest trial."""
     enough = SAMPLES if plan.feasible.constrained else LENGTHS
     samples = survey(plan.feasible, plan.config.seed, enough)
     largest: dict[str, Any] = {}
     weighed: Mapping[str, float] = {}
-    running: list[tuple[Slots, Rehearsal]] = []
+    running: list[tuple[Executor, WorstCaseProbe]] = []
 
     def model() -> str:
         nonlocal largest, weighed
-        slots = slots_of()
+        slots = executor_of()
         slots.count()  # refuses a trial that fits nowhere
-        running.append((slots, Rehearsal(plan.feasible, slots)))
+        running.append((slots, WorstCaseProbe(plan.feasible, slots)))
         found = [
             (running[0][1].weighed(one), one) for one in candidates(plan.feasible, samples.kept)
         ]
@@ -177,7 +177,7 @@ def _trials(page: Page, plan: Plan, slots_of: Callable[[], Slots], folder: Path)
     page.check("disk", lambda: disk(plan, weighed["adapter"], folder))
 
 
-def _at_once(plan: Plan, slots: Slots) -> int:
+def _at_once(plan: Plan, slots: Executor) -> int:
     wanted = plan.trial.hydra.sweeper.n_jobs
     return int(slots.count() if wanted == "auto" else min(wanted, slots.count()))
 

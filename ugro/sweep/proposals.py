@@ -9,10 +9,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ugro.record.study import source
+from ugro.sampling.sampler import Asked, Sampler, at_random
 from ugro.space.feasible import MOST_COUNTED, FeasibleSpace, identity
+from ugro.study.study import source
 from ugro.sweep.initial_trials import Planned
-from ugro.sweep.sampling import Asked, Sampling, at_random
 
 ASKED_AGAIN = 20  # times, when the sampler proposes what was tried or breaks a constraint
 DRAWN = 1000  # at random after that
@@ -51,7 +51,7 @@ class Proposals:
 
     def __init__(
         self,
-        sampling: Sampling,
+        sampling: Sampler,
         feasible: FeasibleSpace,
         plan: Sequence[Planned],
         before: Sequence[FrozenTrial],

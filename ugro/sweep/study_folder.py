@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from ugro.errors import UserError, fault
-from ugro.files import DATABASE, EVENTS, TRIALS
+from ugro.paths import DATABASE, EVENTS, TRIALS
 
 LONGEST_BELOW = 160  # bytes of a path: trials/00000/checkpoints/checkpoint-1000000/NAME, and room
 SHOWN = 60  # characters of a path that is too long

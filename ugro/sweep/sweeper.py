@@ -9,27 +9,32 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.launcher import Launcher
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
-from ugro.artifacts import check as check_artifacts
-from ugro.config import Direction, StudyConfig
+from ugro.artifact_store import check as check_artifacts
+from ugro.config import Config, Direction, StudyConfig
 from ugro.errors import ClusterLost
-from ugro.event_log import reports_in
-from ugro.events import EventStream, ProposalRejected, StudyStarted
-from ugro.files import CONFIRM, EVENTS
-from ugro.objectives import objectives_of
-from ugro.observers.destinations import check as check_tracking
-from ugro.pasting import this_again
+from ugro.events.event_log import Follower, read, reports_in
+from ugro.events.events import EventStream, Observer, ProposalRejected, StudyStarted, TrialReported
+from ugro.events.study_state import StudyState
+from ugro.executors.executor import Executor, InProcessExecutor
+from ugro.objectives.objectives import objectives_of
+from ugro.observers.audit_log import AuditLog
+from ugro.observers.checkpoint_cleanup import CheckpointCleanup
+from ugro.observers.console_log import ConsoleLog
+from ugro.observers.live_display import LiveDisplay, is_watched
+from ugro.paths import CHECKPOINTS, CONFIRM, EVENTS, trial_folder
 from ugro.provenance import provenance
-from ugro.record.event_replay import space_as_json
-from ugro.record.identity import opened
-from ugro.record.recorder import Recorder
-from ugro.record.storage import check_url, is_shared
-from ugro.record.study import Study, tokens_of
-from ugro.slots.slots import InProcessSlot, Slots
-from ugro.sweep.begun import begin
-from ugro.sweep.confirm import confirming
+from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.shell import this_command
+from ugro.study.event_replay import space_as_json
+from ugro.study.identity import opened
+from ugro.study.recorder import Recorder
+from ugro.study.storage import check_url, is_shared
+from ugro.study.study import Study, tokens_of
+from ugro.sweep.confirmation import confirm_best
 from ugro.sweep.definition import begin_group, check_same
-from ugro.sweep.drivers import Drivers
+from ugro.sweep.drivers import Drivers, begin
 from ugro.sweep.dry_run import show
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import DataChangedError, Fingerprints
@@ -41,9 +46,9 @@ from ugro.sweep.peers import NoPeers, SharedStudy
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.preflight import preflight
 from ugro.sweep.proposals import Proposals
-from ugro.sweep.sampling import Sampling, sampler_of
 from ugro.sweep.study_folder import made
-from ugro.sweep.watchers import observers_of
+from ugro.tracking.exporter import Exporter
+from ugro.tracking.trackers import check as check_tracking
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +72,7 @@ def run_sweep(
         StudyFailed: too many trials failed; what was computed is kept.
     """
     if config.study.preflight:
-        preflight(config, loader, lambda: slots_of(launcher), arguments)
+        preflight(config, loader, lambda: executor_of(launcher), arguments)
         return
     plan = plan_of(config, loader, arguments)
     if plan.config.study.dry_run:
@@ -82,30 +87,30 @@ def run_sweep(
     drivers = Drivers(made(Path(plan.config.study.dir)))
     alone = not is_shared(storage)
     with drivers.joined(alone), Interruption() as interruption:
-        slots = slots_of(launcher)
+        slots = executor_of(launcher)
         slots.count()  # refuses a trial that fits nowhere
         given = _as_given(config, arguments)
         try:
             _run_or_begin_group(plan, given, slots, drivers, interruption)
             again = None
             if plan.config.study.confirm and not interruption.asked():
-                again = confirming(plan, config, loader)
+                again = confirm_best(plan, config, loader)
             if again is not None:
                 drivers = Drivers(made(Path(again.config.study.dir)))
                 with drivers.joined(alone):
                     _run(again, given, slots, drivers, interruption)
         except ClusterLost:
-            log.info("Continue with: %s", this_again(plan.config.study.name))
+            log.info("Continue with: %s", this_command(plan.config.study.name))
             raise
     if interruption.asked():
-        log.info("Continue with: %s", this_again(plan.config.study.name))
+        log.info("Continue with: %s", this_command(plan.config.study.name))
         interruption.end()
 
 
 def _run_or_begin_group(
     plan: Plan,
     given: tuple[str, ...],
-    slots: Slots,
+    slots: Executor,
     drivers: Drivers,
     interruption: Interruption,
 ) -> None:
@@ -123,7 +128,7 @@ def _run_or_begin_group(
 def _run(
     plan: Plan,
     given: tuple[str, ...],
-    slots: Slots,
+    slots: Executor,
     drivers: Drivers,
     interruption: Interruption,
 ) -> None:
@@ -135,22 +140,22 @@ def _run(
     log_file = folder / EVENTS
     events = EventStream(observers_of(folder, of))
     study = _study(plan, drivers)
-    past, begun = study.finished(), [*study.unfinished(), *study.running()]
+    past, active_study = study.finished(), [*study.unfinished(), *study.running()]
     own = {trial.number for trial in study.trials()}
     others = {trial.number for trial in study.every()} - own  # of earlier groups
     once, known = not of.study.allow_duplicates, {trial.number for trial in past}
     peers = SharedStudy(study, drivers, log_file, plan.total, once, known) if shared else NoPeers()
     seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
-    sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(begun))
-    sampling = Sampling(sampler, study.directions, feasible, past)
-    referee = plan.referee()
+    sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(active_study))
+    sampling = Sampler(sampler, study.directions, feasible, past)
+    early_stopping = plan.early_stopping()
     told = (one for one in reports_in(log_file) if one[0] not in others)
-    referee.remember(told, {trial.number for trial in begun})
+    early_stopping.remember(told, {trial.number for trial in active_study})
     proposals = Proposals(
         sampling,
         feasible,
         plan.first,
-        [*past, *begun],
+        [*past, *active_study],
         plan.total,
         lambda parameters, reasons: events.emit(ProposalRejected(parameters, tuple(reasons))),
         seed,
@@ -182,7 +187,7 @@ def _run(
         sampling=sampling,
         feasible=feasible,
         objectives=objectives,
-        referee=referee,
+        early_stopping=early_stopping,
         slots=slots,
         limits=_limits(of.study, study),
         failures=Failures(allowed, of.study.fail_fast, failed, others=len(past) - failed),
@@ -204,7 +209,7 @@ def _run(
         interruption.asked,
         at_the_end=measure,
     )
-    sweep.run(proposals, () if shared else begun)
+    sweep.run(proposals, () if shared else active_study)
 
 
 def _study(plan: Plan, drivers: Drivers) -> Study:
@@ -241,10 +246,38 @@ def _as_given(config: DictConfig, arguments: list[str]) -> tuple[str, ...]:
     return (*flags, *arguments, *(one for one in of_hydra if not one.startswith("hydra.mode=")))
 
 
-def slots_of(launcher: Launcher) -> Slots:
-    """Slots on Ray, or around whatever other launcher Hydra has."""
+def executor_of(launcher: Launcher) -> Executor:
+    """Executor on Ray, or around whatever other launcher Hydra has."""
     if isinstance(launcher, RayLauncher):
-        from ugro.slots.ray_slots import RaySlots
+        from ugro.executors.ray_executor import RayExecutor
 
-        return RaySlots(launcher)
-    return InProcessSlot(launcher)
+        return RayExecutor(launcher)
+    return InProcessExecutor(launcher)
+
+
+def observers_of(folder: Path, config: Config) -> list[Observer]:
+    """Create the configured observers, the audit log first: what is shown is on disk.
+
+    Args:
+        folder: the study's
+        config: with ``monitoring``
+
+    Raises:
+        UserError: an observer cannot do its work as configured.
+    """
+    path, console = folder / EVENTS, Console()
+    earlier = [said for said in read(path) if said["event"] != TrialReported.__name__]
+    observers: list[Observer] = [
+        AuditLog(path),
+        ConsoleLog(StudyState(earlier, Follower(path).events)),
+        CheckpointCleanup(lambda number: trial_folder(folder, number) / CHECKPOINTS),
+    ]
+    if config.monitoring.prometheus is not None:
+        from ugro.observers.prometheus import Prometheus
+
+        observers.append(Prometheus(config.monitoring.prometheus))
+    if config.tracking.mlflow is not None or config.tracking.wandb is not None:
+        observers.append(Exporter(folder, config.tracking))
+    if is_watched(console):
+        observers.append(LiveDisplay(StudyState(earlier, Follower(path).events), console))
+    return observers

@@ -17,9 +17,9 @@ from transformers import PreTrainedModel
 
 from ugro.config import LoraConfig
 from ugro.errors import UserError
-from ugro.retries import in_a_line
+from ugro.retries import one_line
 from ugro.trial.models import BaseModel, forget
-from ugro.trial.targets import check_modules, peft_config, say_what_stays_frozen
+from ugro.trial.target_modules import check_modules, peft_config, say_what_stays_frozen
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
@@ -98,7 +98,7 @@ def new_adapter(
             return peft.get_peft_model(model, built)
     except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
         refused = f"lora: PEFT cannot put this adapter onto {type(model).__name__}"
-        raise UserError(f"{refused} ({in_a_line(error)})") from error
+        raise UserError(f"{refused} ({one_line(error)})") from error
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ugro.config import Keep
-from ugro.report import Report
-from ugro.reporting import Channel, TrialInterruptedError
+from ugro.events.channel import Channel, TrialInterruptedError
+from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import checkpoints
+from ugro.trial.data.packing import Numbers
 from ugro.trial.evaluation import Evaluation, perplexity
 from ugro.trial.hardware import peak_memory_mb
-from ugro.trial.packing import Numbers
 
 
 class Reporter(TrainerCallback):

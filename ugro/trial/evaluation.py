@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ugro.trial.examples import CONTENT
+from ugro.trial.data.examples import CONTENT
+from ugro.trial.data.packing import Numbers
+from ugro.trial.data.parts import Part
+from ugro.trial.data.rows import Rows, collate
 from ugro.trial.loss import token_losses
-from ugro.trial.packing import Numbers
-from ugro.trial.parts import Part
-from ugro.trial.rows import Rows, collate
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ import numpy as np
 import peft
 
 from ugro.config import Config
-from ugro.files import ADAPTER
-from ugro.report import TrialResult
-from ugro.reporting import Channel
-from ugro.trial import faults
+from ugro.events.channel import Channel
+from ugro.events.trial_report import TrialResult
+from ugro.paths import ADAPTER
+from ugro.trial import torch_errors
+from ugro.trial.data.packing import Numbers
+from ugro.trial.data.parts import Part
 from ugro.trial.evaluation import Evaluation, evaluate
 from ugro.trial.models import forget
-from ugro.trial.packing import Numbers
-from ugro.trial.parts import Part
-from ugro.trial.setting import set_up
+from ugro.trial.setup import set_up
 
 
-@faults.named()
+@torch_errors.named()
 def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     """Evaluate the adapter in a trial's folder on the test part; train nothing, write nothing.
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import GenerationConfig
 
 from ugro.config import LatencyConfig
-from ugro.trial.parts import Part
-from ugro.trial.rows import Rows
+from ugro.trial.data.parts import Part
+from ugro.trial.data.rows import Rows
 
 
 def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:

@@ -11,10 +11,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ugro.artifacts import KEY, Folder, is_outage
+from ugro.artifact_store import KEY, Folder, is_outage
 from ugro.config import Config
-from ugro.files import CHECKPOINTS, METRICS, TRIALS
-from ugro.retries import in_a_line, retrying
+from ugro.paths import CHECKPOINTS, METRICS, TRIALS
+from ugro.retries import one_line, retrying
 from ugro.trial.checkpoints import PREFIX, SEAL, is_whole, latest, step
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[
         try:
             mirror.close()
         except OSError as error:  # the trial's own error is the one to tell
-            log.warning("The trial's files could not be copied to %s: %s", KEY, in_a_line(error))
+            log.warning("The trial's files could not be copied to %s: %s", KEY, one_line(error))
         raise
     mirror.close()
 

@@ -17,8 +17,8 @@ from transformers import (
 
 from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
-from ugro.trial import tiny
-from ugro.trial.cache import made_once
+from ugro.trial import random_llama
+from ugro.trial.data.cache import made_once
 from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
 
@@ -72,8 +72,8 @@ def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
         UserError: there is no such model, or it may not be read.
     """
     if config.random_llama is not None:
-        tokenizer = tiny.byte_tokenizer()
-        model = tiny.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
+        tokenizer = random_llama.byte_tokenizer()
+        model = random_llama.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
     else:
         folder = _dequantised(config, cache_dir) if config.gguf_file else config.path
         tokenizer, model = _pretrained(str(folder), config, dtype)

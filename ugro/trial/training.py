@@ -25,16 +25,16 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.config import Config, Keep
-from ugro.reporting import Channel
+from ugro.events.channel import Channel
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.callbacks import Keeper, Reporter
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
-from ugro.trial.data import Data
+from ugro.trial.data.preparation import Data
+from ugro.trial.data.rows import Rows, Schedule, collate, schedule
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
-from ugro.trial.faults import named
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
 from ugro.trial.loss import summed_loss
-from ugro.trial.rows import Rows, Schedule, collate, schedule
+from ugro.trial.torch_errors import named
 
 log = logging.getLogger(__name__)
 

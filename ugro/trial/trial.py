@@ -9,30 +9,30 @@ from pathlib import Path
 from transformers import set_seed
 
 from ugro.config import Config, Keep
-from ugro.constraints import names
-from ugro.files import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE, write_whole
-from ugro.objectives import objectives_of
+from ugro.events.channel import Channel
+from ugro.events.trial_report import Report, TrialResult
+from ugro.formatting import data_lines
+from ugro.objectives.constraints import names
+from ugro.objectives.objectives import objectives_of
+from ugro.paths import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE, write_atomically
 from ugro.provenance import provenance
-from ugro.report import Report, TrialResult
-from ugro.reporting import Channel
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial import faults, hardware
+from ugro.trial import hardware, torch_errors
 from ugro.trial.adapter import adapted, save_adapter
-from ugro.trial.borders import check_borders
+from ugro.trial.attention_check import check_borders
 from ugro.trial.checkpoints import keep_only, training_of
-from ugro.trial.data import Data
+from ugro.trial.data.preparation import Data
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.latency import latency_ms
 from ugro.trial.mirror import mirrored
 from ugro.trial.models import BaseModel
-from ugro.trial.setting import set_up
+from ugro.trial.setup import set_up
 from ugro.trial.training import Trained, train
-from ugro.wording import data_lines
 
 log = logging.getLogger(__name__)
 
 
-@faults.named()
+@torch_errors.named()
 def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     """Train one adapter and return its objectives.
 
@@ -61,7 +61,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     untrained = base_evaluation(base, data, config.training.eval_batch_size)
     ran_with = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
-        write_whole, folder / PROVENANCE, json.dumps(ran_with, indent=1)
+        write_atomically, folder / PROVENANCE, json.dumps(ran_with, indent=1)
     )
 
     set_seed(config.seed)
@@ -119,7 +119,7 @@ class Written:
         whole = [line for line in before if line.endswith("}")]
         kept = [line for line in whole if json.loads(line)["step"] < step]
         retrying(is_disk_trouble, "The metrics cannot be written")(
-            write_whole, self._path, "".join(f"{line}\n" for line in kept)
+            write_atomically, self._path, "".join(f"{line}\n" for line in kept)
         )
 
     def interrupted(self) -> bool:

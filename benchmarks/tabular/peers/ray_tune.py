@@ -10,7 +10,7 @@ from typing import Any
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from ugro.schedulers.protocol import STOP, Handle
+from ugro.schedulers.base import STOP, Handle
 
 from ..curves import POINTS
 from ..plans import space

@@ -5,12 +5,12 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from ugro.analysis.importance import Importance, Importances
+from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.pictures.subject import Subject, subject_of
 from ugro.analysis.tables import tables_of
-from ugro.ending import Ending
-from ugro.record.study import Study
-from ugro.report import TrialResult
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import TrialResult
+from ugro.study.study import Study
 
 from ...studies import in_memory, start
 
@@ -27,7 +27,7 @@ UNKNOWN = (Importances("fANOVA", (), "5 trials can be compared; for 2 keys it ta
 
 def add(
     study: Study,
-    how: Ending | None,
+    how: Outcome | None,
     *values: float,
     given: Mapping[str, Any] | None = None,
     curve: Sequence[float] = (),
@@ -49,16 +49,16 @@ def mixed(direction: str = "minimize") -> Study:
     study = in_memory(direction, objectives=["eval_loss"])
     add(
         study,
-        Ending.COMPLETE,
+        Outcome.COMPLETE,
         4.0,
         given={RATE: 1e-4, RANK: 16},
         curve=[6.0, 4.0],
         source="baseline",
     )
-    add(study, Ending.RUNG, given={RATE: 1e-5, RANK: 4}, curve=[5.0])
-    add(study, Ending.COMPLETE, 3.0, given={RATE: 1e-3, RANK: 8}, curve=[4.5, 3.0])
-    add(study, Ending.FAILED, given={RATE: 1e-4, RANK: 4})
-    add(study, Ending.INFEASIBLE, 3.5, given={RATE: 1e-4, RANK: 4}, curve=[4.0, 3.5])
+    add(study, Outcome.RUNG, given={RATE: 1e-5, RANK: 4}, curve=[5.0])
+    add(study, Outcome.COMPLETE, 3.0, given={RATE: 1e-3, RANK: 8}, curve=[4.5, 3.0])
+    add(study, Outcome.FAILED, given={RATE: 1e-4, RANK: 4})
+    add(study, Outcome.INFEASIBLE, 3.5, given={RATE: 1e-4, RANK: 4}, curve=[4.0, 3.5])
     add(study, None, given={RATE: 1e-4, RANK: 4}, curve=[4.2])
     return study
 

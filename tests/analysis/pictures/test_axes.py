@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from ugro.analysis.pictures import labels, ticks
 from ugro.analysis.pictures.key_axis import key_axis
 from ugro.analysis.pictures.window import window
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
 from .studies import RANK, RATE, add, mixed, subject
@@ -58,8 +58,8 @@ def test_a_log_space_is_laid_out_by_the_logarithm() -> None:
 def test_a_key_that_was_not_searched_is_nowhere_and_null_is_a_choice() -> None:
     study = in_memory(objectives=["eval_loss"])
     over = {"key": CategoricalDistribution((None, "a"))}
-    add(study, Ending.COMPLETE, 1.0, space=over, given={"key": None})
-    add(study, Ending.COMPLETE, 1.0, space={"n": IntDistribution(1, 8, log=True)})
+    add(study, Outcome.COMPLETE, 1.0, space=over, given={"key": None})
+    add(study, Outcome.COMPLETE, 1.0, space={"n": IntDistribution(1, 8, log=True)})
     found = subject(study, ())
     assert numpy.isnan(key_axis(found, "n").at(found.tables.trials["n"])[0])
     assert key_axis(found, "key").at(found.tables.trials["key"])[0] == 0

@@ -3,7 +3,7 @@ import pytest
 
 from ugro.analysis.pictures.curves import draw, rungs
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
 from .drawn import headline, legend, lines, words
@@ -54,6 +54,6 @@ def test_rungs_by_another_resource_than_tokens_are_not_drawn() -> None:
 
 def test_trials_that_reported_once_have_no_curves() -> None:
     study = in_memory(objectives=["eval_loss"])
-    add(study, Ending.COMPLETE, 2.0, curve=[2.0])
+    add(study, Outcome.COMPLETE, 2.0, curve=[2.0])
     with pytest.raises(NothingToDrawError, match="more than once"):
         draw(subject(study))

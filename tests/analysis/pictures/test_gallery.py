@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from ugro.analysis.importance import Importance, Importances
+from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.pictures import write_pictures
 from ugro.analysis.pictures.gallery import PICTURES
 from ugro.analysis.pictures.style import DPI, new_figure, save
 from ugro.analysis.pictures.subject import NothingToDrawError, subject_of
 from ugro.analysis.tables import tables_of
-from ugro.ending import Ending
-from ugro.record.study import Study
+from ugro.events.outcome import Outcome
+from ugro.study.study import Study
 
 from ...studies import in_memory
 from ..random_studies import studies
@@ -55,7 +55,7 @@ def test_what_is_not_drawn_is_told_and_taken_away(
 def test_only_failed_trials_have_a_timeline(tmp_path: Path) -> None:
     study = in_memory(objectives=["eval_loss"])
     for _ in range(3):
-        add(study, Ending.FAILED)
+        add(study, Outcome.FAILED)
     assert names(write_pictures(tables_of(study), UNKNOWN, tmp_path)) == ["timeline.png"]
 
 

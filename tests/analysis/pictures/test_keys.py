@@ -8,8 +8,8 @@ from optuna.distributions import FloatDistribution
 from ugro.analysis.pictures import contour, parallel, rate_rank, slices
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
 from ugro.analysis.pictures.surface import surface
-from ugro.ending import Ending
-from ugro.record.study import Study
+from ugro.events.outcome import Outcome
+from ugro.study.study import Study
 
 from ...studies import in_memory
 from .drawn import headline, legend, lines, marks
@@ -28,7 +28,7 @@ def test_a_slice_a_key_the_most_important_first_on_the_scale_of_its_space() -> N
 def test_a_choice_with_three_complete_trials_has_a_median() -> None:
     study = in_memory(objectives=["eval_loss"])
     for rank, value in ((4, 1.0), (4, 2.0), (4, 6.0), (8, 1.5), (8, 2.5)):
-        add(study, Ending.COMPLETE, value, given={RANK: rank, RATE: 1e-4})
+        add(study, Outcome.COMPLETE, value, given={RANK: rank, RATE: 1e-4})
     figure = slices.draw(subject(study))
     bars = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
     (median,) = bars[0].get_segments()
@@ -49,7 +49,7 @@ def test_the_map_is_of_learning_rate_and_rank() -> None:
 
 def test_without_a_rank_the_map_is_of_the_two_most_important_keys() -> None:
     study = in_memory(objectives=["eval_loss"])
-    add(study, Ending.COMPLETE, 1.0, space={"x": FloatDistribution(0, 1), RATE: SPACE[RATE]})
+    add(study, Outcome.COMPLETE, 1.0, space={"x": FloatDistribution(0, 1), RATE: SPACE[RATE]})
     axes = rate_rank.draw(subject(study, UNKNOWN)).axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == (RATE, "x")
 
@@ -58,7 +58,7 @@ def test_without_a_rank_the_map_is_of_the_two_most_important_keys() -> None:
 def test_of_a_single_key_there_is_none(draw) -> None:  # type: ignore[no-untyped-def]
     study = in_memory(objectives=["eval_loss"])
     for value in (1.0, 2.0):
-        add(study, Ending.COMPLETE, value, space={"x": FloatDistribution(0, 1)})
+        add(study, Outcome.COMPLETE, value, space={"x": FloatDistribution(0, 1)})
     with pytest.raises(NothingToDrawError, match="fewer than two"):
         draw(subject(study))
 
@@ -75,7 +75,7 @@ def test_a_line_runs_over_the_keys_to_the_value_the_most_important_key_last() ->
 
 def test_a_key_that_was_not_searched_is_below_its_axis() -> None:
     study = mixed()
-    add(study, Ending.COMPLETE, 2.0, space={RATE: SPACE[RATE]})
+    add(study, Outcome.COMPLETE, 2.0, space={RATE: SPACE[RATE]})
     (axes,) = parallel.draw(subject(study)).axes
     (best,) = [line for line in axes.lines if line.get_label() == "best"]
     assert numpy.asarray(best.get_ydata())[1] == parallel.LEFT_OUT
@@ -88,7 +88,7 @@ def bowl(trials: int) -> Study:
     draw = numpy.random.default_rng(0)
     for x, y in draw.uniform(0, 1, (trials, 2)):
         value = 2 + (x - 0.5) ** 2 + (y - 0.5) ** 2
-        add(study, Ending.COMPLETE, value, space=space, given={"x": x, RATE: 10 ** (2 * y - 5)})
+        add(study, Outcome.COMPLETE, value, space=space, given={"x": x, RATE: 10 ** (2 * y - 5)})
     return study
 
 

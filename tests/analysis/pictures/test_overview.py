@@ -3,7 +3,7 @@ from matplotlib.axes import Axes
 
 from ugro.analysis.pictures.overview import draw
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
 from .drawn import headline, marks, words
@@ -72,7 +72,7 @@ def test_the_distribution_counts_complete_and_stopped_ones() -> None:
 def test_what_is_far_worse_is_an_arrow_at_the_edge() -> None:
     study = in_memory(objectives=["eval_loss"])
     for value in (1.0, 2.0, 3.0, 4.0, 5.0, 20.0):
-        add(study, Ending.COMPLETE, value)
+        add(study, Outcome.COMPLETE, value)
     figure = draw(subject(study))
     assert len(marks(figure.axes[0], Kind.COMPLETE.value)) == 5
     edge = 12.25 + 0.06 * 11.25
@@ -85,6 +85,6 @@ def test_what_is_far_worse_is_an_arrow_at_the_edge() -> None:
 
 def test_trials_without_any_value_give_no_overview() -> None:
     study = in_memory(objectives=["eval_loss"])
-    add(study, Ending.FAILED)
+    add(study, Outcome.FAILED)
     with pytest.raises(NothingToDrawError, match="no trial has come to a value"):
         draw(subject(study))

@@ -3,8 +3,8 @@ import pytest
 
 from ugro.analysis.pictures.pareto import DOMINATED, FRONT, Goal, draw, front
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
-from ugro.ending import Ending
-from ugro.record.study import Study
+from ugro.events.outcome import Outcome
+from ugro.study.study import Study
 
 from ...studies import in_memory
 from .drawn import headline, marks
@@ -34,11 +34,11 @@ def test_what_cannot_be_drawn_is_not_on_the_front() -> None:
 
 def two_objectives() -> Study:
     study = in_memory("minimize", "minimize", objectives=["eval_loss", "latency_ms"])
-    add(study, Ending.COMPLETE, 2.0, 30.0, source="baseline")
-    add(study, Ending.COMPLETE, 1.0, 50.0)
-    add(study, Ending.COMPLETE, 2.5, 40.0)
+    add(study, Outcome.COMPLETE, 2.0, 30.0, source="baseline")
+    add(study, Outcome.COMPLETE, 1.0, 50.0)
+    add(study, Outcome.COMPLETE, 2.5, 40.0)
     measured = {"eval_loss": 0.9, "latency_ms": 60.0}
-    add(study, Ending.INFEASIBLE, 0.9, 60.0, measured=measured)
+    add(study, Outcome.INFEASIBLE, 0.9, 60.0, measured=measured)
     return study
 
 
@@ -58,7 +58,7 @@ def test_front_dominated_and_infeasible_ones_are_told_apart() -> None:
 def test_three_objectives_have_three_panels() -> None:
     study = in_memory("minimize", "maximize", "minimize", objectives=["a", "b", "c"])
     for at in range(3):
-        add(study, Ending.COMPLETE, at, at, at)
+        add(study, Outcome.COMPLETE, at, at, at)
     assert len(draw(subject(study)).axes) == 3
 
 
@@ -67,7 +67,7 @@ def test_one_objective_is_drawn_against_what_it_costs() -> None:
     as_cheap_but_worse = (1.008, 40.0)
     given = ((1.0, 100.0), as_cheap_but_worse, (1.005, 40.0), (2.0, 30.0), (2.5, 90.0), (3.0, 95.0))
     for value, seconds in given:
-        add(study, Ending.COMPLETE, value, measured={"train_seconds": seconds})
+        add(study, Outcome.COMPLETE, value, measured={"train_seconds": seconds})
     figure = draw(subject(study))
     (axes,) = figure.axes
     assert marks(axes, FRONT) == [(30.0, 2.0), (40.0, 1.005), (100.0, 1.0)]

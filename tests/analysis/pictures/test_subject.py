@@ -3,7 +3,7 @@ import math
 import pytest
 
 from ugro.analysis.pictures.subject import Kind
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
 from .studies import RANK, RATE, UNKNOWN, add, mixed, subject
@@ -23,8 +23,8 @@ def test_the_best_of_a_maximised_study_is_the_largest() -> None:
     assert subject(mixed("maximize")).best == 0
 
 
-@pytest.mark.parametrize("ending", [one for one in Ending if one is not Ending.WITHDRAWN])
-def test_every_ending_is_drawn_as_something(ending: Ending) -> None:
+@pytest.mark.parametrize("ending", [one for one in Outcome if one is not Outcome.WITHDRAWN])
+def test_every_ending_is_drawn_as_something(ending: Outcome) -> None:
     study = in_memory(objectives=["eval_loss"])
     add(study, ending, 1.0)
     assert subject(study).trials["kind"].iloc[0] in Kind
@@ -33,8 +33,8 @@ def test_every_ending_is_drawn_as_something(ending: Ending) -> None:
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 1e101])
 def test_what_cannot_be_drawn_is_no_value_and_never_the_best(value: float) -> None:
     study = in_memory(objectives=["eval_loss"])
-    add(study, Ending.COMPLETE, value)
-    add(study, Ending.COMPLETE, 2.0)
+    add(study, Outcome.COMPLETE, value)
+    add(study, Outcome.COMPLETE, 2.0)
     assert subject(study).best == 1
 
 
@@ -45,5 +45,5 @@ def test_keys_come_by_importance_and_where_it_is_unknown_the_learning_rate_first
 
 def test_of_several_objectives_what_the_scheduler_compared_is_none() -> None:
     study = in_memory("minimize", "minimize", objectives=["eval_loss", "latency_ms"])
-    add(study, Ending.RUNG, curve=[-0.3])
+    add(study, Outcome.RUNG, curve=[-0.3])
     assert math.isnan(subject(study).trials["reached"].iloc[0])

@@ -11,7 +11,7 @@ from ugro.analysis.pictures.lanes import clock_of, lanes_of
 from ugro.analysis.pictures.style import COLOURS, CUT_OFF
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, subject_of
 from ugro.analysis.tables import tables_of
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
 from .drawn import headline, legend, marks
@@ -25,8 +25,8 @@ def spans(*rows: tuple[int, str, float, float]) -> pandas.DataFrame:
 def timed() -> Subject:
     """Two slots for 100 s: trial 0 fills one; 1 is cut off at 40 and goes on from 60 to 80."""
     study = in_memory(objectives=["eval_loss"])
-    add(study, Ending.COMPLETE, 4.0, curve=[5.0, 4.0], source="baseline")
-    add(study, Ending.COMPLETE, 3.0, curve=[5.0, 3.0])
+    add(study, Outcome.COMPLETE, 4.0, curve=[5.0, 4.0], source="baseline")
+    add(study, Outcome.COMPLETE, 3.0, curve=[5.0, 3.0])
     tables = tables_of(study)
     tables.trials["ended"] = [100.0, 80.0]
     return subject_of(
@@ -91,7 +91,7 @@ def test_the_best_value_against_all_that_was_spent_until_then() -> None:
 
 def test_without_a_complete_trial_there_is_no_cost_of_the_best() -> None:
     study = in_memory(objectives=["eval_loss"])
-    add(study, Ending.RUNG, curve=[2.0])
+    add(study, Outcome.RUNG, curve=[2.0])
     with pytest.raises(NothingToDrawError, match="no trial is complete"):
         cost.draw(subject(study))
 

@@ -4,11 +4,11 @@ import math
 
 from plotly import graph_objects as go
 
-from ugro.analysis.confirmation import Confirmation
+from ugro.analysis.confirmation.confirmation import Confirmation
 from ugro.analysis.interactive.look import Panel, objective, shown
 from ugro.analysis.pictures.style import BASELINE, BEST, COLOURS, FAINT
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
-from ugro.wording import number
+from ugro.formatting import number
 
 ROW, FRAME = 44, 110  # pixels
 

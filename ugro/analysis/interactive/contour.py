@@ -27,7 +27,7 @@ from ugro.analysis.pictures.subject import NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.surface import MOST, Surface
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import window
-from ugro.wording import share
+from ugro.formatting import share
 
 BANDS = 10
 HEIGHT = 520  # pixels

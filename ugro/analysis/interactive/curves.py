@@ -24,7 +24,7 @@ from ugro.analysis.pictures.curves import LOG_FROM, rungs
 from ugro.analysis.pictures.style import FAINT
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.window import window
-from ugro.wording import counted
+from ugro.formatting import counted
 
 MOST, MOST_POINTS = 400, 60  # trials, and points of one
 HEIGHT = 520  # pixels

@@ -20,7 +20,7 @@ from ugro.analysis.pictures.pareto import DOMINATED, FRONT
 from ugro.analysis.pictures.style import BEST, COLOURS, INK
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.window import window
-from ugro.wording import counted
+from ugro.formatting import counted
 
 MOST = 6  # pairs
 

@@ -18,7 +18,7 @@ from ugro.analysis.pictures.key_axis import KeyAxis
 from ugro.analysis.pictures.style import BASELINE, BEST, COLOURS, FAINT, GRID, INK
 from ugro.analysis.pictures.subject import Kind
 from ugro.analysis.pictures.window import Window
-from ugro.wording import counted
+from ugro.formatting import counted
 
 PAPER = "#ffffff"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', Arial, sans-serif"

@@ -18,7 +18,7 @@ from ugro.analysis.pictures.style import INK
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window_of
-from ugro.wording import counted
+from ugro.formatting import counted
 
 MOST_TRIALS = 500
 HEIGHT, AN_AXIS = 520, 105  # pixels

@@ -13,7 +13,7 @@ from ugro.analysis.pictures.slices import A_MEDIAN, MOST
 from ugro.analysis.pictures.style import INK
 from ugro.analysis.pictures.subject import NothingToDrawError, Subject
 from ugro.analysis.pictures.window import Window, window_of
-from ugro.wording import share
+from ugro.formatting import share
 
 HEIGHT = 300  # pixels
 

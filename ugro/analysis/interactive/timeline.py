@@ -14,7 +14,7 @@ from ugro.analysis.pictures.style import COLOURS, CUT_OFF, FAINT
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.timeline import UNTIL_RETRIED
-from ugro.wording import counted, duration
+from ugro.formatting import counted, duration
 
 MOST, BINS = 3000, 1000  # bars; places on the line of busy slots
 ROW, AROUND, HIGHEST = 24, 210, 760  # pixels: a slot, what is above and below, all

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from ugro.analysis.anytime import Spent
 from ugro.analysis.comparable import unit
-from ugro.analysis.comparison import Comparison
-from ugro.analysis.differing import of_another_task
-from ugro.analysis.importance import FANOVA
+from ugro.analysis.comparison.comparison import Comparison
+from ugro.analysis.comparison.differing import of_another_task
+from ugro.analysis.findings.anytime import Spent
+from ugro.analysis.importance.importance import FANOVA
 from ugro.analysis.pictures import labels, ticks
 from ugro.analysis.pictures.style import FAINT, frame, new_figure, styled, title
 from ugro.analysis.pictures.subject import NothingToDrawError
 from ugro.analysis.pictures.window import Window, window
-from ugro.wording import duration, listed, number
+from ugro.formatting import duration, listed, number
 
 # Okabe and Ito's, the pale yellow left out; then the same with another line.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")

@@ -18,7 +18,7 @@ from ugro.analysis.pictures.subject import NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.surface import MOST, Surface, surface
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window
-from ugro.wording import counted, share
+from ugro.formatting import counted, share
 
 FEWEST, DISTINCT = 12, 3  # trials, and values of a key
 EXPLAINED = 0.15  # of the variance, of each trial by the others: below that there is no surface

@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ugro.analysis.anytime import Spent
-from ugro.analysis.anytime import tokens as in_tokens
 from ugro.analysis.comparable import unit
-from ugro.analysis.cost import cost_of
+from ugro.analysis.findings.anytime import Spent
+from ugro.analysis.findings.anytime import tokens as in_tokens
+from ugro.analysis.findings.cost import cost_of
 from ugro.analysis.pictures import labels, ticks
 from ugro.analysis.pictures.marks import best_and_baseline, legend, size
 from ugro.analysis.pictures.style import (
@@ -24,7 +24,7 @@ from ugro.analysis.pictures.style import (
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window_of
-from ugro.wording import duration, share
+from ugro.formatting import duration, share
 
 PANEL = 6.0  # inches wide
 

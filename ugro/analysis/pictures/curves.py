@@ -31,8 +31,8 @@ from ugro.analysis.pictures.style import (
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window
-from ugro.ending import Ending
-from ugro.wording import counted, number
+from ugro.events.outcome import Outcome
+from ugro.formatting import counted, number
 
 LOG_FROM = 10.0  # times the first rung that trials go: from there on rungs crowd on a line
 APART = 0.12  # of the height, that two labels keep
@@ -237,7 +237,7 @@ def _finding(subject: Subject, levels: Sequence[float]) -> str:
     told = subject.tables.reports
     if not levels or "stop" not in told:
         return of_all
-    at_first = ((told["stop"] == Ending.RUNG.value) & (told["rung"] == 1)).sum()
+    at_first = ((told["stop"] == Outcome.RUNG.value) & (told["rung"] == 1)).sum()
     these = "all" if at_first == stopped else f"{at_first:,} of them"
     return f"{of_all}, {these} at the first rung" if at_first else of_all
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from ugro.analysis.importance import Importances
+from ugro.analysis.importance.importance import Importances
 from ugro.analysis.pictures import (
     contour,
     cost,

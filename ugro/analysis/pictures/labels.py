@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from ugro.analysis.pictures import ticks
 from ugro.analysis.pictures.subject import Kind, Subject
-from ugro.wording import counted, number, share
+from ugro.formatting import counted, number, share
 
 _NAMES = {  # of what trials measure, and its unit
     "eval_loss": ("evaluation loss", "nats per token"),

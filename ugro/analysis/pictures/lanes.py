@@ -71,7 +71,7 @@ class _Lane:
 
 @dataclass(frozen=True)
 class Lanes:
-    """Slots as rows.
+    """Executor as rows.
 
     Attributes:
         names: one a row: a machine and a count, or a count alone where there is one machine

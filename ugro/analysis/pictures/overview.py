@@ -22,7 +22,7 @@ from ugro.analysis.pictures.style import (
 )
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject
 from ugro.analysis.pictures.window import Window, window_of
-from ugro.wording import counted, number, share
+from ugro.formatting import counted, number, share
 
 PANEL = 6.2  # inches wide
 MOST_BARS = 8

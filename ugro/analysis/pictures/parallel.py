@@ -25,7 +25,7 @@ from ugro.analysis.pictures.style import (
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject
 from ugro.analysis.pictures.ticks import Numbers
 from ugro.analysis.pictures.window import Window, window_of
-from ugro.wording import counted
+from ugro.formatting import counted
 
 MOST, MOST_STOPPED, MOST_LINES = 9, 300, 3000  # keys, stopped trials, complete ones, best first
 LEFT_OUT = -0.09  # where a line is that did not search a key: below the axis

@@ -20,7 +20,7 @@ from ugro.analysis.pictures.marks import best_and_baseline, legend, size
 from ugro.analysis.pictures.style import COLOURS, SMALL, frame, new_figure, styled
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, drawable
 from ugro.analysis.pictures.window import Window, window
-from ugro.wording import counted, share
+from ugro.formatting import counted, share
 
 FRONT, DOMINATED = "not dominated", "dominated"
 COSTS = ("train_seconds", "peak_memory_mb", "trainable_parameters")

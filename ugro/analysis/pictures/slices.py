@@ -13,7 +13,7 @@ from ugro.analysis.pictures.marks import legend, mark, strewn
 from ugro.analysis.pictures.style import INK, frame, new_figure, styled, title
 from ugro.analysis.pictures.subject import NothingToDrawError, Subject
 from ugro.analysis.pictures.window import window_of
-from ugro.wording import counted, share
+from ugro.formatting import counted, share
 
 WIDE, HIGH, LABELS = 4.1, 3.6, 1.2  # inches, of a panel; more where labels stand upright
 MOST = 20  # panels

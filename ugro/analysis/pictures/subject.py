@@ -9,9 +9,9 @@ import numpy
 import pandas
 from numpy.typing import NDArray
 
-from ugro.analysis.importance import Importances
+from ugro.analysis.importance.importance import Importances
 from ugro.analysis.tables import RUNNING, Tables
-from ugro.ending import Ending
+from ugro.events.outcome import Outcome
 
 RATE = "training.learning_rate"
 LARGEST, SMALLEST = 1e100, 1e-100  # that can be drawn; what is beyond is as infinity, or as 0
@@ -32,18 +32,18 @@ class Kind(Enum):
 
 
 _KINDS = {
-    Ending.COMPLETE.value: Kind.COMPLETE,
-    Ending.PLATEAU.value: Kind.COMPLETE,
-    Ending.RUNG.value: Kind.STOPPED,
-    Ending.BUDGET.value: Kind.STOPPED,
-    Ending.TIMED_OUT.value: Kind.STOPPED,
-    Ending.STUDY_LIMIT.value: Kind.STOPPED,
-    Ending.INFEASIBLE.value: Kind.INFEASIBLE,
-    Ending.DIVERGED.value: Kind.FAILED,
-    Ending.OUT_OF_MEMORY.value: Kind.FAILED,
-    Ending.FAILED.value: Kind.FAILED,
-    Ending.WITHDRAWN.value: Kind.FAILED,
-    Ending.INTERRUPTED.value: Kind.RUNNING,  # it goes on
+    Outcome.COMPLETE.value: Kind.COMPLETE,
+    Outcome.PLATEAU.value: Kind.COMPLETE,
+    Outcome.RUNG.value: Kind.STOPPED,
+    Outcome.BUDGET.value: Kind.STOPPED,
+    Outcome.TIMED_OUT.value: Kind.STOPPED,
+    Outcome.STUDY_LIMIT.value: Kind.STOPPED,
+    Outcome.INFEASIBLE.value: Kind.INFEASIBLE,
+    Outcome.DIVERGED.value: Kind.FAILED,
+    Outcome.OUT_OF_MEMORY.value: Kind.FAILED,
+    Outcome.FAILED.value: Kind.FAILED,
+    Outcome.WITHDRAWN.value: Kind.FAILED,
+    Outcome.INTERRUPTED.value: Kind.RUNNING,  # it goes on
     RUNNING: Kind.RUNNING,
 }
 

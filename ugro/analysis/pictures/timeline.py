@@ -7,7 +7,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ugro.analysis.cost import cost_of
+from ugro.analysis.findings.cost import cost_of
 from ugro.analysis.pictures import labels, ticks
 from ugro.analysis.pictures.lanes import Clock, Lanes, clock_of, lanes_of
 from ugro.analysis.pictures.marks import best_and_baseline, legend
@@ -21,7 +21,7 @@ from ugro.analysis.pictures.style import (
     styled,
 )
 from ugro.analysis.pictures.subject import NothingToDrawError, Subject
-from ugro.wording import counted, duration, share
+from ugro.formatting import counted, duration, share
 
 MOST_NAMED = 24  # rows
 TALL = 0.78  # a bar, of its row

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ugro.analysis.pictures import ticks
 from ugro.analysis.pictures.subject import Subject
 from ugro.analysis.pictures.ticks import Numbers, Side
-from ugro.wording import counted
+from ugro.formatting import counted
 
 FAR = 3.0  # quartile distances beyond the quartile, on the bad side: what lies farther is cut off
 DECADES = 1.5  # that values span, from which on they are shown by their logarithm

@@ -1,0 +1,84 @@
+"""A trial is configured alike wherever it runs: a worker sets values, Hydra's launcher composes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobStatus
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from ugro.config import ConstraintsConfig
+from ugro.events.trial_report import Report
+from ugro.executors.executor import Task
+from ugro.objectives.constraints import constraints_of
+from ugro.sampling.sampler import at_random
+from ugro.space.composition import Composer
+from ugro.space.feasible import FeasibleSpace
+from ugro.space.search_space import parse
+
+from ..conftest import ROOT
+from .scripted import slots_for
+
+NAMED = sorted(path.stem for path in (ROOT / "conf" / "search_space").glob("*.yaml"))
+# What a command line may hold besides: groups, lists, truth values, nothing.
+MORE = ("model=tiny,smollm2_135m", "lora.use_dora=true,false", "training.max_tokens=null,4096")
+Written = Callable[[str, str], list[str]]
+
+
+def nothing(config: DictConfig) -> Any:
+    """A trial that ends at once; Hydra has written its configuration."""
+
+
+class Patient:
+    def interrupted(self) -> bool:
+        return False
+
+    def started(self, number: int, worker: str) -> None:
+        pass
+
+    def reported(self, number: int, report: Report) -> bool:
+        return True
+
+
+@pytest.fixture
+def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
+    """``written("ray_local", "lora")``: ``.hydra/config.yaml`` of some trials of that space."""
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        loader = GlobalHydra.instance().config_loader()
+
+        def _written(launcher: str, name: str) -> list[str]:
+            folder = tmp_path / launcher
+            asked = ["study.name=s", f"search_space={name}", f"hydra/launcher={launcher}"]
+            asked.append(f"hydra.sweep.dir={folder}")
+            config = loader.load_configuration("config", asked, RunMode.MULTIRUN)
+            slots = slots_for(config, loader, nothing)
+            space = parse(config.hydra.sweeper.params, [*asked[:2], *MORE])
+            composer = Composer(space, config, loader)
+            constraints = constraints_of(ConstraintsConfig([]), lambda key: True)
+            draws = at_random(FeasibleSpace(space, composer, constraints), seed=0)
+            for number in range(4):
+                parameters = draws.ask().parameters
+                shared, values = composer.shared(parameters)
+                slots.submit(Task(number, space.overrides(parameters), shared, values, None, 60))
+            for _ in range(4):
+                ended = slots.wait(Patient(), 120)
+                assert ended is not None
+                assert ended[1].status is JobStatus.COMPLETED
+            trials = sorted((folder / "trials").iterdir())
+            return [(trial / ".hydra" / "config.yaml").read_text() for trial in trials]
+
+        yield _written
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_trial_has_the_same_configuration_in_this_process_and_on_ray(
+    name: str, written: Written
+) -> None:
+    here, on_ray = written("basic", name), written("ray_local", name)
+    assert on_ray == here
+    assert len(here) == 4
+    assert len(set(here)) > 1

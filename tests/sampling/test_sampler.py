@@ -1,0 +1,122 @@
+"""Each of upstream's samplers passes the same tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+from omegaconf import DictConfig
+
+from ugro.errors import UserError
+from ugro.events.outcome import Outcome
+from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.space.feasible import FeasibleSpace
+
+from ..spaces import Feasible
+
+UPSTREAM = ["tpe_multivariate", "tpe", "random", "cmaes", "nsgaii", "nsgaiii", "gp", "qmc", "grid"]
+Build = Callable[..., optuna.samplers.BaseSampler]
+
+
+@pytest.fixture(scope="module", params=UPSTREAM)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def space(name: str, feasible: Feasible) -> FeasibleSpace:
+    if name == "grid":
+        return feasible("lora.r=4,8,16,32", "lora.dropout=range(0.0,0.3,0.1)")
+    return feasible("lora.r=4,8,16", "training.learning_rate=tag(log,interval(1e-5,1e-3))")
+
+
+@pytest.fixture(scope="module")
+def build(name: str, composed: Callable[..., DictConfig]) -> Build:
+    """``build(space, seed, tried)``: the sampler of that name."""
+    config = composed(f"hydra/sweeper/sampler={name}", with_hydra=True).hydra.sweeper.sampler
+    return lambda space, seed=0, tried=0: sampler_of(config, space.space, seed, tried)
+
+
+def draws(sampler: optuna.samplers.BaseSampler, space: FeasibleSpace) -> list[dict[str, Any]]:
+    """Twelve proposals, of which one fails, one is refused and one is pruned."""
+    sampling = Sampler(sampler, ["minimize"], space, [])
+    found = []
+    for number in range(12):
+        trial = sampling.ask()
+        found.append(dict(trial.parameters))
+        match number:
+            case 3:
+                sampling.tell(trial, Outcome.FAILED)
+            case 4:
+                sampling.refuse(trial)
+            case 5:
+                sampling.report(trial, 1024, 0.5)
+                sampling.tell(trial, Outcome.RUNG)
+            case _:
+                sampling.tell(trial, Outcome.COMPLETE, (trial.parameters["lora.r"] / (number + 1),))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_same_seed_draws_the_same_whatever_becomes_of_trials(
+    build: Build, space: FeasibleSpace
+) -> None:
+    first = draws(build(space), space)
+    assert draws(build(space), space) == first
+    for parameters in first:
+        assert list(parameters) == list(space.space.distributions)
+        assert not space.broken(parameters)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_studys_seed_counts_where_the_sampler_has_none(
+    build: Build, space: FeasibleSpace
+) -> None:
+    assert draws(build(space, 1), space) != draws(build(space, 2), space)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_continued_study_draws_something_else(build: Build, space: FeasibleSpace) -> None:
+    assert draws(build(space, 0, tried=5), space) != draws(build(space), space)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_several_may_be_asked_before_one_is_told(build: Build, space: FeasibleSpace) -> None:
+    sampling = Sampler(build(space), ["minimize"], space, [])
+    at_once = [sampling.ask() for _ in range(8)]
+    for trial in at_once:
+        sampling.tell(trial, Outcome.COMPLETE, (1.0,))
+    assert len({str(trial.parameters) for trial in at_once}) > 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_each_sampler_is_what_it_is_called(name: str, build: Build, space: FeasibleSpace) -> None:
+    kind = type(build(space)).__name__.strip("_").lower().removesuffix("sampler")
+    assert kind == name.removesuffix("_multivariate")
+
+
+def test_the_grid_sampler_is_refused_for_a_continuous_space(
+    composed: Callable[..., DictConfig], feasible: Feasible
+) -> None:
+    grid = composed("hydra/sweeper/sampler=grid", with_hydra=True).hydra.sweeper.sampler
+    continuous = feasible("lora.dropout=interval(0,1)").space
+    with pytest.raises(UserError, match=r"^hydra/sweeper/sampler: 'grid' given, allowed: another"):
+        sampler_of(grid, continuous, 0, 0)
+
+
+def test_what_is_no_sampler_is_refused_and_not_called(feasible: Feasible) -> None:
+    config = DictConfig({"_target_": "os.getcwd"})
+    allowed = r"^hydra\.sweeper\.sampler\._target_: 'os\.getcwd' given, allowed: one of"
+    with pytest.raises(UserError, match=allowed):
+        sampler_of(config, feasible("lora.r=1,2").space, 0, 0)
+
+
+def test_several_objectives_are_told_by_all_values(feasible: Feasible) -> None:
+    space = feasible("lora.dropout=interval(0,1)")
+    sampler = optuna.samplers.TPESampler(seed=0)
+    sampling = Sampler(sampler, ["minimize", "maximize"], space, [])
+    for number in range(15):
+        trial = sampling.ask()
+        sampling.report(trial, 1024, 0.5)  # Optuna refuses it; here nobody looks at it
+        ends = Outcome.RUNG if number % 3 else Outcome.COMPLETE
+        sampling.tell(trial, ends, (trial.parameters["lora.dropout"], 1.0))

@@ -1,0 +1,261 @@
+"""Decisions on scripted curves, worked out by hand."""
+
+import math
+from collections.abc import Callable
+
+import numpy
+import pytest
+from omegaconf import DictConfig
+
+from ugro.config import typed
+from ugro.errors import UserError
+from ugro.events.outcome import Outcome
+from ugro.events.trial_report import Report
+from ugro.objectives.objectives import objectives_of
+from ugro.schedulers.early_stopping import EarlyStopping
+
+from .curves import LENGTH, report
+
+Make = Callable[..., EarlyStopping]
+Heard = tuple[int, Report, Outcome | None]
+HALVING = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
+
+
+@pytest.fixture
+def make(composed: Callable[..., DictConfig]) -> Make:
+    """``make("scheduler=asha", ...)``: a early_stopping."""
+
+    def _make(*overrides: str) -> EarlyStopping:
+        config = composed("study.name=s", *overrides)
+        settings = typed(config)
+        objectives = objectives_of(settings.objectives)
+        return EarlyStopping(config.scheduler, settings.stoppers, objectives, settings.seed)
+
+    return _make
+
+
+def judge(early_stopping: EarlyStopping, number: int, *reports: Report) -> list[Outcome | None]:
+    """A trial's answers, up to the one that ends it."""
+    answers: list[Outcome | None] = []
+    for one in reports:
+        answers.append(early_stopping.judge(number, one, one.seconds))
+        if answers[-1] is not None:
+            break
+    early_stopping.ended(number)
+    return answers
+
+
+def curve(*losses: float) -> list[Report]:
+    """The untrained model, then reports at 200, 400, 800 and 1,600 of 1,600 tokens."""
+    return [report(0, 9.0)] + [
+        report(tokens, loss) for tokens, loss in zip((200, 400, 800, 1600), losses, strict=False)
+    ]
+
+
+def test_asha_by_hand(make: Make) -> None:
+    """Rungs at 200, 400, 800 (and 1,600, the end); at each the better half goes on.
+
+    A loss is compared with the median of those recorded before it at the rung.
+    """
+    early_stopping = make(*HALVING)
+    # The first trial finds empty rungs.
+    assert judge(early_stopping, 0, *curve(5.0, 4.0, 3.0, 2.5)) == [None] * 5
+    # 200: 4.0 against 5.0, goes on. 400: 4.5 against 4.0, stops.
+    assert judge(early_stopping, 1, *curve(4.0, 4.5)) == [None, None, Outcome.RUNG]
+    # 200: the median of 5.0 and 4.0 is 4.5; 4.6 is behind it.
+    assert judge(early_stopping, 2, *curve(4.6)) == [None, Outcome.RUNG]
+    # 200: 4.55 against the median of 5.0, 4.0 and 4.6, which is 4.6: goes on.
+    # 400: 4.2 against the median of 4.0 and 4.5, which is 4.25: goes on. 800: 3.5 against 3.0.
+    assert judge(early_stopping, 3, *curve(4.55, 4.2, 3.5)) == [None, None, None, Outcome.RUNG]
+    # The best all the way. At its end a trial is finished, not stopped.
+    assert judge(early_stopping, 4, *curve(3.0, 2.8, 2.6, 9.0)) == [None] * 5
+
+
+def test_trials_that_run_at_once_are_judged_as_they_come(make: Make) -> None:
+    early_stopping = make(*HALVING)
+    for number in (0, 1):
+        early_stopping.judge(number, report(0, 9.0), 0.0)
+    assert early_stopping.judge(1, report(200, 5.0), 2.0) is None  # the first at the rung
+    assert early_stopping.judge(0, report(200, 6.0), 2.0) is Outcome.RUNG
+    assert early_stopping.judge(1, report(400, 5.0), 4.0) is None
+
+
+def test_what_a_continued_trial_repeats_is_answered_as_the_first_time(make: Make) -> None:
+    """Rungs at 200, 400, 800; while no ranks are known only from the middle one on."""
+    early_stopping = make("scheduler=adaptive_asha", *HALVING[1:])
+    first = curve(5.0, 4.0, 3.9)
+    for one in first[:3]:
+        assert early_stopping.judge(0, one, one.seconds) is None  # alone at the rungs
+    assert judge(early_stopping, 1, *curve(4.5, 3.5)) == [None] * 3
+    # Its worker is lost before its first checkpoint: at 400 it would be behind by now.
+    assert [early_stopping.judge(0, one, one.seconds) for one in first] == [None] * 4
+    assert judge(early_stopping, 2, *curve(4.4, 4.1)) == [None, None, Outcome.RUNG]  # behind both
+
+
+def test_the_median_rule_hears_each_report_once(make: Make) -> None:
+    """From 400 on a trial's best is held against the median of three others' running means."""
+    early_stopping = make("scheduler=median", "scheduler.grace_period=400")
+    for number in (0, 1, 2):
+        for one in (report(400, 4.0), report(400, 4.0), report(400, 4.0), report(800, 8.0)):
+            assert early_stopping.judge(number, one, one.seconds) is None
+    # The means at 800 are (4 + 8) / 2; had 4 counted three times they would be 5.
+    assert early_stopping.judge(3, report(800, 5.5), 8.0) is None
+    assert early_stopping.judge(4, report(800, 6.5), 8.0) is Outcome.RUNG
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "dominance"])
+def test_a_trial_that_was_told_to_stop_is_told_so_again(scheduler: str, make: Make) -> None:
+    early_stopping = make(f"scheduler={scheduler}", *HALVING[1:])
+    assert judge(early_stopping, 0, *curve(4.0, 4.0)) == [None] * 3
+    told = [early_stopping.judge(1, one, one.seconds) for one in curve(5.0)]
+    assert told == [None, Outcome.RUNG]
+    # Its worker is lost before it has ended; it goes on after that report, or begins anew.
+    assert early_stopping.judge(1, report(400, 1.0), 1.0) is Outcome.RUNG
+    assert [early_stopping.judge(1, one, one.seconds) for one in curve(5.0)] == told
+
+
+# A study that goes on
+
+
+def heard(number: int, stop: Outcome | None, *reports: Report) -> list[Heard]:
+    """What a log says of a trial that was told so at the last of its reports."""
+    return [(number, one, None) for one in reports[:-1]] + [(number, reports[-1], stop)]
+
+
+def test_a_stop_that_was_told_stands_when_the_study_goes_on(make: Make) -> None:
+    log = [
+        *heard(0, None, *curve(5.0, 4.0, 3.0, 2.5)),
+        *heard(1, Outcome.RUNG, *curve(5.1)),
+        *heard(2, Outcome.TIMED_OUT, *curve(4.0)),  # by a clock that has begun anew
+        *heard(3, Outcome.STUDY_LIMIT, *curve(4.0)),  # a limit that may be another by now
+        *heard(4, None, *curve(9.0)),  # whatever the rungs would say now
+    ]
+    early_stopping = make(*HALVING, "stoppers.max_seconds=60")
+    early_stopping.remember(log, unfinished={1, 2, 3, 4})
+    # Trials go on after the checkpoint at their last report.
+    later = report(400, 1.0)
+    assert [early_stopping.judge(number, later, 4.0) for number in (1, 2, 3, 4)] == [
+        Outcome.RUNG,
+        Outcome.TIMED_OUT,
+        None,
+        None,
+    ]
+    assert early_stopping.judge(4, curve(9.0)[-1], 2.0) is None
+
+
+def test_rungs_are_as_they_were_when_the_study_goes_on(make: Make) -> None:
+    early_stopping = make(*HALVING)
+    early_stopping.remember(heard(0, None, *curve(5.0, 4.0, 3.0, 2.5)), unfinished=set())
+    assert judge(early_stopping, 1, *curve(4.0, 4.5)) == [None, None, Outcome.RUNG]
+
+
+def test_the_untrained_model_is_compared_with_nobody(make: Make) -> None:
+    early_stopping = make(*HALVING)
+    assert judge(early_stopping, 0, *curve(5.0)) == [None, None]
+    assert judge(early_stopping, 1, report(0, 99.0)) == [None]
+
+
+def test_tokens_are_what_trials_are_compared_at(make: Make) -> None:
+    """Eight times the tokens a step: after one step it stands where the other was after eight."""
+    early_stopping = make(
+        "scheduler=asha", "scheduler.grace_period=800", "scheduler.reduction_factor=2"
+    )
+    small = [Report(step, 16, step * 100, 1600, step, {"eval_loss": 5.0}, 0.0) for step in (1, 8)]
+    large = [Report(step, 2, step * 800, 1600, step, {"eval_loss": 6.0}, 0.0) for step in (1,)]
+    assert judge(early_stopping, 0, report(0, 9.0), *small) == [None, None, None]
+    assert judge(early_stopping, 1, report(0, 9.0), *large) == [None, Outcome.RUNG]
+    by_step = make(
+        "scheduler=asha",
+        "scheduler.time_attr=step",
+        "scheduler.grace_period=8",
+        "scheduler.reduction_factor=2",
+    )
+    assert judge(by_step, 0, report(0, 9.0), *small) == [None, None, None]
+    assert judge(by_step, 1, report(0, 9.0), *large) == [None, None]  # one step: no rung yet
+
+
+def test_what_reaches_max_t_is_finished_and_not_stopped(make: Make) -> None:
+    early_stopping = make(*HALVING, "scheduler.max_t=800", "scheduler.stop_last_trials=true")
+    assert judge(early_stopping, 0, *curve(5.0, 4.0, 3.0)) == [None] * 4
+    assert early_stopping.judge(1, report(800, 1.0), 8.0) is None
+
+
+def test_stoppers_work_with_any_scheduler(make: Make) -> None:
+    for scheduler in ("none", "asha", "hyperband", "median", "adaptive_asha", "dominance"):
+        early_stopping = make(f"scheduler={scheduler}", "stoppers.max_tokens=400")
+        assert judge(early_stopping, 0, *curve(5.0, 4.0)) == [None, None, Outcome.BUDGET]
+        assert judge(early_stopping, 1, *curve(math.nan)) == [None, Outcome.DIVERGED]
+        assert judge(early_stopping, 2, *curve(18.1)) == [None, Outcome.DIVERGED]
+
+
+def test_a_trial_that_diverges_in_its_last_report_has_diverged(make: Make) -> None:
+    early_stopping = make()
+    assert judge(early_stopping, 0, report(0, 9.0), report(LENGTH, math.nan)) == [
+        None,
+        Outcome.DIVERGED,
+    ]
+    assert judge(early_stopping, 1, report(0, 9.0), report(LENGTH, 3.0)) == [None, None]
+
+
+def test_a_grace_period_below_one_is_a_share_of_a_trial(make: Make) -> None:
+    early_stopping = make(
+        "scheduler=asha", "scheduler.grace_period=0.25", "scheduler.reduction_factor=2"
+    )
+    assert judge(early_stopping, 0, *curve(5.0, 5.0)) == [None] * 3
+    assert judge(early_stopping, 1, *curve(6.0, 6.0)) == [None, None, Outcome.RUNG]  # 400 of 1,600
+
+
+def test_brackets_are_drawn_from_the_studys_seed_and_leave_numpys_generator_alone(
+    make: Make,
+) -> None:
+    def answers(*overrides: str) -> list[list[Outcome | None]]:
+        early_stopping = make("scheduler=hyperband", "scheduler.reduction_factor=2", *overrides)
+        return [judge(early_stopping, n, *curve(*[5.0 + n] * 4)) for n in range(24)]
+
+    numpy.random.seed(0)
+    before = numpy.random.rand()
+    numpy.random.seed(0)
+    first = answers()
+    assert numpy.random.rand() == before
+    numpy.random.seed(7)
+    assert answers() == first
+    assert answers("seed=1") != first
+    stopped_at = {len(one) for one in first[1:]}
+    assert len(stopped_at) > 1  # brackets differ in their first rung
+
+
+def test_several_objectives_are_compared_by_dominance_at_equal_tokens(make: Make) -> None:
+    pareto = ("objectives=loss_memory", "objectives.mode=pareto", "scheduler=dominance")
+    early_stopping = make(*pareto, "scheduler.grace_period=200", "scheduler.reduction_factor=2")
+    base = report(0, 9.0, peak_memory_mb=1.0)
+    assert judge(early_stopping, 0, base, report(200, 5.0, peak_memory_mb=900.0)) == [None, None]
+    assert judge(early_stopping, 1, base, report(200, 6.0, peak_memory_mb=500.0)) == [None, None]
+    assert judge(early_stopping, 2, base, report(200, 6.5, peak_memory_mb=950.0)) == [
+        None,
+        Outcome.RUNG,
+    ]
+
+
+def test_or_by_their_scalarised_value(make: Make) -> None:
+    early_stopping = make("objectives=loss_memory", "objectives.mode=pareto", *HALVING)
+    base = report(0, 9.0, peak_memory_mb=1.0)
+    assert judge(early_stopping, 0, base, report(200, 5.0, peak_memory_mb=900.0)) == [None, None]
+    # 0.7/(1 + 6) + 0.3/501 = 0.1006 against 0.7/(1 + 5) + 0.3/901 = 0.1170
+    assert judge(early_stopping, 1, base, report(200, 6.0, peak_memory_mb=500.0)) == [
+        None,
+        Outcome.RUNG,
+    ]
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    ["none", "asha", "hyperband", "median", "adaptive_asha", "dominance"],
+)
+def test_what_there_is_can_be_made(make: Make, scheduler: str) -> None:
+    make(f"scheduler={scheduler}").check()
+
+
+@pytest.mark.parametrize("target", ["os.getcwd", "subprocess.run", "ray.tune.schedulers.Nothing"])
+def test_what_is_no_scheduler_is_refused_before_a_trial_runs(make: Make, target: str) -> None:
+    with pytest.raises(UserError, match=rf"scheduler\._target_: '{target}' given, allowed: one of"):
+        make("scheduler=asha", f"scheduler._target_={target}").check()

@@ -1,0 +1,87 @@
+from collections.abc import Callable
+
+import pytest
+
+from ugro.config import Config
+from ugro.errors import UserError
+from ugro.space.comparability import check_comparable, data_by_search
+
+Settings = Callable[..., Config]
+RECORDS = ("data=jsonl", "data.train_files=[a.jsonl]")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data",
+        "data.source",
+        "data.path",
+        "data.subset",
+        "data.train_split",
+        "data.eval_split",
+        "data.text_column",
+        "data.join_rows",
+        "data.train_files",
+        "data.eval_files",
+        "data.eval_fraction",
+        "data.split_seed",
+        "data.max_eval_blocks",
+        "data.eval_block_size",
+        "+data.eval_fraction",
+    ],
+)
+def test_trials_on_different_text_are_refused(key: str, settings: Settings) -> None:
+    with pytest.raises(UserError) as error:
+        check_comparable(["lora.r", key], settings(*RECORDS))
+    assert str(error.value) == (
+        f"{key.lstrip('+')}: 'a sweep' given, allowed: one value, as trials on different text "
+        "cannot be ranked; a study each"
+    )
+
+
+def test_block_sizes_of_running_text_need_one_row_length_of_evaluation(settings: Settings) -> None:
+    with pytest.raises(UserError, match=r"^data\.block_size: .* or set data\.eval_block_size"):
+        check_comparable(["data.block_size"], settings())
+    check_comparable(["data.block_size"], settings("data.eval_block_size=64"))
+    check_comparable(["data.block_size"], settings(*RECORDS))
+
+
+@pytest.mark.parametrize("key", ["model", "model.path", "model.revision", "model.gguf_file"])
+@pytest.mark.parametrize("objectives", ["loss", "loss_memory"])
+def test_models_are_not_compared_by_their_loss(
+    key: str, objectives: str, settings: Settings
+) -> None:
+    with pytest.raises(UserError) as error:
+        check_comparable([key], settings(f"objectives={objectives}"))
+    assert str(error.value) == (
+        f"{key}: 'a sweep' given, allowed: one value, as eval_loss counts tokens and each "
+        "tokenizer cuts text otherwise; objectives=bits_per_byte compares models"
+    )
+    check_comparable([key], settings("objectives=bits_per_byte"))
+
+
+def test_what_changes_training_alone_may_be_searched(settings: Settings) -> None:
+    training = ["seed", "lora.r", "training.batch_size", "data.max_train_examples"]
+    check_comparable([*training, "model.random_llama.seed"], settings("model=tiny"))
+
+
+TOLD = {"train_data": "a", "eval_data": "b", "test_data": "c", "torch": "2.13"}
+
+
+def test_trials_with_the_same_data_keys_are_named_alike() -> None:
+    def named(**searched: object) -> list[str]:
+        parameters = {key.replace("_", ".", 1): one for key, one in searched.items()}
+        return [of for of, _ in data_by_search(parameters, TOLD)]
+
+    one = named(lora_r=4, data_block_size=32, model="tiny")
+    assert one == named(model="tiny", data_block_size=32, lora_r=8)
+    assert one != named(model="tiny", data_block_size=64)
+    assert named(lora_r=4, model="a") != named(lora_r=4)
+
+
+def test_what_is_trained_on_may_differ_and_what_is_judged_on_may_not() -> None:
+    assert list(data_by_search({"lora.r": 4, "data.block_size": 32}, TOLD)) == [
+        ('{"data.block_size": 32}', {"train_data": "a"}),
+        ("{}", {"eval_data": "b", "test_data": "c"}),
+    ]
+    assert list(data_by_search({}, {"torch": "2.13"})) == []

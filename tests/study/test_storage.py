@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import pytest
+
+from ugro.errors import UserError
+from ugro.study.storage import (
+    check_reachable,
+    check_url,
+    file_of,
+    is_shared,
+    open_storage,
+    redacted,
+)
+
+SERVER = "postgresql+psycopg://me@127.0.0.1:1/studies"  # nobody listens there
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:///a/b.db", "a/b.db"),
+        ("sqlite+pysqlite:////a/b.db", "/a/b.db"),
+        ("journal:///a/b.log", None),
+        (SERVER, None),
+        ("nonsense", None),
+    ],
+)
+def test_sqlite_has_one_writer_whatever_its_driver_is_called(url: str, file: str | None) -> None:
+    assert file_of(url) == (file and Path(file))
+    assert is_shared(url) == (file is None)
+
+
+def test_a_database_of_sqlite_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    for scheme in ("sqlite", "sqlite+pysqlite"):
+        open_storage(f"{scheme}:///{tmp_path}/{scheme}/study.db")
+        header = (tmp_path / scheme / "study.db").read_bytes()[:20]
+        assert header[18:20] == b"\x02\x02"  # WAL: https://www.sqlite.org/fileformat.html
+
+
+def test_a_server_that_is_down_is_told_in_a_line(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(UserError) as refused:
+        open_storage(SERVER)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"hydra.sweeper.storage: '{SERVER}' given, allowed: one that can be rea")
+    assert "Connection refused" in line
+
+
+def test_a_file_that_cannot_be_a_record_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("what somebody has written, and no database at all")
+    for url in (f"sqlite:///{tmp_path}/file", f"sqlite:///{tmp_path}/file/study.db"):
+        with pytest.raises(UserError, match=r"^hydra\.sweeper\.storage: .*/file.* one that can be"):
+            open_storage(url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "oracel://host/name"])
+def test_a_kind_of_storage_that_does_not_exist_is_told_with_those_that_do(url: str) -> None:
+    with pytest.raises(UserError, match=r"allowed: sqlite:///FILE, journal:///FILE or postgresql"):
+        open_storage(url)
+
+
+@pytest.mark.parametrize(
+    ("as_written", "url"),
+    [
+        (None, None),
+        ("${oc.env:STORAGE,null}", None),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+    ],
+)
+def test_a_study_that_would_be_lost_is_refused(as_written: str | None, url: str | None) -> None:
+    with pytest.raises(UserError, match=r"hydra\.sweeper\.storage: .* given, allowed: .*sqlite:/"):
+        check_url(as_written, url)
+
+
+def test_a_password_is_not_written_into_files() -> None:
+    secret = "postgresql://me:secret@host/name"
+    assert redacted(secret) == "postgresql://me:***@host/name"
+    with pytest.raises(UserError, match=r"me:\*\*\*@host.*no password") as refused:
+        check_url(secret, secret)
+    assert "secret" not in str(refused.value)
+    check_url("${oc.env:STORAGE}", secret)
+    check_url("sqlite:///${study.dir}/study.db", "sqlite:///multirun/s/study.db")
+
+
+def test_asking_whether_a_storage_answers_makes_nothing(tmp_path: Path) -> None:
+    for url in (f"sqlite:///{tmp_path}/new/study.db", f"journal:///{tmp_path}/new/study.log"):
+        assert "can be written" in check_reachable(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_answer_is_told_without_its_password() -> None:
+    with pytest.raises(UserError, match=r"^hydra\.sweeper\.storage: .*refused") as told:
+        check_reachable("postgresql+psycopg://me:xyzzy@127.0.0.1:1/studies")
+    assert "xyzzy" not in str(told.value)

@@ -1,0 +1,227 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from optuna.distributions import CategoricalDistribution
+
+from ugro.events.outcome import Outcome
+from ugro.study.study import Study, create_or_continue
+from ugro.sweep.confirmation import confirm_best
+from ugro.sweep.definition import definition
+from ugro.sweep.plan import Plan, plan_of
+
+from ..conftest import ROOT
+from ..studies import ended
+
+FEW = ("study.confirm=1", "study.confirm_seeds=2")
+STORAGE = "hydra.sweeper.storage='journal:///${study.dir}/journal'"  # quicker than SQLite
+R = {"lora.r": CategoricalDistribution((2, 4, 8, 16))}
+
+
+@dataclass
+class Searched:
+    """A study that has ended, and what it takes to confirm it."""
+
+    config: DictConfig
+    loader: ConfigLoader
+    plan: Plan
+    study: Study
+
+    def confirm_best(self) -> Plan | None:
+        return confirm_best(self.plan, self.config, self.loader)
+
+    def end(self, r: int, *values: float, source: str = "space", how: Any = None) -> None:
+        ended(self.study, R, how or Outcome.COMPLETE, *values, source=source, given={"lora.r": r})
+
+
+Made = Callable[..., Searched]
+
+
+class Remembering:
+    """Hydra's loader, which composes the same overrides once for all tests: 0.2 s each time."""
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self._loader = loader
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def load_sweep_config(self, master: DictConfig, overrides: list[str]) -> DictConfig:
+        known = self._composed.get(tuple(overrides))
+        if known is None:
+            known = self._composed[tuple(overrides)] = self._loader.load_sweep_config(
+                master, overrides
+            )
+        return known.copy()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+
+@pytest.fixture(scope="module")
+def loader() -> Any:
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        return Remembering(GlobalHydra.instance().config_loader())
+
+
+@pytest.fixture
+def searched(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """``searched("study.confirm=2", ...)``: a study of some ranks, no trial in it yet."""
+    monkeypatch.chdir(tmp_path)
+
+    def _searched(*more: str, direction: str = "minimize") -> Searched:
+        arguments = ["study.name=s", "model=tiny", *(more or FEW)]
+        config = loader.load_configuration("config", [*arguments, STORAGE], RunMode.MULTIRUN)
+        plan = plan_of(config, loader, [*arguments, "lora.r=2,4,8,16"])
+        url = plan.trial.hydra.sweeper.storage
+        study = create_or_continue("s", url, plan.trial.objectives.metrics, [direction])
+        return Searched(config, loader, plan, study)
+
+    return _searched
+
+
+def run(plan: Plan | None) -> list[tuple[int, int, str]]:
+    """What it runs: rank, seed and the trial that it comes from."""
+    assert plan is not None
+    return [(one.parameters["lora.r"], one.parameters["seed"], one.source) for one in plan.first]
+
+
+def test_the_best_and_the_baseline_are_run_with_seeds_that_were_not_used(searched: Made) -> None:
+    of = searched("study.confirm=2", "study.confirm_seeds=2", "seed=7")
+    of.end(16, 3.0, source="baseline")
+    of.end(8, 2.0)
+    of.end(4, 1.0)
+    of.end(2, 2.5)
+    plan = of.confirm_best()
+    assert run(plan) == [  # a seed of all before the next one
+        (4, 8, "trial 2"),
+        (8, 8, "trial 1"),
+        (16, 8, "trial 0"),
+        (4, 9, "trial 2"),
+        (8, 9, "trial 1"),
+        (16, 9, "trial 0"),
+    ]
+    assert plan is not None
+    assert plan.total == 6
+
+
+def test_it_is_a_study_of_its_own_that_stops_nobody(searched: Made) -> None:
+    of = searched("study.confirm=1", "scheduler=asha", "study.target=9", "study.max_trials=4")
+    of.end(4, 1.0)
+    plan = of.confirm_best()
+    assert plan is not None
+    assert plan.config.study.name == "s/confirm"
+    assert plan.config.study.dir == "multirun/s/confirm"
+    assert plan.trial.hydra.sweeper.storage == "journal:///multirun/s/confirm/journal"
+    assert plan.trial.hydra.sweeper.study_name == "s/confirm"
+    assert plan.trial.hydra.sweep.dir == "multirun/s/confirm"
+    assert plan.trial.scheduler._target_ == "ugro.schedulers.no_scheduler.NoScheduler"
+    assert plan.as_it_is["scheduler"] == {
+        "_target_": "ugro.schedulers.no_scheduler.NoScheduler",
+        "time_attr": "tokens_seen",
+    }
+    assert plan.config.study.target is None
+    assert plan.config.study.max_trials is None
+    assert plan.config.study.confirm == 0
+
+
+def test_a_baseline_is_run_once_and_only_if_it_would_not_fail_again(searched: Made) -> None:
+    of = searched()
+    of.end(16, 1.0, source="baseline")
+    assert [r for r, _, _ in run(of.confirm_best())] == [16, 16]
+    of.end(8, 0.5)
+    assert [r for r, _, _ in run(of.confirm_best())] == [8, 16, 8, 16]
+
+
+@pytest.mark.parametrize(
+    ("how", "run_again"),
+    [(Outcome.RUNG, True), (Outcome.STUDY_LIMIT, True), (Outcome.DIVERGED, False),
+     (Outcome.FAILED, False)],
+)  # fmt: skip
+def test_a_baseline_that_was_stopped_is_run_to_its_end(
+    how: Outcome, run_again: bool, searched: Made
+) -> None:
+    of = searched()
+    of.end(16, source="baseline", how=how)
+    of.end(8, 0.5)
+    assert (16 in [r for r, _, _ in run(of.confirm_best())]) is run_again
+
+
+def test_the_same_configuration_is_confirmed_once(searched: Made) -> None:
+    of = searched(
+        "study.confirm=2",
+        "study.confirm_seeds=2",
+        "study.allow_duplicates=true",
+        "study.max_trials=9",
+    )
+    for r, value in ((8, 1.0), (8, 1.1), (4, 1.2), (2, 1.3)):
+        of.end(r, value)
+    assert [one[0] for one in run(of.confirm_best())] == [8, 4, 8, 4]
+
+
+def test_larger_is_better_where_it_is_maximised(searched: Made) -> None:
+    more = (*FEW, "objectives.metrics.eval_loss.direction=maximize")
+    of = searched(*more, direction="maximize")
+    of.end(8, 1.0)
+    of.end(4, 2.0)
+    assert [one[0] for one in run(of.confirm_best())] == [4, 4]
+
+
+def test_nothing_complete_is_nothing_to_confirm(
+    searched: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    of = searched()
+    of.end(8, how=Outcome.RUNG)
+    with caplog.at_level("INFO"):
+        assert of.confirm_best() is None
+    assert "Nothing to confirm: no trial is complete" in caplog.text
+
+
+def test_what_is_not_in_the_space_any_more_is_left_out_and_told(
+    searched: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    of = searched()
+    wider = {"lora.r": CategoricalDistribution((64,))}
+    ended(of.study, wider, Outcome.COMPLETE, 0.5, given={"lora.r": 64})
+    ended(of.study, {"lora.alpha_ratio": CategoricalDistribution((1,))}, Outcome.COMPLETE, 0.6)
+    assert of.confirm_best() is None
+    assert "Trial 0 is not confirmed" in caplog.text
+    assert "Trial 1 is not confirmed" in caplog.text
+
+
+def test_what_was_confirmed_counts_beside_what_is_the_best_by_now(searched: Made) -> None:
+    of = searched()
+    of.end(8, 1.0)
+    first = of.confirm_best()
+    assert first is not None
+    url = "journal:///multirun/s/confirm/journal"
+    again = create_or_continue("s/confirm", url, ["eval_loss"], ["minimize"])
+    again.define(definition(first))
+    for one in first.first:
+        over = first.feasible.space.distributions
+        ended(again, over, Outcome.COMPLETE, 1.1, given=dict(one.parameters))
+    known = of.confirm_best()
+    assert known is not None
+    assert known.total == 2  # all of them are there: nothing is left
+    of.end(4, 0.5)
+    other = of.confirm_best()
+    assert [one[0] for one in run(other)] == [4, 4]
+    assert other is not None
+    assert other.total == 4
+    again.define({**definition(first), "training.max_steps": "7"})
+    other = of.confirm_best()
+    assert other is not None
+    assert other.total == len(other.first)  # a new group: what was confirmed before is no part
+
+
+def test_seeds_that_are_searched_are_not_used_again(searched: Made) -> None:
+    of = searched("study.confirm=1", "study.confirm_seeds=3", "seed=1,5,3")
+    over = {**R, "seed": CategoricalDistribution((1, 5, 3))}
+    for seed, value in ((5, 1.0), (1, 1.1)):
+        ended(of.study, over, Outcome.COMPLETE, value, given={"lora.r": 8, "seed": seed})
+    assert run(of.confirm_best()) == [(8, 6, "trial 0"), (8, 7, "trial 0"), (8, 8, "trial 0")]

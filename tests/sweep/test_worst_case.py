@@ -1,0 +1,33 @@
+from ugro.sweep.worst_case import MOST, candidates
+
+from ..spaces import Feasible
+
+RATE = "training.learning_rate=interval(1e-4,1e-3)"
+
+
+def test_numbers_are_at_their_greatest_with_each_other_choice(feasible: Feasible) -> None:
+    space = feasible(RATE, "lora.r=4,32,8", "lora.use_dora=true,false")
+    found = candidates(space, [])
+    assert len(found) == 2
+    assert all(one["training.learning_rate"] == 1e-3 and one["lora.r"] == 32 for one in found)
+    assert {str(one["lora.use_dora"]).lower() for one in found} == {"true", "false"}
+
+
+def test_where_the_greatest_may_not_be_others_are_looked_at(feasible: Feasible) -> None:
+    space = feasible("lora.r=4,8,16", constraints=["lora.r < 16"])
+    assert candidates(space, [{"lora.r": 8}, {"lora.r": 4}]) == [{"lora.r": 8}, {"lora.r": 4}]
+
+
+def test_a_branch_that_is_not_searched_is_left_out(feasible: Feasible) -> None:
+    conditions = {"lora.dropout": "lora.r >= 64"}
+    space = feasible("lora.r=4,8", "lora.dropout=0,0.1", conditions=conditions)
+    assert candidates(space, []) == [{"lora.r": 8}]
+
+
+def test_there_are_not_too_many_and_at_least_one(feasible: Feasible) -> None:
+    names = "training.lr_scheduler_type=linear,cosine,constant"
+    many = feasible(
+        names, "lora.use_dora=true,false", "lora.use_rslora=true,false", "lora.bias=none,all"
+    )
+    assert len(candidates(many, [])) == MOST
+    assert candidates(feasible(), []) == [{}]

@@ -1,0 +1,66 @@
+import pytest
+
+from ugro.formatting import counted, data_lines, duration, large, listed, number, share
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (3.29478640, "3.295"),
+        (0.0005418, "0.0005418"),
+        (1024, "1,024"),
+        (4096.0, "4,096"),
+        (float("inf"), "inf"),
+        (True, "True"),
+        ("all-linear", "all-linear"),
+        (None, "None"),
+    ],
+)
+def test_a_number_has_four_digits(value: object, told: str) -> None:
+    assert number(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0, "0.0%"), (0.0004, "under 0.1%"), (0.0283, "2.8%"), (0.604, "60%"), (1.0, "100%")],
+)
+def test_a_share_that_is_not_nothing_is_not_told_as_nothing(value: float, told: str) -> None:
+    assert share(value) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0 s"),
+        (0.25, "0.25 s"),
+        (48.2, "48 s"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (18_720, "5 h 12 min"),
+        (183_600, "2 d 3 h"),
+        (86_399.9, "1 d"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
+
+
+def test_counts_and_lists_are_read_aloud() -> None:
+    assert [counted(count, "trial") for count in (0, 1, 2000)] == [
+        "0 trials", "1 trial", "2,000 trials",
+    ]  # fmt: skip
+    assert [listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "", "a", "a and b", "a, b and c",
+    ]  # fmt: skip
+    assert [large(count) for count in (0, 31_744, 812_345, 23_400_000, 2.5e9)] == [
+        "0", "31,744", "812 thousand", "23.4 million", "2.5 billion",
+    ]  # fmt: skip
+
+
+def test_what_became_of_the_data_is_a_line_a_part_and_a_line_a_note() -> None:
+    part = {"documents": 70, "examples": 70, "rows": 12, "tokens": 5000, "trained": 1750}
+    data = {"parts": {"train": part}, "notes": ["train: 3 examples cut to 64 tokens"]}
+    assert list(data_lines(data)) == [
+        "train: 70 documents, of which 70 examples in 12 rows, 5,000 tokens, 35% with loss",
+        "train: 3 examples cut to 64 tokens",
+    ]

@@ -1,0 +1,227 @@
+"""Real MLflow: its SQLite store, and its server, which is killed."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ugro.config import MlflowConfig
+from ugro.tracking.mlflow import Mlflow, place
+from ugro.tracking.outbox import Outbox, left
+
+from ..stores import MlflowServer
+from .scripted_study import SECRET, first_session, second_session, write
+
+EVERY_CURVE = {"0": [(0, 4.0), (4, 3.5), (8, 3.25)], "1": [(0, 4.0), (4, 3.75)], "2": []}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow's, whose tables take seconds to make."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def config(tmp_path: Path, empty: Path) -> MlflowConfig:
+    """Of MLflow in files of its own."""
+    shutil.copy(empty, tmp_path / "mlflow.db")
+    return MlflowConfig(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "ugro")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A study's, after its first session."""
+    write(tmp_path / "s", first_session(tmp_path / "s"))
+    return tmp_path / "s"
+
+
+def runs_on(uri: str | None) -> dict[str, Any]:
+    """All runs there, by the tag ``trial``."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    found = client.search_runs([client.get_experiment_by_name("ugro").experiment_id])
+    runs = {one.data.tags["trial"]: one for one in found}
+    assert len(runs) == len(found)  # none twice
+    return runs
+
+
+def curve(uri: str | None, run: Any, name: str) -> list[tuple[int, float]]:
+    """Each point that MLflow has, in order."""
+    from mlflow import MlflowClient
+
+    points = MlflowClient(uri).get_metric_history(run.info.run_id, name)
+    return [(one.step, one.value) for one in sorted(points, key=lambda one: one.timestamp)]
+
+
+def check_whole(uri: str | None) -> None:
+    """That both sessions are there, and nothing twice."""
+    runs = runs_on(uri)
+    assert set(runs) == {"study", "0", "1", "2", "3"}
+    for trial, points in {**EVERY_CURVE, "3": [(0, 4.0), (4, 3.0), (8, 2.75)]}.items():
+        assert curve(uri, runs[trial], "by_step/eval_loss") == points
+        by_tokens = [(100 * step, loss) for step, loss in points]
+        assert curve(uri, runs[trial], "by_tokens/eval_loss") == by_tokens
+    best = [(1, 3.25), (2, 3.25), (3, 3.25), (4, 2.75)]
+    assert curve(uri, runs["study"], "best/eval_loss") == best
+
+
+def test_a_study_is_a_run_and_its_trials_are_nested_in_it(
+    config: MlflowConfig, folder: Path
+) -> None:
+    written = folder / "trials" / "0000" / ".hydra" / "config.yaml"
+    written.parent.mkdir(parents=True)
+    written.write_text("lora: {r: 4}\n")
+    Outbox(folder, Mlflow(config)).send()
+    runs = runs_on(config.uri)
+    parent = runs.pop("study")
+    told = {
+        trial: (run.info.run_name, run.info.status, run.data.tags["state"])
+        for trial, run in runs.items()
+    }
+    assert told == {
+        "0": ("trial 0", "FINISHED", "complete"),
+        "1": ("trial 1", "KILLED", "pruned"),
+        "2": ("trial 2", "FAILED", "failed"),
+        "3": ("trial 3", "KILLED", "interrupted"),
+    }
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs.values()}
+    assert parents == {parent.info.run_id}
+    assert (parent.info.run_name, parent.info.status) == ("s", "KILLED")
+    first = runs["0"]
+    assert (first.info.start_time, first.info.end_time) == (101_000, 106_000)  # the events'
+    assert first.data.params["lora.r"] == "4"
+    assert first.data.metrics["eval_loss"] == 3.25  # the result
+    assert first.data.metrics["peak_memory_mb"] == 600.0
+    assert first.data.tags["mlflow.source.git.commit"] == "abc123"
+    (config_file,) = (Path(config.artifacts or "") / first.info.run_id).rglob("*.yaml")
+    assert config_file.read_text() == "lora: {r: 4}\n"
+
+
+def test_a_resumed_trial_reopens_its_run_and_sending_twice_changes_nothing(
+    config: MlflowConfig, folder: Path
+) -> None:
+    Outbox(folder, Mlflow(config)).send()
+    before = runs_on(config.uri)["3"].info.run_id
+    write(folder, second_session(folder)[:4])
+    Outbox(folder, Mlflow(config)).send()
+    assert runs_on(config.uri)["3"].info.status == "RUNNING"
+    write(folder, second_session(folder)[4:])
+    Outbox(folder, Mlflow(config)).send()
+    assert runs_on(config.uri)["3"].info.run_id == before
+    check_whole(config.uri)
+    shutil.rmtree(folder / "tracking")  # who sends does not know of it any more
+    assert Outbox(folder, Mlflow(config)).send() == 29
+    check_whole(config.uri)
+    assert runs_on(config.uri)["3"].info.status == "FINISHED"
+
+
+def test_no_secret_is_in_any_file_of_mlflow(
+    config: MlflowConfig, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", SECRET)
+    write(folder, second_session(folder))
+    Outbox(folder, Mlflow(config)).send()
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        assert "experiment=quickstart" in "".join(database.iterdump())
+        assert SECRET not in "".join(database.iterdump())
+    files = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    assert not [path for path in files if SECRET.encode() in path.read_bytes()]
+
+
+def test_the_active_run_of_the_environment_is_left_alone(
+    config: MlflowConfig, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    other = MlflowClient(config.uri).create_run("0")
+    monkeypatch.setenv("MLFLOW_RUN_ID", other.info.run_id)
+    Outbox(folder, Mlflow(config)).send()
+    assert set(runs_on(config.uri)) == {"study", "0", "1", "2", "3"}
+    assert MlflowClient(config.uri).get_run(other.info.run_id).data.metrics == {}
+
+
+def test_a_run_that_somebody_deleted_stays_deleted(config: MlflowConfig, folder: Path) -> None:
+    from mlflow import MlflowClient
+
+    Outbox(folder, Mlflow(config)).send()
+    MlflowClient(config.uri).delete_run(runs_on(config.uri)["3"].info.run_id)
+    write(folder, second_session(folder))
+    Outbox(folder, Mlflow(config)).send()
+    assert set(runs_on(config.uri)) == {"study", "0", "1", "2"}
+
+
+def test_two_studies_of_one_name_have_runs_of_their_own(
+    config: MlflowConfig, folder: Path, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    write(tmp_path / "other", first_session(tmp_path / "other"))
+    for one in (folder, tmp_path / "other"):
+        Outbox(one, Mlflow(config)).send()
+    assert len(MlflowClient(config.uri).search_runs(["1"])) == 10
+
+
+def test_the_place_of_a_server_has_no_login() -> None:
+    assert place("https://me:pass@host:5000/x") == "https://host:5000/x"
+    assert place("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    assert place("sqlite:///b.db") == f"sqlite:///{Path.cwd()}/b.db"
+
+
+# A server
+
+
+@pytest.fixture
+def server(tmp_path: Path, empty: Path) -> Iterator[MlflowServer]:
+    """Not started yet."""
+    shutil.copy(empty, tmp_path / "server.db")
+    one = MlflowServer(f"sqlite:///{tmp_path}/server.db", str(tmp_path / "artifacts"))
+    yield one
+    one.is_killed()
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.long
+def test_a_server_that_is_down_at_first_and_killed_in_the_middle_has_all_at_the_end(
+    server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, events = tmp_path / "s", [*first_session(tmp_path), *second_session(tmp_path)]
+    # As on a sweep's own machine the embedded MLflow's folder is configured: of no use to a server.
+    outbox = Outbox(folder, Mlflow(MlflowConfig(server.uri, "multirun/artifacts", "ugro")))
+    write(folder, events[:9])
+    _check_fails(outbox.send)
+    server.start()
+    assert outbox.send() == 9
+    write(folder, events[9:17])
+    assert outbox.send() == 8
+    server.is_killed()
+    write(folder, events[17:24])
+    for _ in range(2):
+        _check_fails(outbox.send)
+    assert left(folder, "mlflow", server.uri) == 7
+    server.start()
+    write(folder, events[24:])
+    assert outbox.send() == 12
+    (folder / "trials.csv").write_text("number,state\n")
+    outbox.send_files()
+    check_whole(server.uri)
+    (table,) = (tmp_path / "artifacts").rglob("trials.csv")
+    assert table.read_text() == "number,state\n"
+
+
+def _check_fails(send: Callable[[], object]) -> None:
+    with pytest.raises(Exception, match=r"Max retries|refused"):
+        send()

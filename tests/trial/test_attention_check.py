@@ -1,0 +1,59 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaForCausalLM, MambaConfig, MambaForCausalLM
+
+from ugro.config import Config
+from ugro.errors import UserError
+from ugro.trial.attention_check import check_borders
+from ugro.trial.data.packing import alone, bfd
+from ugro.trial.random_llama import byte_tokenizer, random_llama
+
+LENGTHS = np.array([3, 4, 5])
+EXAMPLES = np.arange(3)
+
+
+@pytest.fixture
+def config(settings: Callable[..., Config]) -> Config:
+    return settings("model=tiny", "data=jsonl", "data.train_files=[a.jsonl]")
+
+
+def llama(config: Config) -> LlamaForCausalLM:
+    assert config.model.random_llama is not None
+    return random_llama(config.model.random_llama, byte_tokenizer())
+
+
+class Leaking(torch.nn.Module):
+    """A model that forgets where examples begin, as custom code may."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, input_ids: Any, position_ids: Any, use_cache: bool) -> Any:
+        return self.inner(input_ids=input_ids, use_cache=use_cache)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+def test_a_llama_keeps_examples_apart(config: Config, half: bool) -> None:
+    model = llama(config).to(torch.bfloat16 if half else torch.float32)
+    check_borders(model, bfd(LENGTHS, EXAMPLES, 12), config.data)
+    assert model.training  # it is left as it was
+
+
+def test_a_model_that_mixes_them_up_is_refused(config: Config) -> None:
+    with pytest.raises(UserError, match=r"^data.packing: 'bfd' given, allowed: none: this model"):
+        check_borders(Leaking(llama(config)), bfd(LENGTHS, EXAMPLES, 12), config.data)
+
+
+def test_a_model_without_attention_is_refused(config: Config) -> None:
+    shape = MambaConfig(vocab_size=64, hidden_size=16, state_size=4, num_hidden_layers=1)
+    with pytest.raises(UserError, match=r"^data.packing: 'bfd' given"):
+        check_borders(MambaForCausalLM(shape), bfd(LENGTHS, EXAMPLES, 12), config.data)
+
+
+def test_where_every_example_has_a_row_of_its_own_any_model_will_do(config: Config) -> None:
+    check_borders(Leaking(llama(config)), alone(LENGTHS, EXAMPLES, 12), config.data)

@@ -1,0 +1,134 @@
+"""How do studies compare? Side by side: what each found, what it took, what mattered in all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ugro.analysis.comparison.differing import differing
+from ugro.analysis.findings.anytime import Spent, in_order, seconds, tokens
+from ugro.analysis.findings.best import Baseline, Best, baseline_of, best_of
+from ugro.analysis.findings.cost import Cost, cost_of
+from ugro.analysis.importance.importance import Importance, Importances, importances_of
+from ugro.analysis.tables import Tables
+from ugro.errors import UserError, fault
+from ugro.study.study import Study, retried
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the studies.
+
+    Attributes:
+        name: as it was asked for
+        baseline: the configuration as it was; None where it was not run
+        importances: by each method
+        tokens: what had been trained on when each complete trial ended
+        seconds: how long drivers had run by then
+    """
+
+    name: str
+    tables: Tables
+    best: Best | None
+    baseline: Baseline | None
+    cost: Cost
+    importances: tuple[Importances, ...]
+    tokens: Spent
+    seconds: Spent
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Studies of the same objectives.
+
+    Attributes:
+        objective: the first one, by which they are compared
+        minimised: whether smaller is better
+        sides: as they were asked for
+        target: the worst of their bests, which all of them have reached; None where one has none
+        method: by which all of them can tell what mattered; empty where there is none
+        shared: keys that all of them searched, the most important first by that method
+        differing: what is not the same in all of them, by key
+    """
+
+    objective: str
+    minimised: bool
+    sides: tuple[Side, ...]
+    target: float | None
+    method: str
+    shared: tuple[str, ...]
+    differing: Mapping[str, tuple[str, ...]]
+
+    @property
+    def winner(self) -> Side | None:
+        """The study with the best value; None where none has any."""
+        found = [side for side in self.sides if side.best is not None]
+        better = min if self.minimised else max
+        return better(found, key=lambda side: side.best.values[0]) if found else None  # type: ignore[union-attr]
+
+    def importance(self, side: Side, key: str) -> Importance | None:
+        """How much a key mattered in a study, by the method that all of them can tell it by."""
+        return _by(self.method, side).get(key)
+
+
+def side_of(name: str, study: Study, tables: Tables) -> Side:
+    """What is to be known of a study, to set it beside others."""
+    values = in_order(tables)
+    return Side(
+        name=name,
+        tables=tables,
+        best=best_of(study),
+        baseline=baseline_of(tables),
+        cost=cost_of(tables, sum(map(retried, study.trials()))),
+        importances=importances_of(study, tables),
+        tokens=tokens(tables, values),
+        seconds=seconds(tables, values),
+    )
+
+
+def check_comparable(names: Sequence[str], studies: Sequence[Tables]) -> None:
+    """Refuse studies of different objectives.
+
+    Raises:
+        UserError: the first that is not like the one before it.
+    """
+    told = [
+        ", ".join(f"{name} ({direction})" for name, direction in zip(*of, strict=True))
+        for of in ((tables.objectives, tables.directions) for tables in studies)
+    ]
+    for name, objectives in zip(names[1:], told[1:], strict=True):
+        if objectives != told[0]:
+            allowed = f"studies of the same objectives; {names[0]} has {told[0]}"
+            raise UserError(fault("study", f"{name}: {objectives}", allowed))
+
+
+def comparison_of(sides: Sequence[Side]) -> Comparison:
+    """Set them side by side.
+
+    Args:
+        sides: two or more, of the same objectives
+    """
+    first = sides[0].tables
+    minimised = first.directions[0] == "minimize"
+    bests = [side.best.values[0] for side in sides if side.best is not None]
+    worst = max if minimised else min
+    methods = [one.method for one in sides[0].importances]
+    method = next((one for one in methods if all(_by(one, side) for side in sides)), "")
+    return Comparison(
+        objective=first.objectives[0],
+        minimised=minimised,
+        sides=tuple(sides),
+        target=worst(bests) if len(bests) == len(sides) else None,
+        method=method,
+        shared=_shared(method, sides),
+        differing=differing([side.tables for side in sides]),
+    )
+
+
+def _shared(method: str, sides: Sequence[Side]) -> tuple[str, ...]:
+    told = [_by(method, side) for side in sides]
+    common = [key for key in told[0] if all(key in one for one in told)]
+    return tuple(sorted(common, key=lambda key: -sum(one[key].share for one in told)))
+
+
+def _by(method: str, side: Side) -> dict[str, Importance]:
+    """How much each key mattered, by a method."""
+    return {one.key: one for told in side.importances if told.method == method for one in told.of}

@@ -1,0 +1,149 @@
+"""Configurations that were trained again with other seeds, and their values.
+
+Told by two event logs, the study's and that of its confirmation: wherever their records are kept,
+the logs are in their folders.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ugro.analysis.confirmation.difference import spread
+from ugro.events.outcome import Outcome
+from ugro.space.feasible import identity
+
+SEED = "seed"
+BEST, BASELINE = "best", "baseline"
+RANKS = (BEST, "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration that was trained again.
+
+    Attributes:
+        number: of its trial in the study
+        role: baseline, or best, second, ... by the study's own values
+        values: its first objective with each seed of the confirmation, in their order; NaN where
+            that training has no value, or has not ended yet
+        mean: of the values that there are; NaN without any
+        spread: their sample standard deviation; NaN with fewer than two
+        found: its value in the study; NaN where it was stopped there
+    """
+
+    number: int
+    role: str
+    values: tuple[float, ...]
+    mean: float
+    spread: float
+    found: float = math.nan
+
+    @property
+    def named(self) -> str:
+        """As a sentence names it: ``trial 3, the second``."""
+        return f"trial {self.number}, the {self.role}"
+
+
+@dataclass
+class Trained:
+    """What a log tells of a trial."""
+
+    parameters: Mapping[str, Any]
+    source: str
+    ending: Outcome | None = None
+    value: float = math.nan
+
+
+@dataclass
+class Told:
+    """What a log tells of a study.
+
+    Attributes:
+        total: trials that it shall have
+        group: of its trials, the newest
+    """
+
+    objective: str = "value"
+    maximised: bool = False
+    total: int = 0
+    group: int = 0
+    trials: dict[int, Trained] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> list[Trained]:
+        """The trials that have; one that was interrupted has not."""
+        return [one for one in self.trials.values() if one.ending not in (None, _GOES_ON)]
+
+    def ranked(self) -> dict[object, int]:
+        """The complete trials' numbers by their configurations, the best first."""
+        complete = [one for one in self.trials.items() if math.isfinite(one[1].value)]
+        complete.sort(key=lambda one: one[1].value, reverse=self.maximised)
+        ranked: dict[object, int] = {}
+        for number, trial in complete:
+            ranked.setdefault(configuration(trial.parameters), number)
+        return ranked
+
+
+_GOES_ON = Outcome.INTERRUPTED
+
+
+def told(events: Iterable[Mapping[str, Any]]) -> Told:
+    """Read a log; of two tales of a trial the later one holds."""
+    study = Told()
+    for said in events:
+        match said["event"]:
+            case "StudyStarted":
+                study.objective, study.total = said["objectives"][0], said["trials"]
+                study.maximised = said["directions"][0] == "maximize"
+                if said.get("group", 0) != study.group:
+                    study.group, study.trials = said["group"], {}
+            case "TrialAsked" if said.get("group", 0) == study.group:
+                study.trials[said["number"]] = Trained(said["parameters"], said["source"])
+            case "TrialFinished" if said["number"] in study.trials:
+                trial = study.trials[said["number"]]
+                trial.ending = Outcome(said["ending"])
+                trial.value = said["values"][0] if said["values"] else math.nan
+    return study
+
+
+def configuration(parameters: Mapping[str, Any]) -> object:
+    """What two trainings have in common that differ by their seeds."""
+    return identity({key: value for key, value in parameters.items() if key != SEED})
+
+
+def candidates_of(study: Told, again: Told, seeds: Sequence[int]) -> tuple[Candidate, ...]:
+    """All that were trained again, the best of the study first, its baseline last.
+
+    A baseline that is the best is told as the best.
+    """
+    by_seed: dict[object, dict[int, float]] = {}
+    for trial in again.trials.values():
+        values = by_seed.setdefault(configuration(trial.parameters), {})
+        values[int(trial.parameters[SEED])] = trial.value
+    return tuple(
+        _candidate(number, role, [by_seed[which].get(seed, math.nan) for seed in seeds], study)
+        for which, (number, role) in _roles(study).items()
+        if which in by_seed
+    )
+
+
+def _candidate(number: int, role: str, values: Sequence[float], study: Told) -> Candidate:
+    known = [value for value in values if math.isfinite(value)]
+    mean = math.fsum(known) / len(known) if known else math.nan
+    found = study.trials[number].value
+    return Candidate(number, role, tuple(values), mean, spread(known), found)
+
+
+def _roles(study: Told) -> dict[object, tuple[int, str]]:
+    """Each configuration's trial and role."""
+    roles: dict[object, tuple[int, str]] = {
+        which: (number, RANKS[place] if place < len(RANKS) else f"number {place + 1}")
+        for place, (which, number) in enumerate(study.ranked().items())
+    }
+    for number, trial in study.trials.items():
+        which = configuration(trial.parameters)
+        if trial.source == BASELINE and roles.get(which, (number, ""))[1] != BEST:
+            roles.pop(which, None)
+            roles[which] = number, BASELINE  # last now
+    return roles

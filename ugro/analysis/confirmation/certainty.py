@@ -1,0 +1,168 @@
+"""How sure is it that the best is the best? From a confirmation, or from what else is known."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy
+from optuna.trial import FrozenTrial
+
+from ugro.analysis.confirmation.confirmation import Confirmation
+from ugro.analysis.importance.points import points_of
+from ugro.analysis.importance.surrogate import surrogate
+from ugro.analysis.tables import Tables
+from ugro.formatting import counted, number
+from ugro.study.study import Study
+
+NEAR = 0.01  # of the best value
+APART = 2.0  # standard deviations; values that lie nearer cannot be told apart
+ENOUGH, A_KEY, FEWEST = 24, 4, 5  # complete trials in all, for a key, in the best quarter
+SEEDS, REPEATS, RESIDUALS = "seeds", "repeats", "residuals"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """By how much a value differs when nothing that is searched does.
+
+    Attributes:
+        deviation: a standard deviation, in the unit of the first objective
+        of: what it was estimated from: ``seeds`` of a confirmation, ``repeats`` of a
+            configuration, or ``residuals``, what a random forest cannot predict of the best
+            quarter of the trials, which is more than the noise
+    """
+
+    deviation: float
+    of: str
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What is known of how sure the result is.
+
+    Attributes:
+        confirmed: whether the best trials were trained again with other seeds
+        second: the trial with the second best first objective; None with fewer than two
+        gap: how much worse it is
+        near: how many other trials lie within 1% of the best value
+        noise: None where nothing tells it
+        within_noise: how many other trials cannot be told from the best: they lie within two
+            standard deviations
+        said: sentences for people
+    """
+
+    confirmed: bool
+    second: int | None
+    gap: float | None
+    near: int
+    noise: Noise | None
+    within_noise: int | None
+    said: tuple[str, ...]
+
+
+def certainty_of(
+    study: Study, tables: Tables, confirmation: Confirmation | None, seed: int = 0
+) -> Certainty:
+    """How sure the best trial's place is.
+
+    Args:
+        study: its record
+        tables: its values
+        confirmation: of its best trials, where there was one
+        seed: of the forest
+    """
+    ranked = study.ranked()
+    gaps = _gaps(ranked)
+    noise = _noise(ranked, confirmation, seed)
+    near = sum(gap <= NEAR * abs(ranked[0].values[0]) for gap in gaps)
+    within = sum(gap <= APART * noise.deviation for gap in gaps) if noise else None
+    found = Certainty(
+        confirmed=confirmation is not None,
+        second=ranked[1].number if gaps else None,
+        gap=gaps[0] if gaps else None,
+        near=near,
+        noise=noise,
+        within_noise=within,
+        said=(),
+    )
+    said = confirmation.verdicts if confirmation else tuple(_said(found, ranked, tables))
+    return Certainty(**{**vars(found), "said": said})
+
+
+def _gaps(ranked: Sequence[FrozenTrial]) -> list[float]:
+    """How much worse each trial is than the best, which is left out."""
+    return [abs(one.values[0] - ranked[0].values[0]) for one in ranked[1:]]
+
+
+def _noise(
+    ranked: Sequence[FrozenTrial], confirmation: Confirmation | None, seed: int
+) -> Noise | None:
+    if confirmation is not None:
+        spreads = [one.spread for one in confirmation.candidates if len(one.values) > 1]
+        finite = [spread for spread in spreads if math.isfinite(spread)]
+        if finite:
+            return Noise(math.sqrt(sum(one**2 for one in finite) / len(finite)), SEEDS)
+    return _repeats(ranked) or _residuals(ranked, seed)
+
+
+def _repeats(ranked: Sequence[FrozenTrial]) -> Noise | None:
+    """From configurations that were run more than once; not where a seed made them all equal."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for trial in ranked:
+        same = tuple(sorted(f"{key}={value!r}" for key, value in trial.params.items()))
+        groups.setdefault(same, []).append(trial.values[0])
+    repeated = [values for values in groups.values() if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in repeated)
+    squares = sum(float(numpy.var(values)) * len(values) for values in repeated)
+    return Noise(math.sqrt(squares / freedom), REPEATS) if squares > 0 else None
+
+
+def _residuals(ranked: Sequence[FrozenTrial], seed: int) -> Noise | None:
+    """What a forest cannot predict of the best quarter: noise, and what it has not understood."""
+    points = points_of(ranked)
+    if len(ranked) < max(ENOUGH, A_KEY * len(points.axes)) or not points.axes:
+        return None
+    values = numpy.array([trial.values[0] for trial in ranked])
+    if not numpy.isfinite(values).all():
+        return None
+    best = slice(max(FEWEST, len(ranked) // 4))
+    missed = values[best] - surrogate(points.filled(), values, seed).predicted[best]
+    deviation = float(numpy.sqrt(numpy.mean(missed**2)))
+    return Noise(deviation, RESIDUALS) if deviation > 0 else None
+
+
+def _said(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) -> Iterator[str]:
+    if not ranked:
+        return
+    if found.second is None or found.gap is None:
+        yield "It is the only complete trial: there is nothing to compare it with."
+        return
+    others = f"of the {counted(len(ranked) - 1, 'other')} {{}} within {NEAR:.0%} of the best"
+    lie = "lies" if found.near == 1 else "lie"
+    near = f"{found.near:,} {others.format(lie)}" if found.near else f"none {others.format('lies')}"
+    of_all = f"; {near}" if len(ranked) > 2 else ""
+    yield (
+        f"The second, trial {found.second}, is {number(found.gap)} behind in "
+        f"{tables.objectives[0]}{of_all}."
+    )
+    yield from _of_noise(found)
+    yield "How much another seed would change is not known" + (
+        ": study.confirm=3 trains the best three again, with several." if tables.is_ours else "."
+    )
+
+
+def _of_noise(found: Certainty) -> Iterator[str]:
+    noise = found.noise
+    if noise is None:
+        return
+    within = counted(found.within_noise, "other trial") if found.within_noise else "no other trial"
+    if noise.of == REPEATS:
+        yield (
+            f"Configurations that were run again differed by {number(noise.deviation)} (standard "
+            f"deviation): {within} cannot be told from the best."
+        )
+    elif noise.of == RESIDUALS:
+        yield (
+            f"What the keys cannot explain of the best quarter is {number(noise.deviation)} "
+            f"(standard deviation; the noise, and what a model of them misses): "
+            f"{within} may be as good."
+        )

@@ -1,0 +1,74 @@
+"""Is the winner the winner? What came of training the best again, with other seeds.
+
+The best of many trials is in part the luckiest: what it had in the search is too good to be true.
+So the seed of the search is not among those that it is confirmed with.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ugro.analysis.confirmation.candidates import BEST, SEED, Candidate, candidates_of, told
+from ugro.analysis.confirmation.difference import difference
+from ugro.analysis.confirmation.verdicts import verdicts_of
+from ugro.events.event_log import read
+from ugro.paths import BEST as BEST_CONFIGURATION
+from ugro.paths import CONFIRM, EVENTS
+
+__all__ = ["Candidate", "Confirmation", "confirmation_of"]
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What is known of the best, and of the configuration as it was.
+
+    Attributes:
+        seeds: with which each was trained
+        candidates: the best of the study first, the baseline last
+        verdicts: sentences for people
+        objective: the first one's name
+        direction: minimize or maximize
+        preferred: the trial that the seeds clearly prefer to the study's best; None: there is none
+    """
+
+    seeds: tuple[int, ...]
+    candidates: tuple[Candidate, ...]
+    verdicts: tuple[str, ...]
+    objective: str = "value"
+    direction: str = "minimize"
+    preferred: int | None = None
+
+
+def confirmation_of(folder: Path) -> Confirmation | None:
+    """Read what a study's folder holds of its confirmation, finished or not; None without one."""
+    again = told(read(folder / CONFIRM / EVENTS))
+    if not again.trials:
+        return None
+    study = told(read(folder / EVENTS))
+    seeds = tuple(sorted({int(trial.parameters[SEED]) for trial in again.trials.values()}))
+    candidates = candidates_of(study, again, seeds)
+    verdicts = tuple(verdicts_of(study, again, candidates, seeds))
+    preferred = _preferred(candidates, again.maximised)
+    if preferred is not None:
+        verdicts += (f"{BEST_CONFIGURATION} runs trial {preferred} again.",)
+    return Confirmation(
+        seeds=seeds,
+        candidates=candidates,
+        verdicts=verdicts,
+        objective=again.objective,
+        direction="maximize" if again.maximised else "minimize",
+        preferred=preferred,
+    )
+
+
+def _preferred(candidates: Sequence[Candidate], maximised: bool) -> int | None:
+    """The best mean among the complete trials that clearly beat the best of the study."""
+    if not candidates or candidates[0].role != BEST:
+        return None
+    leader, *others = candidates
+    complete = [one for one in others if math.isfinite(one.found)]
+    compared = [(one, difference(leader.values, one.values, maximised)) for one in complete]
+    clear = [one for one, found in compared if found is not None and found.is_worse]
+    better = max if maximised else min
+    return better(clear, key=lambda one: one.mean).number if clear else None

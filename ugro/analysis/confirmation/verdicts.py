@@ -1,0 +1,129 @@
+"""What do people need to know of a confirmation? Whether the best is it, or as good as others."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ugro.analysis.confirmation.candidates import BASELINE, Candidate, Told
+from ugro.analysis.confirmation.difference import CONFIDENCE, Difference, difference
+
+
+def verdicts_of(
+    study: Told, again: Told, candidates: Sequence[Candidate], seeds: Sequence[int]
+) -> Iterator[str]:
+    """A sentence each, the most important ones first.
+
+    Args:
+        study: what its log tells
+        again: what the confirmation's log tells
+        candidates: what was trained again, the best of the study first
+        seeds: with which
+    """
+    best = next(iter(study.ranked().values()), None)
+    if best is not None and best not in [one.number for one in candidates]:
+        yield (
+            f"Trial {best}, the best by now, was not trained again: "
+            "the same command with study.confirm=1 or more does it."
+        )
+    if candidates:
+        leader, *others = candidates
+        yield from _of_the_leader(leader, again.objective, seeds)
+        if study.trials[leader.number].source == BASELINE:
+            yield f"Trial {leader.number} is the configuration as it was: the search has no better."
+        for other in others:
+            found = difference(leader.values, other.values, again.maximised)
+            yield _unknown(leader, other) if found is None else _compared(leader, other, found)
+        yield from _by_the_means(candidates, again.maximised)
+    yield from _without_value(again)
+
+
+def _of_the_leader(leader: Candidate, objective: str, seeds: Sequence[int]) -> Iterator[str]:
+    known = [seed for seed, value in zip(seeds, leader.values, strict=True) if math.isfinite(value)]
+    if not known:
+        return
+    found = leader.found
+    searched = f"; {digits(found, leader.spread)} in the search" if math.isfinite(found) else ""
+    yield (
+        f"{_begun(leader.named)}: {objective} {with_spread(leader)} with "
+        f"seed{'s' if len(known) > 1 else ''} {_listed(known)}{searched}."
+    )
+
+
+def _unknown(leader: Candidate, other: Candidate) -> str:
+    return (
+        f"Whether trial {leader.number} beats {other.named}, cannot be told: "
+        "that takes two seeds with which both have a value."
+    )
+
+
+def _compared(leader: Candidate, other: Candidate, found: Difference) -> str:
+    if found.is_better:
+        said = _interval(found.mean, found.low, found.high)
+        return f"Trial {leader.number} really beats {other.named}: by {said.format(found.seeds)}."
+    if found.is_worse:
+        said = _interval(-found.mean, -found.high, -found.low)
+        return (
+            f"{_begun(other.named)}, really beats trial {leader.number}: "
+            f"by {said.format(found.seeds)}."
+        )
+    before, mean, low, high = leader, found.mean, found.low, found.high
+    if mean < 0:
+        before, mean, low, high = other, -mean, -high, -low
+    said = _interval(mean, low, high)
+    return (
+        f"{_begun(other.named)}, is as good as trial {leader.number}, as far as {found.seeds} "
+        f"seeds can tell: trial {before.number} is ahead by {said.format(found.seeds)}, "
+        "which is within the noise."
+    )
+
+
+def _interval(mean: float, low: float, high: float) -> str:
+    """With a place for the number of seeds."""
+    noise = (high - low) / 2
+    shown = f"{digits(low, noise)} to {digits(high, noise)}"
+    return f"{digits(mean, noise)} on average of {{}} seeds ({CONFIDENCE:.0%} interval {shown})"
+
+
+def _by_the_means(candidates: Sequence[Candidate], maximised: bool) -> Iterator[str]:
+    known = [one for one in candidates if math.isfinite(one.mean)]
+    leader = candidates[0]
+    if leader not in known:
+        return
+    first = (max if maximised else min)(known, key=lambda one: one.mean)
+    if first.mean != leader.mean:
+        yield (
+            f"The mean over the seeds puts {first.named}, first: {with_spread(first)}, "
+            f"against {with_spread(leader)} of trial {leader.number}."
+        )
+
+
+def _without_value(again: Told) -> Iterator[str]:
+    ended = again.ended
+    lost = Counter(one.ending.in_words for one in ended if one.ending and math.isnan(one.value))
+    for how, count in lost.items():
+        yield f"{count} of {again.total} trainings gave no value: {how}."
+    if again.total > len(ended):
+        left = again.total - len(ended)
+        yield f"{left} of {again.total} trainings are still to be done: the same command goes on."
+
+
+def with_spread(one: Candidate) -> str:
+    """``3.2563 ± 0.0021``; the mean alone where there is one value."""
+    mean = digits(one.mean, one.spread)
+    return mean if math.isnan(one.spread) else f"{mean} ± {digits(one.spread, one.spread)}"
+
+
+def digits(value: float, noise: float) -> str:
+    """As many digits as the noise lets stand: to the second one of its own."""
+    if not noise > 1e-9 * abs(value):  # there is none, or nothing but rounding
+        return f"{value:.5g}"
+    return f"{value:.{max(0, 1 - math.floor(math.log10(noise)))}f}"
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    texts = [str(number) for number in numbers]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

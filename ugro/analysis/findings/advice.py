@@ -1,0 +1,205 @@
+"""What to try next: what the data give a reason for, each with the command to paste."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas
+from optuna.trial import FrozenTrial
+
+from ugro.analysis.comparable import ranked
+from ugro.analysis.confirmation.confirmation import Confirmation
+from ugro.analysis.findings.next_command import alone, begins, goes_on
+from ugro.analysis.findings.space_advice import Change, changes_of
+from ugro.analysis.importance.importance import Importances
+from ugro.analysis.tables import RUNNING, Tables
+from ugro.events.outcome import Outcome
+from ugro.formatting import counted, number, share
+from ugro.shell import override
+from ugro.space.search_space import count as values_of
+from ugro.study.study import Study
+
+LATE, LONG_AGO = 0.75, 0.25  # of the trials: the best came after so many, or before
+FEWEST, MANY = 8, 20  # trials, before that says anything
+OFTEN = 0.2  # a share of the trials that ended in one bad way: it is no chance
+EARLY, ALIKE = 0.25, 0.8  # of a trial's tokens, and how its ranks there correlate with the last
+CONFIRM = "study.confirm=3"
+
+# What helps where trials end so.
+REMEDIES = {
+    Outcome.DIVERGED.value: "lower the learning rates that are searched",
+    Outcome.OUT_OF_MEMORY.value: "search smaller training.batch_size or lora.r, or set "
+    "training.gradient_checkpointing=true",
+    Outcome.TIMED_OUT.value: "raise stoppers.max_seconds",
+    Outcome.BUDGET.value: "raise stoppers.max_tokens",
+    Outcome.INFEASIBLE.value: "loosen the constraints on results, or search where they hold",
+    Outcome.STUDY_LIMIT.value: "raise the study's limits",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Something to try.
+
+    Attributes:
+        why: a sentence: what in the data speaks for it
+        overrides: the change alone; empty where the advice is none of configuration
+        command: to paste; empty where nobody knows how the study was begun
+    """
+
+    why: str
+    overrides: tuple[str, ...] = ()
+    command: str = ""
+
+
+def advice_of(
+    study: Study,
+    tables: Tables,
+    importances: Sequence[Importances],
+    confirmation: Confirmation | None,
+) -> tuple[Advice, ...]:
+    """What to try next, the most useful first.
+
+    Args:
+        study: its record
+        tables: its values
+        importances: of its keys
+        confirmation: of its best trials, where there was one
+    """
+    return (
+        *_unfinished(tables),
+        *_endings(study, tables),
+        *_confirm(study, tables, confirmation),
+        *_space(study, tables, importances),
+        *_more(tables),
+        *_stop_early(tables),
+    )
+
+
+def _unfinished(tables: Tables) -> Iterator[Advice]:
+    open_ones = tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value)).sum()
+    done = len(tables.trials) - open_ones
+    if tables.total is None or done >= tables.total or tables.finished_because is None:
+        return
+    why = f"{done:,} of {counted(tables.total, 'trial')} are done: the same command goes on."
+    yield Advice(why, (), goes_on(tables))
+
+
+def _endings(study: Study, tables: Tables) -> Iterator[Advice]:
+    """What to do about trials that failed, and about ways to end that are no chance."""
+    counts = Counter(tables.trials["ending"])
+    failed = study.failed()
+    if failed and counts[Outcome.FAILED.value] >= OFTEN * len(tables.trials):
+        yield _failed(tables, failed)
+    for ending, remedy in REMEDIES.items():
+        if counts[ending] and counts[ending] >= OFTEN * len(tables.trials):
+            told = Outcome(ending).in_words
+            yield Advice(f"{counts[ending]:,} of {len(tables.trials):,} trials: {told}; {remedy}.")
+    stopped = counts[Outcome.RUNG.value]
+    if stopped and not len(tables.complete) and tables.finished_because is not None:
+        why = (
+            f"{counted(stopped, 'trial')} were stopped early and none came to its end: stop later."
+        )
+        change = ("scheduler.grace_period=0.5",)
+        yield Advice(why, change, goes_on(tables, *change))
+
+
+def _failed(tables: Tables, failed: Sequence[FrozenTrial]) -> Advice:
+    errors = Counter(str(one.user_attrs.get("error", "")).partition("\n")[0] for one in failed)
+    error, times = errors.most_common(1)[0]
+    told = f" ({times:,} times {error[:200]})" if error else ""
+    why = f"{counted(len(failed), 'trial')} failed{told}: run one by itself to see why."
+    parameters = [override(key, value) for key, value in failed[0].params.items()]
+    return Advice(why, tuple(parameters), alone(tables, parameters))
+
+
+def _confirm(study: Study, tables: Tables, confirmation: Confirmation | None) -> Iterator[Advice]:
+    if confirmation is None:
+        if len(tables.complete) > 1 and len(tables.objectives) == 1:
+            why = "One seed each does not tell whether the best is the best: train it again."
+            ours = (CONFIRM,) if tables.is_ours else ()
+            yield Advice(why, ours, goes_on(tables, *ours))
+    elif (preferred := confirmation.preferred) is not None:
+        trial = next(one for one in study.ranked() if one.number == preferred)
+        parameters = tuple(override(key, value) for key, value in trial.params.items())
+        why = f"With other seeds trial {preferred} is clearly better than the best: use that one."
+        yield Advice(why, parameters, alone(tables, parameters))
+
+
+def _space(study: Study, tables: Tables, importances: Sequence[Importances]) -> Iterator[Advice]:
+    by_number = {trial.number: trial for trial in study.trials()}
+    changes = changes_of([by_number[one] for one in ranked(tables).values.index], importances)
+    for change in changes:
+        yield Advice(change.why, change.overrides, begins(tables, *change.overrides))
+    if len(changes) > 1:
+        yield _together(tables, changes)
+
+
+def _together(tables: Tables, changes: Sequence[Change]) -> Advice:
+    overrides = tuple(one for change in changes for one in change.overrides)
+    why = "All of these changes of the space in one study, which begins with the best of this one."
+    return Advice(why, overrides, begins(tables, *overrides))
+
+
+def _more(tables: Tables) -> Iterator[Advice]:
+    """More trials, where the best is young; none, where it is old."""
+    done = tables.trials[~tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value))]
+    complete = tables.complete
+    if len(done) < FEWEST or complete.empty or _is_exhausted(tables, len(done)):
+        return
+    order = done.sort_values("ended", kind="stable").index
+    best = complete.index[0]
+    at = int(order.get_loc(best)) + 1
+    since = len(order) - at
+    if at > LATE * len(order):
+        more = max(len(order), tables.total or 0) * 3 // 2
+        change = (f"hydra.sweeper.n_trials={more}",)
+        why = (
+            f"The best came late, as number {at:,} of {len(order):,} to end: "
+            "more trials may find a better one."
+        )
+        yield Advice(why, change, goes_on(tables, *change))
+    elif len(order) >= MANY and at <= LONG_AGO * len(order):
+        why = (
+            f"The last {since:,} trials found nothing better than trial {best}: more of the same "
+            "are not likely to gain much."
+        )
+        yield Advice(why)
+
+
+def _is_exhausted(tables: Tables, done: int) -> bool:
+    """Whether all that the space holds was run."""
+    held = 1
+    for over in tables.searched.values():
+        values = values_of(over)
+        if values is None:
+            return False
+        held *= values
+    return done >= held
+
+
+def _stop_early(tables: Tables) -> Iterator[Advice]:
+    """Where trials' order early on is that of the end, and none was stopped."""
+    if not tables.is_ours or (tables.trials["ending"] == Outcome.RUNG.value).any():
+        return
+    early = _early(tables)
+    final = tables.complete[tables.objectives[0]].astype("float64").reindex(early.index)
+    if len(early) < FEWEST or final.nunique() < 2 or early.nunique() < 2:
+        return
+    alike = float(early.rank().corr(final.rank()))
+    if alike >= ALIKE:
+        why = (
+            f"After a quarter of their tokens the trials stood much as at their end (rank "
+            f"correlation {number(alike)}): early stopping would have saved up to "
+            f"{share(1 - EARLY)} of a bad trial."
+        )
+        yield Advice(why, ("scheduler=asha",), begins(tables, "scheduler=asha"))
+
+
+def _early(tables: Tables) -> pandas.Series:
+    """What complete trials had reported at a quarter of their tokens."""
+    complete = tables.complete.index
+    reports = tables.reports[tables.reports["number"].isin(complete)]
+    ends = reports.groupby("number")["tokens_seen"].transform("max")
+    early = reports[reports["tokens_seen"] <= EARLY * ends]
+    return early.groupby("number")["value"].last().astype("float64")

@@ -1,0 +1,174 @@
+"""How are the findings told? Six questions that people have of a study, each with its answer."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ugro.analysis.confirmation.certainty import Certainty
+from ugro.analysis.findings.advice import Advice
+from ugro.analysis.findings.best import Baseline, Best, Gain
+from ugro.analysis.findings.cost import Cost
+from ugro.analysis.findings.held_out import TestPart
+from ugro.analysis.importance.importance import Importance, Importances
+from ugro.analysis.tables import RUNNING, Tables
+from ugro.events.outcome import Outcome
+from ugro.formatting import counted, duration, large, listed, number, share
+
+FEW = 3  # keys, trials or causes that one sentence names
+
+BEST = "What is best?"
+SURE = "How sure is that?"
+GAIN = "How much better is it?"
+MATTERED = "What mattered?"
+COST = "What did it cost?"
+NEXT = "What to try next?"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question and what is said to it, a sentence or two each."""
+
+    question: str
+    said: tuple[str, ...]
+
+
+def answers_of(
+    tables: Tables,
+    best: Best | None,
+    front: Sequence[Best],
+    baseline: Baseline | None,
+    test: TestPart | None,
+    certainty: Certainty,
+    importances: Sequence[Importances],
+    cost: Cost,
+    advice: Sequence[Advice],
+) -> tuple[Answer, ...]:
+    """The six, in the order in which they are asked; all of them, whatever there is to say."""
+    return tuple(
+        Answer(question, tuple(said))
+        for question, said in (
+            (BEST, _best(tables, best, front)),
+            (SURE, certainty.said or ("There is nothing yet to be sure of.",)),
+            (GAIN, [*test_said(test), *_gain(best, baseline)]),
+            (MATTERED, _mattered(importances)),
+            (COST, _cost(tables, cost)),
+            (NEXT, [one.why for one in advice] or ["Nothing in particular."]),
+        )
+    )
+
+
+def _best(tables: Tables, best: Best | None, front: Sequence[Best]) -> Iterator[str]:
+    if best is None:
+        yield _why_none(tables)
+        return
+    yield f"Trial {best.number}: {_values(tables, best)}."
+    if len(tables.objectives) > 1:
+        yield (
+            f"It is the best in {tables.objectives[0]} alone: "
+            f"{counted(len(front), 'trial')} {'is' if len(front) == 1 else 'are'} beaten by no "
+            f"other in every objective."
+        )
+    if best.parameters:
+        yield f"As overrides: {best.overrides}"
+
+
+def _values(tables: Tables, best: Best) -> str:
+    pairs = zip(tables.objectives, best.values, strict=True)
+    return ", ".join(f"{name} {number(value)}" for name, value in pairs)
+
+
+def _why_none(tables: Tables) -> str:
+    counts = Counter(tables.trials["ending"])
+    if not counts:
+        return "No trial was started yet."
+    told = listed([f"{count:,} {_words(ending)}" for ending, count in counts.most_common()])
+    return f"No trial is complete, so none is the best: {told}."
+
+
+def _words(ending: str) -> str:
+    return ending if ending == RUNNING else Outcome(ending).in_words
+
+
+def test_said(test: TestPart | None) -> Iterator[str]:
+    """Say what the test part shows: the gain that the search has not flattered."""
+    if test is None:
+        return
+    between = (
+        f" (95% interval {number(test.gain_low)} to {number(test.gain_high)})"
+        if test.gain_low is not None and test.gain_high is not None
+        else ""
+    )
+    yield (
+        f"On the test part ({counted(test.documents, 'document')}, used for no choice): loss "
+        f"{number(test.best.loss)}; untrained base model {number(test.base_model.loss)}, a gain of "
+        f"{number(test.gain)}{between}."
+    )
+    if test.baseline is not None and test.gain_over_baseline is not None:
+        yield (
+            f"The configuration as it was has a test loss of {number(test.baseline.loss)}, a gain "
+            f"of {number(test.gain_over_baseline)}."
+        )
+    if test.measured > 1:
+        yield f"The test part was measured for {test.measured} winners; it is no longer unseen."
+
+
+def _gain(best: Best | None, baseline: Baseline | None) -> Iterator[str]:
+    if baseline is None:
+        yield "No trial ran the configuration as it was, so there is nothing to compare with."
+    elif not baseline.gains:
+        how = _words(baseline.ending)
+        yield f"The configuration as it was, trial {baseline.number}, has no value: {how}."
+    else:
+        for gain in baseline.gains:
+            yield _gained(gain, baseline.number)
+    if best is not None and best.untrained is not None:
+        yield f"The untrained base model has eval_loss {number(best.untrained)}."
+
+
+def _gained(gain: Gain, baseline: int) -> str:
+    if gain.number == baseline or gain.absolute <= 0:
+        return f"In {gain.objective} nothing was better than the configuration as it was."
+    relative = f" ({share(gain.relative)})" if gain.relative else ""
+    return (
+        f"{gain.objective} {number(gain.best)} (trial {gain.number}) is better by "
+        f"{number(gain.absolute)}{relative} than the {number(gain.baseline)} of the configuration "
+        f"as it was, trial {baseline}."
+    )
+
+
+def _mattered(importances: Sequence[Importances]) -> Iterator[str]:
+    if not importances:
+        yield "Not worked out: make analyze does."
+    for one in importances:
+        if one.why_not:
+            yield f"By {one.method}, that cannot be told. {one.why_not}"
+        else:
+            yield f"By {one.method}: {'; '.join(map(_told, one.of[:FEW]))} ({one.basis})."
+
+
+def _told(one: Importance) -> str:
+    return f"{one.key} {share(one.share)} ({share(one.low)} to {share(one.high)})"
+
+
+def _cost(tables: Tables, cost: Cost) -> Iterator[str]:
+    if not cost.trials:
+        yield "Nothing yet."
+        return
+    spent = [counted(cost.trials, "trial")]
+    if cost.tokens is not None:
+        spent.append(f"{large(cost.tokens)} tokens")
+    if cost.slot_seconds:
+        spent.append(f"{duration(cost.slot_seconds)} in slots")
+    clock = f" within {duration(cost.wall_seconds)}" if cost.wall_seconds else ""
+    yield f"{listed(spent)}{clock}."
+    if cost.utilisation is not None and cost.slots:
+        slots = "The slot was" if cost.slots == 1 else f"The {cost.slots} slots were"
+        yield f"{slots} busy for {share(cost.utilisation)} of the time."
+    if cost.saved:
+        yield f"Early stopping left out {share(cost.saved)} of what whole trials would have taken."
+    trouble = [
+        *([f"{counted(cost.failed, 'trial')} failed"] if cost.failed else []),
+        *([f"{counted(cost.retried, 'time')} a trial was run again"] if cost.retried else []),
+    ]
+    if trouble:
+        yield f"{listed(trouble)}."

@@ -1,0 +1,263 @@
+"""Where should a next study look? Beyond an edge, nearer to the best, at fewer keys."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from ugro.analysis.importance.importance import FANOVA, Importance, Importances
+from ugro.analysis.importance.points import Axis, points_of
+from ugro.formatting import listed, number
+from ugro.shell import override
+from ugro.space.search_space import as_sweep
+
+FEWEST = 5  # trials at the top, without which nothing is said of a region
+A_KEY = 10  # trials, without which nothing is said of a key that does not matter
+TOP = 0.1  # of the trials: the best
+EDGE, NEAR_EDGE = 0.05, 0.2  # of a range: where the best is, and where most of the top are
+MOST = (0.05, 0.95)  # quantiles, between which most of the top are
+NARROW = 0.5  # of a range: if they are within as much, the rest need not be searched
+ROOM = 0.1  # of a range, that is left on each side of them
+NOTHING = 0.05  # a share that is no more than that is nothing
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the search space.
+
+    Attributes:
+        why: a sentence, from the data
+        overrides: what makes it so
+    """
+
+    why: str
+    overrides: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A key and where the top trials are on it; the first of them is the best."""
+
+    axis: Axis
+    top: NDArray[numpy.float64]
+    values: Sequence[Any]
+
+    @property
+    def key(self) -> str:
+        return self.axis.key
+
+
+def changes_of(
+    ranked: Sequence[FrozenTrial], importances: Sequence[Importances]
+) -> tuple[Change, ...]:
+    """What to change of the space, the most telling first.
+
+    Args:
+        ranked: the trials, the best first, those that were stopped behind the complete ones
+        importances: of the same study
+    """
+    complete = sum(trial.state is TrialState.COMPLETE for trial in ranked)
+    if len(ranked) < 2 * FEWEST or complete < FEWEST:
+        return ()
+    count = max(FEWEST, min(complete, math.ceil(TOP * len(ranked))))
+    lines = list(_lines(ranked, count))
+    idle = [line for line in lines if _is_idle(line.key, importances)]
+    busy = [line for line in lines if line not in idle]
+    wider = {line.key: change for line in busy if (change := _wider(line))}
+    rest = [line for line in busy if line.key not in wider]
+    nearer = [change for line in rest if (change := _nearer(line, importances))]
+    fixed = _fixed(idle, importances) if len(ranked) >= A_KEY * len(lines) else ()
+    return (*wider.values(), *nearer, *fixed)
+
+
+def _lines(ranked: Sequence[FrozenTrial], count: int) -> Iterator[_Line]:
+    points = points_of(ranked)
+    for axis, column in zip(points.axes, points.at.T, strict=True):
+        there = [row for row in range(count) if not math.isnan(column[row])]
+        if len(there) >= FEWEST and 0 in there:
+            values = [ranked[row].params[axis.key] for row in there]
+            yield _Line(axis, column[there], values)
+
+
+# Wider
+
+
+def _wider(line: _Line) -> Change | None:
+    """Where the best is at an edge, and most of the top are near it."""
+    ends = _ends(line.axis)
+    if ends is None:
+        return None
+    best = line.top[0]
+    for upper, at_edge, near in (
+        (False, best <= ends[0], line.top <= max(NEAR_EDGE, ends[0])),
+        (True, best >= ends[1], line.top >= min(1 - NEAR_EDGE, ends[1])),
+    ):
+        over = _extended(line.axis.over, upper) if at_edge and near.mean() >= 0.5 else None
+        if over is not None:
+            side = "upper" if upper else "lower"
+            why = (
+                f"The best trial's {line.key}, {number(line.values[0])}, is at the {side} edge of "
+                f"what was searched, and so are {near.sum()} of the best {len(near)}: look beyond."
+            )
+            return Change(why, (f"{line.key}={as_sweep(over)}",))
+    return None
+
+
+def _ends(axis: Axis) -> tuple[float, float] | None:
+    """Where a line's edges begin; None where it has none."""
+    match axis.over:
+        case CategoricalDistribution(choices=choices):
+            half = 0.5 / len(choices)  # the first and the last of the choices
+            return (half + 1e-9, 1 - half - 1e-9) if axis.ordered and len(choices) > 1 else None
+        case IntDistribution(low=low, high=high):
+            half = 0.5 / (high - low + 1)
+            return max(EDGE, half + 1e-9), min(1 - EDGE, 1 - half - 1e-9)
+    return EDGE, 1 - EDGE
+
+
+def _extended(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
+    """The same and more on one side; None where there is nothing beyond."""
+    if isinstance(over, CategoricalDistribution):
+        choices: Any = over.choices
+        further = _further(sorted(choices), upper)
+        if further is None:
+            return None
+        return CategoricalDistribution((*choices, further) if upper else (further, *choices))
+    assert isinstance(over, FloatDistribution | IntDistribution)
+    if over.step is not None and isinstance(over, FloatDistribution):
+        return None
+    low, high = over.low, over.high
+    if over.log:
+        factor = min(max((high / low) ** 0.25, 2.0), 10.0)
+        low, high = (low, _round(high * factor)) if upper else (_round(low / factor), high)
+    elif upper:
+        further = high + (high - low) / 2
+        high = _round(further if high >= 1 or further < 1 else (high + 1) / 2)
+    elif low > 0:
+        low = max(_round(low - (high - low) / 2), 0.0)
+    else:
+        return None  # below 0 there is nothing, for all that is searched here
+    if isinstance(over, IntDistribution):
+        low, high = max(int(low), 1), int(high)
+        return (
+            None if (low, high) == (over.low, over.high) else IntDistribution(low, high, over.log)
+        )
+    return FloatDistribution(low, high, log=over.log)
+
+
+def _further(choices: Sequence[float], upper: bool) -> float | None:
+    """The next number of a row of numbers: by their ratio if that is even, else by their steps."""
+    row = list(choices) if upper else list(choices)[::-1]
+    last, before = row[-1], row[-2]
+    if min(row) > 0 and (max(last, before) / min(last, before) >= 1.5):
+        found = last * last / before
+    else:
+        found = last + (last - before)
+    if found <= 0:
+        return None
+    if all(isinstance(one, int) for one in row):
+        return int(found) if float(found).is_integer() else None
+    return _round(found)
+
+
+# Nearer, fewer
+
+
+def _nearer(line: _Line, importances: Sequence[Importances]) -> Change | None:
+    """Where all of the top are in one part of a key that matters."""
+    if not any(_mattered(line.key, one) for one in importances):
+        return None
+    over, count = line.axis.over, len(line.top)
+    if isinstance(over, CategoricalDistribution):
+        return _fewer(line, over, count)
+    assert isinstance(over, FloatDistribution | IntDistribution)
+    most = [float(one) for one in numpy.quantile(line.top, MOST)]
+    low, high = max(most[0] - ROOM, 0.0), min(most[1] + ROOM, 1.0)
+    if high - low > NARROW or over.step not in (None, 1):
+        return None
+    bounds = [_value_at(over, one) for one in (low, high)]
+    if bounds[0] >= bounds[1]:
+        return None
+    narrow: BaseDistribution = (
+        IntDistribution(int(bounds[0]), int(bounds[1]), log=over.log)
+        if isinstance(over, IntDistribution)
+        else FloatDistribution(bounds[0], bounds[1], log=over.log)
+    )
+    first, last = (number(_value_at(over, one)) for one in most)
+    why = f"Most of the best {count} trials have {line.key} from {first} to {last}: search there."
+    return Change(why, (f"{line.key}={as_sweep(narrow)}",))
+
+
+def _fewer(line: _Line, over: CategoricalDistribution, count: int) -> Change | None:
+    kept = [one for one in over.choices if one in line.values]
+    if len(kept) == len(over.choices) or len(kept) > math.ceil(len(over.choices) / 2):
+        return None
+    why = f"The best {count} trials have {line.key} at {listed([str(one) for one in kept])}: "
+    if len(kept) == 1:
+        return Change(f"{why}keep it.", (override(line.key, kept[0]),))
+    chosen = as_sweep(CategoricalDistribution(kept))
+    return Change(f"{why}leave out the rest.", (f"{line.key}={chosen}",))
+
+
+def _value_at(over: FloatDistribution | IntDistribution, at: float) -> float:
+    low, high = float(over.low), float(over.high)
+    if over.log:
+        found = math.exp(math.log(low) + at * (math.log(high) - math.log(low)))
+    else:
+        found = low + at * (high - low)
+    if isinstance(over, IntDistribution):
+        return float(min(max(round(found), over.low), over.high))
+    return min(max(_round(found), low), high)
+
+
+def _fixed(idle: Sequence[_Line], importances: Sequence[Importances]) -> Iterator[Change]:
+    """Keys that do not matter need not be searched."""
+    if not idle:
+        return
+    basis = next(one.basis for one in importances if one.method == FANOVA)
+    keys = listed([line.key for line in idle])
+    why = (
+        f"{keys} hardly mattered ({'each ' if len(idle) > 1 else ''}under {NOTHING:.0%} of the "
+        f"variance, {basis}): {'fix them' if len(idle) > 1 else 'fix it'}, and search the rest."
+    )
+    values = [_plain(line.values[0]) for line in idle]
+    yield Change(
+        why, tuple(override(line.key, value) for line, value in zip(idle, values, strict=True))
+    )
+
+
+def _mattered(key: str, importances: Importances) -> bool:
+    """Whether a key is among the two that matter most, and surely matters."""
+    return any(one.key == key and one.low > NOTHING for one in importances.of[:2])
+
+
+def _is_idle(key: str, importances: Sequence[Importances]) -> bool:
+    """Whether both methods say so, of those that can tell; fANOVA must."""
+    said = {one.method: _by_key(one) for one in importances if one.of}
+    if FANOVA not in said:
+        return False
+    if key not in said[FANOVA] or said[FANOVA][key].high > NOTHING:
+        return False
+    return all(one[key].high <= 2 * NOTHING for one in said.values() if key in one)
+
+
+def _by_key(importances: Importances) -> Mapping[str, Importance]:
+    return {one.key: one for one in importances.of}
+
+
+def _plain(value: Any) -> Any:
+    return _round(value, 3) if isinstance(value, float) else value
+
+
+def _round(value: float, digits: int = 2) -> float:
+    return float(f"{value:.{digits}g}")

@@ -1,0 +1,197 @@
+"""A study on a terminal: the trials, the best one, what it gained, how to use it."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ugro.analysis.results import best_overrides
+from ugro.formatting import short_keys, short_value
+from ugro.paths import ADAPTER, REPORT, TABLE, trial_folder
+from ugro.shell import best_command, python
+from ugro.study.study import Study, ending, metrics, source
+
+MOST_ROWS = 20  # the best ones
+ANY_WIDTH = 10_000  # columns, more than a table has
+STATE = 8  # columns of a folded state: most of them are one word
+
+
+def show(
+    study: Study,
+    folder: Path,
+    console: Console | None = None,
+    test: Sequence[str] = (),
+    besides: Sequence[str] = (),
+) -> None:
+    """Print the summary of a study, running or finished.
+
+    Args:
+        study: its record
+        folder: its own
+        console: the terminal's unless another is given
+        test: lines that say how good the best is on the test part
+        besides: lines that end it: how sure it is, what to try next
+    """
+    console = console or Console()
+    console.print(_table(study, console))
+    console.print(_counts(study))
+    best = study.best()
+    none = ["No trial is complete yet: there is no best configuration."]
+    for line in (*(_best(study, best, folder, test) if best else none), *besides):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
+
+
+def _table(study: Study, console: Console) -> Table:
+    """The trials in the roomiest layout that fits; the last keys are left out if none does."""
+    trials, keys = _ranked(study), list(study.searched())
+    narrowest = replace(LAYOUTS[-1], keys=len(keys))
+    layouts = [replace(layout, keys=len(keys)) for layout in LAYOUTS]
+    layouts += [replace(narrowest, keys=shown) for shown in reversed(range(len(keys)))]
+    unbounded = console.options.update(max_width=ANY_WIDTH)
+    for layout in layouts:
+        table = _laid_out(study, trials, keys, layout)
+        if console.measure(table, options=unbounded).maximum <= console.width:
+            break
+    return table
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How much room a table takes."""
+
+    folded: bool  # whether headings are
+    tight: bool  # whether states are folded, too, and one blank parts the columns
+    cost: bool  # whether tokens and seconds are shown
+    digits: int  # of a parameter
+    keys: int = 0  # how many are shown
+
+
+LAYOUTS = (
+    _Layout(folded=False, tight=False, cost=True, digits=4),
+    _Layout(folded=True, tight=False, cost=True, digits=4),
+    _Layout(folded=True, tight=True, cost=True, digits=4),
+    _Layout(folded=True, tight=True, cost=False, digits=3),
+)
+
+
+def _laid_out(study: Study, trials: list[FrozenTrial], keys: list[str], layout: _Layout) -> Table:
+    shown, left_out = trials[:MOST_ROWS], keys[layout.keys :]
+    some = f": {len(shown)} of {len(trials)} trials" if len(shown) < len(trials) else ""
+    table = Table(
+        title=Text(f"Study {study.record.study_name}{some}"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0 if layout.tight else 1),
+        collapse_padding=True,
+        show_edge=not layout.tight,
+        caption=f"{TABLE} has {', '.join(left_out)}, too" if left_out else None,
+        caption_justify="left",
+    )
+    names = short_keys(keys)
+    of_keys = [names[key] for key in keys[: layout.keys]]
+    cost = ("tokens", "seconds") if layout.cost else ()
+    for heading in ("no." if layout.tight else "trial", *_objectives(study), *of_keys, *cost):
+        folded = heading.replace("_", "\n") if layout.folded else heading
+        table.add_column(escape(folded), justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for trial in shown:
+        own = keys[: layout.keys]
+        table.add_row(*map(escape, _row(trial, len(study.objectives), own, layout)))
+    return table
+
+
+def _objectives(study: Study) -> list[str]:
+    return ["value"] if len(study.objectives) == 1 else list(study.objectives)
+
+
+def _ranked(study: Study) -> list[FrozenTrial]:
+    """Complete trials, best first; then the others, those that came farthest first."""
+    ranked = study.ranked()
+    rest = [trial for trial in study.trials() if trial.state is not TrialState.COMPLETE]
+    rest.sort(key=lambda trial: (not trial.state.is_finished(), -(trial.last_step or 0)))
+    return ranked + rest
+
+
+def _row(trial: FrozenTrial, objectives: int, keys: list[str], layout: _Layout) -> list[str]:
+    found = metrics(trial)
+    values = list(trial.values) if trial.values else [None] * objectives
+    seconds = f"{found['train_seconds']:.0f}" if "train_seconds" in found else ""
+    cost = [_number(found.get("tokens_seen")), seconds] if layout.cost else []
+    state = _state(trial)
+    return [
+        str(trial.number),
+        *map(_number, values),
+        *(
+            short_value(trial.params[key], layout.digits) if key in trial.params else ""
+            for key in keys
+        ),
+        *cost,
+        "\n".join(textwrap.wrap(state, STATE, break_long_words=False)) if layout.tight else state,
+    ]
+
+
+def _state(trial: FrozenTrial) -> str:
+    how = ending(trial)
+    return how.in_words if how else trial.state.name.lower()
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4g}"
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _counts(study: Study) -> str:
+    told = [_state(trial) for trial in study.trials()]
+    counts = ", ".join(f"{told.count(name)} {name}" for name in dict.fromkeys(told))
+    earlier = len(study.of_all_groups()) - len(told)
+    more = f"; {earlier} of earlier groups, not ranked with these" if earlier else ""
+    return f"{counts or 'no trial yet'}{more}"
+
+
+def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) -> list[str]:
+    measured = metrics(best)
+    values = ", ".join(f"{value:.4f}" for value in best.values)
+    named = ", ".join(_objectives(study))
+    lines = [f"Best: trial {best.number}, {named} {values}", *test]
+    if len(study.objectives) > 1:
+        front = ", ".join(str(trial.number) for trial in study.front())
+        lines.append(f"Not dominated: trials {front}; the best is that of the first objective")
+    if "base_eval_loss" in measured:
+        base, loss = measured["base_eval_loss"], measured["eval_loss"]
+        lines.append(f"eval_loss {loss:.4f}; the untrained base model has {base:.4f}")
+    adapter = trial_folder(folder, best.number) / ADAPTER
+    ours = [
+        f"Run it again: {best_command(folder, python())}",
+        *([f"Its adapter: {adapter}"] if adapter.exists() else []),
+    ]
+    return [
+        *lines,
+        *_gain(study, best),
+        f"As overrides: {best_overrides(best)}",
+        *(ours if source(best) else []),  # another program's trial has no files here
+        f"All trials: {folder / TABLE}",
+        *([f"Report: {report}"] if (report := folder / REPORT).exists() else []),
+    ]
+
+
+def _gain(study: Study, best: FrozenTrial) -> list[str]:
+    """What the search has gained over the configuration as it was."""
+    baseline = next((trial for trial in study.finished() if source(trial) == "baseline"), None)
+    if baseline is None:
+        return []
+    if baseline.state is not TrialState.COMPLETE:
+        return [f"The configuration as it was, trial {baseline.number}: {_state(baseline)}"]
+    if baseline.number == best.number:
+        return ["No trial was better than the configuration as it was"]
+    own, found = baseline.values[0], best.values[0]
+    better = abs(found - own)
+    share = f" ({better / abs(own):.1%})" if own else ""
+    return [f"Gain over the configuration as it was, trial {baseline.number}: {better:.4f}{share}"]

@@ -1,0 +1,1 @@
+"""Commands: analyze, compare, reproduce, audit, backup, track."""

@@ -1,0 +1,97 @@
+"""How do several studies compare? ``ugro compare study=[a,b,c]``."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ugro.analysis.comparison.comparison import Comparison, check_comparable, comparison_of, side_of
+from ugro.analysis.comparison.side_by_side import show, summary
+from ugro.analysis.tables import tables_of
+from ugro.cli.study_lookup import STUDIES, StudyArguments, study_arguments
+from ugro.errors import UserError, fault
+from ugro.formatting import listed
+from ugro.paths import DATABASE, write_atomically
+from ugro.study.study import names
+
+PICTURE, SUMMARY = "comparison.png", "comparison.json"
+ARGUMENTS = ("study", "storage", "to")
+LONGEST = 60  # letters of the studies' names in a folder's name
+
+
+def main(arguments: list[str]) -> None:
+    """Set the studies of ``study=[a,b,c]`` side by side, each a name in ``multirun/`` or a folder.
+
+    ``storage=URL`` is where they are instead, by name; ``to=FOLDER`` is where a picture and a
+    summary are written, by default ``multirun/comparison-a-b-c/``.
+
+    Raises:
+        UserError: there is no such study, fewer than two, or studies of different objectives.
+    """
+    given, storage, to = _asked(arguments)
+    meant = [_study(name, storage) for name in given]
+    studies = [one.study() for one in meant]
+    tables = [tables_of(study, of.folder) for study, of in zip(studies, meant, strict=True)]
+    shown = _shown(given)
+    check_comparable(shown, tables)
+    found = comparison_of(list(map(side_of, shown, studies, tables)))
+    to.mkdir(parents=True, exist_ok=True)
+    write_atomically(to / SUMMARY, json.dumps(summary(found), indent=1, default=str))
+    drawn = _draw(found, to / PICTURE)
+    show(found, Console())
+    print(f"Written: {to / SUMMARY}" + (f", {to / PICTURE}" if drawn else ""))
+
+
+def _asked(arguments: Sequence[str]) -> tuple[list[str], str | None, Path]:
+    for argument in arguments:
+        if argument.partition("=")[0] not in ARGUMENTS:
+            raise UserError(fault("argument", argument, ", ".join(ARGUMENTS)))
+    given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
+    inside = given.get("study", "").removeprefix("[").removesuffix("]")
+    studies = list(dict.fromkeys(name.strip().rstrip("/") for name in inside.split(",")))
+    if len(studies) < 2 or not all(studies):
+        raise UserError(fault("study", given.get("study"), "two studies or more: study=[a,b]"))
+    joined = "-".join(name.replace("/", "_") for name in studies)
+    called = joined if len(joined) <= LONGEST else time.strftime("%Y-%m-%d_%H-%M-%S")
+    return studies, given.get("storage"), Path(given.get("to") or STUDIES / f"comparison-{called}")
+
+
+def _shown(studies: Sequence[str]) -> list[str]:
+    """Folders by their last names, where those tell them apart."""
+    last = [Path(one).name for one in studies]
+    return last if len(set(last)) == len(last) else list(studies)
+
+
+def _study(name: str, storage: str | None) -> StudyArguments:
+    """A study and its folder, which need not exist where a storage is given."""
+    if storage is not None:
+        return study_arguments([f"storage={storage}", f"study.name={name}"])
+    folder = Path(name) if Path(name, DATABASE).exists() else STUDIES / name
+    database = folder / DATABASE
+    if not database.exists():
+        raise UserError(fault("study", name, f"a study's name or folder; there is no {database}"))
+    url = f"sqlite:///{database}"
+    known = names(url)
+    own = [called for called in (name, folder.name) if called in known]
+    if not own and len(known) > 1:
+        raise UserError(fault("study", name, f"the name of one of its studies: {listed(known)}"))
+    # A folder may have got another name than its study.
+    return study_arguments(
+        [f"storage={url}", f"study.dir={folder}", f"study.name={[*own, *known][0]}"]
+    )
+
+
+def _draw(found: Comparison, path: Path) -> bool:
+    """Write the picture; False where there is nothing to draw."""
+    from ugro.analysis.pictures.comparison import draw  # matplotlib takes a second to import
+    from ugro.analysis.pictures.style import save
+    from ugro.analysis.pictures.subject import NothingToDrawError
+
+    try:
+        save(draw(found), path)
+    except NothingToDrawError:
+        path.unlink(missing_ok=True)  # an earlier one would be of other studies
+        return False
+    return True

@@ -1,0 +1,237 @@
+"""Which values are impossible? All faults of a configuration, gathered before anything starts."""
+
+import math
+import re
+from collections.abc import Iterator
+
+from ugro.artifact_store import faults as artifacts_faults
+from ugro.config import (
+    Config,
+    Direction,
+    LatencyConfig,
+    LoraConfig,
+    Mode,
+    ObjectiveConfig,
+    ObjectivesConfig,
+    Source,
+    StoppersConfig,
+    StudyConfig,
+    TrainingConfig,
+)
+from ugro.errors import UserError, fault
+from ugro.events.trial_report import MEASURED, REPORTED
+from ugro.paths import CONFIRM
+
+# It becomes a folder, a part of URIs and of commands that are pasted.
+STUDY_NAME = re.compile(r"\w[\w.+=@-]{0,99}")
+INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa")
+
+
+def validate(config: Config) -> None:
+    """Raise one error that tells every fault, a line each; change nothing.
+
+    Raises:
+        UserError: at least one value is impossible.
+    """
+    faults = [
+        *_lora(config.lora, config.model.linear_modules),
+        *_training(config.training),
+        *_data(config),
+        *_model(config),
+        *_study(config.study),
+        *artifacts_faults(config.study.artifacts),
+        *_scheduler(config.scheduler),
+        *_stoppers(config.stoppers),
+        *_objectives(config.objectives),
+        *_latency(config.latency),
+    ]
+    if faults:
+        raise UserError("\n".join(faults))
+
+
+def _at_least(key: str, value: float | None, least: float) -> Iterator[str]:
+    if value is not None and not value >= least:
+        yield fault(key, value, f"{least} or more")
+
+
+def _above_zero(key: str, value: float | None) -> Iterator[str]:
+    if value is not None and not 0 < value < math.inf:
+        yield fault(key, value, "above 0")
+
+
+def _share(key: str, value: float) -> Iterator[str]:
+    if not 0 <= value < 1:
+        yield fault(key, value, "0 or more, below 1")
+
+
+def _lora(lora: LoraConfig, linear_modules: list[str] | None) -> Iterator[str]:
+    yield from _at_least("lora.r", lora.r, 1)
+    if lora.r >= 1:  # else alpha, a multiple of r, is wrong for r's reason
+        yield from _above_zero("lora.alpha", lora.alpha)
+    yield from _share("lora.dropout", lora.dropout)
+    yield from _target_modules(lora.target_modules, linear_modules)
+    yield from _initialisation(lora.init_lora_weights)
+
+
+def _target_modules(given: object, linear_modules: list[str] | None) -> Iterator[str]:
+    key = "lora.target_modules"
+    known = ", ".join(linear_modules or ["module names"])
+    if isinstance(given, str):
+        if given != "all-linear":
+            yield fault(key, given, f"all-linear, or a list of {known}")
+    elif not isinstance(given, list) or not given:
+        yield fault(key, given, f"all-linear, or a list of {known}")
+    elif linear_modules is not None:
+        # A dotted name picks single layers (layers.0.self_attn.q_proj); its last part is the kind.
+        unknown = [str(n) for n in given if str(n).rpartition(".")[-1] not in linear_modules]
+        if unknown:
+            yield fault(key, ",".join(unknown), f"all-linear, or a list of {known}")
+
+
+def _initialisation(given: object) -> Iterator[str]:
+    name = str(given)
+    numbered = name.startswith("pissa_niter_") and name.removeprefix("pissa_niter_").isdigit()
+    if not isinstance(given, bool) and name not in INITIALISATIONS and not numbered:
+        yield fault(
+            "lora.init_lora_weights",
+            given,
+            f"true, false, {', '.join(INITIALISATIONS)}, pissa_niter_N",
+        )
+
+
+def _training(training: TrainingConfig) -> Iterator[str]:
+    for name in (
+        "batch_size",
+        "gradient_accumulation_steps",
+        "eval_batch_size",
+        "max_steps",
+        "max_tokens",
+        "early_stopping_patience",
+    ):
+        yield from _at_least(f"training.{name}", getattr(training, name), 1)
+    for name in ("learning_rate", "max_grad_norm", "epochs", "eval_steps"):
+        yield from _above_zero(f"training.{name}", getattr(training, name))
+    yield from _share("training.warmup_ratio", training.warmup_ratio)
+    yield from _at_least("training.weight_decay", training.weight_decay, 0)
+    if training.max_steps is training.max_tokens is training.epochs is None:
+        yield fault("training.epochs", None, "a number, or set max_steps or max_tokens")
+    if training.eval_steps > 1 and training.eval_steps % 1:
+        yield fault("training.eval_steps", training.eval_steps, "a whole number, or below 1")
+    if training.max_steps is not None and training.eval_steps > training.max_steps:
+        allowed = f"training.max_steps={training.max_steps} at most"
+        yield fault("training.eval_steps", training.eval_steps, allowed)
+
+
+def _data(config: Config) -> Iterator[str]:
+    data = config.data
+    yield from _at_least("data.block_size", data.block_size, 2)
+    yield from _at_least("data.eval_block_size", data.eval_block_size, 2)
+    for part in ("train", "eval", "test"):
+        key = f"max_{part}_examples"
+        yield from _at_least(f"data.{key}", getattr(data, key), 1)
+    for part in ("train", "eval"):
+        if (given := getattr(data, f"max_{part}_blocks")) is not None:
+            yield fault(f"data.max_{part}_blocks", given, f"its new name, data.max_{part}_examples")
+    if not 0 < data.eval_fraction < 1:
+        yield fault("data.eval_fraction", data.eval_fraction, "above 0, below 1")
+    yield from _share("data.test_fraction", data.test_fraction)
+    if max(data.eval_fraction, data.test_fraction) < 1 <= data.eval_fraction + data.test_fraction:
+        given = data.eval_fraction + data.test_fraction
+        yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
+    if data.group_by and data.source is not Source.jsonl:
+        yield fault("data.group_by", data.group_by, "null: only records of data=jsonl have columns")
+    if data.source is Source.hub and not data.path:
+        yield fault("data.path", data.path, "a hub id or a folder")
+    if data.source in (Source.text, Source.jsonl) and not data.train_files:
+        yield fault("data.train_files", data.train_files, "a list of paths or globs")
+
+
+def _model(config: Config) -> Iterator[str]:
+    model = config.model
+    if not model.path and not model.random_llama and not model.package:
+        yield fault("model.path", model.path, "a hub id or a folder")
+    if model.package and not model.gguf_file:
+        yield fault("model.gguf_file", model.gguf_file, "the file's name inside the package")
+    for key in ("block_size", "eval_block_size"):
+        given, shape = getattr(config.data, key), model.random_llama
+        if shape and given is not None and given > shape.max_position_embeddings:
+            yield fault(f"data.{key}", given, f"{shape.max_position_embeddings} at most")
+
+
+def _study(study: StudyConfig) -> Iterator[str]:
+    if not STUDY_NAME.fullmatch(study.name.removesuffix(f"/{CONFIRM}")):
+        allowed = "100 letters, digits and . _ - + = @ at most, the first a letter or a digit"
+        yield fault("study.name", study.name, allowed)
+    yield from _at_least("study.max_trials", study.max_trials, 1)
+    yield from _at_least("study.warm_start_trials", study.warm_start_trials, 1)
+    yield from _above_zero("study.max_seconds", study.max_seconds)
+    yield from _at_least("study.max_tokens", study.max_tokens, 1)
+    yield from _at_least("study.max_retries", study.max_retries, 0)
+    yield from _at_least("study.heartbeat_seconds", study.heartbeat_seconds, 1)
+    yield from _at_least("study.fail_fast", study.fail_fast, 1)
+    yield from _at_least("study.confirm", study.confirm, 0)
+    yield from _at_least("study.confirm_seeds", study.confirm_seeds, 2)  # one has no spread
+
+
+def _scheduler(scheduler: object) -> Iterator[str]:
+    """Each trial scheduler has some of these keys."""
+    given = vars(scheduler)
+    grace, longest = given.get("grace_period"), given.get("max_t")
+    yield from _above_zero("scheduler.grace_period", grace)
+    yield from _above_zero("scheduler.max_t", longest)
+    if longest is not None and grace > longest:
+        yield fault("scheduler.grace_period", grace, f"scheduler.max_t={longest:g} at most")
+    factor = given.get("reduction_factor")
+    if factor is not None and not 1 < factor < math.inf:
+        yield fault("scheduler.reduction_factor", factor, "above 1")
+    yield from _at_least("scheduler.brackets", given.get("brackets"), 1)
+    yield from _at_least("scheduler.min_samples_required", given.get("min_samples_required"), 1)
+
+
+def _stoppers(stoppers: StoppersConfig) -> Iterator[str]:
+    yield from _at_least("stoppers.max_tokens", stoppers.max_tokens, 1)
+    yield from _above_zero("stoppers.max_seconds", stoppers.max_seconds)
+    yield from _at_least("stoppers.kill_after_seconds", stoppers.kill_after_seconds, 0)
+    yield from _at_least("stoppers.plateau_patience", stoppers.plateau_patience, 1)
+    yield from _at_least("stoppers.plateau_min_delta", stoppers.plateau_min_delta, 0)
+    factor = stoppers.divergence_factor
+    if factor is not None and not factor > 1:
+        yield fault("stoppers.divergence_factor", factor, "above 1, or null")
+
+
+def _latency(latency: LatencyConfig) -> Iterator[str]:
+    for name in ("prompt_tokens", "new_tokens", "batch_size", "repeats"):
+        yield from _at_least(f"latency.{name}", getattr(latency, name), 1)
+    yield from _at_least("latency.warmup", latency.warmup, 0)
+
+
+def _objectives(config: ObjectivesConfig) -> Iterator[str]:
+    if not config.metrics:
+        yield fault("objectives.metrics", {}, "at least one metric")
+    elif set(config.metrics) <= set(MEASURED) and not any(
+        one in REPORTED for one in config.metrics
+    ):
+        allowed = f"at least one that is reported while training: {', '.join(REPORTED)}"
+        yield fault("objectives.metrics", ", ".join(config.metrics), allowed)
+    for name, one in config.metrics.items():
+        key = f"objectives.metrics.{name}"
+        if name not in MEASURED:
+            yield fault("objectives.metrics", name, ", ".join(MEASURED))
+        if not 0 < one.weight < math.inf:
+            yield fault(f"{key}.weight", one.weight, "above 0")
+        if config.mode is Mode.chebyshev and len(config.metrics) > 1:
+            yield from _reference_faults(key, one)
+
+
+def _reference_faults(key: str, one: ObjectiveConfig) -> Iterator[str]:
+    if one.best is None or one.worst is None:
+        given = {"best": one.best, "worst": one.worst}
+        yield fault(key, given, "two reference points, as objectives.mode is chebyshev")
+        return
+    if math.isinf(one.best) or math.isinf(one.worst):
+        yield fault(key, {"best": one.best, "worst": one.worst}, "two finite reference points")
+        return
+    good = one.best < one.worst if one.direction is Direction.minimize else one.best > one.worst
+    if not good:
+        side = "below" if one.direction is Direction.minimize else "above"
+        yield fault(f"{key}.best", one.best, f"{side} worst, {one.worst:g}")

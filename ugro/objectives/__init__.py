@@ -1,0 +1,1 @@
+"""Objectives, constraints, and the expressions they are written in."""

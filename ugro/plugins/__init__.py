@@ -1,0 +1,1 @@
+"""Classes that ``conf/`` names: Hydra's sweeper, launcher and callbacks."""

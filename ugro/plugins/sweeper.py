@@ -1,0 +1,111 @@
+"""What does Hydra see of UGRO? A sweeper; what is heavy is imported when it is used."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
+from hydra_plugins.hydra_ray_launcher._config import RayLauncherConf
+from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+# All that Hydra may call for a configuration's _target_; trial schedulers have a list of their own.
+CALLABLE = (
+    "ugro.plugins.callbacks.*",
+    "ugro.logs.*",
+    "ugro.plugins.sweeper.*",
+    "hydra_plugins.*",
+    "optuna.samplers.*",
+)
+
+
+@dataclass
+class StreamingSweeperConf:
+    """``hydra.sweeper``: the upstream sweeper's keys, with a total and slots that find themselves.
+
+    The sampler is any of upstream's ``hydra/sweeper/sampler``.
+    """
+
+    _target_: str = "ugro.plugins.sweeper.StreamingSweeper"
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}])
+    sampler: SamplerConfig = MISSING
+    storage: str | None = None  # an Optuna storage URL
+    study_name: str = MISSING
+    n_trials: int | None = None  # in total; None: every combination of a finite space
+    n_jobs: Any = MISSING  # trials at once, or auto
+    max_failure_rate: float = MISSING  # share of the study's trials
+    params: dict[str, str] = field(default_factory=dict)
+    conditions: dict[str, str] = field(default_factory=dict)  # when a key of params is searched
+
+
+class StreamingSweeper(Sweeper):
+    """Asks Optuna for a trial whenever a slot is free, and tells it the result at once."""
+
+    def __init__(self, **_: Any) -> None:
+        """What Hydra hands over is read from the configuration in :meth:`sweep`."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take up the launcher that the configuration names.
+
+        A study named by the time gets its name here, once: each copy of a configuration works out
+        ``${now:...}`` anew.
+        """
+        config.study.name = str(config.study.name)
+        self._master = config
+        self._loader = hydra_context.config_loader
+        self._launcher = Plugins.instance().instantiate_launcher(
+            config=config, hydra_context=hydra_context, task_function=task_function
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run the study."""
+        from ugro.sweep.sweeper import run_sweep
+
+        logging.captureWarnings(True)  # they go to sweep.log
+        name = f"study.name={self._master.study.name}"
+        given = any(argument.startswith("study.name=") for argument in arguments)
+        shared = arguments if given else [name, *arguments]
+        run_sweep(self._master, self._loader, self._launcher, shared)
+
+
+@dataclass
+class StreamingRayLauncherConf(RayLauncherConf):  # type: ignore[misc]  # upstream has no types
+    """``hydra.launcher``: the upstream launcher's keys, and secrets by their names."""
+
+    _target_: str = "ugro.plugins.sweeper.StreamingRayLauncher"
+    secrets: list[str] = field(default_factory=list)  # variables that trials get on any node
+
+
+class StreamingRayLauncher(RayLauncher):  # type: ignore[misc]
+    """The upstream launcher; the sweeper makes slots of it.
+
+    Args:
+        ray: what ``ray.init`` and ``ray.remote`` are given
+        secrets: names of variables of the driver's environment
+    """
+
+    def __init__(self, ray: DictConfig, secrets: list[str]) -> None:
+        super().__init__(ray)
+        self.secrets = tuple(secrets)
+
+
+def register_plugins() -> None:
+    """Make sweeper and launcher and their configurations known to Hydra."""
+    Plugins.instance().register(StreamingSweeper)
+    Plugins.instance().register(StreamingRayLauncher)
+    store = ConfigStore.instance().store
+    store(group="hydra/sweeper", name="streaming_schema", node=StreamingSweeperConf)
+    store(group="hydra/launcher", name="ray_schema", node=StreamingRayLauncherConf)
+    OmegaConf.register_resolver("ugro_package", _package, replace=True)
+
+
+def _package() -> str:
+    """Where this package is, for nodes that have another version of it or none."""
+    return str(Path(__file__).parents[1])

@@ -1,1 +1,0 @@
-"""What is known of a study? Its record in an Optuna storage."""

@@ -1,0 +1,1 @@
+"""Sampler: what Optuna's samplers propose, and what they are given."""

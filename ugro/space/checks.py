@@ -1,0 +1,60 @@
+"""Would every trial of the space be possible? Asked before anything is started."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ugro.config import typed
+from ugro.config.validation import validate
+from ugro.errors import UserError, fault
+from ugro.space.composition import has, without_hydra
+from ugro.space.feasible import FeasibleSpace
+
+MOST_COMBINATIONS = 256  # up to here all are checked; beyond, each key's choices and bounds
+# What is worked out once for all trials: a sweep over it would take its first value for all.
+OF_THE_STUDY = (
+    r"[+~]*(hydra|study|scheduler|objectives|constraints|stoppers"
+    r"|tracking|monitoring|search_space|experiment)\b"
+)
+
+
+def check_space(feasible: FeasibleSpace) -> None:
+    """Compose and validate what the space may propose.
+
+    Raises:
+        UserError: every fault that was found, a line each.
+    """
+    space = feasible.space
+    of_the_study = [key for key in space.distributions if re.match(OF_THE_STUDY, key)]
+    if of_the_study:
+        allowed = "keys of a trial; this one is the same for the whole study"
+        raise UserError("\n".join(fault(key, "a sweep", allowed) for key in of_the_study))
+    config = feasible.composer.compose({})
+    for key, condition in space.conditions.items():
+        unknown = sorted(name for name in condition.names if not has(config, name))
+        if unknown:
+            where = f"hydra.sweeper.conditions.{key}"
+            raise UserError(fault(where, unknown[0], "keys of the configuration"))
+    exhaustive = space.size is not None and space.size <= MOST_COMBINATIONS
+    candidates = space.combinations() if exhaustive else space.around_the_first()
+    found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]
+    if found:
+        raise UserError("\n".join(dict.fromkeys(found)))
+
+
+def _faults(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Iterator[str]:
+    try:
+        config = feasible.composer.compose(parameters)
+    except UserError as error:
+        wrong = str(error).splitlines()
+        yield from wrong
+        keys = [line.partition(":")[0] for line in wrong]
+        right = {key: value for key, value in parameters.items() if key not in keys}
+        config = feasible.composer.compose(right)  # the other keys may have faults of their own
+    else:
+        if feasible.broken(parameters):
+            return
+    try:
+        validate(typed(without_hydra(config)))
+    except UserError as error:
+        yield from str(error).splitlines()

@@ -1,0 +1,141 @@
+"""Storages of a study's record: any of Optuna, opened so that it bears trouble."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from ugro.errors import UserError, fault
+from ugro.paths import is_writable
+from ugro.retries import one_line
+
+BUSY_SECONDS = 60.0  # another process may hold SQLite's lock that long
+TROUBLE = (OperationalError, InterfaceError, optuna.exceptions.StorageInternalError, OSError)
+JOURNAL = "journal:///"
+KEY = "hydra.sweeper.storage"
+KINDS = "sqlite:///FILE, journal:///FILE or postgresql+psycopg://HOST/NAME"
+
+
+def open_storage(url: str) -> BaseStorage:
+    """The storage of a URL: ``sqlite:///``, ``postgresql://`` or ``journal:///`` and a file.
+
+    SQLite is put into WAL mode, so that who reads a running study holds nobody up.
+
+    Raises:
+        UserError: there is no such kind of storage, its driver is not installed, or it cannot be
+            reached.
+    """
+    try:
+        return _opened(url)
+    except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise UserError(fault(KEY, redacted(url), f"{KINDS} ({error})")) from None
+    except (*TROUBLE, sqlite3.Error) as error:
+        why = one_line(error.__cause__ or error)
+        raise UserError(fault(KEY, redacted(url), f"one that can be reached ({why})")) from None
+
+
+def _opened(url: str) -> BaseStorage:
+    if url.startswith(JOURNAL):
+        path = Path(url.removeprefix(JOURNAL))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if (database := file_of(url)) is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    # With Optuna's cache of finished trials.
+    return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
+
+
+def rename_study(database: Path, old: str, new: str) -> None:
+    """Rename a study in a database of SQLite, which Optuna itself cannot; no driver has it open."""
+    with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection, connection:
+        statement = "UPDATE studies SET study_name = ? WHERE study_name = ?"
+        connection.execute(statement, [new, old])
+
+
+def check_reachable(url: str) -> str:
+    """Say that a storage answers; nothing is made in it.
+
+    Raises:
+        UserError: it does not, or its file cannot be written.
+    """
+    shown, file = redacted(url), file_of(url)
+    if url.startswith(JOURNAL):
+        file = Path(url.removeprefix(JOURNAL))
+    if file is not None:
+        if not is_writable(file.parent) or (file.exists() and not os.access(file, os.W_OK)):
+            raise UserError(fault(KEY, shown, "a file that can be written"))
+        return f"{shown} can be written"
+    try:
+        engine = sqlalchemy.create_engine(url)
+        with closing(engine.connect()) as connection:
+            connection.execute(sqlalchemy.text("SELECT 1"))
+        engine.dispose()
+    except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise UserError(fault(KEY, shown, f"{KINDS} ({error})")) from None
+    except TROUBLE as error:
+        why = one_line(error.__cause__ or error)
+        raise UserError(fault(KEY, shown, f"one that can be reached ({why})")) from None
+    return f"{shown} answers"
+
+
+def file_of(url: str) -> Path | None:
+    """The file of a database of SQLite; None where the storage is of another kind."""
+    try:
+        parts = sqlalchemy.engine.make_url(url)
+    except sqlalchemy.exc.ArgumentError:
+        return None
+    return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
+
+
+def redacted(url: str) -> str:
+    """The URL, without its password."""
+    try:
+        return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return url.partition("://")[0] + "://..."
+
+
+def check_url(as_written: str | None, url: str | None) -> None:
+    """Refuse what keeps nothing, and a password that is written out: every file would have it.
+
+    Args:
+        as_written: as configured, with interpolations as they are written
+        url: what it comes to
+
+    Raises:
+        UserError: nothing is kept, or there is a password.
+    """
+    if as_written is None or url is None:
+        raise UserError(fault(KEY, url, KINDS))
+    if file_of(url) in (Path(), Path(":memory:")):
+        raise UserError(fault(KEY, url, f"a file, as what is in memory is lost: {KINDS}"))
+    if as_written.startswith("$") or "${oc.env:" in as_written:
+        return
+    try:
+        password = sqlalchemy.engine.make_url(as_written).password
+    except sqlalchemy.exc.ArgumentError:
+        return
+    if password is not None:
+        allowed = "no password: put it into PGPASSWORD, or the URL into ${oc.env:NAME}"
+        raise UserError(fault(KEY, redacted(as_written), allowed))
+
+
+def is_shared(url: str) -> bool:
+    """Whether several drivers may write: SQLite has one writer."""
+    return file_of(url) is None
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Whether it may be over the next time: no server, a full disk, a locked file."""
+    return isinstance(error, TROUBLE)

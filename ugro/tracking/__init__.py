@@ -1,0 +1,1 @@
+"""Tracking: send a study's runs to MLflow and Weights & Biases."""

@@ -1,0 +1,1 @@
+"""Data of a trial: documents, split, tokenised examples, rows."""

@@ -1,0 +1,303 @@
+"""Render conversations with a tokenizer's chat template and find the answers in them."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from ugro.errors import UserError
+from ugro.trial.data.messages import REASONING, Message, reasoning, with_text_arguments
+from ugro.trial.data.texts import Span
+
+TODAY = date(2024, 7, 26)  # the date that Llama 3.1 and 3.2 fall back to
+DATE_CALL = re.compile(r"""strftime_now\(\s*(?P<quote>["'])(?P<format>[^"']*)(?P=quote)\s*\)""")
+MARK = "\uf8f1\uf8f2\uf8f3"  # private characters: no template or record writes them
+# Tags are compared as a whole: "<think>" and "<tool_call>" do not both begin with "<t".
+PIECES = re.compile(rf"{MARK}|<[^<>\s]*>|\[[^\[\]\s]*\]|[^\s<\[{MARK[0]}]+|.", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One turn of the assistant.
+
+    Attributes:
+        prompt: what the model sees before it
+        text: what it has to write, markup and end of turn included
+        spans: all of ``text``, in order, split into content and markup
+        stop: index in ``text`` after the token that ends the turn, None where there is none
+    """
+
+    prompt: str
+    text: str
+    spans: tuple[Span, ...]
+    stop: int | None
+
+
+@dataclass
+class ChatTemplate:
+    """A tokenizer's chat template, for one conversation.
+
+    Today is always 26 July 2024, so that a conversation has the same tokens every day.
+
+    Attributes:
+        tokenizer: whose template it is
+        place: file and line of the conversation, for errors
+        tools: the tools that it offers
+        stop_ids: tokens that end a generation besides the tokenizer's special ones
+    """
+
+    tokenizer: Any
+    place: str
+    tools: list[Message] | None = None
+    stop_ids: tuple[int, ...] = ()
+    # Turns of a conversation are framed alike; what the first one took extra renderings to find.
+    _frame: tuple[str, str] | None = field(default=None, init=False)
+    _opened: str = field(default="", init=False)
+
+    def render(self, messages: list[Message], generation_prompt: bool = False) -> str:
+        """Render messages to text.
+
+        Raises:
+            UserError: the template refuses them.
+        """
+        from jinja2 import TemplateError
+
+        refusals = (
+            TemplateError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        )
+        try:
+            return self._apply(messages, generation_prompt)
+        except refusals as error:
+            if any("tool_calls" in message for message in messages):
+                try:  # DeepSeek's templates append the arguments to text
+                    return self._apply(with_text_arguments(messages), generation_prompt)
+                except refusals:
+                    pass
+            raise self.refused(" ".join(str(error).split())) from error
+
+    def refused(self, reason: str) -> UserError:
+        """The error of a record that the template does not render."""
+        return UserError(f"{self.place}: the chat template refuses this record ({reason})")
+
+    def answer(self, messages: list[Message], turn: int) -> Answer:
+        """Find what the assistant says in ``messages[turn]``, and what it sees before.
+
+        Raises:
+            UserError: the template refuses the messages, or leaves out a part of this one.
+        """
+        message = messages[turn]
+        prompt = self.render(messages[:turn], generation_prompt=True) if turn else ""
+        full = self.render(messages[: turn + 1])
+        plain = not reasoning(message) and "tool_calls" not in message
+        text = self._after(prompt, full) if turn else None
+        if plain and self._frame and text is not None:
+            before, after = self._frame
+            for content in (message["content"], message["content"].strip()):
+                if text == before + content + after:
+                    return self._framed(prompt, text, message, content, after)
+        rendered = full
+        full, content, after = self._complete(messages, turn, full)
+        prompt, text = self._split(messages, turn, prompt, rendered, full)
+        self._check_reasoning_and_calls(message, text)
+        answer = self._framed(prompt, text, message, content, after)
+        if turn and plain and content is not None:
+            start = len(text) - len(after) - len(content)
+            self._frame = (text[:start], after) if start >= 0 else None
+        return answer
+
+    def stop_after(self, messages: list[Message]) -> str:
+        """The token that ends the last turn, where a template writes it to begin the next one."""
+        if not self.stop_ids:
+            return ""
+        role = "tool" if "tool_calls" in messages[-1] else "user"
+        marked = [*messages[:-1], _bare(messages[-1])]  # reasoning may vanish from the history
+        ended = self.render(marked).rpartition(MARK)[2]
+        following = self.render([*marked, {"role": role, "content": "."}]).rpartition(MARK)[2]
+        return self.stop_at(following[len(ended) :]) if following.startswith(ended) else ""
+
+    def stop_at(self, text: str) -> str:
+        """The token among ``stop_ids`` that ``text`` begins with, or nothing."""
+        tokens = self.tokenizer.convert_ids_to_tokens(list(self.stop_ids))
+        return next((token for token in tokens if token and text.startswith(token)), "")
+
+    def _apply(self, messages: list[Message], generation_prompt: bool) -> str:
+        template = _dated(self.tokenizer.get_chat_template(None, self.tools))
+        text = self.tokenizer.apply_chat_template(
+            messages,
+            tools=self.tools,
+            chat_template=template,
+            add_generation_prompt=generation_prompt,
+            tokenize=False,
+        )
+        return str(text)
+
+    def _complete(
+        self, messages: list[Message], turn: int, full: str
+    ) -> tuple[str, str | None, str]:
+        """Find the turn's content in a rendering: the rendering, its content, and what follows it.
+
+        A template that strips reasoning out of the content (DeepSeek's, for the history) has it
+        put back. The content is None where it cannot be told from the markup around it.
+        """
+        content = messages[turn]["content"]
+        if "tool_calls" in messages[turn] and not content.strip():
+            return full, None, ""  # gpt-oss refuses a mark there beside reasoning
+        marked = self.render([*messages[:turn], {**messages[turn], "content": MARK}])
+        before, found, after = marked.rpartition(MARK)
+        fits = full.startswith(before) and full.endswith(after)
+        if not (found and fits and len(full) >= len(before) + len(after)):
+            # Not rendered at all, or in another way: Qwen3 moves reasoning out of the content.
+            if _squeezed(content) not in (_squeezed(full) if found else ""):
+                raise self.refused("it leaves out the content of an assistant message")
+            return full, None, ""
+        body = full[len(before) : len(full) - len(after)]
+        if _squeezed(body) == _squeezed(content):
+            return full, body, after
+        if content.rstrip().endswith(body.rstrip()):
+            return before + content.rstrip() + after, content.rstrip(), after
+        if _squeezed(body) in _squeezed(content):
+            raise self.refused("it leaves out a part of an assistant message's content")
+        return full, body, after
+
+    def _split(
+        self, messages: list[Message], turn: int, prompt: str, rendered: str, full: str
+    ) -> tuple[str, str]:
+        """Split a rendering into what the model sees and what it has to write."""
+        if turn == 0:  # nothing to answer to: the template has no prompt for it
+            prompt = common(full, self.render([_bare(messages[0])]))
+            return prompt, full[len(prompt) :]
+        text = self._after(prompt, full)
+        if text is not None:
+            return prompt, text
+        # The template renders the history in another way, or its prompt opens what the answer
+        # lacks. Marks after the message before and in place of the content tell where they are.
+        said = {**messages[turn - 1], "content": messages[turn - 1]["content"] + MARK}
+        history = [*messages[: turn - 1], said]
+        asked = self.render(history, generation_prompt=True).rpartition(MARK)[2]
+        tail = self.render([*history, messages[turn]]).rpartition(MARK)[2]
+        if not (prompt.endswith(asked) and rendered.endswith(tail)):
+            asked, tail = prompt, rendered
+        tail = full[len(rendered) - len(tail) :]
+        if tail.startswith(asked):
+            return prompt, tail[len(asked) :]
+        bare = self.render([*history, _bare(messages[turn])])
+        header = common(asked, bare.partition(MARK)[2] if asked != prompt else bare)
+        if tail.startswith(header):
+            self._opened = asked[len(header) :]
+            return prompt, _less(tail[len(header) :], self._opened)
+        # The prompt closes the reasoning that this answer has (Qwen3.5 without thinking).
+        answer = tail[len(common(asked, tail)) :]
+        return full[: len(full) - len(answer)], answer
+
+    def _after(self, prompt: str, full: str) -> str | None:
+        """What follows the prompt, where the rendering begins like it and like the turn before."""
+        if full.startswith(prompt):
+            return full[len(prompt) :]
+        opened = self._opened
+        if opened and prompt.endswith(opened) and full.startswith(prompt[: -len(opened)]):
+            return _less(full[len(prompt) - len(opened) :], opened)
+        return None
+
+    def _check_reasoning_and_calls(self, message: Message, text: str) -> None:
+        if _squeezed(reasoning(message)) not in _squeezed(text):
+            raise self.refused("it leaves out the reasoning of an assistant message")
+        names = [call["function"]["name"] for call in message.get("tool_calls", [])]
+        if any(text.count(name) < names.count(name) for name in names):
+            raise self.refused("it leaves out a tool call of an assistant message")
+
+    def _framed(
+        self, prompt: str, text: str, message: Message, content: str | None, after: str
+    ) -> Answer:
+        """Say which part of an answer is content and where it stops."""
+        ends = _ends(self.tokenizer, len(self.tokenizer), self.stop_ids)
+        if content is None or "tool_calls" in message:
+            end = ends.trailing.search(text)
+            last = end.start() if end else len(text)
+            found = [(0, last)]
+            stop = ends.special.search(text, last)
+        else:
+            last = len(text) - len(after)
+            first = max(0, last - len(content))
+            found = [(first, last)]
+            thought = reasoning(message).strip()
+            start = text.find(thought, 0, first) if thought else -1
+            if start >= 0:
+                found.insert(0, (start, start + len(thought)))
+            stop = ends.added.search(text, last)
+        spans = tuple(_spans(found, len(text)))
+        return Answer(prompt, text, spans, stop.end() if stop else None)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Patterns of tokens that end a turn: special ones, added ones, special ones that come last."""
+
+    special: re.Pattern[str]
+    added: re.Pattern[str]
+    trailing: re.Pattern[str]
+
+
+@lru_cache(maxsize=8)
+def _ends(tokenizer: Any, size: int, stop_ids: tuple[int, ...]) -> _Ends:
+    """Compile the patterns once for a tokenizer of this size."""
+    tokens = tokenizer.added_tokens_decoder.values()
+    special = {token.content for token in tokens if token.special}
+    special |= {*tokenizer.all_special_tokens, *tokenizer.convert_ids_to_tokens(list(stop_ids))}
+    added = special | {token.content for token in tokens}
+    return _Ends(
+        re.compile(f"(?:{_any(special)})+"),
+        re.compile(f"(?:{_any(added)})+"),
+        re.compile(rf"(?:{_any(special)})(?:{_any(special)}|\s)*\Z"),
+    )
+
+
+def _any(tokens: set[str]) -> str:
+    longest_first = sorted(filter(None, tokens), key=lambda token: (-len(token), token))
+    return "|".join(map(re.escape, longest_first)) or r"(?!)"
+
+
+@lru_cache(maxsize=8)
+def _dated(template: str) -> str:
+    """Write the date into a template; functions cannot be passed to it."""
+    return DATE_CALL.sub(lambda call: f'"{TODAY.strftime(call["format"])}"', template)
+
+
+def _bare(message: Message) -> Message:
+    """A mark in place of all that a message says."""
+    kept = {key: value for key, value in message.items() if key not in REASONING}
+    return {**kept, "content": MARK}
+
+
+def common(left: str, right: str) -> str:
+    """What two texts begin with, in whole words and tags."""
+    length = 0
+    for one, other in zip(PIECES.finditer(left), PIECES.finditer(right), strict=False):
+        if one.group() != other.group():
+            break
+        length = one.end()
+    return left[:length]
+
+
+def _less(answer: str, opened: str) -> str:
+    """Leave out the tag that the prompt has opened already."""
+    tag = opened.strip()
+    return answer.removeprefix(tag) if tag else answer
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def _spans(content: list[tuple[int, int]], length: int) -> list[Span]:
+    """Cover ``length`` characters with spans: these of content, the others of markup."""
+    spans, done = [], 0
+    for start, end in [*content, (length, length)]:
+        spans += [Span(done, start, content=False), Span(start, end)]
+        done = end
+    return [span for span in spans if span.start < span.end]

@@ -1,0 +1,176 @@
+"""Lay out a part of the data in rows: what is trained on, evaluated on or tested on."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ugro.config import DataConfig, Packing, TooLong
+from ugro.errors import UserError, fault
+from ugro.trial.data.examples import Examples
+from ugro.trial.data.packing import Layout, Numbers, alone, bfd, windows, wrapped
+
+PACK = {Packing.bfd: bfd, Packing.wrapped: wrapped, Packing.none: alone}
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """What became of a part's documents.
+
+    Attributes:
+        documents: that were read into it
+        examples: laid out
+        rows: of tokens
+        tokens: in these rows, padding left out
+        trained: of them, those that carry loss
+        cut_examples: longer than a row, cut to it
+        cut_tokens: lost by that
+        dropped_examples: longer than a row, left out
+        dropped_tokens: lost by that
+        untrained: units left out as no token of theirs carries loss
+        not_drawn: units beyond ``data.max_*_examples``
+        unit: ``examples``, or ``rows`` of running text and of filled rows
+    """
+
+    documents: int
+    examples: int
+    rows: int
+    tokens: int
+    trained: int
+    cut_examples: int = 0
+    cut_tokens: int = 0
+    dropped_examples: int = 0
+    dropped_tokens: int = 0
+    untrained: int = 0
+    not_drawn: int = 0
+    unit: str = "examples"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is trained on, evaluated on or tested on.
+
+    Attributes:
+        examples: of the part, tokenised
+        layout: which of their tokens are used, row by row
+        summary: what became of the documents
+        documents: a digest of the documents; of those held out, also of what of them is used: where
+            nothing is cut it depends neither on the tokenizer nor on the length of rows
+        tokens: a digest of all tokens in all rows, and of what carries loss
+    """
+
+    examples: Examples
+    layout: Layout
+    summary: PartSummary
+    documents: str
+    tokens: str
+
+
+def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, Any]) -> Part:
+    """Choose the examples of a part and lay them out in rows."""
+    of_training = part == "train"
+    size = config.block_size if of_training else config.eval_block_size or config.block_size
+    most = getattr(config, f"max_{part}_examples")
+    by_row = (config.packing is Packing.wrapped) if of_training else bool(examples.running.any())
+    summary = PartSummary(known["documents"], len(examples), 0, 0, 0)
+    chosen = np.arange(len(examples))
+    if most is not None and not by_row:
+        chosen = _drawn(chosen, most, config.split_seed)
+        summary = replace(summary, not_drawn=len(examples) - len(chosen))
+    limited = chosen if of_training and not by_row else chosen[~examples.running[chosen]]
+    if not (of_training and by_row):
+        chosen, summary = _fit(config, examples, chosen, limited, size, summary)
+    layout = _layout(config, examples, chosen, size, of_training)
+    trained = trained_tokens(examples, layout)
+    kept = np.flatnonzero(trained)
+    if by_row:
+        untrained = summary.untrained + len(layout) - len(kept)
+        not_drawn = 0 if most is None else max(0, len(kept) - most)
+        summary = replace(summary, unit="rows", untrained=untrained, not_drawn=not_drawn)
+        kept = kept if most is None else _drawn(kept, most, config.split_seed)
+    if not len(kept):
+        cut = f" ({summary.cut_examples:,} examples are cut to {size} tokens)"
+        given = f"no token of the {part} part carries loss{cut if summary.cut_examples else ''}"
+        raise UserError(fault("data", given, "some that do"))
+    layout = layout.select(kept)
+    summary = replace(
+        summary,
+        examples=len(np.unique(layout.examples)),
+        rows=len(layout),
+        tokens=int(layout.lengths.sum()),
+        trained=int(trained[kept].sum()),
+    )
+    documents, tokens = _digests(known, layout, summary, size)
+    return Part(examples, layout, summary, known["identity"] if of_training else documents, tokens)
+
+
+def _fit(
+    config: DataConfig,
+    examples: Examples,
+    chosen: Numbers,
+    limited: Numbers,
+    size: int,
+    summary: PartSummary,
+) -> tuple[Numbers, PartSummary]:
+    """Apply ``data.too_long`` to the ``limited`` examples, and leave out what carries no loss."""
+    too_long = limited[examples.lengths[limited] > size]
+    lost = int((examples.lengths[too_long] - size).sum())
+    if len(too_long) and config.too_long is TooLong.error:
+        longest = int(examples.lengths[too_long].max())
+        given = f"{len(too_long)} examples longer than {size} tokens, the longest {longest}"
+        key = "block_size" if size == config.block_size else "eval_block_size"
+        raise UserError(fault("data.too_long=error", given, f"data.{key}={longest} or more"))
+    if config.too_long is TooLong.drop:
+        chosen = np.setdiff1d(chosen, too_long)
+        whole = int(examples.lengths[too_long].sum())
+        summary = replace(summary, dropped_examples=len(too_long), dropped_tokens=whole)
+    elif len(too_long):
+        summary = replace(summary, cut_examples=len(too_long), cut_tokens=lost)
+    trained = trained_tokens(examples, alone(examples.lengths, chosen, size))
+    summary = replace(summary, untrained=int((trained == 0).sum()))
+    return chosen[trained > 0], summary
+
+
+def _layout(
+    config: DataConfig, examples: Examples, chosen: Numbers, size: int, of_training: bool
+) -> Layout:
+    if of_training:
+        return PACK[config.packing](examples.lengths, chosen, size)
+    running = chosen[examples.running[chosen]]
+    records = chosen[~examples.running[chosen]]
+    both = (alone(examples.lengths, records, size), windows(examples.lengths, running, size))
+    return both[0].then(both[1])
+
+
+def trained_tokens(examples: Examples, layout: Layout) -> Numbers:
+    """Count the tokens of each row that carry loss, a piece's first aside, int64 [rows]."""
+    whole = (layout.starts == 0) & (layout.ends == examples.lengths[layout.examples])
+    counts = np.where(whole, examples.trained[layout.examples], 0)
+    for piece in np.flatnonzero(~whole):
+        example, start, end = layout.examples[piece], layout.starts[piece], layout.ends[piece]
+        counts[piece] = np.count_nonzero(examples.kinds(int(example), int(start) + 1, int(end)))
+    return np.add.reduceat(counts, layout.rows[:-1]) if len(layout) else counts
+
+
+def _drawn(of: Numbers, most: int, seed: int) -> Numbers:
+    """Draw at most so many, in their order."""
+    if len(of) <= most:
+        return of
+    return np.sort(np.random.default_rng(seed).choice(of, most, replace=False))
+
+
+def _digests(
+    known: dict[str, Any], layout: Layout, summary: PartSummary, size: int
+) -> tuple[str, str]:
+    """Digest the documents with what of them is used, and the tokens of all rows."""
+    tokens = hashlib.blake2b(known["fingerprint"].encode(), digest_size=16)
+    for array in (layout.rows, layout.examples, layout.starts, layout.ends):
+        tokens.update(np.ascontiguousarray(array, dtype=np.int64).tobytes())
+    some = summary.cut_examples or summary.dropped_examples or summary.not_drawn
+    documents = hashlib.blake2b(known["identity"].encode(), digest_size=16)
+    if some:  # which ones depends on the tokens
+        documents.update(tokens.digest())
+    elif (layout.starts > 0).any():  # all of the text, but with other contexts
+        documents.update(str(size).encode())
+    return documents.hexdigest(), tokens.hexdigest()

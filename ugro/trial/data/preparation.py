@@ -1,0 +1,228 @@
+"""Prepare a trial's data: split documents, tokenise them once for all trials, lay them out."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from ugro.config import BadRecords, DataConfig
+from ugro.errors import UserError, fault
+from ugro.events.trial_report import DATA_PARTS
+from ugro.formatting import counted
+from ugro.trial.data.cache import made_once
+from ugro.trial.data.documents import Document, Skipped, sources
+from ugro.trial.data.examples import Examples, Written, write_examples
+from ugro.trial.data.parts import Part, PartSummary, lay_out
+from ugro.trial.data.rendering import texts_of
+from ugro.trial.data.split import PARTS, documents_of, split_of
+from ugro.trial.data.texts import Text
+
+FORMAT = "2"  # of the cache: changed with what is written there
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A trial's data; ``test`` is None where none is held out."""
+
+    train: Part
+    evaluation: Part
+    test: Part | None
+    notes: tuple[str, ...]  # what was left out or is doubtful, a sentence each
+    largest_token: int  # the greatest token id in all parts
+
+    def fingerprints(self) -> dict[str, str]:
+        """Name what is trained on, evaluated on and tested on."""
+        parts = zip(DATA_PARTS, (self.train, self.evaluation, self.test), strict=True)
+        return {name: part.documents for name, part in parts if part is not None}
+
+    def summary(self) -> dict[str, Any]:
+        """Return what became of the documents, by part, and the notes, as plain values."""
+        parts = {"train": self.train, "eval": self.evaluation, "test": self.test}
+        counts = {name: asdict(part.summary) for name, part in parts.items() if part is not None}
+        return {"parts": counts, "notes": list(self.notes)}
+
+
+def prepare(
+    config: DataConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    cache_dir: Path,
+    stop_ids: tuple[int, ...] = (),
+) -> Data:
+    """Read, split, tokenise and lay out the data; the first three once for all trials.
+
+    Args:
+        config: which data, how they are split and laid out
+        tokenizer: of the base model
+        cache_dir: where tokenised examples are kept, by the files, the keys and the tokenizer
+        stop_ids: tokens that end a generation, of the model's generation config
+
+    Raises:
+        UserError: the data cannot be read, a record is malformed, or a part is empty.
+    """
+    tokenizer = _templated(tokenizer, config.chat_template)
+    folder = cache_dir / "examples" / _key(config, tokenizer, stop_ids)
+    made_once(folder, lambda draft: _write(config, tokenizer, stop_ids, draft))
+    known = json.loads((folder / SUMMARY).read_text())
+    parts = {
+        part: lay_out(config, part, Examples(folder / f"{part}.arrow"), known["parts"][part])
+        for part in PARTS
+        if known["parts"][part]["documents"]
+    }
+    return Data(
+        train=parts["train"],
+        evaluation=parts["eval"],
+        test=parts.get("test"),
+        largest_token=max(part["largest_token"] for part in known["parts"].values()),
+        notes=tuple(_notes(config, known, {name: part.summary for name, part in parts.items()})),
+    )
+
+
+def _templated(
+    tokenizer: PreTrainedTokenizerBase, chat_template: str | None
+) -> PreTrainedTokenizerBase:
+    """Give the tokenizer the chat template that is configured, if any."""
+    if chat_template is None:
+        return tokenizer
+    tokenizer = copy.copy(tokenizer)  # the given one is kept warm for trials with its own template
+    try:
+        tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{fault('data.chat_template', chat_template, 'a file')} ({error})"
+        ) from error
+    return tokenizer
+
+
+def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...]) -> str:
+    """Name all that tokenised examples depend on."""
+    plain = asdict(config)
+    for later in ("block_size", "eval_block_size", "packing", "too_long", "chat_template"):
+        plain.pop(later)
+    plain = {key: value for key, value in plain.items() if not key.startswith("max_")}
+    digest = hashlib.blake2b(digest_size=16)
+    parts = [FORMAT, json.dumps(plain, sort_keys=True, default=str), *sources(config)]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items()))
+    special = repr(tokenizer.special_tokens_map)
+    for part in (*parts, vocabulary, special, tokenizer.chat_template, stop_ids):
+        digest.update(str(part).encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _write(
+    config: DataConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    stop_ids: tuple[int, ...],
+    folder: Path,
+) -> None:
+    """Fill a folder of the cache: the parts' examples, and what is known of them."""
+    split = split_of(config)
+    refused = Skipped(split.skipped, split.first_skipped)
+    parts: dict[str, Any] = {}
+    for part in PARTS:
+        render = partial(texts_of, tokenizer=tokenizer, stop_ids=stop_ids)
+        reading = _Reading(config, documents_of(config, split, part), render, refused)
+        written: Written = write_examples(reading, tokenizer, folder / f"{part}.arrow")
+        parts[part] = {
+            **asdict(written),
+            "documents": reading.count,
+            "identity": reading.identity(),
+        }
+    known = {key: value for key, value in asdict(split).items() if key != "parts"}
+    known |= {"skipped": refused.count, "first_skipped": refused.first}
+    (folder / SUMMARY).write_text(json.dumps({**known, "parts": parts}, indent=1))
+
+
+class _Reading:
+    """The texts of a part, each with its document's number; counts and digests the documents.
+
+    Args:
+        config: which data
+        documents: of the part
+        render: gives a document's texts
+        refused: counts what ``data.bad_records=skip`` leaves out
+    """
+
+    def __init__(
+        self,
+        config: DataConfig,
+        documents: Iterator[Document],
+        render: Callable[[Document], list[Text]],
+        refused: Skipped,
+    ) -> None:
+        self.count = 0
+        self._skips = config.bad_records is BadRecords.skip
+        self._documents = documents
+        self._render = render
+        self._refused = refused
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def __iter__(self) -> Iterator[tuple[int, Text]]:
+        first: UserError | None = None
+        for document in self._documents:
+            try:
+                texts = self._render(document)
+            except UserError as error:  # the chat template refuses it
+                if not self._skips:
+                    raise
+                self._refused.note(str(error))
+                first = first or error
+                continue
+            self._digest.update(document.identity)
+            for text in texts:
+                yield self.count, text
+            self.count += 1
+        if first is not None and not self.count:
+            raise first
+
+    def identity(self) -> str:
+        """Return the digest of the documents read so far."""
+        return self._digest.hexdigest()
+
+
+def _notes(
+    config: DataConfig, known: dict[str, Any], parts: dict[str, PartSummary]
+) -> Iterator[str]:
+    """Say what was left out or is doubtful, a sentence each."""
+    for name, part in parts.items():
+        size = config.block_size if name == "train" else config.eval_block_size or config.block_size
+        for count, unit, said in (
+            (part.cut_examples, "examples", f"cut to {size} tokens, {part.cut_tokens:,} are lost"),
+            (
+                part.dropped_examples,
+                "examples",
+                f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
+            ),
+            (part.untrained, part.unit, "left out, where no token carries loss"),
+            (part.not_drawn, part.unit, f"not used, by data.max_{name}_examples"),
+        ):
+            if count:
+                yield f"{name}: {counted(count, unit.removesuffix('s'))} {said}"
+        if straddling := known["parts"][name]["straddling"]:
+            yield (
+                f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"
+                " and completion; at inference the prompt ends there: end prompts without a space"
+            )
+    if known["skipped"]:
+        skipped = counted(known["skipped"], "malformed record")
+        yield f"{skipped} skipped, the first: {known['first_skipped']}"
+    if known["repeated"]:
+        how = "used once" if config.deduplicate else "trained on as often as they stand there"
+        yield f"{counted(known['repeated'], 'repeated record')}, {how}"
+    if known["also_held_out"]:
+        left_out = counted(known["also_held_out"], "training record")
+        yield f"{left_out} left out, held out as well"
+    if known["evaluated_and_tested"]:
+        yield f"{counted(known['evaluated_and_tested'], 'test document')} evaluated on as well"
+    if known["near_duplicates"]:
+        near = counted(known["near_duplicates"], "held-out document")
+        yield f"{near} like one that is trained on but for punctuation, spaces or case"
+    if "test" not in parts:
+        yield "no test part: data.test_fraction or data.test_files hold one out"

@@ -1,0 +1,36 @@
+"""Render documents into texts to train on."""
+
+from transformers import PreTrainedTokenizerBase
+
+from ugro.trial.data.chat import conversation
+from ugro.trial.data.documents import Document
+from ugro.trial.data.texts import Span, Text
+
+
+def texts_of(
+    document: Document, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...] = ()
+) -> list[Text]:
+    """Render a document; a conversation may come to several texts.
+
+    Args:
+        document: as it was read
+        tokenizer: whose chat template renders conversations
+        stop_ids: tokens that end a generation, of the model's generation config
+
+    Raises:
+        UserError: the chat template refuses the conversation.
+    """
+    content = document.content
+    match content:
+        case {"text": str(text)}:
+            return [Text(text, (Span(0, len(text)),), running=True)]
+        case {"prompt": str(prompt), "completion": str(completion)}:
+            whole = prompt + completion
+            return [Text(whole, (Span(len(prompt), len(whole)),))]
+        case {"prompt": [*prompt], "completion": [*completion]}:
+            messages, given = prompt + completion, len(prompt)
+        case _:
+            messages, given = content["messages"], 0
+    tools = content.get("tools")
+    place = document.place
+    return conversation(messages, tokenizer, place, tools=tools, given=given, stop_ids=stop_ids)

@@ -1,0 +1,157 @@
+"""Estimate the memory of a trial, on torch's meta device, which holds no data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import peft
+import torch
+from peft.tuners.lora.layer import ParamWrapper
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
+
+from ugro.config import Config, ModelConfig
+from ugro.errors import UserError
+from ugro.trial import hardware, random_llama
+from ugro.trial.adapter import new_adapter, trained_in_float32
+from ugro.trial.loss import backbone_output, chunk_bytes
+from ugro.trial.models import check_fits, gguf_folder, no_such_model
+from ugro.trial.target_modules import check_modules, expert_parameters, say_what_stays_frozen
+
+COUNTED = "counted"  # an implementation of experts, beside transformers' own
+ADAM_STATES = 2  # AdamW keeps two numbers a trainable parameter
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one trial takes, in bytes where nothing else is said."""
+
+    parameters: int  # how many, the adapter's included
+    trainable: int  # of them
+    weights: int
+    adapter: int  # of the weights: what is trained, and saved
+    activations: int  # that a forward pass leaves for the backward pass
+    process: int  # what the process takes before a model is loaded
+
+    @property
+    def states(self) -> int:
+        """Gradients and what AdamW keeps."""
+        return (1 + ADAM_STATES) * self.adapter
+
+    @property
+    def memory(self) -> int:
+        """All of it."""
+        return self.weights + self.states + self.activations + self.process
+
+
+def estimated(config: Config) -> Estimate:
+    """Count a trial's parameters and what a training step of them holds.
+
+    Raises:
+        UserError: there is no such model, its positions are fewer than a row's tokens, or it lacks
+            modules that the adapter names.
+    """
+    base = _on_meta(config.model, hardware.precision(config.training.dtype))
+    base.requires_grad_(False)
+    check_fits(base.config, config.data.block_size)
+    check_modules(base, config.lora)
+    model = new_adapter(base, config.lora, weightless=True)
+    say_what_stays_frozen(model, config.lora)
+    with trained_in_float32(model):
+        trained = [one for one in model.parameters() if one.requires_grad]
+        return Estimate(
+            parameters=sum(one.numel() for one in model.parameters()),
+            trainable=sum(one.numel() for one in trained),
+            weights=sum(one.nbytes for one in model.parameters()),
+            adapter=sum(one.nbytes for one in trained),
+            activations=_activations(model, config),
+            process=hardware.memory_in_use(),
+        )
+
+
+def _on_meta(config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
+    if config.random_llama is not None:
+        tokenizer = random_llama.byte_tokenizer()
+        with torch.device("meta"):
+            return random_llama.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
+    options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    path = str(gguf_folder(config)) if config.gguf_file else str(config.path)
+    if config.gguf_file:
+        options = {"gguf_file": config.gguf_file}
+    try:
+        shape = AutoConfig.from_pretrained(path, **options)
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(
+                shape, dtype=dtype, trust_remote_code=config.trust_remote_code
+            )
+    except (OSError, ValueError) as error:
+        raise UserError(no_such_model(path, error)) from error
+    return model
+
+
+def _activations(model: peft.PeftModel, config: Config) -> int:
+    """Count what autograd saves in a forward pass, and the larger of what comes on top.
+
+    That is a chunk of logits when all of it has been saved, or gradients of the largest part of it.
+    """
+    training = config.training
+    if training.gradient_checkpointing:
+        model.enable_input_require_grads()
+        model.activation_checkpointing_enable()
+    model.train()
+    # Tensors are kept, so that no two have had the same address.
+    saved: dict[int, torch.Tensor] = {}
+    own = {one.untyped_storage()._cdata for one in (*model.parameters(), *model.buffers())}
+
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        if (address := tensor.untyped_storage()._cdata) not in own:
+            saved[address] = tensor
+        return tensor
+
+    size = training.batch_size, config.data.block_size
+    blocks = torch.zeros(size, dtype=torch.long, device="meta")
+    # A whole mask: transformers would look into the data to make one.
+    mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
+    folded = _folded_experts(model)
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        backbone_output(model, input_ids=blocks, attention_mask=mask)
+    sizes = [one.untyped_storage().nbytes() for one in saved.values()]
+    at_once = len(folded)
+    if training.gradient_checkpointing:  # of one layer
+        at_once = -(-at_once // model.config.num_hidden_layers)
+    # The head's chunk is gone when the gradients of the backbone are computed.
+    on_top = max(chunk_bytes(model, blocks.numel()), 2 * max(sizes + folded, default=0))
+    return sum(sizes) + sum(folded[:at_once]) + on_top
+
+
+def _folded_experts(model: peft.PeftModel) -> list[int]:
+    """The bytes of each weight of experts with its adapter added, which autograd keeps.
+
+    Autocast, which PEFT switches off meanwhile, is unknown to the meta device, and so are
+    transformers' kernels: the experts are then run without adapter, as if all were one.
+    """
+    wrappers = [one for one in model.modules() if isinstance(one, ParamWrapper)]
+    for wrapper in wrappers:
+        wrapper.enable_adapters(False)
+    if expert_parameters(model):
+        ALL_EXPERTS_FUNCTIONS.register(COUNTED, _one_expert)
+        model.get_base_model().set_experts_implementation(COUNTED)
+    return [one.get_param().nbytes for one in wrappers if one.num_experts > 1]
+
+
+def _one_expert(
+    experts: Any, hidden: torch.Tensor, chosen: torch.Tensor, shares: torch.Tensor
+) -> torch.Tensor:
+    """All tokens through the first expert: what is kept is as large as with any other.
+
+    Args:
+        experts: a module of fused experts
+        hidden: [tokens, hidden size]
+        chosen: [tokens, experts of a token]
+        shares: of each chosen expert, as ``chosen``
+    """
+    up, down = (experts.gate_up_proj if experts.has_gate else experts.up_proj), experts.down_proj
+    up, down = (one[0] if experts.is_transposed else one[0].T for one in (up, down))
+    inner = hidden.repeat_interleave(chosen.shape[-1], dim=0) @ up
+    inner = experts._apply_gate(inner) if experts.has_gate else experts.act_fn(inner)
+    weighted: torch.Tensor = (inner @ down) * shares.reshape(-1, 1)
+    return weighted.view(*chosen.shape, -1).sum(dim=1).to(hidden.dtype)

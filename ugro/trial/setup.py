@@ -1,0 +1,28 @@
+"""Set a process up for a trial: threads, base model and data that fit one another."""
+
+from pathlib import Path
+
+from transformers import logging as transformers_logging
+
+from ugro.config import Config
+from ugro.trial import hardware
+from ugro.trial.data.preparation import Data, prepare
+from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary
+
+
+def set_up(config: Config) -> tuple[BaseModel, Data]:
+    """Load the base model, or take the one that is warm, and prepare the data for it.
+
+    Raises:
+        UserError: there is no such model, the data cannot be read, or they do not fit the model.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    hardware.use_allotted_threads()
+    dtype = hardware.precision(config.training.dtype)
+    cache_dir = Path(config.cache_dir).expanduser()
+    base = base_model(config.model, dtype, cache_dir)
+    check_fits(base.model.config, max(config.data.block_size, config.data.eval_block_size or 0))
+    data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids)
+    check_vocabulary(base.model, data.largest_token, base.tokenizer)
+    return base, data
