@@ -9,6 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from rich.console import Console
 
+from tests.studies import ended, in_memory, start
 from ugro.analysis.analyze import analyze
 from ugro.analysis.terminal_summary import show
 from ugro.cli.analyze import main
@@ -16,8 +17,6 @@ from ugro.events.events import TrialFinished, TrialStarted
 from ugro.events.outcome import Outcome
 from ugro.observers.audit_log import AuditLog
 from ugro.study.study import Study, create_or_continue
-
-from .studies import ended, in_memory, start
 
 SPACE = {
     "lora.r": CategoricalDistribution((4, 8, 16)),

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from tests.studies import ended
 from ugro.cli.backup import main
 from ugro.errors import UserError
 from ugro.study.study import Study, create_or_continue, read
-
-from .studies import ended
 
 SPACE = {"lora.r": CategoricalDistribution((4, 8, 16))}
 

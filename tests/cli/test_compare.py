@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from tests.studies import ended
 from ugro.cli.compare import main
 from ugro.errors import UserError
 from ugro.events.event_log import as_line
 from ugro.events.events import StudyStarted
 from ugro.events.outcome import Outcome
 from ugro.study.study import Study, create_or_continue
-
-from .studies import ended
 
 R = {"lora.r": CategoricalDistribution((4, 8, 16))}
 

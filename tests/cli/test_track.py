@@ -2,12 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.observers.scripted_study import CONFIGURATION, SECRET, first_session, write
 from ugro.cli.track import configured, main
 from ugro.config import WandbMode
 from ugro.errors import UserError
 from ugro.tracking.outbox import left
-
-from .observers.scripted_study import CONFIGURATION, SECRET, first_session, write
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_what_was_configured_is_taken_unless_another_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("study_arguments", "told"),
+    ("arguments", "told"),
     [
         ("study.name=other", "study.name: 'other' given"),
         ("tracking=mlfow", "tracking: 'mlfow' given, allowed: mlflow, mlflow_server, none, wandb"),
@@ -67,8 +66,8 @@ def test_what_was_configured_is_taken_unless_another_is_asked_for(
         ("tracking.mlflow.url=x", "tracking.mlflow.url"),
     ],
 )
-def test_mistakes_are_one_line(study_arguments: str, told: str, folder: Path) -> None:
+def test_mistakes_are_one_line(arguments: str, told: str, folder: Path) -> None:
     with pytest.raises(UserError) as error:
-        main([study_arguments])
+        main([arguments])
     assert str(error.value).startswith(told)
     assert len(str(error.value).splitlines()) == 1

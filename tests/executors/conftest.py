@@ -9,7 +9,8 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from ..conftest import ROOT
+from tests.conftest import ROOT
+
 from .scripted import ON_RAY, Driver, Make, scripted, slots_for
 
 

@@ -11,6 +11,7 @@ from hydra.core.utils import JobStatus
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from tests.conftest import ROOT
 from ugro.config import ConstraintsConfig
 from ugro.events.trial_report import Report
 from ugro.executors.executor import Task
@@ -20,7 +21,6 @@ from ugro.space.composition import Composer
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
 
-from ..conftest import ROOT
 from .scripted import slots_for
 
 NAMED = sorted(path.stem for path in (ROOT / "conf" / "search_space").glob("*.yaml"))

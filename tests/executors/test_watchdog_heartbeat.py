@@ -7,7 +7,7 @@ import pytest
 
 from ugro.executors.watchdog import Heartbeat, pulse
 
-from .test_deadline import Clock
+from .test_watchdog import Clock
 
 
 @pytest.fixture

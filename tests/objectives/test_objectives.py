@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ugro.config import Direction, Mode, ObjectiveConfig, ObjectivesConfig
+from ugro.config.objective_validation import objective_faults
 from ugro.errors import UserError
-from ugro.objectives.objectives import Objectives, faults, objectives_of
+from ugro.objectives.objectives import Objectives, objectives_of
 
 LOSS = ObjectiveConfig(Direction.minimize, weight=0.7, best=2.0, worst=4.0)
 LATENCY = ObjectiveConfig(Direction.minimize, weight=0.3, best=100.0, worst=1100.0)
@@ -202,7 +203,7 @@ def test_weights_scale_the_score(mode: Mode, factor: float, data: st.DataObject)
 @EVERY_MODE
 @pytest.mark.parametrize("metrics", [{"eval_loss": LOSS}, LOSS_LATENCY, LOSS_ACCURACY])
 def test_nothing_is_wrong_with_these(metrics: dict[str, ObjectiveConfig], mode: Mode) -> None:
-    assert list(faults(ObjectivesConfig(mode, metrics), MEASURED)) == []
+    assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED)) == []
 
 
 METRIC = "objectives.metrics.eval_loss"
@@ -257,7 +258,7 @@ METRIC = "objectives.metrics.eval_loss"
     ],
 )
 def test_a_fault_is_told(mode: Mode, metrics: dict[str, ObjectiveConfig], line: str) -> None:
-    assert list(faults(ObjectivesConfig(mode, metrics), MEASURED)) == [line]
+    assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED)) == [line]
 
 
 @pytest.mark.parametrize(
@@ -272,9 +273,9 @@ def test_reference_points_are_for_chebyshev_of_several_metrics(
     mode: Mode, metrics: dict[str, ObjectiveConfig]
 ) -> None:
     bare = {name: changed(one, best=None, worst=None) for name, one in metrics.items()}
-    assert list(faults(ObjectivesConfig(mode, bare), MEASURED)) == []
+    assert list(objective_faults(ObjectivesConfig(mode, bare), MEASURED)) == []
 
 
 def test_what_is_known_only_at_a_trials_end_cannot_be_all_there_is() -> None:
-    (line,) = faults(ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED)
+    (line,) = objective_faults(ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED)
     assert line.startswith("objectives.metrics: 'latency_ms' given, allowed: at least one that is")

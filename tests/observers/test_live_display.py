@@ -17,6 +17,7 @@ import pyte
 import pytest
 from rich.console import Console, RenderResult
 
+from tests.conftest import QUICK, ROOT
 from ugro.events.events import (
     Event,
     SlotsCounted,
@@ -32,8 +33,6 @@ from ugro.events.trial_report import Report
 from ugro.observers import live_display
 from ugro.observers.display import Display
 from ugro.observers.live_display import LiveDisplay, is_watched
-
-from ..conftest import QUICK, ROOT
 
 BEGIN = [
     StudyStarted("mine", "multirun/mine", 10, 0, ("eval_loss",), ("minimize",)),

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from tests.spaces import Feasible
 from ugro.events.outcome import Outcome
 from ugro.sampling.extrapolation import ENOUGH, Curve, ExtrapolatedStudy, extrapolated
 from ugro.sampling.sampler import Sampler
-
-from ..spaces import Feasible
 
 COUNTED = (TrialState.COMPLETE, TrialState.RUNNING)
 finite = st.floats(-1e3, 1e3)

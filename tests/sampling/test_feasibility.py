@@ -1,9 +1,8 @@
 import pytest
 
+from tests.spaces import Feasible
 from ugro.errors import UserError
 from ugro.sampling.feasibility import SAMPLES, check_satisfiable, survey
-
-from ..spaces import Feasible
 
 RATE = "training.learning_rate=tag(log,interval(1e-5,1e-3))"
 

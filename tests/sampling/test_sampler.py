@@ -7,12 +7,11 @@ import optuna
 import pytest
 from omegaconf import DictConfig
 
+from tests.spaces import Feasible
 from ugro.errors import UserError
 from ugro.events.outcome import Outcome
 from ugro.sampling.sampler import Sampler, sampler_of
 from ugro.space.feasible import FeasibleSpace
-
-from ..spaces import Feasible
 
 UPSTREAM = ["tpe_multivariate", "tpe", "random", "cmaes", "nsgaii", "nsgaiii", "gp", "qmc", "grid"]
 Build = Callable[..., optuna.samplers.BaseSampler]

@@ -6,15 +6,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 
+from tests.conftest import ROOT
+from tests.spaces import Feasible
 from ugro.errors import UserError
 from ugro.space import checks
 from ugro.space.checks import check_space
 from ugro.space.composition import Composer, constraints_in
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
-
-from ..conftest import ROOT
-from ..spaces import Feasible
 
 Faults = Callable[..., list[str]]
 

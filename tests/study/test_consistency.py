@@ -5,12 +5,11 @@ from typing import Any
 import optuna
 import pytest
 
+from tests.studies import in_memory, start
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.consistency import disagreements
 from ugro.study.study import Study
-
-from .studies import in_memory, start
 
 SPACE = {
     "lora.r": optuna.distributions.CategoricalDistribution((4, 8)),

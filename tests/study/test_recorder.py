@@ -11,6 +11,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
+from tests.studies import in_memory, start
 from ugro.errors import StudyFailed
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
@@ -18,8 +19,6 @@ from ugro.retries import retrying
 from ugro.study import recorder, storage
 from ugro.study.recorder import Recorder
 from ugro.study.study import Study, create_or_continue, ending
-
-from ..studies import in_memory, start
 
 OVER = {"lora.r": CategoricalDistribution((4, 8))}
 

@@ -5,6 +5,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from tests.studies import ended, in_memory, start
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import (
@@ -17,8 +18,6 @@ from ugro.study.study import (
     state_of,
     tokens_of,
 )
-
-from ..studies import ended, in_memory, start
 
 SPACE = {"lora.r": optuna.distributions.CategoricalDistribution((4, 8, 16, 32))}
 

@@ -11,14 +11,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from optuna.distributions import CategoricalDistribution
 
+from tests.conftest import ROOT
+from tests.studies import ended
 from ugro.events.outcome import Outcome
 from ugro.study.study import Study, create_or_continue
 from ugro.sweep.confirmation import confirm_best
 from ugro.sweep.definition import definition
 from ugro.sweep.plan import Plan, plan_of
-
-from ..conftest import ROOT
-from ..studies import ended
 
 FEW = ("study.confirm=1", "study.confirm_seeds=2")
 STORAGE = "hydra.sweeper.storage='journal:///${study.dir}/journal'"  # quicker than SQLite

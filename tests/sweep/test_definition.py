@@ -50,8 +50,8 @@ def test_a_study_is_never_optimised_the_other_way(
 
 
 @pytest.fixture
-def active_study() -> Study:
-    """A study of one trial, active_study as ``planned()`` has it."""
+def begun() -> Study:
+    """A study of one trial, begun as ``planned()`` has it."""
     study = in_memory("minimize", objectives=["eval_loss"])
     check_same(study, planned())
     ended(study, R)
@@ -73,53 +73,53 @@ def active_study() -> Study:
     ],
 )
 def test_other_data_or_another_length_are_refused_under_an_old_name(
-    active_study: Study, override: str, key: str, given: str, allowed: str
+    begun: Study, override: str, key: str, given: str, allowed: str
 ) -> None:
     with pytest.raises(UserError) as error:
-        check_same(active_study, planned(override))
+        check_same(begun, planned(override))
     line, last = str(error.value).splitlines()
     assert line.startswith(f"{key}: '{given}' given, allowed: {allowed}, as study s began")
     assert last == "study.allow_change=true starts a new group of trials, ranked by itself"
-    assert active_study.group == 0
-    assert active_study.definition() == definition(planned())
+    assert begun.group == 0
+    assert begun.definition() == definition(planned())
 
 
-def test_other_data_are_named_group_and_files(active_study: Study) -> None:
+def test_other_data_are_named_group_and_files(begun: Study) -> None:
     with pytest.raises(UserError) as error:
-        check_same(active_study, planned("data=text", "data.train_files=[a.txt]"))
+        check_same(begun, planned("data=text", "data.train_files=[a.txt]"))
     lines = str(error.value).splitlines()
     assert lines[0].startswith("data.source: 'text' given, allowed: pydocs")
     assert any(line.startswith("data.train_files: \"['a.txt']\" given") for line in lines)
 
 
-def test_the_same_plan_goes_on_and_so_does_one_that_says_nothing_of_it(active_study: Study) -> None:
-    check_same(active_study, planned("seed=7", "training.weight_decay=0.1", "scheduler=asha"))
-    assert active_study.group == 0
+def test_the_same_plan_goes_on_and_so_does_one_that_says_nothing_of_it(begun: Study) -> None:
+    check_same(begun, planned("seed=7", "training.weight_decay=0.1", "scheduler=asha"))
+    assert begun.group == 0
 
 
 def test_a_change_that_is_allowed_begins_a_group_whose_trials_are_ranked_alone(
-    active_study: Study, caplog: pytest.LogCaptureFixture
+    begun: Study, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_same(active_study, planned("training.max_steps=10", "study.allow_change=true"))
-    assert active_study.group == 1
-    assert active_study.trials() == active_study.finished() == active_study.ranked() == []
-    assert active_study.best() is None
+    check_same(begun, planned("training.max_steps=10", "study.allow_change=true"))
+    assert begun.group == 1
+    assert begun.trials() == begun.finished() == begun.ranked() == []
+    assert begun.best() is None
     assert "hydra.sweeper.n_trials counts the new ones alone" in caplog.text
-    ended(active_study, R, Outcome.COMPLETE, 5.0)  # worse than the one before
-    assert [trial.number for trial in active_study.ranked()] == [1]
-    assert [trial.number for trial in active_study.of_all_groups()] == [0, 1]
-    check_same(active_study, planned("training.max_steps=10"))  # that is what it is now
-    assert active_study.group == 1
+    ended(begun, R, Outcome.COMPLETE, 5.0)  # worse than the one before
+    assert [trial.number for trial in begun.ranked()] == [1]
+    assert [trial.number for trial in begun.of_all_groups()] == [0, 1]
+    check_same(begun, planned("training.max_steps=10"))  # that is what it is now
+    assert begun.group == 1
     with pytest.raises(UserError, match=r"^training\.max_steps: 'nothing' given, allowed: 10, as"):
-        check_same(active_study, planned())
+        check_same(begun, planned())
 
 
-def test_a_wider_space_that_is_allowed_stays_in_the_group(active_study: Study) -> None:
+def test_a_wider_space_that_is_allowed_stays_in_the_group(begun: Study) -> None:
     wider = "lora.dropout=interval(0,0.1)", "study.max_trials=4"
     with pytest.raises(UserError, match=r"study\.allow_change=true goes on nevertheless$"):
-        check_same(active_study, planned(*wider))
-    check_same(active_study, planned(*wider, "study.allow_change=true"))
-    assert (active_study.group, len(active_study.trials())) == (0, 1)
+        check_same(begun, planned(*wider))
+    check_same(begun, planned(*wider, "study.allow_change=true"))
+    assert (begun.group, len(begun.trials())) == (0, 1)
 
 
 def test_a_study_of_an_earlier_version_is_refused_by_one_line() -> None:
@@ -130,9 +130,7 @@ def test_a_study_of_an_earlier_version_is_refused_by_one_line() -> None:
     with pytest.raises(UserError) as error:
         check_same(study, planned())
     [line] = str(error.value).splitlines()
-    assert line.startswith(
-        "study.name: 's' given, allowed: another name: this study was active_study by"
-    )
+    assert line.startswith("study.name: 's' given, allowed: another name: this study was begun by")
     assert line.endswith("study.allow_change=true starts a new group of trials, ranked by itself")
     check_same(study, planned("study.allow_change=true"))
     assert study.group == 1
@@ -145,9 +143,9 @@ def test_what_is_searched_is_not_defined_twice() -> None:
     assert (said["data.block_size"], said["training.max_steps"]) == ("32, 64", "3, 4")
 
 
-def test_a_plan_that_must_have_other_data_begins_a_group(active_study: Study) -> None:
-    active_study.keep_data("{}", {"eval_data": "one"})
-    check_same(active_study, replace(planned(), data={"{}": {"eval_data": "one"}}))
-    assert active_study.group == 0
-    check_same(active_study, replace(planned(), data={"{}": {"eval_data": "another"}}))
-    assert (active_study.group, active_study.data()) == (1, {})
+def test_a_plan_that_must_have_other_data_begins_a_group(begun: Study) -> None:
+    begun.keep_data("{}", {"eval_data": "one"})
+    check_same(begun, replace(planned(), data={"{}": {"eval_data": "one"}}))
+    assert begun.group == 0
+    check_same(begun, replace(planned(), data={"{}": {"eval_data": "another"}}))
+    assert (begun.group, begun.data()) == (1, {})

@@ -1,6 +1,5 @@
+from tests.spaces import Feasible
 from ugro.sweep.worst_case import MOST, candidates
-
-from ..spaces import Feasible
 
 RATE = "training.learning_rate=interval(1e-4,1e-3)"
 

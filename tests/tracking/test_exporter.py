@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.sweeps import wait_for
+from tests.observers.scripted_study import first_session, second_session, write
+from tests.stores import free_port
 from ugro.config import MlflowConfig, TrackingConfig
 from ugro.tracking.exporter import Exporter, finish
 from ugro.tracking.exporter_process import OneAtATime
 from ugro.tracking.outbox import left
-
-from ..faults.sweeps import wait_for
-from ..stores import free_port
-from .scripted_study import first_session, second_session, write
 
 pytest.importorskip("mlflow")
 

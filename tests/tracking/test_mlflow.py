@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.observers.scripted_study import SECRET, first_session, second_session, write
+from tests.stores import MlflowServer
 from ugro.config import MlflowConfig
 from ugro.tracking.mlflow import Mlflow, place
 from ugro.tracking.outbox import Outbox, left
-
-from ..stores import MlflowServer
-from .scripted_study import SECRET, first_session, second_session, write
 
 EVERY_CURVE = {"0": [(0, 4.0), (4, 3.5), (8, 3.25)], "1": [(0, 4.0), (4, 3.75)], "2": []}
 

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.observers.scripted_study import first_session, second_session, write
 from ugro.tracking.outbox import Outbox, left, study_id
 from ugro.tracking.updates import Change, StudyFile
-
-from .scripted_study import first_session, second_session, write
 
 
 class Scripted:

@@ -2,12 +2,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.observers.scripted_study import (
+    SECRET,
+    finished,
+    first_session,
+    report,
+    second_session,
+    told,
+)
 from ugro.events.events import Event, TrialAsked, TrialFinished, TrialReported
 from ugro.events.outcome import Outcome
 from ugro.tracking.runs import Runs
 from ugro.tracking.updates import Change, Point, Status, Table
-
-from .scripted_study import SECRET, finished, first_session, report, second_session, told
 
 EVERY = [*first_session(Path("multirun/s")), *second_session(Path("multirun/s"))]
 

@@ -8,7 +8,7 @@ import pytest
 from ugro.config import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
 from ugro.errors import UserError
 from ugro.tracking import trackers as module
-from ugro.tracking.trackers import alone, check, contact, trackers
+from ugro.tracking.trackers import alone, check, contact, trackers_of
 
 WANDB = WandbConfig("ugro", "team", WandbMode.offline)
 
@@ -19,9 +19,9 @@ def mlflow(uri: str | None) -> TrackingConfig:
 
 def test_several_trackers_are_each_a_destination_and_none_is_none(tmp_path: Path) -> None:
     both = TrackingConfig(mlflow("http://host:5000").mlflow, WANDB)
-    assert [one.name for one in trackers(both, tmp_path)] == ["mlflow", "wandb"]
-    assert [one.name for one in trackers(alone(both, "wandb"), tmp_path)] == ["wandb"]
-    assert trackers(TrackingConfig(), tmp_path) == []
+    assert [one.name for one in trackers_of(both, tmp_path)] == ["mlflow", "wandb"]
+    assert [one.name for one in trackers_of(alone(both, "wandb"), tmp_path)] == ["wandb"]
+    assert trackers_of(TrackingConfig(), tmp_path) == []
 
 
 def test_what_people_do_to_look_at_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ def test_what_people_do_to_look_at_them(tmp_path: Path, monkeypatch: pytest.Monk
         "https://me:secret@host": "https://host",
     }
     for uri, look in given.items():
-        (one,) = trackers(mlflow(uri), tmp_path)
+        (one,) = trackers_of(mlflow(uri), tmp_path)
         assert one.look == look
 
 

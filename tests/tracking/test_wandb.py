@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.observers.scripted_study import SECRET, first_session, second_session, write
 from ugro.config import WandbConfig, WandbMode
 from ugro.tracking.outbox import Outbox, study_id
 from ugro.tracking.wandb import Wandb
-
-from .scripted_study import SECRET, first_session, second_session, write
 
 pytest.importorskip("wandb")
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import QUICK
 from ugro.config import Config
 from ugro.errors import UserError
 from ugro.trial import hardware, loss
@@ -11,7 +12,6 @@ from ugro.trial.adapter import adapted
 from ugro.trial.memory_estimate import estimated
 from ugro.trial.models import load
 
-from ..conftest import QUICK
 from .small_models import saved_model
 
 Settings = Callable[..., Config]

@@ -3,11 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import QUICK
 from ugro.config import Config
 from ugro.events.trial_report import Report
 from ugro.trial.probe import probe
-
-from ..conftest import QUICK
 
 
 class Driver:

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import QUICK
+from tests.disks import fill, mounted
 from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble
 from ugro.trial.torch_errors import named
 from ugro.trial.trial import run_trial
-
-from ..conftest import QUICK
-from ..disks import fill, mounted
 
 MIB = 2**20
 

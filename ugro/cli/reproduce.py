@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: there is no such trial, or its configuration is of another version of UGRO.
     """
+    register_schema()
+    register_plugins()
     what = study_arguments(arguments, ["trial", "to", "tolerance"])
     trial, tolerance = _trial(what), _tolerance(what)
     folder = trial_folder(what.folder, trial.number)

@@ -20,7 +20,7 @@ from ugro.paths import EVENTS
 from ugro.retries import one_line
 from ugro.tracking.exporter_process import OneAtATime, calm
 from ugro.tracking.outbox import Outbox, left
-from ugro.tracking.trackers import check, trackers
+from ugro.tracking.trackers import check, trackers_of
 from ugro.tracking.updates import Tracker
 
 GROUP = Path(__file__).parents[2] / "conf" / "tracking"
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     config = configured(folder, given)
     check(config)
     calm()
-    trackers = trackers(config, folder)
+    trackers = trackers_of(config, folder)
     if not trackers:
         raise UserError(fault("tracking", "none", f"{', '.join(_options())} or a list of them"))
     faults = [said for one in trackers if (said := _send(folder, one))]
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def configured(folder: Path, given: Mapping[str, str]) -> TrackingConfig:
-    """The trackers: those that are study_arguments for, else those that the study was run with.
+    """The trackers: those that are asked for, else those that the study was run with.
 
     Args:
         folder: the study's

@@ -7,19 +7,16 @@ from collections.abc import Iterator
 from ugro.artifact_store import faults as artifacts_faults
 from ugro.config import (
     Config,
-    Direction,
     LatencyConfig,
     LoraConfig,
-    Mode,
-    ObjectiveConfig,
-    ObjectivesConfig,
     Source,
     StoppersConfig,
     StudyConfig,
     TrainingConfig,
 )
+from ugro.config.objective_validation import objective_faults
 from ugro.errors import UserError, fault
-from ugro.events.trial_report import MEASURED, REPORTED
+from ugro.events.trial_report import MEASURED
 from ugro.paths import CONFIRM
 
 # It becomes a folder, a part of URIs and of commands that are pasted.
@@ -42,7 +39,7 @@ def validate(config: Config) -> None:
         *artifacts_faults(config.study.artifacts),
         *_scheduler(config.scheduler),
         *_stoppers(config.stoppers),
-        *_objectives(config.objectives),
+        *objective_faults(config.objectives, MEASURED),
         *_latency(config.latency),
     ]
     if faults:
@@ -203,35 +200,3 @@ def _latency(latency: LatencyConfig) -> Iterator[str]:
     for name in ("prompt_tokens", "new_tokens", "batch_size", "repeats"):
         yield from _at_least(f"latency.{name}", getattr(latency, name), 1)
     yield from _at_least("latency.warmup", latency.warmup, 0)
-
-
-def _objectives(config: ObjectivesConfig) -> Iterator[str]:
-    if not config.metrics:
-        yield fault("objectives.metrics", {}, "at least one metric")
-    elif set(config.metrics) <= set(MEASURED) and not any(
-        one in REPORTED for one in config.metrics
-    ):
-        allowed = f"at least one that is reported while training: {', '.join(REPORTED)}"
-        yield fault("objectives.metrics", ", ".join(config.metrics), allowed)
-    for name, one in config.metrics.items():
-        key = f"objectives.metrics.{name}"
-        if name not in MEASURED:
-            yield fault("objectives.metrics", name, ", ".join(MEASURED))
-        if not 0 < one.weight < math.inf:
-            yield fault(f"{key}.weight", one.weight, "above 0")
-        if config.mode is Mode.chebyshev and len(config.metrics) > 1:
-            yield from _reference_faults(key, one)
-
-
-def _reference_faults(key: str, one: ObjectiveConfig) -> Iterator[str]:
-    if one.best is None or one.worst is None:
-        given = {"best": one.best, "worst": one.worst}
-        yield fault(key, given, "two reference points, as objectives.mode is chebyshev")
-        return
-    if math.isinf(one.best) or math.isinf(one.worst):
-        yield fault(key, {"best": one.best, "worst": one.worst}, "two finite reference points")
-        return
-    good = one.best < one.worst if one.direction is Direction.minimize else one.best > one.worst
-    if not good:
-        side = "below" if one.direction is Direction.minimize else "above"
-        yield fault(f"{key}.best", one.best, f"{side} worst, {one.worst:g}")

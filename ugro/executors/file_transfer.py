@@ -1,7 +1,7 @@
 """Copy a trial's files to a node that does not see the study's folder, and back.
 
-As an archive, chunk by chunk through the message queue: no cloud and no shared disk is needed. What a
-node has is lost with it; ``study.artifacts`` is for that.
+They travel as an archive, in chunks through the message queue: neither a cloud nor a shared disk is
+needed. What a node has is lost with it; ``study.artifacts`` is for that.
 """
 
 import os

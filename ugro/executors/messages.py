@@ -109,7 +109,7 @@ class MessageQueue:
 
 
 class RayChannel:
-    """The channel of a trial on a worker: through the message_queue."""
+    """The channel of a trial on a worker: through the message queue."""
 
     def __init__(self, number: int, message_queue: Any) -> None:
         self._number = number

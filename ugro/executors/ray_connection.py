@@ -45,7 +45,7 @@ def connect(init: DictConfig) -> None:
 
 
 def message_queue_here() -> Any:
-    """The message_queue, on the driver's own node: any other may be lost."""
+    """Create the message queue on the driver's own node: any other may be lost."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 

@@ -93,5 +93,5 @@ def begin(folder: Path, study: "Study") -> None:
 
 
 def active_study(folder: Path) -> "Study | None":
-    """The study in that folder; None unless this process has active_study it."""
+    """Return the study in that folder if this process is driving it, else None."""
     return _BEGUN.get(folder.resolve())

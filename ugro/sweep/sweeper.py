@@ -140,22 +140,22 @@ def _run(
     log_file = folder / EVENTS
     events = EventStream(observers_of(folder, of))
     study = _study(plan, drivers)
-    past, active_study = study.finished(), [*study.unfinished(), *study.running()]
+    past, pending = study.finished(), [*study.unfinished(), *study.running()]
     own = {trial.number for trial in study.trials()}
     others = {trial.number for trial in study.every()} - own  # of earlier groups
     once, known = not of.study.allow_duplicates, {trial.number for trial in past}
     peers = SharedStudy(study, drivers, log_file, plan.total, once, known) if shared else NoPeers()
     seed = (of.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
-    sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(active_study))
+    sampler = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(pending))
     sampling = Sampler(sampler, study.directions, feasible, past)
     early_stopping = plan.early_stopping()
     told = (one for one in reports_in(log_file) if one[0] not in others)
-    early_stopping.remember(told, {trial.number for trial in active_study})
+    early_stopping.remember(told, {trial.number for trial in pending})
     proposals = Proposals(
         sampling,
         feasible,
         plan.first,
-        [*past, *active_study],
+        [*past, *pending],
         plan.total,
         lambda parameters, reasons: events.emit(ProposalRejected(parameters, tuple(reasons))),
         seed,
@@ -209,7 +209,7 @@ def _run(
         interruption.asked,
         at_the_end=measure,
     )
-    sweep.run(proposals, () if shared else active_study)
+    sweep.run(proposals, () if shared else pending)
 
 
 def _study(plan: Plan, drivers: Drivers) -> Study:

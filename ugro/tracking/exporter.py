@@ -23,7 +23,7 @@ from ugro.events.events import Event, StudyStarted, TrialFinished
 from ugro.paths import TRACKING
 from ugro.shell import python
 from ugro.tracking.outbox import left
-from ugro.tracking.trackers import alone, trackers
+from ugro.tracking.trackers import alone, trackers_of
 from ugro.tracking.updates import Tracker
 
 CODE = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ class Exporter:
         self._folder = folder
         self._processes = [
             _Process(one, _settings(folder, alone(config, one.name)))
-            for one in trackers(config, folder)
+            for one in trackers_of(config, folder)
         ]
         _couriers.append(self)
 

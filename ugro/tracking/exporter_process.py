@@ -23,7 +23,7 @@ from ugro.paths import TRACKING
 from ugro.retries import back_off_seconds, one_line
 from ugro.tracking.mlflow import IMPATIENT
 from ugro.tracking.outbox import Outbox
-from ugro.tracking.trackers import trackers
+from ugro.tracking.trackers import trackers_of
 
 LOOK_SECONDS = 1.0
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def main() -> None:
     said = json.loads(sys.stdin.buffer.readline())
     folder = Path(said["folder"])
     config: Any = OmegaConf.merge(OmegaConf.structured(TrackingConfig), said["tracking"])
-    (destination,) = trackers(OmegaConf.to_object(config), folder)  # type: ignore[arg-type]
+    (destination,) = trackers_of(OmegaConf.to_object(config), folder)  # type: ignore[arg-type]
     outbox = Outbox(folder, destination)
     what = f"{destination.name} at {destination.where}"
     lock = OneAtATime(folder, destination.name)

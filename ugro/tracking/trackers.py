@@ -18,7 +18,7 @@ from ugro.tracking.wandb import refusal as wandb_refusal
 URI = "tracking.mlflow.uri"
 
 
-def trackers(config: TrackingConfig, folder: Path) -> list[Tracker]:
+def trackers_of(config: TrackingConfig, folder: Path) -> list[Tracker]:
     """The trackers; none of them is connected to.
 
     Args:

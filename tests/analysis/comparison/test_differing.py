@@ -4,10 +4,9 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
+from tests.studies import in_memory
 from ugro.analysis.comparison.differing import differing, of_another_task
 from ugro.analysis.tables import Tables, tables_of
-
-from ..studies import in_memory
 
 
 def study(

@@ -4,14 +4,13 @@ import numpy
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from tests.studies import ended, in_memory
 from ugro.analysis.confirmation.certainty import Certainty, Noise, certainty_of
 from ugro.analysis.confirmation.confirmation import Candidate, Confirmation
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
-
-from ..studies import ended, in_memory
 
 R = CategoricalDistribution((4, 8))
 

@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from tests.studies import ended, in_memory, start
 from ugro.analysis.confirmation.confirmation import Candidate, Confirmation
 from ugro.analysis.findings.advice import Advice, advice_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
-
-from ..studies import ended, in_memory, start
 
 RATE = FloatDistribution(1e-4, 1e-2, log=True)
 COMMAND = ("search_space=lora", "study.name=s")

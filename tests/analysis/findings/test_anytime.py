@@ -3,11 +3,10 @@ from dataclasses import replace
 import pandas
 import pytest
 
+from tests.studies import ended, in_memory
 from ugro.analysis.findings.anytime import in_order, seconds, tokens
 from ugro.analysis.tables import Tables, tables_of
 from ugro.events.outcome import Outcome
-
-from ..studies import ended, in_memory
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 import pytest
 
+from tests.studies import ended, in_memory
 from ugro.analysis.findings.best import Gain, baseline_of, best_of, front_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 
-from ..studies import ended, in_memory
-
 
 def test_the_best_has_its_parameters_as_overrides_to_paste() -> None:
-    from .test_results import MODULES, R
+    from tests.analysis.test_results import MODULES, R
 
     study = in_memory()
     ended(study, {"lora.r": R, "lora.target_modules": MODULES}, Outcome.COMPLETE, 1.5)

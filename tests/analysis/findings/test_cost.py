@@ -4,13 +4,12 @@ from pathlib import Path
 import pandas
 import pytest
 
+from tests.studies import in_memory, start
 from ugro.analysis.findings.cost import cost_of
 from ugro.analysis.tables import Tables, tables_of
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
-
-from ..studies import in_memory, start
 
 
 def trained(study: Study, how: Outcome, tokens: int) -> None:

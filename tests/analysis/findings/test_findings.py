@@ -4,14 +4,13 @@ import numpy
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from tests.studies import ended, in_memory, start
 from ugro.analysis.findings.findings import Findings, findings_of
 from ugro.analysis.importance.importance import importances_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
-
-from ..studies import ended, in_memory, start
 
 R = {"lora.r": CategoricalDistribution((4, 8, 16))}
 

@@ -2,13 +2,13 @@ import math
 
 import pytest
 
+from tests.studies import ended, in_memory
 from ugro.analysis.findings.answers import test_said as said_of_test
 from ugro.analysis.findings.held_out import held_out_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.study.study import Study
 
-from ..studies import ended, in_memory
 from .test_findings import R
 
 MEASURED = {

@@ -1,9 +1,8 @@
 from dataclasses import replace
 
+from tests.studies import in_memory
 from ugro.analysis.findings.next_command import alone, begins, goes_on
 from ugro.analysis.tables import Tables, tables_of
-
-from ..studies import in_memory
 
 
 def begun(name: str, *overrides: str) -> Tables:

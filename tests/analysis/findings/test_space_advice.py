@@ -7,12 +7,11 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from tests.studies import in_memory
 from ugro.analysis.findings.space_advice import changes_of
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
-
-from ..studies import in_memory
 
 RATE = FloatDistribution(1e-4, 1e-2, log=True)
 

@@ -10,13 +10,12 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from tests.studies import in_memory
 from ugro.analysis.importance.importance import Importances, importances_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
-
-from ..studies import in_memory
 
 A_AND_B: dict[str, BaseDistribution] = {
     "a": FloatDistribution(0.0, 1.0),

@@ -9,10 +9,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from tests.studies import ended, in_memory
 from ugro.analysis.importance.points import Axis, points_of, united
 from ugro.events.outcome import Outcome
-
-from ..studies import ended, in_memory
 
 R = CategoricalDistribution((16, 8, 64))
 MODULES = CategoricalDistribution(("[q_proj,v_proj]", "all-linear"))

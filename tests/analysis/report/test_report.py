@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from tests.analysis.reported import OVER, page, report, searched
+from tests.studies import ended, in_memory, start
 from ugro.analysis.confirmation.candidates import Candidate
 from ugro.analysis.confirmation.confirmation import Confirmation
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
-
-from ..studies import ended, in_memory, start
-from .reported import OVER, page, report, searched
 
 CHROMIUM = shutil.which("chromium")
 R = {"lora.r": CategoricalDistribution((8, 16))}

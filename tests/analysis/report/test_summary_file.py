@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import ROOT
 from ugro.analysis.confirmation.certainty import Certainty, Noise
 from ugro.analysis.confirmation.confirmation import Candidate, Confirmation
 from ugro.analysis.findings.advice import Advice
@@ -17,8 +18,6 @@ from ugro.analysis.findings.held_out import Score, TestPart
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.report.summary_file import summary, write_summary
 from ugro.trial.data.parts import PartSummary
-
-from ..conftest import ROOT
 
 BEST = Best(1, (1.5, math.inf), {"lora.r": 8, "lora.target_modules": "all-linear"}, "lora.r=8", 3.0)
 FULL = Findings(

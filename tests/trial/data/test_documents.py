@@ -8,10 +8,9 @@ from typing import Any
 import datasets
 import pytest
 
+from tests.trial.made import data_config
 from ugro.errors import UserError
 from ugro.trial.data.documents import Document, Skipped, read, sources
-
-from .made import data_config
 
 Read = Callable[..., list[Document]]
 

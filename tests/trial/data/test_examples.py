@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from tests.trial.made import EOS, examples_of, record, running, sentencepiece_like, tokens
 from ugro.errors import UserError
 from ugro.trial.data import examples as module
 from ugro.trial.data.examples import (
@@ -22,8 +23,6 @@ from ugro.trial.data.examples import (
 )
 from ugro.trial.data.texts import Span, Text
 from ugro.trial.random_llama import END, PAD, byte_tokenizer
-
-from .made import EOS, examples_of, record, running, sentencepiece_like, tokens
 
 TOKENIZER = byte_tokenizer()
 

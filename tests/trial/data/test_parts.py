@@ -6,12 +6,11 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
+from tests.trial.made import part_of, record, running
 from ugro.errors import UserError
 from ugro.trial.data.parts import Part, PartSummary, trained_tokens
 from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.data.texts import Text
-
-from .made import part_of, record, running
 
 PACKINGS = pytest.mark.parametrize("packing", ["bfd", "wrapped", "none"])
 HELD_OUT = ("eval", "test")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from tests.trial.made import EOS, data_config, tokens
 from ugro.config import DataConfig
 from ugro.errors import UserError
 from ugro.trial.data import preparation as module
@@ -18,8 +19,6 @@ from ugro.trial.data import split
 from ugro.trial.data.preparation import Data, prepare
 from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.random_llama import END, PAD, byte_tokenizer
-
-from .made import EOS, data_config, tokens
 
 TOKENIZER = byte_tokenizer()
 Make = Callable[..., DataConfig]

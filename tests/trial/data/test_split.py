@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 
+from tests.trial.made import data_config
 from ugro.config import DataConfig
 from ugro.errors import UserError
 from ugro.trial.data.split import ENOUGH, PARTS, Split, documents_of, split_of
-
-from .made import data_config
 
 Made = Callable[..., DataConfig]
 
