@@ -1,4 +1,4 @@
-"""The schema: every key, its type and its unit; the defaults live in ``conf/``."""
+"""The schema: type, unit and description of every key. The defaults are in ``conf/``."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,22 +91,49 @@ __all__ = [
 
 @dataclass
 class Config:
-    """One trial, whole."""
+    """The configuration of a trial."""
 
     study: StudyConfig = field(default_factory=StudyConfig)
+    """The study that the trial belongs to."""
+
     seed: int = MISSING
+    """Seed of training, the sampler and the adapter's initialisation."""
+
     cache_dir: str = MISSING
+    """Folder of base models and tokenised data."""
+
     model: ModelConfig = field(default_factory=ModelConfig)
+    """The base model."""
+
     lora: LoraConfig = field(default_factory=LoraConfig)
+    """The adapter."""
+
     data: DataConfig = field(default_factory=DataConfig)
+    """The data."""
+
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    scheduler: Any = MISSING  # one of SCHEDULERS
+    """The training."""
+
+    scheduler: Any = MISSING
+    """The trial scheduler: early stopping by comparison."""
+
     stoppers: StoppersConfig = field(default_factory=StoppersConfig)
+    """Rules that end a trial independently of the scheduler."""
+
     objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
+    """The objectives that rank trials."""
+
     constraints: ConstraintsConfig = field(default_factory=ConstraintsConfig)
+    """Conditions on configurations and results."""
+
     latency: LatencyConfig = field(default_factory=LatencyConfig)
+    """The measurement of latency_ms."""
+
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    """The trackers."""
+
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
+    """The monitoring."""
 
 
 def register_schema() -> None:

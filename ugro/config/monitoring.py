@@ -1,4 +1,4 @@
-"""What may be configured of monitoring: who is told, while a sweep runs, how it does."""
+"""Schema of monitoring: metrics of a running sweep."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,18 @@ from omegaconf import MISSING
 
 @dataclass
 class PrometheusConfig:
-    """Where a Prometheus server finds the study's figures."""
+    """The endpoint that a Prometheus server scrapes."""
 
     host: str = MISSING
+    """Address to listen on; 0.0.0.0 allows other machines."""
+
     port: int = MISSING
+    """Port to listen on; 0: any free port, which the log states."""
 
 
 @dataclass
 class MonitoringConfig:
-    """Each kind of monitoring; null: not there."""
+    """The monitoring of a study; null: not used."""
 
     prometheus: PrometheusConfig | None = None
+    """Prometheus endpoint; null: none."""

@@ -1,4 +1,4 @@
-"""What may be configured of a study: its trials, which go on, which is best, when it ends."""
+"""Schema of a study: trials, early stopping, objectives, constraints, limits."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,57 +14,110 @@ Keep = Enum("Keep", ["best_and_last", "best", "all", "none"])
 
 @dataclass
 class StudyConfig:
-    """Which study a trial belongs to, what it begins with and when it ends."""
+    """The study: name, initial trials, limits, confirmation."""
 
     name: str = MISSING
+    """Name of the study; reusing a name resumes the study."""
+
     dir: str = MISSING
-    baseline: bool = (
-        MISSING  # trial 0 is the configuration as it is, where a named space is searched
-    )
-    enqueue: list[dict[str, Any]] = field(default_factory=list)  # run first: key to value
-    warm_start: list[str] = field(default_factory=list)  # names or folders of earlier studies
-    warm_start_trials: int = MISSING  # the best of each
-    allow_duplicates: bool = MISSING  # a configuration may be run twice
-    keep_checkpoints: Keep = MISSING  # of a finished trial; a pruned one keeps none
-    artifacts: str | None = None  # a copy of what must outlive the machine: URI or absolute path
-    max_retries: int = MISSING  # of a trial whose worker is lost
-    heartbeat_seconds: float | None = None  # without a sign of life: the worker is lost
-    fail_fast: int = MISSING  # as many at the beginning with the same error end the study
-    allow_change: bool = MISSING  # go on after a change; what does not compare is a new group
-    # Limits; what is in flight then ends at its next report.
+    """Folder of the study."""
+
+    baseline: bool = MISSING
+    """Run the unmodified configuration as trial 0, where a named space is searched."""
+
+    enqueue: list[dict[str, Any]] = field(default_factory=list)
+    """Configurations to run first, [{lora.r: 16, training.learning_rate: 2e-4}]."""
+
+    warm_start: list[str] = field(default_factory=list)
+    """Names or folders of earlier studies whose best trials run first."""
+
+    warm_start_trials: int = MISSING
+    """Number of trials taken from each study of warm_start."""
+
+    allow_duplicates: bool = MISSING
+    """Allow a configuration to run twice."""
+
+    keep_checkpoints: Keep = MISSING
+    """Checkpoints kept of a finished trial; pruned trials keep none."""
+
+    artifacts: str | None = None
+    """Destination of copies outside the machine: s3://, gs:// or an absolute path; null: none."""
+
+    max_retries: int = MISSING
+    """Retries of a trial whose worker is lost; it resumes from its last checkpoint."""
+
+    heartbeat_seconds: float | None = None
+    """Time without training progress after which a worker is killed and counts as lost; null:
+    never. [seconds]"""
+
+    fail_fast: int = MISSING
+    """End the study if this many initial trials all fail with the same error."""
+
+    allow_change: bool = MISSING
+    """Resume a study whose definition changed; trials that do not compare form a new group."""
+
     max_trials: int | None = None
+    """Limit on the number of trials, like hydra.sweeper.n_trials; null: none."""
+
     max_seconds: float | None = None
+    """Limit on the run time of this command; running trials end at their next report. [seconds]"""
+
     max_tokens: int | None = None
-    target: float | None = None  # of the first objective
-    dry_run: bool = MISSING  # print the plan, launch nothing
-    preflight: bool = MISSING  # check that all of it would work, leave nothing behind
-    measure_test: bool = False  # set by the driver for a task: measure a trial, train nothing
-    analysis: bool = MISSING  # pictures and report when a sweep ends
-    confirm: int = MISSING  # the best so many are trained again, at full length
-    confirm_seeds: int = MISSING  # with so many seeds each
+    """Limit on the training tokens of all trials; running trials end at their next report.
+    [tokens]"""
+
+    target: float | None = None
+    """End the study when the first objective reaches this value. [unit of the objective]"""
+
+    dry_run: bool = MISSING
+    """Print the plan and launch nothing."""
+
+    preflight: bool = MISSING
+    """Check space, memory, disk and servers, take a single step, and leave nothing behind."""
+
+    measure_test: bool = False
+    """Measure a finished trial on the test part; set by the driver, not by users."""
+
+    analysis: bool = MISSING
+    """Write importance, pictures and report when a sweep ends."""
+
+    confirm: int = MISSING
+    """Number of best trials to retrain at full length with other seeds, and the baseline; 0:
+    none."""
+
+    confirm_seeds: int = MISSING
+    """Seeds for each retrained trial."""
 
 
 @dataclass
 class SchedulerConfig:
-    """A trial scheduler: it tells which trials go on."""
+    """A trial scheduler, which decides after each report whether a trial continues."""
 
     _target_: str = MISSING
-    time_attr: Resource = MISSING  # what rungs are measured in
+    """Class of the scheduler, from ugro.schedulers or ray.tune.schedulers."""
+
+    time_attr: Resource = MISSING
+    """Resource at which trials are compared."""
 
 
 @dataclass
 class StoppingConfig(SchedulerConfig):
     """A trial scheduler that stops trials."""
 
-    grace_period: float = MISSING  # none is stopped before; below 1: a share of a trial's length
+    grace_period: float = MISSING
+    """Resource before which no trial is stopped: the first rung; below 1: a share of max_t. [unit
+    of time_attr]"""
 
 
 @dataclass
 class RungsConfig(StoppingConfig):
     """A trial scheduler with rungs."""
 
-    max_t: float | None = None  # null: a trial's length
+    max_t: float | None = None
+    """Resource of a full trial; null: the trial's length. [unit of time_attr]"""
+
     reduction_factor: float = MISSING
+    """Ratio of successive rungs; the best 1/reduction_factor of the trials continue."""
 
 
 @dataclass
@@ -72,62 +125,98 @@ class AshaConfig(RungsConfig):
     """Asynchronous successive halving, with one bracket or several."""
 
     brackets: int = MISSING
+    """Number of brackets; trials of later brackets skip the first rungs."""
+
     stop_last_trials: bool = MISSING
+    """End a trial that has reached max_t."""
 
 
 @dataclass
 class AdaptiveAshaConfig(RungsConfig):
-    """ASHA with a grace period that adapts."""
+    """ASHA with an adaptive grace period."""
 
     min_correlation: float = MISSING
+    """Kendall's tau with later rungs below which a rung stops no trial."""
+
     min_pairs: int = MISSING
+    """Trials required to estimate that correlation."""
 
 
 @dataclass
 class MedianConfig(StoppingConfig):
-    """Stops what is worse than the median of the others."""
+    """A trial scheduler that stops trials worse than the median of the others."""
 
     min_samples_required: int = MISSING
+    """Other trials required before a trial is stopped."""
+
     min_time_slice: float = MISSING
+    """Resource after which Ray Tune would pause a trial for waiting trials; .inf: never. [unit of
+    time_attr]"""
+
     hard_stop: bool = MISSING
+    """Stop trials instead of pausing them."""
 
 
 @dataclass
 class StoppersConfig:
-    """What ends a trial whatever the scheduler says."""
+    """Rules that end a trial independently of the scheduler."""
 
     max_tokens: int | None = None
-    max_seconds: float | None = None  # since it was started, loading included
-    kill_after_seconds: float = MISSING  # beyond max_seconds without a report: it hangs
-    plateau_patience: int | None = None  # reports without an improvement
-    plateau_min_delta: float = MISSING  # nats
-    divergence_factor: float | None = None  # times the untrained model's loss
+    """Training tokens after which a trial ends; null: no limit. [tokens]"""
+
+    max_seconds: float | None = None
+    """Run time after which a trial ends, loading included; null: no limit. [seconds]"""
+
+    kill_after_seconds: float = MISSING
+    """Time beyond max_seconds without a report after which a trial counts as hung and is killed.
+    [seconds]"""
+
+    plateau_patience: int | None = None
+    """Reports without a new best after which a trial ends as complete; null: no limit."""
+
+    plateau_min_delta: float = MISSING
+    """Smallest improvement that counts as a new best. [nats]"""
+
+    divergence_factor: float | None = None
+    """Loss above which a trial counts as diverged; null: only NaN and infinity. [times the
+    untrained model's loss]"""
 
 
 @dataclass
 class ObjectiveConfig:
-    """One measured number and how it counts."""
+    """A metric to optimise, and its weight."""
 
     direction: Direction = MISSING
+    """Direction of optimisation."""
+
     weight: float = 1.0
-    # Reference points of chebyshev, in the metric's unit.
+    """Weight of the metric in scalarized and chebyshev."""
+
     best: float | None = None
+    """Reference point of chebyshev: the value hoped for. [unit of the metric]"""
+
     worst: float | None = None
+    """Reference point of chebyshev: the worst acceptable value. [unit of the metric]"""
 
 
 @dataclass
 class ObjectivesConfig:
-    """What makes one trial better than another."""
+    """The objectives that rank trials."""
 
     mode: Mode = MISSING
+    """Combination of several objectives: scalarized (weighted sum), chebyshev (largest weighted
+    distance between reference points), pareto (a front)."""
+
     metrics: dict[str, ObjectiveConfig] = field(default_factory=dict)
+    """Metrics by name, the first of them the primary objective."""
 
 
 @dataclass
 class ConstraintsConfig:
-    """What a configuration or its results must satisfy."""
+    """Conditions on configurations and results."""
 
     expressions: list[str] = field(default_factory=list)
+    """Conditions on keys and metrics, ["lora.alpha >= lora.r"]."""
 
 
 SCHEDULERS = {

@@ -1,4 +1,4 @@
-"""What may be configured of tracking: where people look at runs."""
+"""Schema of tracking: MLflow and Weights & Biases."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,12 +10,17 @@ WandbMode = Enum("WandbMode", ["online", "offline", "disabled"])
 
 @dataclass
 class MlflowConfig:
-    """MLflow, embedded or on a server."""
+    """MLflow, in a file or on a server."""
 
-    # Of a worker, too, that may lack a variable of the environment: only the driver needs it.
+    # Nullable: a worker may lack the environment variable that only the driver needs.
     uri: str | None = None
-    artifacts: str | None = None  # a folder or URI; null: the server decides
+    """Tracking URI: sqlite:///FILE, http://HOST:PORT or https://HOST."""
+
+    artifacts: str | None = None
+    """Folder or URI of a new experiment's artifacts; null: the server decides."""
+
     experiment: str = MISSING
+    """Experiment of all studies; each study is a run, its trials are nested runs."""
 
 
 @dataclass
@@ -23,13 +28,21 @@ class WandbConfig:
     """Weights & Biases."""
 
     project: str = MISSING
+    """Project of the runs."""
+
     entity: str | None = None
+    """Team; null: the logged-in user."""
+
     mode: WandbMode = MISSING
+    """online, offline (files for wandb sync) or disabled."""
 
 
 @dataclass
 class TrackingConfig:
-    """Each destination that a study's runs are sent to; null: not there."""
+    """The trackers of a study; null: not used."""
 
     mlflow: MlflowConfig | None = None
+    """MLflow; null: not used."""
+
     wandb: WandbConfig | None = None
+    """Weights & Biases; null: not used."""

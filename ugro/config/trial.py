@@ -1,4 +1,4 @@
-"""What may be configured of a trial: model, adapter, data, training, what is measured."""
+"""Schema of a trial: model, adapter, data, training, latency measurement."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -12,7 +12,7 @@ Source = Enum("Source", ["pydocs", "hub", "text", "jsonl"])
 Packing = Enum("Packing", ["bfd", "wrapped", "none"])
 TooLong = Enum("TooLong", ["truncate", "drop", "error"])
 BadRecords = Enum("BadRecords", ["error", "skip"])
-# transformers.SchedulerType, less those that need arguments of their own.
+# transformers.SchedulerType without the schedules that need further arguments.
 LRScheduler = Enum(
     "LRScheduler",
     ["linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt", "polynomial"],
@@ -21,29 +21,54 @@ LRScheduler = Enum(
 
 @dataclass
 class RandomLlamaConfig:
-    """The shape of a randomly initialised Llama with a byte-level tokenizer."""
+    """A randomly initialised Llama with a byte-level tokenizer."""
 
     hidden_size: int = MISSING
+    """Width of the hidden states."""
+
     intermediate_size: int = MISSING
+    """Width of the MLP."""
+
     num_hidden_layers: int = MISSING
+    """Number of transformer layers."""
+
     num_attention_heads: int = MISSING
+    """Number of attention heads."""
+
     num_key_value_heads: int = MISSING
+    """Number of key and value heads."""
+
     max_position_embeddings: int = MISSING
-    seed: int = MISSING  # of the base model's weights; the trial's own seed does not change them
+    """Longest row that the model accepts. [tokens]"""
+
+    seed: int = MISSING
+    """Seed of the base model's weights, independent of the trial's seed."""
 
 
 @dataclass
 class ModelConfig:
     """The base model: a hub id, a folder, a GGUF file or a random Llama."""
 
-    path: str | None = None  # hub id or folder
-    revision: str | None = None  # branch, tag or commit of a hub model
-    package: str | None = None  # installed Python package that ships gguf_file
-    gguf_file: str | None = None  # inside the package, or inside path
-    random_llama: RandomLlamaConfig | None = None  # instead of path
+    path: str | None = None
+    """Hub id, or a folder written by save_pretrained."""
+
+    revision: str | None = None
+    """Branch, tag or commit of a hub model; null: the default branch."""
+
+    package: str | None = None
+    """Installed Python package that ships gguf_file."""
+
+    gguf_file: str | None = None
+    """GGUF file inside package, or inside path."""
+
+    random_llama: RandomLlamaConfig | None = None
+    """Shape of a random Llama, used instead of path."""
+
     trust_remote_code: bool = False
-    # Names that lora.target_modules may use; null: known only once the model is loaded.
+    """Allow Python code from the model's repository to run."""
+
     linear_modules: list[str] | None = None
+    """Module names allowed in lora.target_modules; null: checked once the model is loaded."""
 
 
 @dataclass
@@ -51,50 +76,127 @@ class LoraConfig:
     """The adapter, in PEFT's terms."""
 
     r: int = MISSING
+    """Rank of the update matrices."""
+
     alpha: float = MISSING
-    alpha_ratio: float = MISSING  # alpha / r, where alpha is not set itself
+    """Scaling numerator: the update is scaled by alpha / r. By default r times alpha_ratio."""
+
+    alpha_ratio: float = MISSING
+    """alpha / r, where alpha is not set. Searching the ratio instead of alpha keeps the best
+    learning rate in place when r changes."""
+
     dropout: float = MISSING
-    target_modules: Any = MISSING  # a list of module names, or all-linear
+    """Dropout probability of the adapter's input."""
+
+    target_modules: Any = MISSING
+    """Modules with an adapter: all-linear, or a list of module names, [q_proj,v_proj]."""
+
     bias: Bias = MISSING
+    """Bias parameters that are trained."""
+
     modules_to_save: list[str] | None = None
+    """Modules trained in full beside the adapter, [embed_tokens]; null: none."""
+
     use_rslora: bool = MISSING
+    """Scale by alpha / sqrt(r) instead of alpha / r, https://arxiv.org/abs/2312.03732."""
+
     use_dora: bool = MISSING
-    init_lora_weights: Any = MISSING  # true, false or a name that PEFT knows
+    """Decompose weights into magnitude and direction, https://arxiv.org/abs/2402.09353."""
+
+    init_lora_weights: Any = MISSING
+    """Initialisation: true (B = 0), false, gaussian, orthogonal, olora, pissa, pissa_niter_N."""
 
 
 @dataclass
 class DataConfig:
-    """The data, how they are split, and how examples share rows."""
+    """The data, their splits, and how examples share rows."""
 
     source: Source = MISSING
-    path: str | None = None  # hub id or folder of a data set
-    subset: str | None = None  # the hub data set's configuration name
+    """Reader of the data."""
+
+    path: str | None = None
+    """Hub id or folder of a data set."""
+
+    subset: str | None = None
+    """Configuration name of the hub data set."""
+
     train_split: str = "train"
-    eval_split: str | None = None  # null: hold out eval_fraction of the training documents
-    test_split: str | None = None  # null: hold out test_fraction of the training documents
+    """Split of the hub data set for training."""
+
+    eval_split: str | None = None
+    """Split for evaluation; null: hold out eval_fraction of the training documents."""
+
+    test_split: str | None = None
+    """Split for the final test; null: hold out test_fraction of the training documents."""
+
     text_column: str = "text"
-    join_rows: bool = False  # rows are paragraphs of one running text, not documents
-    train_files: list[str] = field(default_factory=list)  # paths or globs
-    eval_files: list[str] = field(default_factory=list)  # none: hold out eval_fraction
-    test_files: list[str] = field(default_factory=list)  # none: hold out test_fraction
-    eval_fraction: float = MISSING  # share of the documents' characters
-    test_fraction: float = 0.1  # the same; held out where there are 20 distinct documents or more
-    split_seed: int = MISSING  # apart from seed, so that all seeds are evaluated on the same text
-    group_by: str | None = None  # a column; records that share its value stay on one side
-    deduplicate: bool = False  # train once on a record that is repeated
-    bad_records: BadRecords = BadRecords.error  # skip: leave malformed ones out, count and say them
-    chat_template: str | None = None  # a file; null: the tokenizer's own
-    block_size: int = MISSING  # tokens of a row
-    eval_block_size: int | None = None  # of a row that is evaluated; null: block_size
+    """Column of the hub data set that holds the text."""
+
+    join_rows: bool = False
+    """Treat the data set's rows as paragraphs of a continuous text instead of documents."""
+
+    train_files: list[str] = field(default_factory=list)
+    """Files for training: paths or globs, at least one for data=text and data=jsonl."""
+
+    eval_files: list[str] = field(default_factory=list)
+    """Files for evaluation; none: hold out eval_fraction of the training documents."""
+
+    test_files: list[str] = field(default_factory=list)
+    """Files for the final test; none: hold out test_fraction of the training documents."""
+
+    eval_fraction: float = MISSING
+    """Share of the documents held out for evaluation. [share of characters]"""
+
+    test_fraction: float = 0.1
+    """Share of the documents held out for the final test, from 20 distinct documents on. [share of
+    characters]"""
+
+    split_seed: int = MISSING
+    """Seed of the split and of subsets; independent of seed, so that all seeds are evaluated on the
+    same text."""
+
+    group_by: str | None = None
+    """Column whose equal values keep records in the same part; data=jsonl only."""
+
+    deduplicate: bool = False
+    """Train once on a repeated record."""
+
+    bad_records: BadRecords = BadRecords.error
+    """Response to malformed records: error rejects the data, skip drops and counts them."""
+
+    chat_template: str | None = None
+    """File with a Jinja chat template; null: the tokenizer's own."""
+
+    block_size: int = MISSING
+    """Length of a row. [tokens]"""
+
+    eval_block_size: int | None = None
+    """Length of an evaluated row; null: block_size. [tokens]"""
+
     packing: Packing = MISSING
-    too_long: TooLong = TooLong.truncate  # an example longer than a row, where rows are not filled
-    # Drawn by split_seed. An example is a record; of running text, a row.
+    """Row layout: bfd packs complete examples, wrapped fills rows and cuts documents, none pads
+    each example."""
+
+    too_long: TooLong = TooLong.truncate
+    """Response to an example longer than a row, except with packing=wrapped."""
+
     max_train_examples: int | None = None
+    """Largest number of training examples, drawn by split_seed; null: all. [records; rows of
+    running text]"""
+
     max_eval_examples: int | None = None
+    """Largest number of evaluation examples, drawn by split_seed; null: all. [records; rows of
+    running text]"""
+
     max_test_examples: int | None = None
-    # Former names, refused with the new one.
+    """Largest number of test examples, drawn by split_seed; null: all. [records; rows of running
+    text]"""
+
     max_train_blocks: int | None = None
+    """Former name of max_train_examples; rejected with the new name."""
+
     max_eval_blocks: int | None = None
+    """Former name of max_eval_examples; rejected with the new name."""
 
 
 @dataclass
@@ -102,29 +204,66 @@ class TrainingConfig:
     """How the adapter is trained, in transformers' terms."""
 
     learning_rate: float = MISSING
+    """Peak learning rate of AdamW."""
+
     lr_scheduler_type: LRScheduler = MISSING
-    warmup_ratio: float = MISSING  # share of the optimizer steps
+    """Learning rate schedule after warm-up."""
+
+    warmup_ratio: float = MISSING
+    """Length of the warm-up. [share of the optimizer steps]"""
+
     weight_decay: float = MISSING
+    """AdamW's weight decay."""
+
     max_grad_norm: float = MISSING
-    batch_size: int = MISSING  # rows a forward pass
-    gradient_accumulation_steps: int = MISSING  # forward passes an optimizer step
-    eval_batch_size: int = MISSING  # rows
-    # How long: the first of these that is set. Optimizer steps; tokens; passes over the data.
+    """Gradients are clipped to this norm."""
+
+    batch_size: int = MISSING
+    """Rows per forward pass. [rows]"""
+
+    gradient_accumulation_steps: int = MISSING
+    """Forward passes per optimizer step."""
+
+    eval_batch_size: int = MISSING
+    """Rows per forward pass of an evaluation. [rows]"""
+
     max_steps: int | None = None
+    """Length of training; takes precedence over max_tokens and epochs. [optimizer steps]"""
+
     max_tokens: int | None = None
+    """Length of training without padding; takes precedence over epochs. [tokens]"""
+
     epochs: float | None = None
-    eval_steps: float = MISSING  # optimizer steps; below 1: a share of all steps
-    early_stopping_patience: int | None = None  # evaluations without a new best
+    """Length of training, where neither max_steps nor max_tokens is set. [passes over the rows]"""
+
+    eval_steps: float = MISSING
+    """Distance between evaluations; below 1: a share of all steps. [optimizer steps]"""
+
+    early_stopping_patience: int | None = None
+    """End training after this many evaluations without a new best; null: never."""
+
     dtype: Dtype = MISSING
+    """Precision of the base model; auto: bf16 or fp16 on a GPU, fp32 on a CPU."""
+
     gradient_checkpointing: bool = MISSING
+    """Recompute activations in the backward pass: less memory, a third slower."""
 
 
 @dataclass
 class LatencyConfig:
-    """How latency_ms is measured, where an objective or a constraint asks for it."""
+    """How latency_ms is measured, where an objective or a constraint uses it."""
 
     prompt_tokens: int = MISSING
+    """Length of the prompts. [tokens]"""
+
     new_tokens: int = MISSING
-    batch_size: int = MISSING  # prompts at once
-    warmup: int = MISSING  # generations that are not timed
-    repeats: int = MISSING  # generations that are; the median counts
+    """Length of the generated text. [tokens]"""
+
+    batch_size: int = MISSING
+    """Prompts per generation."""
+
+    warmup: int = MISSING
+    """Generations before the timed ones."""
+
+    repeats: int = MISSING
+    """Timed generations; latency_ms is their median."""
