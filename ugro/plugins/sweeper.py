@@ -33,14 +33,30 @@ class StreamingSweeperConf:
 
     _target_: str = "ugro.plugins.sweeper.StreamingSweeper"
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}])
+
     sampler: SamplerConfig = MISSING
-    storage: str | None = None  # an Optuna storage URL
+    """Optuna's sampler and its arguments: hydra/sweeper/sampler=NAME."""
+
+    storage: str | None = None
+    """Optuna storage URL: sqlite:///FILE, postgresql://HOST/NAME or journal:///FILE."""
+
     study_name: str = MISSING
-    n_trials: int | None = None  # in total; None: every combination of a finite space
-    n_jobs: Any = MISSING  # trials at once, or auto
-    max_failure_rate: float = MISSING  # share of the study's trials
+    """Name of the Optuna study."""
+
+    n_trials: int | None = None
+    """Total number of trials; null: every combination of a finite space."""
+
+    n_jobs: Any = MISSING
+    """Parallel trials; auto: as many as fit."""
+
+    max_failure_rate: float = MISSING
+    """Share of failed trials above which the study ends. [share of the study's trials]"""
+
     params: dict[str, str] = field(default_factory=dict)
-    conditions: dict[str, str] = field(default_factory=dict)  # when a key of params is searched
+    """Searched keys and their ranges, in Hydra's sweep syntax."""
+
+    conditions: dict[str, str] = field(default_factory=dict)
+    """Conditions under which a key of params is searched."""
 
 
 class StreamingSweeper(Sweeper):
@@ -80,7 +96,9 @@ class StreamingRayLauncherConf(RayLauncherConf):  # type: ignore[misc]  # upstre
     """``hydra.launcher``: the upstream launcher's keys, and secrets by their names."""
 
     _target_: str = "ugro.plugins.sweeper.StreamingRayLauncher"
-    secrets: list[str] = field(default_factory=list)  # variables that trials get on any node
+
+    secrets: list[str] = field(default_factory=list)
+    """Names of environment variables whose values travel with the trials to any node."""
 
 
 class StreamingRayLauncher(RayLauncher):  # type: ignore[misc]
