@@ -1,0 +1,77 @@
+"""MkDocs hooks: generate the reference, and include pages that live outside of ``docs/``."""
+
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from omegaconf import OmegaConf
+
+from ugro.config.reference import Key, default, keys, uses
+from ugro.plugins.sweeper import StreamingRayLauncherConf, StreamingSweeperConf
+
+ROOT = Path(__file__).parents[1]
+CONF, PACKAGE, RESULTS = ROOT / "conf", ROOT / "ugro", ROOT / "benchmarks" / "results"
+INTRODUCTION = """# Every key
+
+Generated from the schema, `ugro/config/`. Set a key as `name=value` on the command line; with `-m`,
+`name=a,b` and the syntax of [search spaces](search_spaces.md) search it. A default followed by names in
+parentheses is that of these options of its group; *set by the option* means that each file in
+`conf/GROUP/` has its own.
+"""
+LAUNCHER = """
+The keys of `hydra.launcher.ray` are those of the upstream Ray launcher: [Your cluster](production.md).
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated reference, the results of the benchmarks and the top-level pages."""
+    pages = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+    texts = {page: (ROOT / source).read_text() for page, source in pages.items()}
+    for name, text in {"reference.md": reference(), **texts}.items():
+        files.append(File.generated(config, name, content=text))
+    for path in sorted(RESULTS.iterdir()):
+        files.append(File.generated(config, f"results/{path.name}", abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Redirect links between ``docs/`` and the rest of the repository to pages of the site."""
+    inside = re.sub(r"\]\((?:\.\./benchmarks/(?=results/)|docs/)", "](", markdown)
+    return inside.replace("](../CONTRIBUTING.md)", "](contributing.md)")
+
+
+def reference() -> str:
+    """Write the page of every key."""
+    sections = groupby(keys(), key=lambda key: key.name.rpartition(".")[0])
+    lines = [INTRODUCTION]
+    for section, members in sections:
+        own = list(members)
+        rows = [(one, default(one, CONF), uses(one, PACKAGE)) for one in own]
+        lines += [f"## {section or 'Top level'}\n", *_table(rows), ""]
+    sweeper: Any = OmegaConf.to_container(OmegaConf.load(CONF / "hydra/sweeper/streaming.yaml"))
+    for name, schema, values in (
+        ("hydra.sweeper", StreamingSweeperConf, sweeper),
+        ("hydra.launcher", StreamingRayLauncherConf, {}),
+    ):
+        own = [key for key in keys(schema, f"{name}.") if key.description]
+        rows = [(one, _given(one, values), []) for one in own]
+        lines += [f"## {name}\n", *_table(rows), ""]
+    return "\n".join([*lines, LAUNCHER])
+
+
+def _given(key: Key, values: dict[str, Any]) -> str:
+    value = values.get(key.name.rpartition(".")[2])
+    return key.fallback if value is None else f"`{value}`"
+
+
+def _table(rows: list[tuple[Key, str, list[str]]]) -> Iterator[str]:
+    yield "| key | description | type | unit | default | read by |"
+    yield "|---|---|---|---|---|---|"
+    for key, value, modules in rows:
+        read = "<br>".join(f"`{one}`" for one in modules[:3])
+        cells = (f"`{key.name}`", key.description, key.type, key.unit, value, read)
+        yield "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
