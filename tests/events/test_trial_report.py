@@ -11,7 +11,7 @@ def test_fingerprints_of_the_data_are_one_key_of_the_report() -> None:
     assert Report.from_dict(plain).data == FIRST.data
 
 
-def test_a_report_without_them_is_as_it_was_before() -> None:
+def test_a_report_without_fingerprints_has_no_data_key() -> None:
     plain = Report(1, 4, 100, 400, 1.5, {"eval_loss": 2.0}, 2.0).as_dict()
     assert "data" not in plain
     assert Report.from_dict(plain).data == {}

@@ -210,4 +210,4 @@ def test_an_observer_that_fails_is_told_once_and_the_others_hear_on(
     for event in EVERY:
         stream.emit(event)
     assert heard.events == EVERY
-    assert [record.message for record in caplog.records] == ["Broken failed and hears no more"]
+    assert [record.message for record in caplog.records] == ["Broken failed and was removed"]

@@ -1,1 +1,1 @@
-"""Events of a study, the log they are kept in, and reports of a trial."""
+"""Events of a study, the log that stores them, and the reports of a trial."""

@@ -1,4 +1,4 @@
-"""Who hears a trial? The driver, over the channel that a slot connects; else nobody."""
+"""The channel over which a trial reports to the driver; a standalone trial has no listener."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,27 +9,27 @@ from ugro.events.trial_report import Report
 
 
 class Channel(Protocol):
-    """What lies between a trial and the driver."""
+    """Connection between a trial and the driver."""
 
     def report(self, report: Report) -> bool:
-        """Hand a report over; the answer is whether the trial goes on."""
+        """Send a report; return whether the trial continues."""
 
     def interrupted(self) -> bool:
-        """Whether the sweep is being interrupted: the trial is to save itself and end.
+        """Return whether the sweep is being interrupted: the trial saves its state and ends.
 
-        It is asked after every optimizer step and must not wait for anything.
+        The trial calls this after every optimizer step, so it must not block.
         """
 
 
 class TrialInterruptedError(Exception):
-    """A trial has ended before its time, as it was asked to; it can be continued."""
+    """A trial was stopped on request before its end and can be continued."""
 
 
 class StandaloneChannel:
-    """A channel that nobody listens to."""
+    """Channel of a trial that runs without a driver."""
 
     def report(self, report: Report) -> bool:
-        """Let the trial go on."""
+        """Let the trial continue."""
         return True
 
     def interrupted(self) -> bool:
@@ -37,18 +37,18 @@ class StandaloneChannel:
         return False
 
 
-_ALONE = StandaloneChannel()
+_STANDALONE = StandaloneChannel()
 _channel: ContextVar[Channel] = ContextVar("channel")
 
 
 def channel() -> Channel:
-    """The channel of the trial that runs in this process."""
-    return _channel.get(_ALONE)
+    """Return the channel of the trial that runs in this process."""
+    return _channel.get(_STANDALONE)
 
 
 @contextmanager
 def connected(to: Channel) -> Iterator[None]:
-    """Within the block, trials report to ``to``."""
+    """Send reports of trials in the block to ``to``."""
     before = _channel.set(to)
     try:
         yield

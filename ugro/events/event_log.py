@@ -1,4 +1,4 @@
-"""How are events kept in a file? ``events.jsonl``: a JSON object a line, written and read here."""
+"""Write and read ``events.jsonl``, the event log: one JSON object per line."""
 
 import getpass
 import json
@@ -17,41 +17,44 @@ from ugro.events.trial_report import Report
 
 
 def as_line(event: Event) -> str:
-    """The event as JSON: what, when (UTC), by whom, then what it says."""
-    said = as_dict(event)
+    """Serialise an event as JSON: name, UTC time, process, then its fields."""
+    record = as_dict(event)
     utc = datetime.fromtimestamp(event.time, UTC).isoformat(timespec="milliseconds")
     return json.dumps(
-        {"event": said.pop("event"), "utc": utc, "by": _who(), **said}, default=_plain
+        {"event": record.pop("event"), "utc": utc, "by": _process(), **record},
+        default=_serialisable,
     )
 
 
 def as_dict(event: Event) -> dict[str, Any]:
-    """The event's name, its time, then what it says; a report's numbers in one level."""
-    said = {one.name: getattr(event, one.name) for one in fields(event)}
+    """Return the event's name, time and fields; the fields of a report are flattened."""
+    values = {each.name: getattr(event, each.name) for each in fields(event)}
     if isinstance(event, TrialReported):
-        said |= {**event.report.as_dict(), "time": event.time}
-        del said["report"]
-    return {"event": type(event).__name__, "time": said.pop("time"), **said}
+        values |= {**event.report.as_dict(), "time": event.time}
+        del values["report"]
+    return {"event": type(event).__name__, "time": values.pop("time"), **values}
 
 
-def as_event(said: Mapping[str, Any]) -> Event | None:
-    """What :func:`as_dict` was given; None where there is no such event in this version.
+def as_event(record: Mapping[str, Any]) -> Event | None:
+    """Return the event of a dictionary from :func:`as_dict`; None for an unknown event.
 
-    What an earlier version did not write yet is left at its default.
+    Fields that an earlier version did not write keep their defaults.
     """
-    kind = _KINDS.get(said["event"])
+    kind = _KINDS.get(record["event"])
     if kind is None:
         return None
-    plain = {one.name: said[one.name] for one in fields(kind) if one.name in said}
+    plain = {each.name: record[each.name] for each in fields(kind) if each.name in record}
     plain |= {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
     plain |= {key: Outcome(plain[key]) for key in ("ending", "stop") if plain.get(key)}
     if kind is TrialReported:
-        plain["report"] = Report.from_dict(said)
+        plain["report"] = Report.from_dict(record)
     return kind(**plain)
 
 
 class Follower:
-    """What other processes write into a log from now on.
+    """Read events that other processes append to a log.
+
+    Events that the log holds at construction are skipped.
 
     Args:
         path: of the log
@@ -62,37 +65,38 @@ class Follower:
         self._at = path.stat().st_size if path.exists() else 0
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """The events that were added since the last call, this process' own left out."""
+        """Yield events appended since the last call, except those of this process."""
         if not self._path.exists() or self._path.stat().st_size <= self._at:
             return
         with self._path.open("rb") as file:
             file.seek(self._at)
-            whole, ends, _ = file.read().rpartition(b"\n")
-        self._at += len(whole) + len(ends)
-        own = _who()
-        for said in _whole(whole.decode(errors="replace").splitlines()):
-            if said["by"] != own:
-                yield said
+            complete, ends, _ = file.read().rpartition(b"\n")
+        self._at += len(complete) + len(ends)
+        own = _process()
+        for record in _parse(complete.decode(errors="replace").splitlines()):
+            if record["by"] != own:
+                yield record
 
     def reports(self) -> Iterator[tuple[int, Report]]:
-        """The reports among them."""
-        for said in self.events():
-            if said["event"] == TrialReported.__name__:
-                yield said["number"], Report.from_dict(said)
+        """Yield trial number and report of each new report."""
+        for record in self.events():
+            if record["event"] == TrialReported.__name__:
+                yield record["number"], Report.from_dict(record)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log, oldest first; lines that were cut off are left out."""
+    """Yield the events of a log, oldest first; truncated lines are skipped."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as lines:
-        yield from _whole(lines)
+        yield from _parse(lines)
 
 
 def read_from(path: Path, at: int) -> Iterator[tuple[int, Event]]:
-    """The events after a byte, each with the byte after it; a line that has no end yet is left.
+    """Yield events after byte ``at``, each with the offset of its end.
 
-    What is no event, or none of this version, is passed over.
+    An incomplete last line is left for a later call; lines that are no event of this version are
+    skipped.
     """
     if not path.exists():
         return
@@ -102,45 +106,45 @@ def read_from(path: Path, at: int) -> Iterator[tuple[int, Event]]:
             if not line.endswith(b"\n"):
                 return
             at += len(line)
-            for said in _whole([line.decode(errors="replace")]):
-                if (event := as_event(said)) is not None:
+            for record in _parse([line.decode(errors="replace")]):
+                if (event := as_event(record)) is not None:
                     yield at, event
 
 
 def cut_off(path: Path) -> list[int]:
-    """The numbers, from 1, of the lines that are no whole event."""
+    """Return the numbers, from 1, of the truncated lines."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", errors="replace") as lines:
-        return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_whole([line]))]
+        return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_parse([line]))]
 
 
 def reports_in(path: Path) -> Iterator[tuple[int, Report, Outcome | None]]:
-    """The reports of a log, oldest first, each with its trial's number and the answer to it."""
-    for said in read(path):
-        if said["event"] == TrialReported.__name__:
-            stop = said["stop"] and Outcome(said["stop"])
-            yield said["number"], Report.from_dict(said), stop
+    """Yield the reports of a log, oldest first, with trial number and stop decision."""
+    for record in read(path):
+        if record["event"] == TrialReported.__name__:
+            stop = record["stop"] and Outcome(record["stop"])
+            yield record["number"], Report.from_dict(record), stop
 
 
 _KINDS = {kind.__name__: kind for kind in Event.__subclasses__()}
 
 
-def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _parse(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
-            said = json.loads(line)
+            record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(said, dict) and "event" in said:
-            yield said
+        if isinstance(record, dict) and "event" in record:
+            yield record
 
 
-def _who() -> str:
+def _process() -> str:
     return f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
 
 
-def _plain(value: object) -> object:
+def _serialisable(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     return str(value)

@@ -1,4 +1,4 @@
-"""Events of a study, told to observers in the order in which they happen."""
+"""Events of a study, in the order in which observers receive them."""
 
 import logging
 import time
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened."""
+    """Base class of all events."""
 
     time: float = field(default_factory=time.time, kw_only=True)  # Unix time
 
 
 @dataclass(frozen=True)
 class StudyStarted(Event):
-    """The driver begins or goes on."""
+    """The driver started or resumed the study."""
 
     name: str
     folder: str
@@ -32,22 +32,22 @@ class StudyStarted(Event):
     overrides: tuple[str, ...] = ()  # of the command line
     configuration: Mapping[str, Any] = field(default_factory=dict)  # interpolations as written
     provenance: Mapping[str, str] = field(default_factory=dict)  # of the driver
-    id: str = ""  # the study's own, in its record and in its folder
-    group: int = 0  # of trials that are ranked together
+    id: str = ""  # stored in the study's record and in its folder
+    group: int = 0  # trials of one group are ranked together
     definition: Mapping[str, str] = field(default_factory=dict)
     space: Mapping[str, str] = field(default_factory=dict)  # Optuna's distributions, as JSON
 
 
 @dataclass(frozen=True)
 class SlotsCounted(Event):
-    """From now on so many trials may run at once."""
+    """The number of trials that can run at once changed."""
 
     slots: int
 
 
 @dataclass(frozen=True)
 class TrialAsked(Event):
-    """A trial got its number and its parameters and was handed to a slot."""
+    """A trial received its number and parameters and was submitted to a slot."""
 
     number: int
     parameters: Mapping[str, Any]
@@ -57,15 +57,15 @@ class TrialAsked(Event):
 
 @dataclass(frozen=True)
 class ProposalRejected(Event):
-    """What the sampler proposed is not run."""
+    """A proposal of the sampler was rejected."""
 
     parameters: Mapping[str, Any]
-    reasons: tuple[str, ...]  # the constraints that it breaks, or duplicate
+    reasons: tuple[str, ...]  # violated constraints, or duplicate
 
 
 @dataclass(frozen=True)
 class TrialStarted(Event):
-    """A worker has taken the trial up."""
+    """A worker started the trial."""
 
     number: int
     worker: str = ""  # host and process
@@ -73,30 +73,30 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True)
 class TrialReported(Event):
-    """An evaluation, and whether the trial was told to stop after it."""
+    """A trial reported an evaluation and received a decision."""
 
     number: int
     report: Report
     stop: Outcome | None
-    rung: int = 0  # rungs that the trial has come to
+    rung: int = 0  # number of rungs reached
 
 
 @dataclass(frozen=True)
 class TrialRetried(Event):
-    """A trial that had begun is run again under its number, from its last checkpoint."""
+    """An interrupted trial restarts from its last checkpoint, under the same number."""
 
     number: int
     why: str
-    times: int  # that it was retried, this one included; 0 where only the sweep was interrupted
+    times: int  # retries so far, this one included; 0 after an interruption of the sweep
 
 
 @dataclass(frozen=True)
 class TrialFinished(Event):
-    """A trial ended, however it ended."""
+    """A trial ended."""
 
     number: int
     ending: Outcome
-    values: tuple[float, ...]  # empty unless it is complete
+    values: tuple[float, ...]  # empty unless the trial is complete
     metrics: Mapping[str, float]
     error: str = ""
     provenance: Mapping[str, str] = field(default_factory=dict)  # code, data, model, machine
@@ -104,9 +104,9 @@ class TrialFinished(Event):
 
 @dataclass(frozen=True)
 class TestMeasured(Event):
-    """A finished trial was measured on the test part, which chose nothing."""
+    """A finished trial was evaluated on the test part, which is not used for selection."""
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # not a pytest class
 
     number: int
     metrics: Mapping[str, float]
@@ -114,29 +114,29 @@ class TestMeasured(Event):
 
 @dataclass(frozen=True)
 class StudyFinished(Event):
-    """The driver ends."""
+    """The driver ended."""
 
     reason: str
 
 
 class Observer(Protocol):
-    """Whoever wants to know."""
+    """Receiver of a study's events."""
 
     def observe(self, event: Event) -> None:
-        """Take note of an event."""
+        """Handle an event."""
 
 
 class EventStream:
-    """Hands each event to every observer; one that fails is told once and heard no more."""
+    """Pass each event to every observer; a failing observer is logged once, then removed."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = list(observers)
 
     def emit(self, event: Event) -> None:
-        """Tell the observers."""
+        """Pass an event to the observers."""
         for observer in list(self._observers):
             try:
                 observer.observe(event)
-            except Exception:  # whatever an observer does, training goes on
+            except Exception:  # a failing observer must not stop the training
                 self._observers.remove(observer)
-                log.exception("%s failed and hears no more", type(observer).__name__)
+                log.exception("%s failed and was removed", type(observer).__name__)

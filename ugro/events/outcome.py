@@ -1,4 +1,4 @@
-"""How can a trial end? One enum; the study keeps its value as the reason."""
+"""Outcome of a trial; the study stores its value as the reason."""
 
 from enum import Enum
 
@@ -7,31 +7,31 @@ class Outcome(Enum):
     """How a trial ended."""
 
     COMPLETE = "complete"
-    PLATEAU = "plateau"  # no improvement any more: its value stands
-    RUNG = "rung"  # behind the others at equal resource
-    BUDGET = "budget"  # its own tokens are used up
+    PLATEAU = "plateau"  # no further improvement; its value counts
+    RUNG = "rung"  # worse than the others at equal resource
+    BUDGET = "budget"  # its token budget is used up
     TIMED_OUT = "timed_out"
     DIVERGED = "diverged"
     STUDY_LIMIT = "study_limit"  # the study ended while it ran
-    INFEASIBLE = "infeasible"  # its results break a constraint
-    OUT_OF_MEMORY = "out_of_memory"  # it would be again
+    INFEASIBLE = "infeasible"  # its results violate a constraint
+    OUT_OF_MEMORY = "out_of_memory"  # a retry would fail as well
     FAILED = "failed"
-    WITHDRAWN = "withdrawn"  # another driver of the study was faster
-    INTERRUPTED = "interrupted"  # still to be done: it is continued under its number
+    WITHDRAWN = "withdrawn"  # another driver of the study took it
+    INTERRUPTED = "interrupted"  # resumed later under the same number
 
     @property
     def has_value(self) -> bool:
-        """Whether it came to its end, and what it measured there counts."""
+        """Whether the trial finished and its value counts."""
         return self in (Outcome.COMPLETE, Outcome.PLATEAU)
 
     @property
     def in_words(self) -> str:
-        """As people read it: a trial is, or was, ..."""
+        """Label for people, to follow "is" or "was"."""
         return _IN_WORDS.get(self, self.value.replace("_", " "))
 
     @property
     def is_pruned(self) -> bool:
-        """Whether it was given up: its value is not one that can be the best."""
+        """Whether the trial was stopped early: its value cannot be the best."""
         return self in _PRUNED
 
 

@@ -1,4 +1,4 @@
-"""A study's standing: what its events add up to, for whoever shows it."""
+"""State of a study, accumulated from its events."""
 
 import math
 from collections import Counter
@@ -22,18 +22,18 @@ from ugro.events.trial_report import Report
 
 @dataclass
 class Running:
-    """A trial in flight, as far as it has told."""
+    """A running trial and its last reports."""
 
     number: int
     asked_at: float  # Unix time
     started_at: float | None = None  # Unix time
-    report: Report | None = None  # the last one
-    before: Report | None = None  # the one before it
+    report: Report | None = None  # the latest
+    before: Report | None = None  # the previous report
     rung: int = 0
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Between its last two reports, the evaluation included."""
+        """Throughput between the last two reports, evaluation included."""
         if self.report is None or self.before is None:
             return None
         seconds = self.report.seconds - self.before.seconds
@@ -43,19 +43,19 @@ class Running:
 
 @dataclass(frozen=True)
 class Gain:
-    """What the best trial is better by than the configuration as it was."""
+    """Improvement of the best trial over the baseline."""
 
-    over: int  # the baseline's number
-    amount: float  # in the objective's unit, above 0 where it is better
-    share: float | None  # of the baseline's value
+    over: int  # number of the baseline trial
+    amount: float  # in the objective's unit; positive is better
+    share: float | None  # relative to the baseline's value
 
 
 class StudyState:
-    """A study's state, kept up to date event by event; nothing is looked at twice.
+    """State of a study, updated event by event.
 
     Args:
-        earlier: lines of the event log from before this driver, as ``event_log.read`` gives them
-        others: lines that other drivers have added to it since the last call
+        earlier: events logged before this driver started, as ``event_log.read`` yields them
+        others: returns events that other drivers have logged since the last call
     """
 
     def __init__(
@@ -70,65 +70,67 @@ class StudyState:
         self.ended: dict[int, Outcome] = {}
         self.values: dict[int, tuple[float, ...]] = {}  # of trials that have any
         self.parameters: dict[int, Mapping[str, Any]] = {}
-        self.front: set[int] = set()  # what no other trial is as good as in every objective
+        self.front: set[int] = set()  # the Pareto front
         self.baseline: int | None = None
         self._earlier = earlier
         self._others = others
-        self._group = 0  # of trials that are ranked together, the newest
+        self._group = 0  # the newest group: its trials are ranked together
         self._of_others: set[int] = set()  # trials of other groups
-        self._unknown = 0  # trials that ended earlier and are not in the log
-        self._seconds = 0.0  # of trials from start to end
-        self._timed = 0  # how many those are
+        self._unknown = 0  # ended trials that the log does not hold
+        self._seconds = 0.0  # total duration of the ended trials
+        self._timed = 0  # number of trials in that total
 
     def observe(self, event: Event) -> None:
-        """Take note of an event."""
+        """Update the state with an event."""
         match event:
             case StudyStarted():
-                self._begin(event)
+                self._start_study(event)
             case SlotsCounted(slots=slots):
                 self.slots = slots
             case TrialAsked(number=number):
                 self._asked(number, event.parameters, event.source, event.group)
                 self.running[number] = Running(number, event.time)
             case TrialRetried(number=number):
-                self._forget(number)
+                self._discard_outcome(number)
                 self.running[number] = Running(number, event.time)
             case TrialStarted(number=number) if number in self.running:
                 self.running[number].started_at = event.time
             case TrialReported(number=number) if number in self.running:
-                one = self.running[number]
-                one.before, one.report, one.rung = one.report, event.report, event.rung
+                trial = self.running[number]
+                trial.before, trial.report, trial.rung = trial.report, event.report, event.rung
                 self.has_rungs |= event.rung > 0
             case TrialFinished():
-                self.hear_others()  # as it may be the best of all
+                self.observe_others()  # one of them may be better
                 self._finished(event)
 
-    def hear_others(self) -> None:
-        """Take note of what other drivers have done."""
-        for said in self._others():
-            self._hear(said)
+    def observe_others(self) -> None:
+        """Update the state with the events of other drivers."""
+        for record in self._others():
+            self._observe_record(record)
 
-    def _hear(self, said: Mapping[str, Any]) -> None:
-        if said["event"] == TrialAsked.__name__:
-            self._asked(said["number"], said["parameters"], said["source"], said.get("group", 0))
-        elif said["event"] == TrialFinished.__name__:
-            self._ended(said["number"], Outcome(said["ending"]), tuple(said["values"]))
-        elif said["event"] == TrialRetried.__name__:
-            self._forget(said["number"])
+    def _observe_record(self, record: Mapping[str, Any]) -> None:
+        if record["event"] == TrialAsked.__name__:
+            self._asked(
+                record["number"], record["parameters"], record["source"], record.get("group", 0)
+            )
+        elif record["event"] == TrialFinished.__name__:
+            self._ended(record["number"], Outcome(record["ending"]), tuple(record["values"]))
+        elif record["event"] == TrialRetried.__name__:
+            self._discard_outcome(record["number"])
 
     @property
     def done(self) -> int:
-        """How many trials have ended, of ``study.trials``."""
+        """Number of ended trials, of ``study.trials``."""
         return self._unknown + len(self.ended)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many ended how, in words, the most frequent first."""
-        told = Counter(how.in_words for how in self.ended.values())
-        return dict(told.most_common()) | ({"earlier": self._unknown} if self._unknown else {})
+        """Number of trials by outcome label, most frequent first."""
+        counts = Counter(outcome.in_words for outcome in self.ended.values())
+        return dict(counts.most_common()) | ({"earlier": self._unknown} if self._unknown else {})
 
     def best(self, objective: int = 0) -> int | None:
-        """The trial with the best value of an objective; None before there is one."""
+        """Return the trial with the best value of an objective; None without values."""
         signs = self._signs()
         return min(
             self.front,
@@ -137,7 +139,7 @@ class StudyState:
         )
 
     def gain(self) -> Gain | None:
-        """Of the best first objective; None before the baseline or another trial has a value."""
+        """Return the gain in the first objective; None without a baseline or a better trial."""
         best = self.best()
         if best is None or self.baseline not in self.values or best == self.baseline:
             return None
@@ -146,10 +148,10 @@ class StudyState:
         return Gain(self.baseline, amount, amount / abs(own) if own else None)
 
     def seconds_left(self, now: float) -> float | None:
-        """Expected until the study's end; None before a trial has ended.
+        """Estimate the seconds until the study ends; None before a trial has ended.
 
-        What is left of all trials at the mean length of those that ended, divided by the slots; a
-        study with ``study.max_seconds`` ends then at the latest.
+        The estimate is the remaining work at the mean length of ended trials, divided by the
+        slots; ``study.max_seconds`` limits it.
 
         Args:
             now: Unix time
@@ -158,32 +160,33 @@ class StudyState:
             return None
         mean = self._seconds / self._timed
         waiting = max(0, self.study.trials - self.done - len(self.running))
-        begun = [max(0.0, mean - (now - _begin_of(one))) for one in self.running.values()]
-        at_once = max(1, min(self.slots, waiting + len(begun)))
-        left = max([(waiting * mean + sum(begun)) / at_once, *begun])
+        remaining = [max(0.0, mean - (now - _start_of(trial))) for trial in self.running.values()]
+        at_once = max(1, min(self.slots, waiting + len(remaining)))
+        left = max([(waiting * mean + sum(remaining)) / at_once, *remaining])
         limit = self.study.configuration.get("study", {}).get("max_seconds")
         if isinstance(limit, int | float):
             left = min(left, max(0.0, self.study.time + limit - now))
         return left
 
     def differing(self, number: int) -> dict[str, Any]:
-        """A trial's parameters that are not as the study's configuration has them."""
+        """Return a trial's parameters that differ from the study's configuration."""
         known = self.study.configuration if self.study else {}
         own = self.parameters.get(number, {})
         return {key: value for key, value in own.items() if not _same(value, known, key)}
 
-    def _begin(self, event: StudyStarted) -> None:
+    def _start_study(self, event: StudyStarted) -> None:
         self.study = event
         if event.group != self._group:
-            self._begin_group(event.group)
-        for said in self._earlier:
-            if event.finished or said["event"] == TrialAsked.__name__:  # else the record is new
-                self._hear(said)
+            self._start_group(event.group)
+        for record in self._earlier:
+            # A new record has finished nothing, whatever outcomes the log holds.
+            if event.finished or record["event"] == TrialAsked.__name__:
+                self._observe_record(record)
         self._earlier = ()
         self._unknown = max(0, event.finished - len(self.ended))
 
-    def _begin_group(self, group: int) -> None:
-        """Leave the trials so far out: none of them is ranked with those that come."""
+    def _start_group(self, group: int) -> None:
+        """Drop the trials so far: they are not ranked with those of the new group."""
         self._group = group
         self._of_others |= self.parameters.keys()
         self.ended, self.values, self.parameters, self.front = {}, {}, {}, set()
@@ -198,51 +201,53 @@ class StudyState:
             self.baseline = number
 
     def _finished(self, event: TrialFinished) -> None:
-        one = self.running.pop(event.number, None)
+        trial = self.running.pop(event.number, None)
         if event.ending is Outcome.INTERRUPTED:
             return
-        if one is not None:
-            self._seconds += event.time - _begin_of(one)
+        if trial is not None:
+            self._seconds += event.time - _start_of(trial)
             self._timed += 1
         self._ended(event.number, event.ending, event.values)
 
-    def _ended(self, number: int, how: Outcome, values: tuple[float, ...]) -> None:
-        if how is Outcome.INTERRUPTED or number in self._of_others:
+    def _ended(self, number: int, outcome: Outcome, values: tuple[float, ...]) -> None:
+        if outcome is Outcome.INTERRUPTED or number in self._of_others:
             return
-        self.ended[number] = how
+        self.ended[number] = outcome
         if len(values) == len(self._signs()) and not any(map(math.isnan, values)):
             self.values[number] = values
-            self._place(number)
+            self._add_to_front(number)
 
-    def _place(self, number: int) -> None:
-        """Into the front, unless another trial is as good in everything."""
-        if not any(self._covers(other, number) for other in self.front):
-            self.front = {one for one in self.front if not self._covers(number, one)} | {number}
+    def _add_to_front(self, number: int) -> None:
+        """Add a trial to the front unless another trial dominates or equals it."""
+        if not any(self._weakly_dominates(other, number) for other in self.front):
+            self.front = {
+                other for other in self.front if not self._weakly_dominates(number, other)
+            } | {number}
 
-    def _covers(self, one: int, other: int) -> bool:
-        pairs = zip(self._signs(), self.values[one], self.values[other], strict=True)
-        return all(sign * own <= sign * its for sign, own, its in pairs)
+    def _weakly_dominates(self, number: int, other: int) -> bool:
+        pairs = zip(self._signs(), self.values[number], self.values[other], strict=True)
+        return all(sign * own <= sign * theirs for sign, own, theirs in pairs)
 
-    def _forget(self, number: int) -> None:
-        """Forget how a trial ended that goes on: its driver died before the record had it."""
+    def _discard_outcome(self, number: int) -> None:
+        """Drop the outcome of a resumed trial: its driver died before recording it."""
         self.ended.pop(number, None)
         if self.values.pop(number, None) is not None:
             self.front = set()
-            for one in self.values:
-                self._place(one)
+            for remaining in self.values:
+                self._add_to_front(remaining)
 
     def _signs(self) -> list[int]:
-        """1 where an objective is minimised, -1 where it is maximised."""
+        """Return 1 for each minimised objective and -1 for each maximised objective."""
         directions = self.study.directions if self.study else ()
         return [-1 if direction == "maximize" else 1 for direction in directions]
 
 
-def _begin_of(one: Running) -> float:
-    return one.asked_at if one.started_at is None else one.started_at
+def _start_of(trial: Running) -> float:
+    return trial.asked_at if trial.started_at is None else trial.started_at
 
 
 def _same(value: object, configuration: Mapping[str, Any], key: str) -> bool:
-    """Whether the configuration has this value at the key, ``[a,b]`` and a list being alike."""
+    """Whether the configuration has this value at the key; ``[a,b]`` equals the list."""
     node: Any = configuration
     for part in key.split("."):
         if not isinstance(node, Mapping) or part not in node:

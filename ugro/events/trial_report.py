@@ -1,4 +1,4 @@
-"""Describe a trial while it trains (reports) and when it has ended (a result)."""
+"""Reports of a trial during training and its final result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -31,7 +31,7 @@ MEASURED = (
     "best_step",
     "latency_ms",
 )
-# The parts of the data whose fingerprints a trial tells, and their names for people.
+# Parts of the data that a trial fingerprints, and their display names.
 DATA_PARTS = {
     "train_data": "training data",
     "eval_data": "evaluation data",
@@ -43,17 +43,16 @@ _NESTED = ("metrics", "data")
 
 @dataclass(frozen=True)
 class Report:
-    """One evaluation during training, the untrained model's at step 0 included.
+    """An evaluation during training; the first one is of the untrained model, at step 0.
 
     Attributes:
-        metrics: those of ``REPORTED`` that are known. ``eval_loss`` in nats a predicted token;
-            ``train_loss``, the mean since the report before, not before the first step.
-        data: fingerprints of the data, by the names of ``DATA_PARTS``; in the first report of an
-            attempt
+        metrics: those of ``REPORTED`` that are known. ``eval_loss`` in nats per predicted token;
+            ``train_loss`` is the mean since the previous report, and absent at step 0.
+        data: fingerprints by the names of ``DATA_PARTS``, in the first report of an attempt
     """
 
     step: int  # optimizer steps done
-    total_steps: int  # that the trial takes if nothing stops it
+    total_steps: int  # of the trial if it is not stopped
     tokens_seen: int  # tokens trained on
     total_tokens: int
     seconds: float  # since training began
@@ -63,18 +62,18 @@ class Report:
 
     @property
     def last(self) -> bool:
-        """Whether the trial ends here by itself."""
+        """Whether the trial ends with this report."""
         return self.step >= self.total_steps
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, the metrics among them."""
+        """Return plain values for JSON, with the metrics at the top level."""
         plain = {key: value for key, value in vars(self).items() if key not in _NESTED}
         return {**plain, **self.metrics, **({"data": dict(self.data)} if self.data else {})}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Read what :meth:`as_dict` gave; other keys are left out."""
-        own = [one.name for one in fields(cls) if one.name not in _NESTED]
+        """Read the output of :meth:`as_dict`; unknown keys are ignored."""
+        own = [each.name for each in fields(cls) if each.name not in _NESTED]
         metrics = {name: plain[name] for name in REPORTED if plain.get(name) is not None}
         data = dict(plain.get("data") or {})
         return cls(**{name: plain[name] for name in own}, metrics=metrics, data=data)
@@ -82,20 +81,20 @@ class Report:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a finished trial returns; as a number it is the objective, so any sweeper can read it.
+    """Result of a finished trial; as a float it is the objective, for any Hydra sweeper.
 
     Attributes:
-        values: one an objective
+        values: one per objective
         metrics: those of ``MEASURED`` that are known: ``eval_loss``, ``eval_perplexity`` and
             ``eval_bits_per_byte`` of the best checkpoint, ``base_eval_loss`` and
             ``base_eval_bits_per_byte`` of the base model on the same examples, ``train_loss`` (mean
-            over training), ``tokens_seen`` (trained on, padding left out), ``trained_token_share``
-            (of them, those that carry loss), ``padding_share`` (of what the model reads),
-            ``train_tokens_per_second`` (evaluations not counted), ``trainable_parameters``,
-            ``peak_memory_mb``, ``train_seconds`` (evaluations counted), ``startup_seconds`` (before
-            training), ``steps``, ``best_step``, and ``latency_ms`` where an objective or a
-            constraint asks for it. Beside them ``test_tokens``, held out for the end of a study.
-        provenance: what it was run with: code, data, base model, machine
+            over training), ``tokens_seen`` (without padding), ``trained_token_share`` (share of
+            ``tokens_seen`` that contributes to the loss), ``padding_share`` (of the model's input),
+            ``train_tokens_per_second`` (without evaluations), ``trainable_parameters``,
+            ``peak_memory_mb``, ``train_seconds`` (with evaluations), ``startup_seconds`` (before
+            training), ``steps``, ``best_step``, and ``latency_ms`` if an objective or a constraint
+            uses it. ``test_tokens`` is kept beside them until the study ends.
+        provenance: code, data, base model and machine of the trial
     """
 
     values: tuple[float, ...]

@@ -93,7 +93,7 @@ class LiveDisplay:
         began = time.thread_time()
         for _ in range(self._events.qsize()):
             self._standing.observe(self._events.get())
-        self._standing.hear_others()
+        self._standing.observe_others()
         width = self._console.width
         if width < self._width:
             self._console.control(_over_what_wraps(self._shown.widths, width))
