@@ -83,5 +83,5 @@ def test_prometheus_answers_with_the_sweeps_figures(
         assert query('ugro_study_info{study="s"}') == [1.0]
         gate.touch()
         assert sweep.ends() == 0, sweep.said()
-    said = f"Figures for Prometheus: http://127.0.0.1:{scraped}/metrics"
+    said = f"Metrics for Prometheus: http://127.0.0.1:{scraped}/metrics"
     assert said in sweep.said()

@@ -1,4 +1,4 @@
-"""A study of four trials, as its audit log: complete, stopped at a rung, failed, and resumed."""
+"""Events of a study with four trials: complete, stopped at a rung, failed, and resumed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.observers.audit_log import AuditLog
 
-SECRET = "xyzzy-canary"  # what PASSWORD is in the environment
+SECRET = "xyzzy-canary"  # value of PASSWORD in the environment
 CONFIGURATION: dict[str, Any] = {
     "study": {"name": "s", "dir": "multirun/s"},
     "seed": 42,
@@ -40,34 +40,34 @@ PROVENANCE = {"git_commit": "abc123", "torch": "2.13.0", "host": "here"}
 
 
 def report(step: int, loss: float, time: float, seconds: float) -> Report:
-    """After ``step`` steps of 100 tokens, of 8."""
+    """Report after ``step`` of 8 steps, 100 tokens each."""
     metrics = {"eval_loss": loss, **({"train_loss": loss + 0.5} if step else {})}
     return Report(step, 8, 100 * step, 800, seconds, metrics, time=time)
 
 
-def told(number: int, at: float, *reports: tuple[int, float]) -> list[Event]:
-    """The trial's events up to its last report, one a second; a step takes 2.5 s."""
+def trial_events(number: int, at: float, *reports: tuple[int, float]) -> list[Event]:
+    """Return a trial's events up to its last report; reports come every second."""
     source = "sampler" if number else "baseline"
     asked = TrialAsked(number, {"lora.r": 4 * (number + 1)}, source, time=at)
-    made: list[Event] = [asked, TrialStarted(number, "here:7", time=at + 1)]
+    events: list[Event] = [asked, TrialStarted(number, "here:7", time=at + 1)]
     for after, (step, loss) in enumerate(reports):
         time = at + 2 + after
-        made.append(
+        events.append(
             TrialReported(number, report(step, loss, time, 2.5 * step), None, step // 4, time=time)
         )
-    return made
+    return events
 
 
 def measured(loss: float, tokens: int) -> dict[str, float]:
     return {"eval_loss": loss, "tokens_seen": float(tokens), "peak_memory_mb": 600.0}
 
 
-def finished(number: int, how: Outcome, at: float, loss: float, tokens: int) -> TrialFinished:
-    values = (loss,) if how.has_value else ()
-    return TrialFinished(number, how, values, measured(loss, tokens), "", PROVENANCE, time=at)
+def finished(number: int, outcome: Outcome, at: float, loss: float, tokens: int) -> TrialFinished:
+    values = (loss,) if outcome.has_value else ()
+    return TrialFinished(number, outcome, values, measured(loss, tokens), "", PROVENANCE, time=at)
 
 
-def begin(folder: Path, ended: int, at: float) -> list[Event]:
+def start(folder: Path, ended: int, at: float) -> list[Event]:
     started = StudyStarted(
         "s",
         str(folder),
@@ -84,25 +84,25 @@ def begin(folder: Path, ended: int, at: float) -> list[Event]:
 
 
 def first_session(folder: Path) -> list[Event]:
-    """Trials 0 to 2 end, 3 is interrupted."""
+    """Trials 0 to 2 end; trial 3 is interrupted."""
     return [
-        *begin(folder, 0, 100.0),
-        *told(0, 101.0, (0, 4.0), (4, 3.5), (8, 3.25)),
+        *start(folder, 0, 100.0),
+        *trial_events(0, 101.0, (0, 4.0), (4, 3.5), (8, 3.25)),
         finished(0, Outcome.COMPLETE, 106.0, 3.25, 800),
-        *told(1, 107.0, (0, 4.0), (4, 3.75)),
+        *trial_events(1, 107.0, (0, 4.0), (4, 3.75)),
         finished(1, Outcome.RUNG, 111.0, 3.75, 400),
         TrialAsked(2, {"lora.r": 12}, "sampler", time=112.0),
         TrialFinished(2, Outcome.FAILED, (), {}, "ValueError: as told", time=113.0),
-        *told(3, 114.0, (0, 4.0), (4, 3.0)),
+        *trial_events(3, 114.0, (0, 4.0), (4, 3.0)),
         TrialFinished(3, Outcome.INTERRUPTED, (), {}, time=118.0),
         StudyFinished("interrupted", time=119.0),
     ]
 
 
 def second_session(folder: Path) -> list[Event]:
-    """Trial 3 goes on from step 4, whose report it repeats."""
+    """Trial 3 resumes from step 4 and repeats that report."""
     return [
-        *begin(folder, 3, 200.0),
+        *start(folder, 3, 200.0),
         TrialRetried(3, "it was interrupted", 0, time=201.0),
         TrialStarted(3, "here:8", time=202.0),
         TrialReported(3, report(4, 3.0, 203.0, 0.0), None, 1, time=203.0),
@@ -113,7 +113,7 @@ def second_session(folder: Path) -> list[Event]:
 
 
 def write(folder: Path, events: Sequence[Event]) -> None:
-    """Into the study's audit log."""
+    """Write events to the study's audit log."""
     folder.mkdir(parents=True, exist_ok=True)
     log = AuditLog(folder / "events.jsonl")
     for event in events:

@@ -6,7 +6,7 @@ from ugro.events.events import TrialFinished, TrialStarted
 from ugro.events.outcome import Outcome
 from ugro.observers.checkpoint_cleanup import CheckpointCleanup
 
-GO = {
+DELETED = {
     Outcome.RUNG,
     Outcome.BUDGET,
     Outcome.TIMED_OUT,
@@ -17,21 +17,21 @@ GO = {
 }
 
 
-@pytest.mark.parametrize("how", list(Outcome))
-def test_the_checkpoints_of_a_pruned_trial_go_and_all_others_stay(
-    how: Outcome, tmp_path: Path
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_only_the_checkpoints_of_a_pruned_trial_are_deleted(
+    outcome: Outcome, tmp_path: Path
 ) -> None:
     for number in (0, 1):
         (tmp_path / str(number) / "checkpoint-4").mkdir(parents=True)
-    tidy = CheckpointCleanup(lambda number: tmp_path / str(number))
-    tidy.observe(TrialStarted(0))
+    cleanup = CheckpointCleanup(lambda number: tmp_path / str(number))
+    cleanup.observe(TrialStarted(0))
     assert (tmp_path / "0").exists()
-    tidy.observe(TrialFinished(0, how, (), {}))
-    assert (tmp_path / "0").exists() == (how not in GO)
+    cleanup.observe(TrialFinished(0, outcome, (), {}))
+    assert (tmp_path / "0").exists() == (outcome not in DELETED)
     assert (tmp_path / "1").exists()
 
 
-def test_a_trial_without_checkpoints_is_borne(tmp_path: Path) -> None:
+def test_a_trial_without_checkpoints_is_no_error(tmp_path: Path) -> None:
     CheckpointCleanup(lambda number: tmp_path / str(number)).observe(
         TrialFinished(0, Outcome.RUNG, (), {})
     )

@@ -1,4 +1,4 @@
-"""What is left on a terminal is read off pyte's, which does what a real one would."""
+"""A pyte terminal shows what a display leaves behind."""
 
 import fcntl
 import io
@@ -59,11 +59,11 @@ class Terminal(io.StringIO):
 
 
 def seen(written: str) -> tuple[list[str], pyte.Screen]:
-    """The lines that stay on the terminal, what was scrolled out of it included."""
+    """Return the lines on the terminal, scrolled ones included, and the screen."""
     screen = pyte.HistoryScreen(80, 24, history=1000)
     pyte.Stream(screen).feed(written.replace("\n", "\r\n"))
-    gone = ["".join(line[x].data for x in range(80)).rstrip() for line in screen.history.top]
-    return [line for line in (*gone, *(row.rstrip() for row in screen.display)) if line], screen
+    scrolled = ["".join(line[x].data for x in range(80)).rstrip() for line in screen.history.top]
+    return [line for line in (*scrolled, *(row.rstrip() for row in screen.display)) if line], screen
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def shown_on(terminal: Terminal) -> LiveDisplay:
     return LiveDisplay(StudyState(), terminal.console())
 
 
-def test_the_display_is_there_while_the_study_runs_and_leaves_nothing_behind(
+def test_the_display_is_shown_during_the_study_and_cleared_at_its_end(
     terminal: Terminal,
 ) -> None:
     watching = shown_on(terminal)
@@ -98,7 +98,7 @@ def test_nothing_is_shown_before_trials_can_run(terminal: Terminal) -> None:
     assert terminal.getvalue() == ""
 
 
-def test_what_is_printed_meanwhile_stays_above(
+def test_printed_output_stays_above_the_display(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", terminal)
@@ -115,7 +115,7 @@ def test_what_is_printed_meanwhile_stays_above(
     assert seen(terminal.getvalue())[0] == ["the disk is full", "the summary"]
 
 
-def test_a_display_that_fails_is_told_of_once_and_taken_away(
+def test_a_failing_display_is_logged_once_and_removed(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Display):
@@ -131,7 +131,7 @@ def test_a_display_that_fails_is_told_of_once_and_taken_away(
     watching._thread.join(10)
     watching.observe(TrialAsked(1, {}, "sampler"))
     watching.observe(END)
-    assert [one.message for one in caplog.records] == [
+    assert [record.message for record in caplog.records] == [
         "The live display failed, plain lines follow"
     ]
     assert sys.stdout is before
@@ -140,31 +140,31 @@ def test_a_display_that_fails_is_told_of_once_and_taken_away(
     assert not screen.cursor.hidden
 
 
-def test_an_event_costs_the_driver_no_drawing(terminal: Terminal) -> None:
-    drawn_by = set()
+def test_the_driver_spends_no_time_on_rendering(terminal: Terminal) -> None:
+    rendered_by = set()
 
-    class Noted(StudyState):
+    class Recorded(StudyState):
         def observe(self, event: Event) -> None:
-            drawn_by.add(threading.current_thread().name)
+            rendered_by.add(threading.current_thread().name)
             super().observe(event)
 
-    watching = LiveDisplay(Noted(), terminal.console())
+    watching = LiveDisplay(Recorded(), terminal.console())
     for event in BEGIN:
         watching.observe(event)
     report = Report(1, 2, 256, 512, 1.0, {"eval_loss": 3.0}, time=0.0)
-    began = time.process_time()
+    start = time.process_time()
     for number in range(1000):
         watching.observe(TrialReported(number % 64, report, None))
-    mean_seconds = (time.process_time() - began) / 1000
+    mean_seconds = (time.process_time() - start) / 1000
     watching.observe(TrialFinished(0, Outcome.COMPLETE, (3.0,), {}))
     watching.observe(END)
     assert mean_seconds < 0.002
-    assert drawn_by == {"progress"}
+    assert rendered_by == {"progress"}
 
 
 def test_the_rows_that_a_narrower_terminal_wraps_are_erased() -> None:
     # 80 columns take two rows of 40, 81 take three, 40 and 0 take one.
-    control = live_display._over_what_wraps([80, 81, 40, 0], 40)
+    control = live_display._erase_wrapped([80, 81, 40, 0], 40)
     assert control.segment.text == "\x1b[2K\x1b[1A" * 3
 
 
@@ -176,7 +176,7 @@ def test_the_rows_that_a_narrower_terminal_wraps_are_erased() -> None:
         ("xterm-256color", io.StringIO(), False),
     ],
 )
-def test_only_a_terminal_that_can_be_drawn_on_is_drawn_on(
+def test_only_a_terminal_with_cursor_control_gets_a_display(
     monkeypatch: pytest.MonkeyPatch, term: str, file: io.StringIO, watched: bool
 ) -> None:
     monkeypatch.setenv("TERM", term)
@@ -207,7 +207,7 @@ def test_a_sweep_on_a_terminal_ends_with_the_summary_alone(tmp_path: Path, cache
     try:
         while got := os.read(driver, 65536):
             written.write(got)
-    except OSError:  # how a terminal says that nobody is there any more
+    except OSError:  # raised when the other end is closed
         pass
     os.close(driver)
     assert sweep.wait(60) == 0
@@ -225,17 +225,17 @@ def test_a_sweep_on_a_terminal_ends_with_the_summary_alone(tmp_path: Path, cache
     assert not any("busy" in line or "Launching" in line for line in lines)
 
 
-def test_a_sweep_into_a_pipe_is_plain_lines_and_its_log_has_the_chatter(
+def test_a_sweep_into_a_pipe_prints_plain_lines(
     train_py: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     done = train_py(*SWEEP)
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stderr == ""
-    told = [line[9:] for line in done.stdout.splitlines()[:6]]
-    assert told[:3] == ["Study s: 2 trials, in multirun/s", "1 trial at once", "trial 0: lora.r=2"]
-    assert told[3].startswith("trial 0 eval_loss 5.")
-    assert told[4] == "trial 1: lora.r=4"
+    lines = [line[9:] for line in done.stdout.splitlines()[:6]]
+    assert lines[:3] == ["Study s: 2 trials, in multirun/s", "1 trial at once", "trial 0: lora.r=2"]
+    assert lines[3].startswith("trial 0 eval_loss 5.")
+    assert lines[4] == "trial 1: lora.r=4"
     log = (tmp_path / "multirun" / "s" / "sweep.log").read_text()
     assert "INFO ugro.observers.console_log: trial 1: lora.r=4\n" in log
     assert "basic_launcher: Launching 1 jobs locally" in log

@@ -50,7 +50,7 @@ EVERY = [
 BY = f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
 
 
-def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_path: Path) -> None:
+def test_the_audit_log_has_an_object_per_line_and_is_appended_to(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     for events in (EVERY[:4], EVERY[4:]):
         log = AuditLog(path)
@@ -88,18 +88,18 @@ def test_the_audit_log_is_an_object_a_line_and_goes_on_where_it_was_left(tmp_pat
     }
 
 
-def test_a_line_that_was_cut_off_is_left_out_and_the_next_one_is_whole(tmp_path: Path) -> None:
+def test_a_truncated_line_is_skipped_and_the_next_line_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     log = AuditLog(path)
     for event in EVERY:
         log.observe(event)
-    whole = path.read_bytes()
-    last = whole.rindex(b"\n", 0, -1) + 1
-    for cut in range(last + 1, len(whole)):  # at every byte of the last line
-        path.write_bytes(whole[:cut])
+    complete = path.read_bytes()
+    last = complete.rindex(b"\n", 0, -1) + 1
+    for cut in range(last + 1, len(complete)):  # at every byte of the last line
+        path.write_bytes(complete[:cut])
         AuditLog(path).observe(EVERY[0])
-        kept = len(EVERY) - (cut < len(whole) - 1)  # only its end of line was missing
-        assert [said["event"] for said in read(path)] == [
+        kept = len(EVERY) - (cut < len(complete) - 1)  # only its end of line was missing
+        assert [record["event"] for record in read(path)] == [
             type(event).__name__ for event in [*EVERY[:kept], EVERY[0]]
         ]
 
@@ -113,7 +113,7 @@ def test_the_reports_of_a_log_are_those_that_were_made(tmp_path: Path) -> None:
     assert list(reports_in(path)) == [(1, REPORT, None), (1, REPORT, Outcome.RUNG)]
 
 
-def test_what_cannot_be_written_is_written_later(
+def test_an_event_that_cannot_be_written_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "events.jsonl"
@@ -129,10 +129,10 @@ def test_what_cannot_be_written_is_written_later(
             log.observe(event)
     assert caplog.text.count("No space left on device") == 1
     log.observe(EVERY[3])
-    assert [said["time"] for said in read(path)] == [1.0, 2.0, 3.0, 4.0]
+    assert [record["time"] for record in read(path)] == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_a_line_of_which_the_disk_takes_only_a_part_is_written_again(
+def test_a_partly_written_line_is_written_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "events.jsonl"
@@ -147,22 +147,22 @@ def test_a_line_of_which_the_disk_takes_only_a_part_is_written_again(
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert caplog.text.count("cannot be written, trying again") == 1
     log.observe(EVERY[3])
-    assert [said["time"] for said in read(path)] == [1.0, 2.0, 3.0, 4.0]
+    assert [record["time"] for record in read(path)] == [1.0, 2.0, 3.0, 4.0]
     assert cut_off(path) == [2]  # its 20 bytes
 
 
-def test_a_loss_that_is_no_number_is_written_too(tmp_path: Path) -> None:
+def test_a_nan_loss_is_written(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "events.jsonl")
     log.observe(TrialFinished(0, Outcome.DIVERGED, (), {"eval_loss": math.nan}))
     (line,) = (tmp_path / "events.jsonl").read_text().splitlines()
     assert math.isnan(json.loads(line)["metrics"]["eval_loss"])
 
 
-def test_the_log_has_a_plain_line_for_what_matters(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_console_log_has_a_plain_line_per_event(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    lines = ConsoleLog(StudyState())
+    console = ConsoleLog(StudyState())
     for event in EVERY:
-        lines.observe(event)
+        console.observe(event)
     assert caplog.messages == [
         "Study s: 5 trials, 1 of them done, in multirun/s",
         "trial 1: lora.r=8 training.learning_rate=0.0001235 (baseline)",
@@ -177,13 +177,13 @@ def test_the_log_has_a_plain_line_for_what_matters(caplog: pytest.LogCaptureFixt
     ]
 
 
-def test_a_line_tells_what_the_best_is_better_by(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_line_of_the_best_trial_states_its_gain(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    lines = ConsoleLog(StudyState())
-    lines.observe(EVERY[0])
-    lines.observe(TrialAsked(0, {}, "baseline"))
+    console = ConsoleLog(StudyState())
+    console.observe(EVERY[0])
+    console.observe(TrialAsked(0, {}, "baseline"))
     for number, value in enumerate((4.0, 3.5, 3.75)):
-        lines.observe(TrialFinished(number, Outcome.COMPLETE, (value,), {}))
+        console.observe(TrialFinished(number, Outcome.COMPLETE, (value,), {}))
     assert caplog.messages[-3:] == [
         "trial 0 eval_loss 4.0000: the best so far",
         "trial 1 eval_loss 3.5000: the best so far, 0.5000 (12.5%) better than the baseline",
@@ -191,23 +191,23 @@ def test_a_line_tells_what_the_best_is_better_by(caplog: pytest.LogCaptureFixtur
     ]
 
 
-def test_an_observer_that_fails_is_told_once_and_the_others_hear_on(
+def test_a_failing_observer_is_logged_once_and_the_others_continue(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken:
         def observe(self, event: Event) -> None:
             raise OSError("disk full")
 
-    class Heard:
+    class Recorder:
         def __init__(self) -> None:
             self.events: list[Event] = []
 
         def observe(self, event: Event) -> None:
             self.events.append(event)
 
-    heard = Heard()
-    stream = EventStream([Broken(), heard])
+    recorder = Recorder()
+    stream = EventStream([Broken(), recorder])
     for event in EVERY:
         stream.emit(event)
-    assert heard.events == EVERY
+    assert recorder.events == EVERY
     assert [record.message for record in caplog.records] == ["Broken failed and was removed"]

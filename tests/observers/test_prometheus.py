@@ -33,12 +33,12 @@ def prometheus() -> Iterator[Prometheus]:
     observer.observe(StudyFinished("all trials are done"))
 
 
-def scraped(prometheus: Prometheus) -> dict[str, float]:
-    """Every sample, its labels' values behind its name."""
+def scrape(prometheus: Prometheus) -> dict[str, float]:
+    """Return all samples by name and label values."""
     with urllib.request.urlopen(f"http://127.0.0.1:{prometheus.port}/metrics") as answer:
         families = text_string_to_metric_families(answer.read().decode())
         samples = [sample for family in families for sample in family.samples]
-    return {" ".join((one.name, *one.labels.values())): one.value for one in samples}
+    return {" ".join((each.name, *each.labels.values())): each.value for each in samples}
 
 
 def reported(number: int, tokens: int, seconds: float, time: float = NOW) -> TrialReported:
@@ -46,7 +46,7 @@ def reported(number: int, tokens: int, seconds: float, time: float = NOW) -> Tri
     return TrialReported(number, report, None)
 
 
-STORY: list[Event] = [
+EVENTS: list[Event] = [
     StudyStarted("mine", "multirun/mine", 10, 2, ("eval_loss",), ("minimize",)),
     SlotsCounted(4),
     ProposalRejected({"lora.r": 64}, ("lora.r <= 8",)),
@@ -66,39 +66,41 @@ STORY: list[Event] = [
 
 
 def test_trials_slots_and_tokens_are_counted(prometheus: Prometheus) -> None:
-    for event in STORY:
+    for event in EVENTS:
         prometheus.observe(event)
-    said = scraped(prometheus)
-    assert said["ugro_study_info mine"] == 1
-    assert said["ugro_trials_planned"] == 10
-    assert said["ugro_trials_finished_before"] == 2
-    assert said["ugro_trials_waiting"] == 4  # ten, less two that were done and four asked
-    assert said["ugro_trials_running"] == 2
-    assert said["ugro_slots"] == 4
-    assert said["ugro_tokens_total"] == 900  # 500 and 400
-    assert said["ugro_trial_tokens_per_second 2"] == 50  # 300 tokens in 6 s
-    assert said["ugro_trial_tokens_per_second 3"] == 100
-    assert said["ugro_retries_total"] == 1
-    assert said["ugro_proposals_rejected_total"] == 1
-    assert said["ugro_trials_finished_total complete"] == 1
-    assert said["ugro_trials_finished_total failed"] == 1
-    assert said["ugro_failures_total ValueError"] == 1
-    assert said["ugro_best_value eval_loss"] == 2.5
-    assert said["ugro_report_lag_seconds_sum"] == 2.0
-    assert said["ugro_report_lag_seconds_count"] == 6
+    samples_by_name = scrape(prometheus)
+    assert samples_by_name["ugro_study_info mine"] == 1
+    assert samples_by_name["ugro_trials_planned"] == 10
+    assert samples_by_name["ugro_trials_finished_before"] == 2
+    assert (
+        samples_by_name["ugro_trials_waiting"] == 4
+    )  # ten, less two that were done and four asked
+    assert samples_by_name["ugro_trials_running"] == 2
+    assert samples_by_name["ugro_slots"] == 4
+    assert samples_by_name["ugro_tokens_total"] == 900  # 500 and 400
+    assert samples_by_name["ugro_trial_tokens_per_second 2"] == 50  # 300 tokens in 6 s
+    assert samples_by_name["ugro_trial_tokens_per_second 3"] == 100
+    assert samples_by_name["ugro_retries_total"] == 1
+    assert samples_by_name["ugro_proposals_rejected_total"] == 1
+    assert samples_by_name["ugro_trials_finished_total complete"] == 1
+    assert samples_by_name["ugro_trials_finished_total failed"] == 1
+    assert samples_by_name["ugro_failures_total ValueError"] == 1
+    assert samples_by_name["ugro_best_value eval_loss"] == 2.5
+    assert samples_by_name["ugro_report_lag_seconds_sum"] == 2.0
+    assert samples_by_name["ugro_report_lag_seconds_count"] == 6
 
 
 def test_the_best_follows_the_direction(prometheus: Prometheus) -> None:
     prometheus.observe(StudyStarted("s", "f", 3, 0, ("accuracy",), ("maximize",)))
     for number, value in enumerate((0.5, 0.7, 0.6)):
         prometheus.observe(TrialFinished(number, Outcome.COMPLETE, (value,), {}))
-    assert scraped(prometheus)["ugro_best_value accuracy"] == 0.7
+    assert scrape(prometheus)["ugro_best_value accuracy"] == 0.7
 
 
 def test_a_trial_that_has_ended_shows_no_speed(prometheus: Prometheus) -> None:
-    for event in (*STORY, TrialFinished(2, Outcome.RUNG, (), {})):
+    for event in (*EVENTS, TrialFinished(2, Outcome.RUNG, (), {})):
         prometheus.observe(event)
-    speeds = [name for name in scraped(prometheus) if name.startswith("ugro_trial_tokens")]
+    speeds = [name for name in scrape(prometheus) if name.startswith("ugro_trial_tokens")]
     assert speeds == ["ugro_trial_tokens_per_second 3"]
 
 
@@ -108,6 +110,6 @@ def test_the_port_is_free_again_when_the_study_has_ended() -> None:
         Prometheus(PrometheusConfig("127.0.0.1", first.port))
     first.observe(StudyFinished("all trials are done"))
     with pytest.raises(urllib.error.URLError):
-        scraped(first)
+        scrape(first)
     again = Prometheus(PrometheusConfig("127.0.0.1", first.port))
     again.observe(StudyFinished("all trials are done"))

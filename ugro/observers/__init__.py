@@ -1,1 +1,1 @@
-"""Who watches a study? Each observer knows the events and nothing else of UGRO."""
+"""Observers of a study: event log, console, live display, Prometheus and checkpoint cleanup."""

@@ -1,4 +1,4 @@
-"""What happened, in order? Every event is appended to ``events.jsonl``."""
+"""Append every event to ``events.jsonl``, the audit log of a study."""
 
 import errno
 import logging
@@ -14,44 +14,44 @@ log = logging.getLogger(__name__)
 
 
 class AuditLog:
-    """Appends each event and flushes it, so that nothing that happened is lost with the driver.
+    """Append each event at once, so that a crash of the driver loses none.
 
-    What cannot be written, as the disk is full, is written with a later event.
+    Events that cannot be written, for example on a full disk, are written with a later one.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending: deque[bytes] = deque()
-        self._in_trouble = False
+        self._is_failing = False
 
     def observe(self, event: Event) -> None:
-        """Write one line."""
+        """Append the event as one line."""
         self._pending.append(f"{as_line(event)}\n".encode())
         try:
-            # At once: other drivers of the study write there, too.
+            # Unbuffered: other drivers of the study append to the same file.
             with self._path.open("a+b", buffering=0) as file:
                 while self._pending:
                     _append(file, self._pending[0])
                     self._pending.popleft()
-            self._in_trouble = False
+            self._is_failing = False
         except OSError as error:
-            if not self._in_trouble:
+            if not self._is_failing:
                 log.warning("%s cannot be written, trying again: %s", self._path, error)
-            self._in_trouble = True
+            self._is_failing = True
 
 
 def _append(file: BinaryIO, line: bytes) -> None:
-    """Append a line; one that was cut off before it is ended first.
+    """Append a line; a truncated line before it is terminated first.
 
     Raises:
-        OSError: nothing of it was taken, or only a part: it is to be written again.
+        OSError: the line was not written, or only in part; the caller writes it again.
     """
-    whole = line if _ends_whole(file) else b"\n" + line
-    if file.write(whole) < len(whole):  # a disk takes what it has room for
+    complete = line if _ends_with_newline(file) else b"\n" + line
+    if file.write(complete) < len(complete):  # a full disk writes a part
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _ends_whole(file: BinaryIO) -> bool:
+def _ends_with_newline(file: BinaryIO) -> bool:
     if not file.seek(0, os.SEEK_END):
         return True
     file.seek(-1, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""What is not needed any more? The checkpoints of a trial that will never go on."""
+"""Delete the checkpoints of trials that will not be resumed."""
 
 import logging
 import shutil
@@ -11,17 +11,17 @@ log = logging.getLogger(__name__)
 
 
 class CheckpointCleanup:
-    """Deletes the checkpoints of a pruned trial; a failed one's are left to be looked at.
+    """Delete the checkpoints of pruned trials; those of failed trials are kept for debugging.
 
     Args:
-        checkpoints_of: where a trial has them
+        checkpoints_of: returns the checkpoint folder of a trial
     """
 
     def __init__(self, checkpoints_of: Callable[[int], Path]) -> None:
         self._checkpoints_of = checkpoints_of
 
     def observe(self, event: Event) -> None:
-        """Delete them, or nothing."""
+        """Delete the checkpoints of a trial that was pruned."""
         if not isinstance(event, TrialFinished) or not event.ending.is_pruned:
             return
         folder = self._checkpoints_of(event.number)

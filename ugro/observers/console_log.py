@@ -1,4 +1,4 @@
-"""What does a log say of a study? One plain line for each event that matters."""
+"""Log one plain line per event that matters to a user."""
 
 import logging
 from collections import Counter
@@ -24,20 +24,20 @@ log = logging.getLogger(__name__)
 
 
 class ConsoleLog:
-    """Writes to the log that Hydra set up: ``sweep.log``, and the terminal beside no display.
+    """Log to Hydra's handlers: ``sweep.log``, and the terminal unless the live display runs.
 
     Args:
-        standing: of the study before its first event
+        state: of the study before its first event
     """
 
-    def __init__(self, standing: StudyState) -> None:
-        self._standing = standing
+    def __init__(self, state: StudyState) -> None:
+        self._state = state
         self._rejected: Counter[str] = Counter()  # by reason
         self._last: dict[int, TrialReported] = {}  # by the trial's number, while it runs
 
     def observe(self, event: Event) -> None:
-        """Write a line, or nothing."""
-        self._standing.observe(event)
+        """Log the event if it matters."""
+        self._state.observe(event)
         match event:
             case StudyStarted():
                 done = f", {event.finished} of them done" if event.finished else ""
@@ -47,7 +47,7 @@ class ConsoleLog:
             case SlotsCounted(slots=slots):
                 log.info("%d %s at once", slots, "trial" if slots == 1 else "trials")
             case TrialAsked():
-                shown = _told(event.parameters) or "as configured"
+                shown = _assignments(event.parameters) or "as configured"
                 source = "" if event.source in ("sampler", "space") else f" ({event.source})"
                 log.info("trial %d: %s%s", event.number, shown, source)
             case ProposalRejected():
@@ -65,10 +65,10 @@ class ConsoleLog:
                 log.info("Study ended: %s%s", event.reason, self._counts(event))
 
     def _reject(self, event: ProposalRejected) -> None:
-        """The first of each kind: a sampler may need hundreds to learn."""
+        """Log the first rejection for each reason; a sampler may need hundreds to adapt."""
         for reason in event.reasons:
             if not self._rejected[reason]:
-                shown = _told(event.parameters)
+                shown = _assignments(event.parameters)
                 log.info("not run, %s: %s; others like it are counted", reason, shown)
             self._rejected[reason] += 1
 
@@ -77,43 +77,43 @@ class ConsoleLog:
         if event.error:
             log.warning("trial %d %s: %s", event.number, event.ending.in_words, event.error)
             return
-        how = self._values(event) if event.values else event.ending.in_words
+        result = self._values(event) if event.values else event.ending.in_words
         if event.ending is Outcome.PLATEAU:
-            how += f", {event.ending.in_words}"
+            result += f", {event.ending.in_words}"
         if event.ending is Outcome.RUNG and last is not None and last.rung:
-            how += f" {last.rung}"
-        log.info("trial %d %s%s%s", event.number, how, _after(event), self._progress(event))
+            result += f" {last.rung}"
+        log.info("trial %d %s%s%s", event.number, result, _after(event), self._progress(event))
 
     def _values(self, event: TrialFinished) -> str:
-        names = self._standing.study.objectives if self._standing.study else ()
-        told = zip(names, event.values, strict=True)
-        return ", ".join(f"{name} {measured(value)}" for name, value in told)
+        names = self._state.study.objectives if self._state.study else ()
+        pairs = zip(names, event.values, strict=True)
+        return ", ".join(f"{name} {measured(value)}" for name, value in pairs)
 
     def _progress(self, event: TrialFinished) -> str:
-        """Whether it is the best, and how much better than the configuration as it was."""
-        at = self._standing
+        """Return whether the trial is the best, and its gain over the baseline."""
+        state = self._state
         if len(event.values) > 1:
-            return ": not dominated so far" if event.number in at.front else ""
-        if not event.values or at.best() != event.number:
+            return ": not dominated so far" if event.number in state.front else ""
+        if not event.values or state.best() != event.number:
             return ""
-        gain = at.gain()
+        gain = state.gain()
         if gain is None:
             return ": the best so far"
         share = "" if gain.share is None else f" ({gain.share:.1%})"
         return f": the best so far, {measured(gain.amount)}{share} better than the baseline"
 
     def _counts(self, event: StudyFinished) -> str:
-        """What became of all trials and proposals, and in what time."""
-        at = self._standing
-        told = [f"{count} {how}" for how, count in at.counts.items()]
-        told += [f"{count} not run, {reason}" for reason, count in self._rejected.items()]
-        if at.study is not None:
-            told.append(f"in {duration(event.time - at.study.time)}")
-        return f": {', '.join(told)}" if told else ""
+        """Summarise outcomes, rejected proposals and duration."""
+        state = self._state
+        parts = [f"{count} {label}" for label, count in state.counts.items()]
+        parts += [f"{count} not run, {reason}" for reason, count in self._rejected.items()]
+        if state.study is not None:
+            parts.append(f"in {duration(event.time - state.study.time)}")
+        return f": {', '.join(parts)}" if parts else ""
 
 
-def _told(parameters: Mapping[str, Any]) -> str:
-    """Keys in full, as this is what a log is searched for; four significant digits."""
+def _assignments(parameters: Mapping[str, Any]) -> str:
+    """Format parameters with full keys, for searching the log, and four significant digits."""
     shown = {
         key: f"{value:.4g}" if isinstance(value, float) else value
         for key, value in parameters.items()

@@ -1,4 +1,4 @@
-"""What does a study look like on a terminal while it runs? Drawn from its standing."""
+"""Render the state of a study for a terminal."""
 
 import math
 import textwrap
@@ -16,33 +16,33 @@ from rich.text import Text
 from ugro.events.study_state import Running, StudyState
 from ugro.formatting import assignments, duration, measured
 
-LABEL = 7  # columns before a line of the head
-MOST_LINES = 3  # for the parameters of one trial
-WIDE = 120  # columns from which on bars are longer
-LEAST = 20  # columns for the parameters: rather leave something else out
-GAP = 2  # columns between two of a table
+LABEL = 7  # width of the labels above the table
+MOST_LINES = 3  # for the parameters of a trial
+WIDE = 120  # terminal width in columns for longer bars
+LEAST = 20  # columns for the parameters; other columns are dropped first
+GAP = 2  # columns between two table columns
 
 
 class Display:
-    """A study at one moment, as wide as the terminal and never higher.
+    """A snapshot of a study, fitted to the width and height of the terminal.
 
     Args:
-        at: how the study stands
+        state: of the study
         now: Unix time
     """
 
-    def __init__(self, at: StudyState, now: float) -> None:
-        self._at = at
+    def __init__(self, state: StudyState, now: float) -> None:
+        self._state = state
         self._now = now
-        self.widths: list[int] = []  # of its lines, once it was drawn
+        self.widths: list[int] = []  # of the rendered lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Line by line, without the blanks at their ends."""
+        """Yield the lines without trailing blanks."""
         width, height = options.max_width, options.size.height - 1
-        parts = list(_head(self._at, self._now, width, height))
-        if self._at.running:
-            rows = height - len(parts) - 2  # a blank line, the table's heading
-            parts += [Text(), _running(self._at, width, max(1, rows))]
+        parts = list(_head(self._state, self._now, width, height))
+        if self._state.running:
+            rows = height - len(parts) - 2  # a blank line and the table's header
+            parts += [Text(), _running(self._state, width, max(1, rows))]
         drawn = console.render_lines(Group(*parts), options, pad=False)[:height]
         lines = [_without_blanks(line) for line in drawn]
         self.widths = [Segment.get_line_length(line) for line in lines]
@@ -51,49 +51,49 @@ class Display:
             yield Segment.line()
 
 
-def _head(at: StudyState, now: float, width: int, height: int) -> Iterator[RenderableType]:
-    """Of one line each."""
-    study = at.study
+def _head(state: StudyState, now: float, width: int, height: int) -> Iterator[RenderableType]:
+    """Yield the lines above the table of running trials."""
+    study = state.study
     if study is None:
         return
-    yield _ends(Text(study.name, "bold"), f"{len(at.running)} of {at.slots} slots busy")
-    yield _ends(_bar(at.done, study.trials, "green"), f"{at.done} of {study.trials} trials")
-    yield _line("Time", Text(_time(at, now)), width)
-    best = at.best()
+    yield _ends(Text(study.name, "bold"), f"{len(state.running)} of {state.slots} slots busy")
+    yield _ends(_bar(state.done, study.trials, "green"), f"{state.done} of {study.trials} trials")
+    yield _line("Time", Text(_time(state, now)), width)
+    best = state.best()
     if best is None:
         yield _line("Best", Text("none yet"), width)
     elif len(study.objectives) == 1:
-        yield _line("Best", Text.assemble(_best(at, 0), _gain(at)), width)
-        [own] = _parameters(at, [best], width - LABEL, min(MOST_LINES, height // 8))
+        yield _line("Best", Text.assemble(_best(state, 0), _gain(state)), width)
+        [own] = _parameters(state, [best], width - LABEL, min(MOST_LINES, height // 8))
         yield from (_line("", line, width) for line in own)
     else:
         for objective in range(len(study.objectives)):
-            yield _line("" if objective else "Best", _best(at, objective), width)
-        yield _line("", Text(f"not dominated: {len(at.front)}"), width)
-    counts = ", ".join(f"{count} {how}" for how, count in at.counts.items())
+            yield _line("" if objective else "Best", _best(state, objective), width)
+        yield _line("", Text(f"not dominated: {len(state.front)}"), width)
+    counts = ", ".join(f"{count} {label}" for label, count in state.counts.items())
     yield _line("Ended", Text(counts or "none yet"), width)
 
 
-def _time(at: StudyState, now: float) -> str:
-    told = f"{duration(now - at.study.time)} so far" if at.study else ""
-    left = at.seconds_left(now)
+def _time(state: StudyState, now: float) -> str:
+    elapsed = f"{duration(now - state.study.time)} so far" if state.study else ""
+    left = state.seconds_left(now)
     if left is None:
-        return told
+        return elapsed
     form = "%H:%M" if left < 12 * 3600 else "%a %H:%M"
     until = time.strftime(form, time.localtime(now + left))
-    return f"{told}, about {duration(left)} to go, until {until}"
+    return f"{elapsed}, about {duration(left)} to go, until {until}"
 
 
-def _best(at: StudyState, objective: int) -> Text:
-    best = at.best(objective)
-    if best is None or at.study is None:
+def _best(state: StudyState, objective: int) -> Text:
+    best = state.best(objective)
+    if best is None or state.study is None:
         return Text()
-    value = measured(at.values[best][objective])
-    return Text(f"{at.study.objectives[objective]} {value}, trial {best}", "bold")
+    value = measured(state.values[best][objective])
+    return Text(f"{state.study.objectives[objective]} {value}, trial {best}", "bold")
 
 
-def _gain(at: StudyState) -> Text:
-    gain = at.gain()
+def _gain(state: StudyState) -> Text:
+    gain = state.gain()
     if gain is None:
         return Text()
     share = "" if gain.share is None else f" ({gain.share:.1%})"
@@ -102,82 +102,86 @@ def _gain(at: StudyState) -> Text:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the running trials."""
+    """A column in the table of running trials."""
 
     heading: str
-    width: int  # 0: what the others leave
+    width: int  # 0: the remaining width
     justify: JustifyMethod
     cell: Callable[[Running], RenderableType]
-    dispensable: int = 0  # on a narrow terminal the highest go first
+    dispensable: int = 0  # on a narrow terminal the highest are dropped first
 
 
-def _running(at: StudyState, width: int, rows: int) -> Table:
-    """The running trials: as many as fit, each in some lines if there is room."""
-    every = sorted(at.running.values(), key=lambda one: one.number)
-    shown = every if len(every) <= rows else every[: rows - 1]
-    columns = _columns(at, every, width)
-    while (left := _left(columns, width)) < LEAST and any(one.dispensable for one in columns):
-        columns.remove(max(columns, key=lambda one: one.dispensable))
+def _running(state: StudyState, width: int, rows: int) -> Table:
+    """Tabulate the running trials that fit, with several lines each if there is room."""
+    trials = sorted(state.running.values(), key=lambda trial: trial.number)
+    shown = trials if len(trials) <= rows else trials[: rows - 1]
+    columns = _columns(state, trials, width)
+    while (left := _remaining_width(columns, width)) < LEAST and any(
+        c.dispensable for c in columns
+    ):
+        columns.remove(max(columns, key=lambda column: column.dispensable))
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="dim")
-    for one in columns:
-        wide = one.width or max(1, left)
-        table.add_column(one.heading, justify=one.justify, width=wide, no_wrap=True)
-    lines = max(1, min(MOST_LINES, rows // len(every)))
-    parameters = _parameters(at, [one.number for one in shown], max(1, left), lines)
+    for column in columns:
+        wide = column.width or max(1, left)
+        table.add_column(column.heading, justify=column.justify, width=wide, no_wrap=True)
+    lines = max(1, min(MOST_LINES, rows // len(trials)))
+    parameters = _parameters(state, [trial.number for trial in shown], max(1, left), lines)
     for trial, own in zip(shown, parameters, strict=True):
         joined = Text("\n").join(own)
-        table.add_row(*(one.cell(trial) if one.width else joined for one in columns))
-    if more := len(every) - len(shown):
+        table.add_row(*(column.cell(trial) if column.width else joined for column in columns))
+    if more := len(trials) - len(shown):
         table.add_row("", Text(f"and {more} more", "dim"))
     return table
 
 
-def _left(columns: list[_Column], width: int) -> int:
-    """What the parameters have."""
-    return width - sum(one.width for one in columns) - GAP * (len(columns) - 1)
+def _remaining_width(columns: list[_Column], width: int) -> int:
+    """Return the width left for the parameters."""
+    return width - sum(column.width for column in columns) - GAP * (len(columns) - 1)
 
 
-def _columns(at: StudyState, running: list[Running], width: int) -> list[_Column]:
-    reported = {name for one in running if one.report for name in one.report.metrics}
-    names = [name for name in (at.study.objectives if at.study else ()) if name in reported]
-    steps = max((one.report.total_steps for one in running if one.report), default=0)
+def _columns(state: StudyState, running: list[Running], width: int) -> list[_Column]:
+    reported = {name for trial in running if trial.report for name in trial.report.metrics}
+    names = [name for name in (state.study.objectives if state.study else ()) if name in reported]
+    steps = max((trial.report.total_steps for trial in running if trial.report), default=0)
     columns = [
-        _Column("trial", 5, "right", lambda one: str(one.number)),
-        _Column("with", 0, "left", lambda one: ""),
+        _Column("trial", 5, "right", lambda trial: str(trial.number)),
+        _Column("with", 0, "left", lambda trial: ""),
         _Column("", 16 if width >= WIDE else 8, "left", _steps, dispensable=3),
         _Column("step", max(8, 2 * len(str(steps)) + 1), "right", _step),
         _Column("tokens/s", 8, "right", _speed, dispensable=2),
     ]
     for name in names[:2] or ["eval_loss"]:
         columns.append(_Column(name, max(8, len(name)), "right", partial(_value, name)))
-    if at.has_rungs:
-        columns.append(_Column("rung", 4, "right", lambda one: str(one.rung or ""), dispensable=1))
+    if state.has_rungs:
+        columns.append(
+            _Column("rung", 4, "right", lambda trial: str(trial.rung or ""), dispensable=1)
+        )
     return columns
 
 
-def _steps(one: Running) -> RenderableType:
-    return _bar(one.report.step, one.report.total_steps, "cyan") if one.report else ""
+def _steps(trial: Running) -> RenderableType:
+    return _bar(trial.report.step, trial.report.total_steps, "cyan") if trial.report else ""
 
 
-def _step(one: Running) -> str:
-    if one.report is not None:
-        return f"{one.report.step}/{one.report.total_steps}"
-    return "waits" if one.started_at is None else "loads"
+def _step(trial: Running) -> str:
+    if trial.report is not None:
+        return f"{trial.report.step}/{trial.report.total_steps}"
+    return "waits" if trial.started_at is None else "loads"
 
 
-def _speed(one: Running) -> str:
-    return "" if one.tokens_per_second is None else f"{one.tokens_per_second:,.0f}"
+def _speed(trial: Running) -> str:
+    return "" if trial.tokens_per_second is None else f"{trial.tokens_per_second:,.0f}"
 
 
-def _value(name: str, one: Running) -> Text:
-    value = one.report.metrics.get(name) if one.report else None
+def _value(name: str, trial: Running) -> Text:
+    value = trial.report.metrics.get(name) if trial.report else None
     if value is None:
         return Text()
     return Text(measured(value), "" if math.isfinite(value) else "bold red")
 
 
 def _ends(left: RenderableType, right: str) -> Table:
-    """Something from the left to what stands at the right end."""
+    """Align ``left`` to the left edge and ``right`` to the right edge."""
     grid = Table.grid(expand=True, padding=(0, GAP, 0, 0))
     grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     grid.add_column(justify="right", no_wrap=True, width=len(right))
@@ -195,24 +199,24 @@ def _bar(done: int, total: int, style: str) -> ProgressBar:
     return ProgressBar(max(1, total), min(done, total), complete_style=style, finished_style=style)
 
 
-def _parameters(at: StudyState, trials: list[int], width: int, most: int) -> list[list[Text]]:
-    """Of each trial what is not as configured, in lines.
+def _parameters(state: StudyState, trials: list[int], width: int, most: int) -> list[list[Text]]:
+    """Wrap the parameters that differ from the configuration, trial by trial.
 
-    If it is too much for one of them, all have short names; what still does not fit is cut off.
+    If they exceed ``most`` lines for any trial, all trials use short names; the rest is truncated.
     """
-    every = [at.differing(number) for number in trials]
+    changed = [state.differing(number) for number in trials]
     for dense in (False, True):
-        told = [" ".join(assignments(own, dense)) or "as configured" for own in every]
-        wrapped = [textwrap.wrap(one, width, break_on_hyphens=False) for one in told]
+        texts = [" ".join(assignments(own, dense)) or "as configured" for own in changed]
+        wrapped = [textwrap.wrap(text, width, break_on_hyphens=False) for text in texts]
         if all(len(lines) <= most for lines in wrapped):
             break
     else:
-        wrapped = [textwrap.wrap(one, width, max_lines=most, placeholder=" …") for one in told]
+        wrapped = [textwrap.wrap(text, width, max_lines=most, placeholder=" …") for text in texts]
     return [[_coloured(line) for line in lines] for lines in wrapped]
 
 
 def _coloured(line: str) -> Text:
-    """The values set off from the keys."""
+    """Dim the keys to set off the values."""
     text = Text(line)
     text.highlight_regex(r"[^\s=]+=", "dim")
     return text

@@ -1,4 +1,4 @@
-"""How far is the study? On a terminal a live display tells; elsewhere there are plain lines."""
+"""Show a live display while a study runs on a terminal."""
 
 import logging
 import threading
@@ -17,55 +17,55 @@ from ugro.observers.display import Display
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.5
-SHARE = 0.05  # of a processor, at most: many trials are drawn less often
-CLOSE_SECONDS = 5.0  # that a display which is being drawn may take to end
+MAX_CPU_SHARE = 0.05  # many trials are rendered less often
+CLOSE_SECONDS = 5.0  # limit for a render in progress
 
 
 class LiveDisplay:
-    """Shows the study while it runs, and leaves nothing behind.
+    """Show the study while it runs, and clear the display at its end.
 
-    The driver only puts events into a queue; a thread reads them and draws. What is printed or
-    logged meanwhile appears above the display.
+    The driver only puts events into a queue; a thread reads and renders them. Printed or logged
+    output appears above the display.
 
     Args:
-        standing: of the study before its first event
+        state: of the study before its first event
         console: the terminal
         clock: Unix time
     """
 
     def __init__(
         self,
-        standing: StudyState,
+        state: StudyState,
         console: Console,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._standing = standing
+        self._state = state
         self._console = console
         self._clock = clock
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-        self._shown = Display(standing, 0.0)
+        self._shown = Display(state, 0.0)
         self._width = console.width
 
     def observe(self, event: Event) -> None:
-        """Take note of an event; the first slots begin the display, the study's end ends it."""
+        """Queue an event; the first slots start the display, the end of the study closes it."""
         if self._closed.is_set():
             return
         self._events.put(event)
         if isinstance(event, SlotsCounted) and self._thread.ident is None:
-            self._begin()
+            self._start()
         elif isinstance(event, StudyFinished):
             self.close()
 
     def close(self) -> None:
-        """Take the display away; the terminal is as it was before."""
+        """Clear the display and restore the terminal."""
         self._closed.set()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_SECONDS)
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         try:
             self._live.start()
             self._thread.start()
@@ -76,9 +76,9 @@ class LiveDisplay:
     def _run(self) -> None:
         try:
             took = self._refresh()
-            while not self._closed.wait(max(REFRESH_SECONDS, took / SHARE)):
+            while not self._closed.wait(max(REFRESH_SECONDS, took / MAX_CPU_SHARE)):
                 took = self._refresh()
-        except Exception:  # whatever is wrong with the display, training goes on
+        except Exception:  # a failing display must not stop the training
             log.exception("The live display failed, plain lines follow")
         finally:
             self._end()
@@ -89,27 +89,27 @@ class LiveDisplay:
         self._live.stop()
 
     def _refresh(self) -> float:
-        """Draw anew; returns the seconds of processor time that it took."""
-        began = time.thread_time()
+        """Render again; return the processor time used in seconds."""
+        started = time.thread_time()
         for _ in range(self._events.qsize()):
-            self._standing.observe(self._events.get())
-        self._standing.observe_others()
+            self._state.observe(self._events.get())
+        self._state.observe_others()
         width = self._console.width
         if width < self._width:
-            self._console.control(_over_what_wraps(self._shown.widths, width))
+            self._console.control(_erase_wrapped(self._shown.widths, width))
         self._width = width
-        self._shown = Display(self._standing, self._clock())
+        self._shown = Display(self._state, self._clock())
         self._live.update(self._shown, refresh=True)
-        return time.thread_time() - began
+        return time.thread_time() - started
 
 
-def _over_what_wraps(widths: list[int], width: int) -> Control:
-    """Up over the rows that a terminal adds to lines which no longer fit, and erase them."""
+def _erase_wrapped(widths: list[int], width: int) -> Control:
+    """Move up over the rows that a narrower terminal wrapped, and erase them."""
     rows = sum((wide - 1) // width for wide in widths if wide)
     up = [(ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1)]
     return Control(*up * rows)
 
 
 def is_watched(console: Console) -> bool:
-    """Whether the console is a terminal that can be drawn on; no pipe, no file, not a dumb one."""
+    """Whether the console is a terminal with cursor control: no pipe, file or dumb terminal."""
     return console.file.isatty() and console.is_interactive
