@@ -6,7 +6,7 @@ from tests.observers.scripted_study import CONFIGURATION, SECRET, first_session,
 from ugro.cli.track import configured, main
 from ugro.config import WandbMode
 from ugro.errors import UserError
-from ugro.tracking.outbox import left
+from ugro.tracking.outbox import count_pending
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_server_that_is_not_there_is_one_line_and_nothing_is_lost(
     with pytest.raises(UserError, match="has not got 21 events") as told:
         main(["study.name=s", "uri=http://127.0.0.1:9"])
     assert len(str(told.value).splitlines()) == 1
-    assert left(folder, "mlflow", "http://127.0.0.1:9") == 21
+    assert count_pending(folder, "mlflow", "http://127.0.0.1:9") == 21
 
 
 def test_what_was_configured_is_taken_unless_another_is_asked_for(

@@ -1,4 +1,4 @@
-"""Real processes that send to real MLflow, and to one that is not there."""
+"""Real exporter processes that send to MLflow and to an unreachable server."""
 
 import json
 import logging
@@ -14,20 +14,20 @@ from tests.observers.scripted_study import first_session, second_session, write
 from tests.stores import free_port
 from ugro.config import MlflowConfig, TrackingConfig
 from ugro.tracking.exporter import Exporter, finish
-from ugro.tracking.exporter_process import OneAtATime
-from ugro.tracking.outbox import left
+from ugro.tracking.exporter_process import SendLock
+from ugro.tracking.outbox import count_pending
 
 pytest.importorskip("mlflow")
 
 PATIENCE = 200.0  # seconds, for a server to start on a busy machine
 
 
-def nowhere() -> TrackingConfig:
-    """MLflow at a port where nobody listens."""
+def unreachable() -> TrackingConfig:
+    """MLflow at a port without a server."""
     return TrackingConfig(MlflowConfig(f"http://127.0.0.1:{free_port()}", None, "u"))
 
 
-def test_a_study_is_sent_while_it_runs_again_after_a_kill_and_to_its_end(
+def test_a_study_is_sent_while_it_runs_and_after_its_process_was_killed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -39,42 +39,44 @@ def test_a_study_is_sent_while_it_runs_again_after_a_kill_and_to_its_end(
     where = f"sqlite:///{tmp_path}/mlflow.db"
     write(folder, events)
     exporter.observe(events[0])
-    wait_for(lambda: left(folder, "mlflow", where) == 0, PATIENCE)  # nobody has told it to end
-    (process,) = [one.running for one in exporter._processes if one.running]
+    wait_for(
+        lambda: count_pending(folder, "mlflow", where) == 0, PATIENCE
+    )  # while the process runs
+    (process,) = [each.running for each in exporter._processes if each.running]
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     write(folder, second_session(folder))
-    exporter.observe(second_session(folder)[6])  # a trial has finished
+    exporter.observe(second_session(folder)[6])  # an end of a trial restarts the process
     finish()
-    if left(folder, "mlflow", where):  # a machine so busy that the end came before it was sent
+    if count_pending(folder, "mlflow", where):  # the machine was too busy
         assert "python -m ugro track" in caplog.text
     else:
-        assert "mlflow has it all" in caplog.text
+        assert "mlflow is up to date" in caplog.text
         assert json.loads((folder / "tracking" / "mlflow.json").read_text())["runs"].keys() == {
             *("study", "0", "1", "2", "3")
         }
 
 
-def test_a_server_that_is_not_there_is_told_once_and_what_is_left_at_the_end(
+def test_an_unreachable_server_is_logged_once_and_pending_events_at_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder, events, config = tmp_path / "s", first_session(tmp_path / "s"), nowhere()
+    folder, events, config = tmp_path / "s", first_session(tmp_path / "s"), unreachable()
     exporter = Exporter(folder, config)
     write(folder, events)
     exporter.observe(events[0])
     wait_for(lambda: "trying again" in caplog.text, PATIENCE)
-    began = time.monotonic()
+    started = time.monotonic()
     finish()
-    assert time.monotonic() - began < 60  # 20 s at most, on a machine that is not busy
+    assert time.monotonic() - started < 60  # 20 s at most, on a machine that is not busy
     assert caplog.text.count("trying again") == 1
-    assert "mlflow has not got 21 events yet; this sends them: python -m ugro track" in caplog.text
+    assert "mlflow is missing 21 events; send them with: python -m ugro track" in caplog.text
 
 
-def test_of_several_processes_one_sends(tmp_path: Path) -> None:
-    one, other = OneAtATime(tmp_path, "mlflow"), OneAtATime(tmp_path, "mlflow")
-    assert one.is_mine()
-    assert one.is_mine()
-    assert not other.is_mine()
-    assert OneAtATime(tmp_path, "wandb").is_mine()
-    one.release()
-    assert other.is_mine()
+def test_the_send_lock_admits_one_process(tmp_path: Path) -> None:
+    first, second = SendLock(tmp_path, "mlflow"), SendLock(tmp_path, "mlflow")
+    assert first.acquire()
+    assert first.acquire()
+    assert not second.acquire()
+    assert SendLock(tmp_path, "wandb").acquire()
+    first.release()
+    assert second.acquire()

@@ -1,4 +1,4 @@
-"""Real MLflow: its SQLite store, and its server, which is killed."""
+"""Real MLflow: its SQLite store, and a server that is killed."""
 
 import shutil
 import sqlite3
@@ -12,15 +12,15 @@ import pytest
 from tests.observers.scripted_study import SECRET, first_session, second_session, write
 from tests.stores import MlflowServer
 from ugro.config import MlflowConfig
-from ugro.tracking.mlflow import Mlflow, place
-from ugro.tracking.outbox import Outbox, left
+from ugro.tracking.mlflow import Mlflow, public_uri
+from ugro.tracking.outbox import Outbox, count_pending
 
 EVERY_CURVE = {"0": [(0, 4.0), (4, 3.5), (8, 3.25)], "1": [(0, 4.0), (4, 3.75)], "2": []}
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of MLflow's, whose tables take seconds to make."""
+    """Empty MLflow database; its tables take seconds to create."""
     from mlflow import MlflowClient
 
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
@@ -30,39 +30,39 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, empty: Path) -> MlflowConfig:
-    """Of MLflow in files of its own."""
+    """MLflow with a database and artifacts of the test."""
     shutil.copy(empty, tmp_path / "mlflow.db")
     return MlflowConfig(f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path / "artifacts"), "ugro")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A study's, after its first session."""
+    """Folder of a study after its first session."""
     write(tmp_path / "s", first_session(tmp_path / "s"))
     return tmp_path / "s"
 
 
 def runs_on(uri: str | None) -> dict[str, Any]:
-    """All runs there, by the tag ``trial``."""
+    """Return all runs by the tag ``trial``."""
     from mlflow import MlflowClient
 
     client = MlflowClient(uri)
     found = client.search_runs([client.get_experiment_by_name("ugro").experiment_id])
-    runs = {one.data.tags["trial"]: one for one in found}
-    assert len(runs) == len(found)  # none twice
+    runs = {run.data.tags["trial"]: run for run in found}
+    assert len(runs) == len(found)  # no duplicates
     return runs
 
 
 def curve(uri: str | None, run: Any, name: str) -> list[tuple[int, float]]:
-    """Each point that MLflow has, in order."""
+    """Return the points of a metric in order."""
     from mlflow import MlflowClient
 
     points = MlflowClient(uri).get_metric_history(run.info.run_id, name)
-    return [(one.step, one.value) for one in sorted(points, key=lambda one: one.timestamp)]
+    return [(each.step, each.value) for each in sorted(points, key=lambda point: point.timestamp)]
 
 
-def check_whole(uri: str | None) -> None:
-    """That both sessions are there, and nothing twice."""
+def check_complete(uri: str | None) -> None:
+    """Assert that both sessions are complete and without duplicates."""
     runs = runs_on(uri)
     assert set(runs) == {"study", "0", "1", "2", "3"}
     for trial, points in {**EVERY_CURVE, "3": [(0, 4.0), (4, 3.0), (8, 2.75)]}.items():
@@ -82,11 +82,11 @@ def test_a_study_is_a_run_and_its_trials_are_nested_in_it(
     Outbox(folder, Mlflow(config)).send()
     runs = runs_on(config.uri)
     parent = runs.pop("study")
-    told = {
+    summaries = {
         trial: (run.info.run_name, run.info.status, run.data.tags["state"])
         for trial, run in runs.items()
     }
-    assert told == {
+    assert summaries == {
         "0": ("trial 0", "FINISHED", "complete"),
         "1": ("trial 1", "KILLED", "pruned"),
         "2": ("trial 2", "FAILED", "failed"),
@@ -116,10 +116,10 @@ def test_a_resumed_trial_reopens_its_run_and_sending_twice_changes_nothing(
     write(folder, second_session(folder)[4:])
     Outbox(folder, Mlflow(config)).send()
     assert runs_on(config.uri)["3"].info.run_id == before
-    check_whole(config.uri)
-    shutil.rmtree(folder / "tracking")  # who sends does not know of it any more
+    check_complete(config.uri)
+    shutil.rmtree(folder / "tracking")  # the progress is lost
     assert Outbox(folder, Mlflow(config)).send() == 29
-    check_whole(config.uri)
+    check_complete(config.uri)
     assert runs_on(config.uri)["3"].info.status == "FINISHED"
 
 
@@ -148,7 +148,7 @@ def test_the_active_run_of_the_environment_is_left_alone(
     assert MlflowClient(config.uri).get_run(other.info.run_id).data.metrics == {}
 
 
-def test_a_run_that_somebody_deleted_stays_deleted(config: MlflowConfig, folder: Path) -> None:
+def test_a_run_deleted_by_a_user_stays_deleted(config: MlflowConfig, folder: Path) -> None:
     from mlflow import MlflowClient
 
     Outbox(folder, Mlflow(config)).send()
@@ -158,21 +158,21 @@ def test_a_run_that_somebody_deleted_stays_deleted(config: MlflowConfig, folder:
     assert set(runs_on(config.uri)) == {"study", "0", "1", "2"}
 
 
-def test_two_studies_of_one_name_have_runs_of_their_own(
+def test_two_studies_of_the_same_name_have_separate_runs(
     config: MlflowConfig, folder: Path, tmp_path: Path
 ) -> None:
     from mlflow import MlflowClient
 
     write(tmp_path / "other", first_session(tmp_path / "other"))
-    for one in (folder, tmp_path / "other"):
-        Outbox(one, Mlflow(config)).send()
+    for study in (folder, tmp_path / "other"):
+        Outbox(study, Mlflow(config)).send()
     assert len(MlflowClient(config.uri).search_runs(["1"])) == 10
 
 
-def test_the_place_of_a_server_has_no_login() -> None:
-    assert place("https://me:pass@host:5000/x") == "https://host:5000/x"
-    assert place("sqlite:////a/b.db") == "sqlite:////a/b.db"
-    assert place("sqlite:///b.db") == f"sqlite:///{Path.cwd()}/b.db"
+def test_the_public_uri_of_a_server_has_no_login() -> None:
+    assert public_uri("https://me:pass@host:5000/x") == "https://host:5000/x"
+    assert public_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    assert public_uri("sqlite:///b.db") == f"sqlite:///{Path.cwd()}/b.db"
 
 
 # A server
@@ -180,25 +180,25 @@ def test_the_place_of_a_server_has_no_login() -> None:
 
 @pytest.fixture
 def server(tmp_path: Path, empty: Path) -> Iterator[MlflowServer]:
-    """Not started yet."""
+    """MLflow server, not started yet."""
     shutil.copy(empty, tmp_path / "server.db")
-    one = MlflowServer(f"sqlite:///{tmp_path}/server.db", str(tmp_path / "artifacts"))
-    yield one
-    one.is_killed()
+    server = MlflowServer(f"sqlite:///{tmp_path}/server.db", str(tmp_path / "artifacts"))
+    yield server
+    server.is_killed()
 
 
 @pytest.fixture
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
-@pytest.mark.usefixtures("_impatient")
+@pytest.mark.usefixtures("_no_retries")
 @pytest.mark.long
-def test_a_server_that_is_down_at_first_and_killed_in_the_middle_has_all_at_the_end(
+def test_a_server_that_starts_late_and_is_killed_gets_all_events(
     server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, events = tmp_path / "s", [*first_session(tmp_path), *second_session(tmp_path)]
-    # As on a sweep's own machine the embedded MLflow's folder is configured: of no use to a server.
+    # The artifact folder of the embedded MLflow is configured; a server must ignore it.
     outbox = Outbox(folder, Mlflow(MlflowConfig(server.uri, "multirun/artifacts", "ugro")))
     write(folder, events[:9])
     _check_fails(outbox.send)
@@ -210,13 +210,13 @@ def test_a_server_that_is_down_at_first_and_killed_in_the_middle_has_all_at_the_
     write(folder, events[17:24])
     for _ in range(2):
         _check_fails(outbox.send)
-    assert left(folder, "mlflow", server.uri) == 7
+    assert count_pending(folder, "mlflow", server.uri) == 7
     server.start()
     write(folder, events[24:])
     assert outbox.send() == 12
     (folder / "trials.csv").write_text("number,state\n")
     outbox.send_files()
-    check_whole(server.uri)
+    check_complete(server.uri)
     (table,) = (tmp_path / "artifacts").rglob("trials.csv")
     assert table.read_text() == "number,state\n"
 

@@ -21,7 +21,7 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 
-def test_parameters_are_what_numbers_depend_on_flat_and_resolved() -> None:
+def test_parameters_that_affect_results_are_flat_and_resolved() -> None:
     assert parameters_of(CONFIGURATION, {"lora.r": 8}) == {
         "seed": "42",
         "lora.r": "8",
@@ -33,7 +33,7 @@ def test_parameters_are_what_numbers_depend_on_flat_and_resolved() -> None:
     }
 
 
-def test_of_a_group_that_a_trial_has_chosen_only_the_choice_is_known() -> None:
+def test_a_chosen_group_is_shown_by_its_name() -> None:
     found = parameters_of(CONFIGURATION, {"model": "smollm2_135m"})
     assert {key: found[key] for key in found if key.startswith("model")} == {
         "model": "smollm2_135m"
@@ -44,7 +44,7 @@ def test_of_a_group_that_a_trial_has_chosen_only_the_choice_is_known() -> None:
     "written",
     ["${oc.env:TOKEN}", "a/${oc.env:TOKEN}/b", "${oc.decode:${oc.env:TOKEN}}", "${ oc.env:TOKEN}"],
 )
-def test_what_the_environment_holds_stays_as_it_is_written(
+def test_environment_variables_stay_as_written(
     written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN", "xyzzy")
@@ -57,7 +57,7 @@ def test_what_the_environment_holds_stays_as_it_is_written(
     }
 
 
-def test_what_cannot_be_resolved_here_stays_as_it_is_written() -> None:
+def test_unresolvable_values_stay_as_written() -> None:
     data = {"path": "${hydra:job.num}", "subset": "${nowhere}", "source": "text"}
     assert parameters_of({"data": data}, {}) == {f"data.{key}": data[key] for key in data}
 
@@ -75,5 +75,5 @@ def test_what_cannot_be_resolved_here_stays_as_it_is_written() -> None:
         ("loras=1", False),
     ],
 )
-def test_overrides_are_shown_where_they_set_what_is_shown(override: str, shown: bool) -> None:
+def test_overrides_of_shown_values_are_shown(override: str, shown: bool) -> None:
     assert is_shown(override) is shown

@@ -18,8 +18,8 @@ from ugro.events.event_log import read
 from ugro.events.events import StudyStarted
 from ugro.paths import EVENTS
 from ugro.retries import one_line
-from ugro.tracking.exporter_process import OneAtATime, calm
-from ugro.tracking.outbox import Outbox, left
+from ugro.tracking.exporter_process import SendLock, silence_mlflow
+from ugro.tracking.outbox import Outbox, count_pending
 from ugro.tracking.trackers import check, trackers_of
 from ugro.tracking.updates import Tracker
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     folder = _folder(given)
     config = configured(folder, given)
     check(config)
-    calm()
+    silence_mlflow()
     trackers = trackers_of(config, folder)
     if not trackers:
         raise UserError(fault("tracking", "none", f"{', '.join(_options())} or a list of them"))
@@ -131,8 +131,8 @@ def _plain(config: Any) -> dict[str, Any]:
 def _send(folder: Path, tracker: Tracker) -> str:
     """Send a study to one tracker; what is wrong, where that fails."""
     what = f"{tracker.name} at {tracker.where}"
-    lock = OneAtATime(folder, tracker.name)
-    if not lock.is_mine():
+    lock = SendLock(folder, tracker.name)
+    if not lock.acquire():
         print(f"{what}: a driver of the study is sending to it")
         return ""
     try:
@@ -141,9 +141,9 @@ def _send(folder: Path, tracker: Tracker) -> str:
         outbox.send_files()
         outbox.close()
     except Exception as error:  # whatever a tracker raises
-        after = left(folder, tracker.name, tracker.where)
+        after = count_pending(folder, tracker.name, tracker.where)
         return f"{what} has not got {after} events: {one_line(error)}"
     finally:
         lock.release()
-    print(f"{what}: {sent} events sent, nothing is left. To look at it: {tracker.look}")
+    print(f"{what}: {sent} events sent, nothing is left. To look at it: {tracker.view_hint}")
     return ""

@@ -1,1 +1,1 @@
-"""Tracking: send a study's runs to MLflow and Weights & Biases."""
+"""Tracking: send the runs of a study to MLflow and Weights & Biases."""

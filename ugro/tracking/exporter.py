@@ -1,7 +1,7 @@
-"""Who sends a study to its trackers while it runs? A process a tracker, beside the driver.
+"""Start and supervise the processes that send a study to its trackers, one per tracker.
 
-It reads the audit log by itself, so that an event costs the driver nothing: importing MLflow takes
-seconds, and writing a trial's run tens of milliseconds, in which Python would do nothing else.
+A process reads the event log itself, so an event costs the driver nothing: importing MLflow takes
+seconds, and writing a run takes tens of milliseconds in which the driver would be blocked.
 """
 
 import json
@@ -22,27 +22,27 @@ from ugro.config import TrackingConfig
 from ugro.events.events import Event, StudyStarted, TrialFinished
 from ugro.paths import TRACKING
 from ugro.shell import python
-from ugro.tracking.outbox import left
-from ugro.tracking.trackers import alone, trackers_of
+from ugro.tracking.outbox import count_pending
+from ugro.tracking.trackers import only, trackers_of
 from ugro.tracking.updates import Tracker
 
-CODE = Path(__file__).parents[2]
-END_SECONDS = 20.0  # that are waited at the end of a sweep, while something is being sent
+SOURCE_ROOT = Path(__file__).parents[2]
+FINISH_SECONDS = 20.0  # to wait at the end of a sweep for pending events
 log = logging.getLogger(__name__)
-_couriers: list["Exporter"] = []  # of this process
+_exporters: list["Exporter"] = []  # in this process
 
 
 @dataclass
 class _Process:
-    """Sends to one tracker until its standard input ends."""
+    """A process that sends to one tracker until its standard input is closed."""
 
-    to: Tracker
+    tracker: Tracker
     settings: str
     running: subprocess.Popen[bytes] | None = None
 
 
 class Exporter:
-    """Starts the processes with the study, and again should they die.
+    """Start the processes with the study, and restart those that die.
 
     Args:
         folder: the study's
@@ -52,81 +52,81 @@ class Exporter:
     def __init__(self, folder: Path, config: TrackingConfig) -> None:
         self._folder = folder
         self._processes = [
-            _Process(one, _settings(folder, alone(config, one.name)))
-            for one in trackers_of(config, folder)
+            _Process(tracker, _settings(folder, only(config, tracker.name)))
+            for tracker in trackers_of(config, folder)
         ]
-        _couriers.append(self)
+        _exporters.append(self)
 
     def observe(self, event: Event) -> None:
-        """Look after the processes."""
+        """Start or restart processes when the study starts or a trial ends."""
         if isinstance(event, StudyStarted | TrialFinished):
-            for one in self._processes:
-                if one.running is None or one.running.poll() is not None:
-                    self._start(one)
+            for process in self._processes:
+                if process.running is None or process.running.poll() is not None:
+                    self._start(process)
 
     def finish(self) -> None:
-        """Have the rest sent, the results included; say what could not be."""
-        until = time.monotonic() + END_SECONDS
-        for one in self._processes:
-            if one.running is not None and one.running.stdin is not None:
-                one.running.stdin.close()
-        for one in self._processes:
-            if one.running is None:
+        """Let the processes send the rest, results included; log what is missing."""
+        until = time.monotonic() + FINISH_SECONDS
+        for process in self._processes:
+            if process.running is not None and process.running.stdin is not None:
+                process.running.stdin.close()
+        for process in self._processes:
+            if process.running is None:
                 continue
             try:
-                one.running.wait(max(0.0, until - time.monotonic()))
+                process.running.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                one.running.kill()
-                one.running.wait()
-            self._tell(one.to, sent=one.running.returncode == 0)
+                process.running.kill()
+                process.running.wait()
+            self._log_result(process.tracker, sent=process.running.returncode == 0)
 
-    def _start(self, one: _Process) -> None:
+    def _start(self, process: _Process) -> None:
         folder = self._folder / TRACKING
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / f"{one.to.name}.log").open("ab") as its_log:
-            one.running = subprocess.Popen(
+        with (folder / f"{process.tracker.name}.log").open("ab") as log_file:
+            process.running = subprocess.Popen(
                 [sys.executable, "-P", "-m", "ugro.tracking.exporter_process"],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(_path())},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=its_log,
-                start_new_session=True,  # Ctrl-C is the driver's
+                stderr=log_file,
+                start_new_session=True,  # Ctrl-C is for the driver only
             )
-        assert one.running.stdin is not None
-        assert one.running.stdout is not None
-        one.running.stdin.write(one.settings.encode())
-        one.running.stdin.flush()
-        threading.Thread(target=_relay, args=[one.running.stdout], daemon=True).start()
+        assert process.running.stdin is not None
+        assert process.running.stdout is not None
+        process.running.stdin.write(process.settings.encode())
+        process.running.stdin.flush()
+        threading.Thread(target=_relay, args=[process.running.stdout], daemon=True).start()
 
-    def _tell(self, to: Tracker, sent: bool) -> None:
+    def _log_result(self, tracker: Tracker, sent: bool) -> None:
         if sent:
-            log.info("%s has it all; to look at it: %s", to.name, to.look)
+            log.info("%s is up to date; to view it: %s", tracker.name, tracker.view_hint)
             return
-        count = left(self._folder, to.name, to.where)
+        count = count_pending(self._folder, tracker.name, tracker.where)
         what = f"{count} events" if count else "some files"
         command = shlex.join([python(), "-m", "ugro", "track", f"study.dir={self._folder}"])
-        log.warning("%s has not got %s yet; this sends them: %s", to.name, what, command)
+        log.warning("%s is missing %s; send them with: %s", tracker.name, what, command)
 
 
 def finish() -> None:
-    """Have the rest sent of all that this process has run."""
-    while _couriers:
-        _couriers.pop().finish()
+    """Finish all exporters of this process."""
+    while _exporters:
+        _exporters.pop().finish()
 
 
 def _settings(folder: Path, config: TrackingConfig) -> str:
-    """A line that the process reads: it may hold a URI with a password."""
+    """Return the first input line of a process; arguments would reveal passwords in URIs."""
     plain = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
     return json.dumps({"folder": str(folder), "tracking": plain}) + "\n"
 
 
 def _path() -> list[str]:
-    """Where the process finds the code that this one runs."""
+    """Return the import path on which the process finds this code."""
     before = os.environ.get("PYTHONPATH")
-    return [str(CODE), *([before] if before else [])]
+    return [str(SOURCE_ROOT), *([before] if before else [])]
 
 
-def _relay(said: IO[bytes]) -> None:
-    """What people must know goes to the driver's log."""
-    for line in said:
+def _relay(output: IO[bytes]) -> None:
+    """Copy the process's messages for users to the driver's log."""
+    for line in output:
         log.warning("%s", line.decode(errors="replace").rstrip())

@@ -1,8 +1,8 @@
-"""How does a study come to MLflow? A run for it, a nested run for each trial, on any server.
+"""Send a study to MLflow: a run for the study and a nested run for each trial.
 
-Each call names its run: the active run of MLflow's fluent interface is one a process, and
-``MLFLOW_RUN_ID`` in the environment redirects it (mlflow#15713). MLflow's store knows a point of a
-curve by its name, value, step and time, and leaves out what it has.
+Each call names its run, because MLflow's fluent interface has one active run per process, which
+``MLFLOW_RUN_ID`` in the environment redirects (mlflow#15713). MLflow's store identifies a point of
+a curve by name, value, step and time, and ignores duplicates.
 """
 
 import getpass
@@ -17,48 +17,49 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ugro.config import MlflowConfig
 from ugro.retries import one_line
-from ugro.tracking.mlflow_view import VIEW, best_first
-from ugro.tracking.updates import Change, Point, Status, StudyFile
+from ugro.tracking.mlflow_view import VIEW, view_best_first
+from ugro.tracking.updates import Point, RunUpdate, Status, StudyFile
 
 SQLITE = "sqlite:///"
 EMBEDDED = f"{SQLITE}multirun/mlflow.db"  # what `make mlflow` opens
 EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",  # else its pages are those of chat agents
+    # Without a kind MLflow shows the pages for chat agents.
+    "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": (
         "Each run is a study of UGRO; its trials are nested in it. Under Views: the trials of the"
         " latest study, best first."
     ),
 }
 STUDY = "study"
-# A server that does not answer is tried again by us, not in MLflow: 7 times, 2 minutes each.
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-LOSSES = ("eval_loss", "train_loss")  # trials are compared at equal tokens
-LONGEST_PARAMETER, LONGEST_TAG = 6000, 5000  # characters that MLflow takes
-MOST_POINTS, MOST_TEXTS = 800, 100  # in one call
+# The exporter retries; MLflow itself would retry 7 times, for 2 minutes each.
+SHORT_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+LOSSES = ("eval_loss", "train_loss")  # also plotted by tokens, to compare trials at equal tokens
+MAX_PARAMETER_LENGTH, MAX_TAG_LENGTH = 6000, 5000  # MLflow's limits in characters
+MAX_POINTS, MAX_TEXTS = 800, 100  # MLflow's limits per call
 
 
 class Mlflow:
-    """MLflow.
+    """MLflow tracker.
 
     Args:
-        config: where it is, what the experiment is called
+        config: tracking URI, artifact location and experiment name
     """
 
     name = "mlflow"
     open_runs: Collection[int] = ()  # each call is written when it returns
 
     def __init__(self, config: MlflowConfig) -> None:
-        self.where = place(config.uri or "")
-        self.look = self.where if _is_server(config) else _command(self.where)
+        self.where = public_uri(config.uri or "")
+        self.view_hint = self.where if _is_server(config) else _command(self.where)
         self.runs: dict[str, str] = {}
         self._config = config
         self._study = ""
-        self._is_new = False  # the study's run: then there are none of its trials either
+        self._is_new = False  # whether the study's run was just created: its trials have no runs
         self._experiment = ""
         self._client: Any = None
 
     def open(self, study: str) -> bool:
-        """Make contact, find or make the experiment and see that it still has the study's run."""
+        """Connect, find or create the experiment, and check that the study's run still exists."""
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
@@ -67,7 +68,8 @@ class Mlflow:
         self._study, self._is_new = study, False
         self._client = MlflowClient(tracking_uri=self._config.uri)
         found = self._client.get_experiment_by_name(self._config.experiment)
-        if found is None or found.lifecycle_stage == "deleted":  # then MLflow says what to do
+        # For a deleted experiment MLflow raises a helpful error.
+        if found is None or found.lifecycle_stage == "deleted":
             self._experiment = self._client.create_experiment(
                 self._config.experiment, self._artifacts(), EXPERIMENT_TAGS
             )
@@ -83,71 +85,75 @@ class Mlflow:
             return False
         return True
 
-    def send(self, changes: Sequence[Change]) -> None:
-        """Write the changes, a few calls a run."""
+    def send(self, updates: Sequence[RunUpdate]) -> None:
+        """Write the updates with a few calls per run."""
         from mlflow.exceptions import MlflowException
 
-        for change in changes:
-            run = self._run(change)
+        for update in updates:
+            run = self._run_id(update)
             try:
-                self._write(run, change)
+                self._write(run, update)
             except MlflowException:
                 if not self._is_deleted(run):
                     raise
 
     def keep(self, files: Sequence[StudyFile]) -> None:
         """Upload files of the study."""
-        run = self.runs.get(STUDY) or self._found(STUDY)
+        run = self.runs.get(STUDY) or self._find_run(STUDY)
         if run is not None and not self._is_deleted(run):
-            for one in files:
-                self._client.log_artifact(run, str(one.path), one.folder or None)
+            for file in files:
+                self._client.log_artifact(run, str(file.path), file.folder or None)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: each call is written when it returns."""
 
-    def _write(self, run: str, change: Change) -> None:
+    def _write(self, run: str, update: RunUpdate) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
         points = [
-            Metric(name, one.value, _ms(one.time), at)
-            for one in change.points
-            for name, at in _curves(one)
+            Metric(name, point.value, _ms(point.time), step)
+            for point in update.points
+            for name, step in _curves(point)
         ]
-        parameters = [Param(k, _cut(v, LONGEST_PARAMETER)) for k, v in change.parameters.items()]
-        tags = [RunTag(key, _cut(value, LONGEST_TAG)) for key, value in _tags(change).items()]
+        parameters = [
+            Param(k, _truncate(v, MAX_PARAMETER_LENGTH)) for k, v in update.parameters.items()
+        ]
+        tags = [
+            RunTag(key, _truncate(value, MAX_TAG_LENGTH)) for key, value in _tags(update).items()
+        ]
         while points or parameters or tags:
             self._client.log_batch(
-                run, points[:MOST_POINTS], parameters[:MOST_TEXTS], tags[:MOST_TEXTS]
+                run, points[:MAX_POINTS], parameters[:MAX_TEXTS], tags[:MAX_TEXTS]
             )
-            points, parameters = points[MOST_POINTS:], parameters[MOST_TEXTS:]
-            tags = tags[MOST_TEXTS:]
-        if change.table is not None:
-            view = best_first(self._study, change.table)
+            points, parameters = points[MAX_POINTS:], parameters[MAX_TEXTS:]
+            tags = tags[MAX_TEXTS:]
+        if update.table is not None:
+            view = view_best_first(self._study, update.table)
             self._client.set_experiment_tag(self._experiment, VIEW, view)
-        for path in change.files:
+        for path in update.files:
             if path.exists():
                 self._client.log_artifact(run, str(path))
-        if change.status is Status.running:
+        if update.status is Status.running:
             self._client.update_run(run, "RUNNING")
-        elif change.status is not None:
-            self._client.set_terminated(run, change.status.name.upper(), _ms(change.ended or 0.0))
+        elif update.status is not None:
+            self._client.set_terminated(run, update.status.name.upper(), _ms(update.ended or 0.0))
 
-    def _run(self, change: Change) -> str:
-        """The run's id; it is made unless there is one."""
-        name = STUDY if change.trial is None else str(change.trial)
+    def _run_id(self, update: RunUpdate) -> str:
+        """Return the run's id, creating the run if it does not exist."""
+        name = STUDY if update.trial is None else str(update.trial)
         if name not in self.runs:
-            self.runs[name] = self._found(name) or self._made(name, change)
+            self.runs[name] = self._find_run(name) or self._create_run(name, update)
         return self.runs[name]
 
-    def _found(self, name: str) -> str | None:
-        """The run on MLflow that an earlier process made, or one that did not hear the answer."""
+    def _find_run(self, name: str) -> str | None:
+        """Return the id of a run that an earlier process or an unanswered call created."""
         if self._is_new and name != STUDY:
             return None
-        asked = f"tags.study_id = '{self._study}' and tags.trial = '{name}'"
-        found = self._client.search_runs([self._experiment], asked, max_results=1)
+        query = f"tags.study_id = '{self._study}' and tags.trial = '{name}'"
+        found = self._client.search_runs([self._experiment], query, max_results=1)
         return str(found[0].info.run_id) if found else None
 
-    def _made(self, name: str, change: Change) -> str:
+    def _create_run(self, name: str, update: RunUpdate) -> str:
         tags = {
             "study_id": self._study,
             "trial": name,
@@ -159,11 +165,11 @@ class Mlflow:
             self._is_new = True
         else:
             tags["mlflow.parentRunId"] = self.runs[STUDY]
-        made = self._client.create_run(self._experiment, _ms(change.time), tags, change.name)
+        made = self._client.create_run(self._experiment, _ms(update.time), tags, update.name)
         return str(made.info.run_id)
 
     def _is_deleted(self, run: str) -> bool:
-        """Whether somebody has deleted it: then they do not want it back."""
+        """Whether a user has deleted the run; it is not created again."""
         return bool(self._client.get_run(run).info.lifecycle_stage == "deleted")
 
     def _artifacts(self) -> str | None:
@@ -173,20 +179,20 @@ class Mlflow:
         return None if _is_server(self._config) else Path(given).absolute().as_uri()
 
 
-def place(uri: str) -> str:
-    """The same place for everybody, without a login: an absolute path, or a server."""
+def public_uri(uri: str) -> str:
+    """Return the URI without a login, with an absolute path."""
     if uri.startswith(SQLITE):
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def refusal(config: MlflowConfig) -> str | None:
-    """Why it would not take a study, in a line; None: it answers. Nothing is made there."""
+def connection_error(config: MlflowConfig) -> str | None:
+    """Return why MLflow would reject a study, in one line; None if it accepts. Creates nothing."""
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    os.environ.update(IMPATIENT)
+    os.environ.update(SHORT_RETRIES)
     try:
         client = MlflowClient(tracking_uri=config.uri)
         found = client.get_experiment_by_name(config.experiment)
@@ -198,18 +204,20 @@ def refusal(config: MlflowConfig) -> str | None:
 
 
 def _is_server(config: MlflowConfig) -> bool:
-    """Whether a folder of this machine is of no use to it."""
+    """Whether the tracking URI is a server, for which local folders are meaningless."""
     return urlsplit(config.uri or "").scheme.startswith("http")
 
 
 def _command(where: str) -> str:
-    """What opens it."""
-    own = where == place(EMBEDDED)
+    """Return the command that opens a database."""
+    own = where == public_uri(EMBEDDED)
     return "make mlflow" if own else f"mlflow server --backend-store-uri {shlex.quote(where)}"
 
 
 def _curves(point: Point) -> list[tuple[str, int]]:
-    """In which of MLflow's curves it is, and where: results have no heading and come last."""
+    """Return MLflow's metric names and steps for a point; results have no prefix, so they sort
+    last.
+    """
     if point.tokens is None:
         return [(point.name, point.step)]
     by_tokens = (f"by_tokens/{point.name}", point.tokens)
@@ -217,19 +225,19 @@ def _curves(point: Point) -> list[tuple[str, int]]:
 
 
 def _prepare(database: Path) -> None:
-    """So that who looks at it holds nobody up."""
+    """Create the database in WAL mode, so that readers do not block the writer."""
     database.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(database, timeout=20)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _tags(change: Change) -> dict[str, str]:
-    """Those that MLflow's own pages show, besides."""
-    tags = dict(change.tags)
+def _tags(update: RunUpdate) -> dict[str, str]:
+    """Return the tags, with those that MLflow's pages show."""
+    tags = dict(update.tags)
     if commit := tags.get("git_commit"):
         tags["mlflow.source.git.commit"] = commit
-    if change.description:
-        tags["mlflow.note.content"] = change.description
+    if update.description:
+        tags["mlflow.note.content"] = update.description
     return tags
 
 
@@ -237,5 +245,5 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _cut(text: str, longest: int) -> str:
+def _truncate(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

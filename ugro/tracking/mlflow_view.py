@@ -1,8 +1,8 @@
-"""Which columns does MLflow show of a study's trials? Those of a saved view, in its menu Views.
+"""Build the saved MLflow view of a study's trials, listed in the menu Views.
 
-Without one MLflow shows when a run was made and by whom, but neither parameters nor metrics. A view
-is a tag of the experiment; this is how MLflow 3.17 writes them. A later version that does not
-understand one leaves it out of the menu.
+MLflow's default table shows when and by whom a run was created, but neither parameters nor metrics.
+A view is a tag of the experiment, in the format of MLflow 3.17. A version that cannot read the tag
+omits the view from the menu.
 """
 
 import base64
@@ -17,12 +17,12 @@ NAME = "Trials of the latest study, best first"
 COSTS = ("tokens_seen", "train_seconds", "peak_memory_mb")
 
 
-def best_first(study: str, table: Table) -> str:
-    """The tag's value.
+def view_best_first(study: str, table: Table) -> str:
+    """Return the tag's value for a table of trials, best first.
 
     Args:
-        study: its runs' tag ``study_id``
-        table: what it shows
+        study: value of the tag ``study_id`` of its runs
+        table: columns and order
     """
     metrics = [table.metric, *COSTS]
     shown = {

@@ -1,4 +1,4 @@
-"""What of a study has a tracker got, and what not yet? The audit log is the outbox."""
+"""Send events of the log that a tracker has not received; the event log is the outbox."""
 
 import hashlib
 import json
@@ -19,21 +19,21 @@ from ugro.paths import (
     write_atomically,
 )
 from ugro.tracking.runs import Runs
-from ugro.tracking.updates import Change, StudyFile, Tracker
+from ugro.tracking.updates import RunUpdate, StudyFile, Tracker
 
 BATCH = 500  # events
 
 
 @dataclass
-class Sent:
-    """How far a destination has come.
+class Progress:
+    """Events and files that a tracker has received.
 
     Attributes:
-        where: it is; what was sent elsewhere does not count
-        at: it has got what is before this byte of the log
-        runs: what it calls the runs
-        open_runs: trials of which it may have lost a part
-        files: which versions of the study's files it has
+        where: place of the tracker; progress at another place does not count
+        at: byte offset in the log up to which events were sent
+        runs: the tracker's run ids
+        open_runs: trials with runs that may be incomplete
+        files: versions of the study's files that were sent, by name
     """
 
     where: str
@@ -45,38 +45,39 @@ class Sent:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What is sent next."""
+    """The next events to send."""
 
-    changes: list[Change]
-    at: int  # the byte of the log after it
+    updates: list[RunUpdate]
+    at: int  # byte offset in the log after the batch
     events: int
 
 
 class Outbox:
-    """Sends what a destination has not got yet; nobody else must, meanwhile.
+    """Send the pending events of a study; only one process may do so at a time.
 
     Args:
         folder: the study's
-        destination: where to
+        tracker: the tracker
     """
 
-    def __init__(self, folder: Path, destination: Tracker) -> None:
+    def __init__(self, folder: Path, tracker: Tracker) -> None:
         self._folder = folder
         self._log = folder / EVENTS
-        self._destination = destination
-        self._state = state_file(folder, destination.name)
-        self._sent = load(self._state, destination.where)
-        destination.runs = self._sent.runs
+        self._tracker = tracker
+        self._state = state_file(folder, tracker.name)
+        self._progress = load(self._state, tracker.where)
+        tracker.runs = self._progress.runs
         self._runs = Runs(folder)
         self._pending: _Batch | None = None
         self._is_open = False
-        self._remembers = not self._sent.at  # else an earlier process sent what is before
+        # Events before the offset were sent by an earlier process; their runs may be open.
+        self._has_replayed = not self._progress.at
 
     def send(self) -> int:
-        """Send what has happened; how many events that were.
+        """Send the pending events and return their number.
 
         Raises:
-            Exception: whatever the destination raises; what it has got until then is noted.
+            Exception: of the tracker; events sent before the error are recorded as sent.
         """
         study = study_id(self._folder)
         if study is None:
@@ -86,88 +87,87 @@ class Outbox:
             self._open(study)
             while self._pending or self._next():
                 assert self._pending is not None
-                self._destination.send(self._pending.changes)
+                self._tracker.send(self._pending.updates)
                 count += self._pending.events
-                self._sent.at, self._pending = self._pending.at, None
-                self._note()
+                self._progress.at, self._pending = self._pending.at, None
+                self._save()
         except Exception:
             self._is_open = False
             raise
         return count
 
     def send_files(self) -> None:
-        """Send the study's results, once there are any that it has not got.
+        """Send the study's result files that are new or changed.
 
         Raises:
-            Exception: whatever the destination raises.
+            Exception: of the tracker.
         """
-        best = self._runs.standing.best()
+        best = self._runs.state.best()
         new = {
-            one: version
-            for one in study_files(self._folder, best)
-            if self._sent.files.get(f"{one.folder}/{one.path.name}") != (version := _version(one))
+            file: version
+            for file in study_files(self._folder, best)
+            if self._progress.files.get(_key(file)) != (version := _version(file))
         }
         if new and self._is_open:
-            self._destination.keep(list(new))
-            named = {f"{one.folder}/{one.path.name}": version for one, version in new.items()}
-            self._sent.files |= named
-            self._note()
+            self._tracker.keep(list(new))
+            self._progress.files |= {_key(file): version for file, version in new.items()}
+            self._save()
 
     def close(self) -> None:
-        """End contact, after all was sent."""
-        self._destination.close()
-        self._note()
+        """Disconnect after all events were sent."""
+        self._tracker.close()
+        self._save()
 
     def _open(self, study: str) -> None:
         if self._is_open:
             return
-        if not self._destination.open(study):
-            self._sent = Sent(self._destination.where)
-            self._destination.runs = self._sent.runs
+        if not self._tracker.open(study):
+            self._progress = Progress(self._tracker.where)
+            self._tracker.runs = self._progress.runs
             self._runs, self._pending = Runs(self._folder), None
         self._is_open = True
 
     def _next(self) -> bool:
-        """Get a batch ready; False where there is none."""
-        if not self._remembers:
-            self._remembers = True
-            before = (event for at, event in read_from(self._log, 0) if at <= self._sent.at)
-            again = self._runs.changes(before, of=set(self._sent.open_runs))
-            self._pending = _Batch(again, self._sent.at, 0)
+        """Prepare a batch; return False if no events are pending."""
+        if not self._has_replayed:
+            self._has_replayed = True
+            before = (event for at, event in read_from(self._log, 0) if at <= self._progress.at)
+            replayed = self._runs.updates(before, of=set(self._progress.open_runs))
+            self._pending = _Batch(replayed, self._progress.at, 0)
             return True
-        batch = list(islice(read_from(self._log, self._sent.at), BATCH))
+        batch = list(islice(read_from(self._log, self._progress.at), BATCH))
         if batch:
-            changes = self._runs.changes(event for _, event in batch)
-            self._pending = _Batch(changes, batch[-1][0], len(batch))
+            updates = self._runs.updates(event for _, event in batch)
+            self._pending = _Batch(updates, batch[-1][0], len(batch))
         return bool(batch)
 
-    def _note(self) -> None:
-        self._sent.open_runs = sorted(self._destination.open_runs)
-        write_atomically(self._state, json.dumps(asdict(self._sent), indent=1))
+    def _save(self) -> None:
+        self._progress.open_runs = sorted(self._tracker.open_runs)
+        write_atomically(self._state, json.dumps(asdict(self._progress), indent=1))
 
 
 def state_file(folder: Path, name: str) -> Path:
-    """Where it is kept how far a destination has come."""
+    """Return the file that records what a tracker has received."""
     return folder / TRACKING / f"{name}.json"
 
 
-def load(path: Path, where: str) -> Sent:
-    """How far the destination has come; at the beginning where it is another one."""
+def load(path: Path, where: str) -> Progress:
+    """Load the progress of a tracker; it starts at zero for a new place."""
     try:
-        sent = Sent(**json.loads(path.read_text(encoding="utf-8")))
+        sent = Progress(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
-        return Sent(where)
-    return sent if sent.where == where else Sent(where)
+        return Progress(where)
+    return sent if sent.where == where else Progress(where)
 
 
-def left(folder: Path, name: str, where: str) -> int:
-    """How many events a destination has not got."""
+def count_pending(folder: Path, name: str, where: str) -> int:
+    """Return the number of events that a tracker has not received."""
     sent = load(state_file(folder, name), where)
     return sum(1 for _ in read_from(folder / EVENTS, sent.at))
 
 
 def study_id(folder: Path) -> str | None:
-    """What tells a study from all others of its name: its very first event, as it was written."""
+    """Return an id that is unique among studies of the same name: a hash of the first log line."""
     try:
         with (folder / EVENTS).open("rb") as file:
             first = file.readline()
@@ -177,7 +177,7 @@ def study_id(folder: Path) -> str | None:
 
 
 def study_files(folder: Path, best: int | None) -> Iterator[StudyFile]:
-    """What a study's run keeps: results, pictures, report, the best adapter."""
+    """Yield the study's files: results, figures, report and the best adapter."""
     for name in (TABLE, BEST):
         if (folder / name).is_file():
             yield StudyFile(folder / name, "")
@@ -190,6 +190,10 @@ def study_files(folder: Path, best: int | None) -> Iterator[StudyFile]:
             yield StudyFile(path, "best_adapter")
 
 
-def _version(one: StudyFile) -> str:
-    told = one.path.stat()
-    return f"{one.path} {told.st_size} {told.st_mtime_ns}"
+def _key(file: StudyFile) -> str:
+    return f"{file.folder}/{file.path.name}"
+
+
+def _version(file: StudyFile) -> str:
+    stat = file.path.stat()
+    return f"{file.path} {stat.st_size} {stat.st_mtime_ns}"

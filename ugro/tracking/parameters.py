@@ -1,4 +1,4 @@
-"""Which of a configuration's values do trackers show? Those that a trial's numbers depend on."""
+"""Select the configuration values that trackers show: those that affect a trial's results."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config import register_resolvers
 
-# What a study, a machine or a login is about is left out.
+# Settings of the study, the machine and logins are omitted.
 SHOWN = (
     "model",
     "lora",
@@ -21,21 +21,21 @@ SHOWN = (
     "constraints",
     "latency",
 )
-NAMED = ("experiment", "search_space")  # groups that set what is shown
+NAMED = ("experiment", "search_space")  # groups that set these values
 FROM_ENVIRONMENT = "oc.env"
 
 
 def parameters_of(configuration: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str]:
-    """The values by key, as text; what is null or empty is left out.
+    """Return the values by key, as text; null and empty values are omitted.
 
-    Values of the environment stay as they are written, ``${oc.env:NAME}``: they may be secrets.
+    Environment variables stay as written, ``${oc.env:NAME}``, because they may be secrets.
 
     Args:
-        configuration: composed, interpolations as written
-        own: a trial's parameters, which are set in it; the group that one chooses is not known
+        configuration: composed, with unresolved interpolations
+        own: the trial's parameters, set in the configuration; a chosen group stays a name
     """
     register_resolvers()
-    config: DictConfig = OmegaConf.create(_kept_as_written(dict(configuration)))
+    config: DictConfig = OmegaConf.create(_escape_environment(dict(configuration)))
     for key, value in own.items():
         OmegaConf.update(config, key, value)
     return {
@@ -48,32 +48,32 @@ def parameters_of(configuration: Mapping[str, Any], own: Mapping[str, Any]) -> d
 
 
 def as_text(value: object) -> str:
-    """As an override is written: ``true``, ``[q_proj,v_proj]``."""
+    """Format a value as in an override: ``true``, ``[q_proj,v_proj]``."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return f"[{','.join(as_text(one) for one in value)}]"
+        return f"[{','.join(as_text(item) for item in value)}]"
     return str(value)
 
 
 def is_shown(override: str) -> bool:
-    """Whether it sets what is shown."""
+    """Whether an override sets a value that trackers show."""
     return override.lstrip("+~").partition("=")[0].partition(".")[0] in (*SHOWN, *NAMED)
 
 
-def _kept_as_written(node: Any) -> Any:
-    """The same, where what comes from the environment is text that nothing resolves."""
+def _escape_environment(node: Any) -> Any:
+    """Escape interpolations of environment variables, so that they are not resolved."""
     if isinstance(node, Mapping):
-        return {key: _kept_as_written(value) for key, value in node.items()}
+        return {key: _escape_environment(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_kept_as_written(value) for value in node]
+        return [_escape_environment(value) for value in node]
     if isinstance(node, str) and FROM_ENVIRONMENT in node:
         return node.replace("${", "\\${")
     return node
 
 
 def _leaves(path: str, node: DictConfig, key: str) -> Iterator[tuple[str, Any]]:
-    """What is below a key, each with its whole key; what cannot be resolved, as it is written."""
+    """Yield the values below a key with their full keys; unresolvable values stay as written."""
     try:
         value = node[key]
     except OmegaConfBaseException:

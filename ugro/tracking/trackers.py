@@ -1,4 +1,4 @@
-"""Where is a study sent to? To each tracker that is configured."""
+"""Create, check and contact the configured trackers."""
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -9,20 +9,20 @@ from urllib.parse import urlsplit
 from ugro.config import TrackingConfig, WandbMode
 from ugro.errors import UserError, fault
 from ugro.paths import TRACKING, is_writable
-from ugro.tracking.mlflow import SQLITE, Mlflow, place
-from ugro.tracking.mlflow import refusal as mlflow_refusal
+from ugro.tracking.mlflow import SQLITE, Mlflow, public_uri
+from ugro.tracking.mlflow import connection_error as mlflow_error
 from ugro.tracking.updates import Tracker
 from ugro.tracking.wandb import Wandb
-from ugro.tracking.wandb import refusal as wandb_refusal
+from ugro.tracking.wandb import connection_error as wandb_error
 
 URI = "tracking.mlflow.uri"
 
 
 def trackers_of(config: TrackingConfig, folder: Path) -> list[Tracker]:
-    """The trackers; none of them is connected to.
+    """Return the configured trackers, not yet connected.
 
     Args:
-        config: checked
+        config: validated
         folder: the study's
     """
     found: list[Tracker] = []
@@ -33,20 +33,20 @@ def trackers_of(config: TrackingConfig, folder: Path) -> list[Tracker]:
     return found
 
 
-def alone(config: TrackingConfig, name: str) -> TrackingConfig:
-    """The same with one tracker."""
+def only(config: TrackingConfig, name: str) -> TrackingConfig:
+    """Return the configuration reduced to one tracker."""
     return TrackingConfig(**{name: getattr(config, name)})
 
 
 def check(config: TrackingConfig, as_written: Mapping[str, Any] | None = None) -> None:
-    """See that the trackers could be reached from here, by what can be known without trying.
+    """Check the trackers' settings without connecting.
 
     Args:
-        config: interpolations resolved
-        as_written: the same with its interpolations, as it gets into files; None: it does not
+        config: with resolved interpolations
+        as_written: with unresolved interpolations, as it is written to files; None: not written
 
     Raises:
-        UserError: they could not, a line each.
+        UserError: a setting is wrong; one line per fault.
     """
     written = ((as_written or {}).get("mlflow") or {}).get("uri")
     faults = [*_mlflow(config, written), *_wandb(config)]
@@ -55,29 +55,29 @@ def check(config: TrackingConfig, as_written: Mapping[str, Any] | None = None) -
 
 
 def contact(config: TrackingConfig, name: str) -> str:
-    """Ask one tracker whether it would take a study; nothing is made there.
+    """Ask a tracker whether it would accept a study, and return its answer; creates nothing.
 
     Args:
-        config: checked
+        config: validated
         name: mlflow or wandb
 
     Raises:
-        UserError: it does not answer, or does not let us in.
+        UserError: the tracker does not answer or rejects the login.
     """
     if name == "wandb" and config.wandb is not None:
         if config.wandb.mode is not WandbMode.online:
             return f"{config.wandb.mode.name}: nothing is sent"
-        why, where = wandb_refusal(), "Weights & Biases"
+        why, where = wandb_error(), "Weights & Biases"
         allowed = "a login: WANDB_API_KEY or wandb login; or WANDB_MODE=offline"
     else:
         assert config.mlflow is not None
         uri = config.mlflow.uri or ""
-        where = place(uri)
+        where = public_uri(uri)
         if uri.startswith(SQLITE):
             if not is_writable(Path(where.removeprefix(SQLITE)).parent):
                 raise UserError(fault(URI, where, "a file that can be written"))
             return f"{where} can be written"
-        why, allowed = mlflow_refusal(config.mlflow), "a server that answers and lets us in"
+        why, allowed = mlflow_error(config.mlflow), "a server that answers and lets us in"
     if why is not None:
         key = URI if name == "mlflow" else "tracking.wandb"
         raise UserError(fault(key, where, f"{allowed} ({why})"))
@@ -93,7 +93,7 @@ def _mlflow(config: TrackingConfig, as_written: str | None) -> Iterator[str]:
         yield fault(URI, config.mlflow.uri, "sqlite:///FILE, http://HOST:PORT or https://HOST")
     elif as_written and "${" not in as_written and urlsplit(as_written).password:
         allowed = "no password: MLFLOW_TRACKING_PASSWORD has it, or the URI is ${oc.env:NAME}"
-        yield fault(URI, place(as_written), allowed)
+        yield fault(URI, public_uri(as_written), allowed)
 
 
 def _wandb(config: TrackingConfig) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is new about a run, and who takes it? Whatever a tracker calls its parts."""
+"""Updates of runs, independent of any tracker, and the interface of trackers."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ Status = Enum("Status", ["running", "finished", "failed", "killed"])
 
 @dataclass(frozen=True)
 class Point:
-    """A number that was measured.
+    """A measured value.
 
     Attributes:
         name: of the metric
-        value: in its unit
-        step: at which it was measured
-        time: of its event, Unix time
-        tokens: trained on until then, where it is a point of a trial's curve; None: a result
+        value: in the metric's unit
+        step: of the measurement
+        time: of the event, Unix time
+        tokens: trained on so far, for a point of a trial's curve; None: a final result
     """
 
     name: str
@@ -30,12 +30,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Table:
-    """What a table of the trials shows, best first.
+    """Columns and order of a table of trials, best first.
 
     Attributes:
-        metric: by which they are ordered
+        metric: that orders the trials
         ascending: whether smaller is better
-        parameters: that differ between them
+        parameters: that differ between the trials
     """
 
     metric: str
@@ -44,21 +44,21 @@ class Table:
 
 
 @dataclass
-class Change:
-    """What is new about a run.
+class RunUpdate:
+    """New information about a run.
 
     Attributes:
-        trial: its number; None is the study's own run
-        name: the run's
-        time: of the first event that tells it, Unix time
+        trial: its number; None: the study's own run
+        name: of the run
+        time: of the first event in the update, Unix time
         parameters: values that never change
-        tags: values that may
-        points: of curves, and results
-        status: None: as it was
-        ended: Unix time at which it came to that status
-        files: to be kept with it; one that is not there is left out
-        description: Markdown; empty: as it was
-        table: of the study's own run; None: as it was
+        tags: values that may change
+        points: of curves, and final results
+        status: None: unchanged
+        ended: Unix time of the final status
+        files: to upload; missing files are skipped
+        description: Markdown; empty: unchanged
+        table: of the study's own run; None: unchanged
     """
 
     trial: int | None
@@ -76,44 +76,44 @@ class Change:
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A file that is kept with the study's own run."""
+    """A file that belongs to the study's own run."""
 
     path: Path
-    folder: str  # of the run's files; empty: their top
+    folder: str  # folder among the run's files; empty: the top level
 
 
 class Tracker(Protocol):
-    """A tracker. Whatever it raises, it is tried again later; to send twice is harmless.
+    """A tracker. Calls that raise are repeated later, so each call must be idempotent.
 
     Attributes:
-        name: of its kind
-        where: for people, without a password
-        look: what they do to see it
-        runs: what it calls the runs, by ``str(trial)``, or ``study``
-        open_runs: trials of which a part is lost if this process dies now
+        name: kind of tracker
+        where: place for messages, without a password
+        view_hint: command or URL that shows the study
+        runs: the tracker's run ids by ``str(trial)`` or ``study``
+        open_runs: trials whose run is incomplete if this process dies now
     """
 
     name: str
     where: str
-    look: str
+    view_hint: str
     runs: dict[str, str]
 
     @property
     def open_runs(self) -> Collection[int]:
-        """Trials of which a part is lost if this process dies now."""
+        """Trials whose run is incomplete if this process dies now."""
 
     def open(self, study: str) -> bool:
-        """Make contact; False where it does not know the runs any more, and gets all anew.
+        """Connect; return False if the tracker has lost the runs and needs all events again.
 
         Args:
-            study: what tells it from all others, for ever
+            study: id that is unique among all studies
         """
 
-    def send(self, changes: Sequence[Change]) -> None:
-        """Write the changes."""
+    def send(self, updates: Sequence[RunUpdate]) -> None:
+        """Write run updates."""
 
     def keep(self, files: Sequence[StudyFile]) -> None:
-        """Keep files with the study's own run."""
+        """Upload files to the study's own run."""
 
     def close(self) -> None:
-        """End contact; what was sent is safe then."""
+        """Disconnect after everything sent is stored."""

@@ -1,7 +1,7 @@
-"""How does a study come to Weights & Biases? As a group, with a run for each trial.
+"""Send a study to Weights & Biases: a group with a run for each trial.
 
-A run's id is made from its study's, so that one that goes on is reopened. W&B takes the points of a
-curve in the order of their steps and leaves out what it has.
+A run's id derives from the study's, so a resumed trial reopens its run. W&B takes the points of a
+curve in the order of their steps and ignores those it already has.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,12 +11,13 @@ from typing import Any
 
 from ugro.config import WandbConfig, WandbMode
 from ugro.retries import one_line
-from ugro.tracking.updates import Change, Point, Status, StudyFile
+from ugro.tracking.updates import Point, RunUpdate, Status, StudyFile
 
 STUDY = "study"
 TOKENS = "tokens_seen"
-EXIT_CODES = {Status.finished: 0, Status.killed: 0, Status.failed: 1}  # else W&B says failed
-# W&B would look for what it shows of a program; this is not the one that trains.
+# W&B marks a run without a code as failed.
+EXIT_CODES = {Status.finished: 0, Status.killed: 0, Status.failed: 1}
+# W&B would record this process, which is not the one that trains.
 QUIET = {
     "console": "off",
     "silent": True,
@@ -29,11 +30,11 @@ QUIET = {
 
 
 class Wandb:
-    """Weights & Biases.
+    """Weights & Biases tracker.
 
     Args:
         config: project, team and mode
-        folder: where it writes its own files, in ``wandb/``
+        folder: parent of W&B's own folder ``wandb/``
     """
 
     name = "wandb"
@@ -41,69 +42,70 @@ class Wandb:
     def __init__(self, config: WandbConfig, folder: Path) -> None:
         team = f"{config.entity}/" if config.entity else ""
         self.where = f"{team}{config.project} {config.mode.name}"
-        self.look = f"wandb sync {folder}/wandb/offline-run-*"
+        self.view_hint = f"wandb sync {folder}/wandb/offline-run-*"
         if config.mode is not WandbMode.offline:
-            self.look = f"https://wandb.ai/{team or 'home#'}{config.project}"
+            self.view_hint = f"https://wandb.ai/{team or 'home#'}{config.project}"
         self.runs: dict[str, str] = {}
         self._config = config
         self._folder = folder
         self._study = self._group = ""
-        self._about: dict[str, str] = {}
+        self._study_config: dict[str, str] = {}
         self._open: dict[int, Any] = {}
 
     @property
     def open_runs(self) -> Collection[int]:
-        """Trials of which W&B may not have written all to its file."""
+        """Trials whose run W&B may not have written completely."""
         return self._open.keys()
 
     def open(self, study: str) -> bool:
-        """W&B keeps in its files what it cannot send: there is nothing to find out."""
+        """Create the folder; W&B keeps unsent data in its files, so there is nothing to check."""
         self._study = study
         self._folder.mkdir(parents=True, exist_ok=True)
         return True
 
-    def send(self, changes: Sequence[Change]) -> None:
-        """Hand the changes over; a run is closed with its trial."""
-        for change in changes:
-            if change.trial is None:
-                self._group = change.name
-                self._about |= {**change.parameters, **change.tags}
+    def send(self, updates: Sequence[RunUpdate]) -> None:
+        """Log the updates; a run is closed when its trial ends."""
+        for update in updates:
+            if update.trial is None:
+                self._group = update.name
+                self._study_config |= {**update.parameters, **update.tags}
             else:
-                self._write(change.trial, change)
+                self._write(update.trial, update)
 
     def keep(self, files: Sequence[StudyFile]) -> None:
-        """In a run of the study's own."""
+        """Upload files in a run of the study itself."""
         run = self._init(STUDY, self._group, STUDY)
-        run.config.update(self._about, allow_val_change=True)
+        run.config.update(self._study_config, allow_val_change=True)
         top = self._folder.parent
-        for one in files:
-            run.save(one.path, base_path=one.path.parent if not one.folder else top, policy="now")
+        for file in files:
+            base = top if file.folder else file.path.parent
+            run.save(file.path, base_path=base, policy="now")
         run.finish()
 
     def close(self) -> None:
-        """Close what is still open, as its driver has died, and wait until all is written."""
+        """Close runs that a dead driver left open, and wait until everything is written."""
         for run in self._open.values():
             run.finish(exit_code=1)
         self._open.clear()
         if self.runs:
             import wandb
 
-            wandb.teardown()  # a run's end does not wait for its file
+            wandb.teardown()  # finish() does not wait for the file
 
-    def _write(self, trial: int, change: Change) -> None:
+    def _write(self, trial: int, update: RunUpdate) -> None:
         if trial not in self._open:
-            self._open[trial] = self._init(str(trial), change.name, "trial")
+            self._open[trial] = self._init(str(trial), update.name, "trial")
             self._open[trial].define_metric("*", step_metric=TOKENS)
         run = self._open[trial]
-        run.config.update({**change.parameters, **change.tags}, allow_val_change=True)
-        curves = [one for one in change.points if one.tokens is not None]
+        run.config.update({**update.parameters, **update.tags}, allow_val_change=True)
+        curves = [point for point in update.points if point.tokens is not None]
         for step, points in groupby(curves, key=_step):
-            # At once: a row that waits for the next one would hide the results below.
-            run.log({one.name: one.value for one in points}, step=step, commit=True)
-        run.summary.update({one.name: one.value for one in change.points if one.tokens is None})
-        if change.status in EXIT_CODES:
-            run.tags = (change.tags["state"],)
-            run.finish(exit_code=EXIT_CODES[change.status])
+            # Committed at once: a pending row would hide the results below.
+            run.log({point.name: point.value for point in points}, step=step, commit=True)
+        run.summary.update({p.name: p.value for p in update.points if p.tokens is None})
+        if update.status in EXIT_CODES:
+            run.tags = (update.tags["state"],)
+            run.finish(exit_code=EXIT_CODES[update.status])
             del self._open[trial]
 
     def _init(self, name: str, shown: str, kind: str) -> Any:
@@ -126,8 +128,8 @@ class Wandb:
         )
 
 
-def refusal() -> str | None:
-    """Why Weights & Biases would not take a run, in a line; None: it knows who we are."""
+def connection_error() -> str | None:
+    """Return why Weights & Biases would reject a run, in one line; None if it accepts."""
     import wandb
 
     try:
