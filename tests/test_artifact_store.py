@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ugro.artifact_store import Folder, check, faults, reachable
+from ugro.artifact_store import Folder, check, check_reachable, faults
 from ugro.errors import UserError
 
 from .stores import S3, s3
@@ -104,7 +104,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
 
 
 def test_asking_whether_a_folder_can_be_written_makes_none(tmp_path: Path) -> None:
-    assert "can be written" in reachable(f"{tmp_path}/new/place", "s")
+    assert "can be written" in check_reachable(f"{tmp_path}/new/place", "s")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UserError, match=r"^study\.artifacts: 'ftp://host' given"):
-        reachable("ftp://host", "s")
+        check_reachable("ftp://host", "s")

@@ -1,7 +1,7 @@
-"""Where is kept what must outlive the machine? In a folder of a cloud, or of a mounted disk.
+"""Copies of artifacts in a bucket or on a mounted disk, kept beyond the life of the machine.
 
-pyarrow reaches them; its documentation says which URIs and which variables of the environment it
-takes: https://arrow.apache.org/docs/python/filesystems.html
+pyarrow provides the file systems; the URIs and environment variables that it accepts are listed in
+https://arrow.apache.org/docs/python/filesystems.html
 """
 
 import uuid
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
 KEY = "study.artifacts"
 SCHEMES = ("s3", "gs", "file")
-CHECK_SECONDS = 20.0  # to answer at the beginning of a study
-MISTAKES = (FileNotFoundError, NotADirectoryError, PermissionError)  # waiting mends none of them
-DRAFT = ".draft"  # ends the name of a file that is being written
+CHECK_SECONDS = 20.0  # limit for an answer before a study starts
+PERMANENT_ERRORS = (FileNotFoundError, NotADirectoryError, PermissionError)  # retrying is no use
+DRAFT = ".draft"  # suffix of a file that is still being written
 
 
 def faults(uri: str | None) -> list[str]:
-    """What is wrong with the URI, a line each; nothing is connected to.
+    """List what is wrong with the URI, without connecting to it.
 
     Args:
-        uri: as configured; None: nothing is kept elsewhere
+        uri: ``study.artifacts``; None disables copies
     """
     if uri is None:
         return []
     parts = urlsplit(uri)
     if "@" in parts.netloc:
-        allowed = "no keys in the URI: the environment has them, as AWS_SECRET_ACCESS_KEY"
+        allowed = "no keys in the URI: set them in the environment, e.g. AWS_SECRET_ACCESS_KEY"
         return [fault(KEY, f"{parts.scheme}://...", allowed)]
     if not uri.startswith("/") and parts.scheme not in SCHEMES:
-        allowed = f"an absolute path or {', '.join(f'{one}://' for one in SCHEMES)}"
+        allowed = f"an absolute path or {', '.join(f'{scheme}://' for scheme in SCHEMES)}"
         return [fault(KEY, uri, allowed)]
     return []
 
 
 class Folder:
-    """A folder in a file system of any kind; nothing is there until something is put into it.
+    """Folder on a local or remote file system, created with its first file.
 
     Args:
         uri: ``s3://bucket/path``, ``gs://bucket/path`` or an absolute path
-        parts: names of folders below it
+        parts: names of nested folders
     """
 
     def __init__(self, uri: str, *parts: str) -> None:
@@ -58,15 +58,15 @@ class Folder:
         self._has_folders = isinstance(filesystem, fs.LocalFileSystem)
 
     def names(self) -> list[str]:
-        """Of all files in it that are whole, with the names of folders between."""
+        """List the relative paths of all complete files, subfolders included."""
         from pyarrow import fs
 
         selected = fs.FileSelector(self._path, recursive=True, allow_not_found=True)
-        files = [one.path for one in self._filesystem.get_file_info(selected) if one.is_file]
-        return sorted(one.removeprefix(f"{self._path}/") for one in files if not _is_draft(one))
+        paths = [info.path for info in self._filesystem.get_file_info(selected) if info.is_file]
+        return sorted(path.removeprefix(f"{self._path}/") for path in paths if not _is_draft(path))
 
     def put(self, file: Path, name: str) -> None:
-        """Copy a file there; it is never seen half-written, as in a bucket."""
+        """Upload a file atomically: readers never see a partial file."""
         path = f"{self._path}/{name}"
         if not self._has_folders:
             self._copy(file, path)
@@ -92,7 +92,7 @@ class Folder:
         )
 
     def get(self, name: str, file: Path) -> None:
-        """Copy a file from there."""
+        """Download a file."""
         from pyarrow import fs
 
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ class Folder:
         self._filesystem.delete_file(f"{self._path}/{name}")
 
     def put_all(self, folder: Path, names: list[str]) -> None:
-        """Copy files of a folder there, retrying; what has gone meanwhile is left out."""
+        """Upload files of a local folder with retries; skip files deleted in the meantime."""
         for name in names:
             if (folder / name).is_file():
                 retrying(is_outage, f"{name} cannot be copied to {KEY}")(
@@ -122,37 +122,36 @@ def _is_draft(path: str) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether it may be over the next time; pyarrow raises OSError for all that a cloud says."""
-    return isinstance(error, OSError) and not isinstance(error, MISTAKES)
+    """Whether the error may be transient; pyarrow raises OSError for every answer of a cloud."""
+    return isinstance(error, OSError) and not isinstance(error, PERMANENT_ERRORS)
 
 
 def check(uri: str | None, name: str) -> None:
-    """Write a file there and delete it: a mistake shows before anything is trained.
+    """Write and delete a test file, so that mistakes surface before training.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the location is not writable.
     """
     if uri is None:
         return
     try:
         folder = Folder(uri, name)
-        patience = retrying(is_outage, f"{KEY} cannot be written", CHECK_SECONDS)
-        patience(folder.put, Path(__file__), ".writable")
+        retry = retrying(is_outage, f"{KEY} cannot be written", CHECK_SECONDS)
+        retry(folder.put, Path(__file__), ".writable")
         folder.delete(".writable")
     except (OSError, ValueError) as error:
         allowed = f"a place that can be written ({one_line(error)})"
         raise UserError(fault(KEY, uri, allowed)) from error
 
 
-def reachable(uri: str, name: str) -> str:
-    """Say that it can be written, and leave no folder there.
+def check_reachable(uri: str, name: str) -> str:
+    """Check that the location is writable, leave nothing there and return a line that says so.
 
     Raises:
-        UserError: it cannot.
+        UserError: the location is invalid or not writable.
     """
-    wrong = faults(uri)
-    if wrong:
-        raise UserError(wrong[0])
+    if found := faults(uri):
+        raise UserError(found[0])
     if uri.startswith(("/", "file://")):
         if not is_writable(Path(uri.removeprefix("file://"))):
             raise UserError(fault(KEY, uri, "a folder that can be written"))

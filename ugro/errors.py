@@ -1,4 +1,4 @@
-"""How is a user's mistake told? As one line, at the door, with a non-zero exit code."""
+"""Errors that users see: one line and a non-zero exit code, without a traceback."""
 
 from hydra.errors import CompactHydraException
 
@@ -6,22 +6,22 @@ from ugro.redaction import redacted
 
 
 class UserError(CompactHydraException):
-    """A mistake in what the user asked for.
+    """Invalid configuration or command.
 
-    The message is one line: which key, what was given, what is allowed, what to do. Hydra prints a
-    ``CompactHydraException`` raised by a sweeper as its message alone; ``train.py`` does the same
-    for a single trial.
+    The message is one line with the key, the given value, the allowed values and the remedy. Hydra
+    prints only the message of a ``CompactHydraException`` raised by a sweeper; ``train.py`` does
+    the same for a single trial.
     """
 
 
 class StudyFailed(CompactHydraException):
-    """Too many trials failed. What was computed is kept."""
+    """Too many trials failed; finished trials are kept."""
 
 
 class ClusterLost(StudyFailed):
-    """What trials run on is gone. What was computed is kept, and the same command goes on."""
+    """The cluster is gone; finished trials are kept and the same command resumes the study."""
 
 
 def fault(key: str, given: object, allowed: str) -> str:
-    """One line that says what is wrong with a key: ``lora.r: 0 given, allowed: 1 or more``."""
+    """Format an invalid value: ``lora.r: 0 given, allowed: 1 or more``."""
     return redacted(f"{key}: {given!r} given, allowed: {allowed}")

@@ -1,4 +1,4 @@
-"""Where do log messages go? To these handlers, which ``conf/hydra/*_logging`` name."""
+"""Logging handlers and formatters that ``conf/hydra/*_logging`` names."""
 
 import json
 import logging
@@ -11,42 +11,42 @@ from hydra.types import RunMode
 
 from ugro.redaction import redacted
 
-OWN = ("ugro", "__main__")  # whose messages are for people
+OWN = ("ugro", "__main__")  # loggers whose messages the terminal of a sweep shows
 
 
 class RedactingFormatter(logging.Formatter):
-    """Messages and tracebacks without the passwords of URLs, whoever wrote them."""
+    """Formatter that redacts passwords of URLs in messages and tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or lines."""
+        """Format the record and redact passwords."""
         return redacted(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """A message as an object on a line of its own: time, level, logger, message, and any error."""
+    """Formatter that writes one JSON object per line: time, level, logger, message, any error."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The object, as JSON."""
-        said = {
+        """Format the record as JSON and redact passwords."""
+        fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info:
-            said["error"] = self.formatException(record.exc_info)
-        return redacted(json.dumps(said, ensure_ascii=False))
+            fields["error"] = self.formatException(record.exc_info)
+        return redacted(json.dumps(fields, ensure_ascii=False))
 
 
 class Terminal(logging.StreamHandler[TextIO]):
-    """Standard output: in a sweep UGRO's own messages, where a single trial is run everything.
+    """Handler for standard output: UGRO's own messages in a sweep, all messages in a single trial.
 
-    Beside a live display only warnings are shown, above it. So that the display can move them
-    there, they are written to what ``sys.stdout`` is at that moment.
+    While a live display is shown, only warnings pass. They go to the current ``sys.stdout``, which
+    lets the display print them above itself.
 
     Args:
-        mode: Hydra's
-        least: the level that a message in a sweep must have to be shown
+        mode: Hydra's run mode
+        least: minimum level of messages shown in a sweep
     """
 
     def __init__(self, mode: RunMode | None, least: str) -> None:
@@ -55,31 +55,34 @@ class Terminal(logging.StreamHandler[TextIO]):
         self._least = logging.getLevelNamesMapping()[least]
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is shown."""
+        """Select the records to show."""
         if self._in_a_sweep:
-            least = max(self._least, logging.WARNING) if _is_taken(sys.stdout) else self._least
-            if record.name.partition(".")[0] not in OWN or record.levelno < least:
+            level = self._least
+            if _has_live_display(sys.stdout):
+                level = max(level, logging.WARNING)
+            if record.name.partition(".")[0] not in OWN or record.levelno < level:
                 return False
         return bool(super().filter(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        """In a sweep only what is not as it should be tells its level."""
-        told_apart = isinstance(self.formatter, JsonFormatter)
-        if self._in_a_sweep and record.levelno >= logging.WARNING and not told_apart:
-            told = f"{record.levelname.lower()}: {record.msg}"
-            record = logging.makeLogRecord({**vars(record), "msg": told})
+        """Format the record; in a sweep only warnings and errors show their level."""
+        has_level = isinstance(self.formatter, JsonFormatter)
+        if self._in_a_sweep and record.levelno >= logging.WARNING and not has_level:
+            message = f"{record.levelname.lower()}: {record.msg}"
+            record = logging.makeLogRecord({**vars(record), "msg": message})
         return super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it."""
+        """Write the record to the current standard output."""
         self.stream = sys.stdout
         super().emit(record)
 
 
 class SweepLogHandler(logging.FileHandler):
-    """A file in the study's folder, which is made later than the first messages are.
+    """Handler for a file in the study's folder; buffers messages until the folder exists.
 
-    A disk that is full takes nothing from the terminal, and others tell of it.
+    Write errors, as of a full disk, are ignored here: they are reported elsewhere, and the terminal
+    still shows the messages.
     """
 
     def __init__(self, filename: str) -> None:
@@ -87,28 +90,28 @@ class SweepLogHandler(logging.FileHandler):
         self._early: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it, or keep it until there is a folder."""
+        """Write the record, or buffer it until the folder exists."""
         if not os.path.isdir(os.path.dirname(self.baseFilename)):
             self._early.append(record)
             return
         early, self._early = self._early, []
         try:
-            for one in (*early, record):
-                super().emit(one)
-        except OSError:  # it could not be opened
+            for buffered in (*early, record):
+                super().emit(buffered)
+        except OSError:  # the file could not be opened
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, logging's name for it
-        """Say nothing."""
+        """Ignore write errors."""
 
 
 def use_root_handlers(library: str) -> None:
-    """Have a library's messages go the same way, not through a handler of its own."""
+    """Route a library's messages to the root handlers instead of its own."""
     logger = logging.getLogger(library)
     logger.handlers.clear()
     logger.propagate = True
 
 
-def _is_taken(stream: object) -> bool:
-    """Whether a live display of rich's has put itself in the stream's place."""
+def _has_live_display(stream: object) -> bool:
+    """Whether a live display of rich has replaced the stream."""
     return hasattr(stream, "rich_proxied_file")

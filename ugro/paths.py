@@ -1,4 +1,4 @@
-"""Names of a study's files, which users and other programs rely on."""
+"""Names of a study's files, stable for users and other programs, and atomic writes."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 # In a study's folder.
 DATABASE = "study.db"
 EVENTS = "events.jsonl"
-IDENTITY = "study.json"  # the id that the record has, too
+IDENTITY = "study.json"  # the study's id, as in its storage
 TABLE = "trials.csv"
 UPSTREAM_RESULTS = "optimization_results.yaml"
 BEST = "experiment/best.yaml"
@@ -14,9 +14,9 @@ ANALYSIS = "analysis"
 REPORT = "analysis/report.html"
 SUMMARY = "analysis/summary.json"
 TRIALS = "trials"
-TRACKING = "tracking"  # what was sent to trackers
-CONFIRM = "confirm"  # the study that trains the best again; a study's name and folder end so
-REPRODUCED = "reproduced"  # trials that were run again, to compare
+TRACKING = "tracking"  # state of the export to trackers
+CONFIRM = "confirm"  # last part of the confirmation study's name and folder
+REPRODUCED = "reproduced"  # reruns of trials, for comparison
 # In a trial's folder.
 CONFIG = ".hydra/config.yaml"
 LOG = "train.log"
@@ -27,17 +27,17 @@ ADAPTER = "adapter"
 
 
 def trial_subdir(number: int) -> str:
-    """A trial's folder, below the study's."""
+    """Return a trial's folder relative to the study's folder."""
     return f"{TRIALS}/{number:04d}"
 
 
 def trial_folder(study_folder: Path, number: int) -> Path:
-    """Where a trial's files are."""
+    """Return a trial's folder."""
     return study_folder / trial_subdir(number)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that nobody ever sees half-written; its folder is made."""
+    """Write a text file atomically and create its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     draft.write_text(text, encoding="utf-8")
@@ -45,11 +45,11 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def nearest(path: Path) -> Path:
-    """The folder itself or, where it is not made yet, that in which it would be."""
+    """Return the folder, or its nearest existing parent."""
     path = path.absolute()
-    return next((one for one in (path, *path.parents) if one.is_dir()), Path("/"))
+    return next((folder for folder in (path, *path.parents) if folder.is_dir()), Path("/"))
 
 
 def is_writable(path: Path) -> bool:
-    """Whether a folder is there to be written, or could be made."""
+    """Whether a folder is writable or could be created."""
     return os.access(nearest(path), os.W_OK | os.X_OK)

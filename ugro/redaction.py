@@ -1,11 +1,11 @@
-"""What of a text may be told? All but the passwords of URLs, which libraries repeat in errors."""
+"""Redaction of passwords in URLs, which libraries repeat in error messages."""
 
 import re
 
-# scheme://user:password@host, wherever it stands.
+# scheme://user:password@host anywhere in a text.
 _PASSWORD = re.compile(r"(\w://[^\s:/@]*):[^\s/@]+@")
 
 
 def redacted(text: str) -> str:
-    """The text with ``***`` for each password: overrides, configurations, errors may hold some."""
+    """Replace passwords of URLs in overrides, configurations or error messages by ``***``."""
     return _PASSWORD.sub(r"\1:***@", text)

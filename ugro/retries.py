@@ -1,4 +1,4 @@
-"""How is trouble borne that may be over the next time? By trying again, ever more slowly."""
+"""Retry transient errors with exponential backoff."""
 
 import errno
 import logging
@@ -17,8 +17,8 @@ from tenacity.nap import sleep_using_event
 
 from ugro.redaction import redacted
 
-# Of a disk or a network folder that is full or gone for a while.
-PASSING = (
+# A disk or network folder that is temporarily full or unreachable.
+TRANSIENT_ERRNOS = (
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EIO,
@@ -26,59 +26,61 @@ PASSING = (
     errno.ETIMEDOUT,
     errno.EHOSTDOWN,
 )
-LONGEST_WAIT_SECONDS = 20.0
-OUTAGE_SECONDS = 15 * 60.0  # a server, a disk or a network may be gone that long
+MAX_WAIT_SECONDS = 20.0
+OUTAGE_SECONDS = 15 * 60.0  # tolerated outage of a server, disk or network
 log = logging.getLogger(__name__)
 
 
 def retrying(
-    is_trouble: Callable[[BaseException], bool],
+    is_transient: Callable[[BaseException], bool],
     what: str,
     seconds: float = OUTAGE_SECONDS,
     hurry: threading.Event | None = None,
 ) -> Retrying:
-    """Call it with a function and its arguments: that is tried until trouble is over.
+    """Return a caller that repeats a function while it raises transient errors.
+
+    Use it as ``retrying(is_transient, what)(function, *arguments)``.
 
     Args:
-        is_trouble: whether an error is of the kind that passes
-        what: cannot be done meanwhile; it is logged once
-        seconds: after which the error is raised
-        hurry: once it is set, the error is raised after a last try
+        is_transient: whether to retry after an error
+        what: message that is logged at the first error
+        seconds: time after which the error is raised
+        hurry: when set, the error is raised after one last attempt
     """
     hurry = hurry or threading.Event()
 
-    def tell(state: RetryCallState) -> None:
+    def log_first(state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
             log.warning("%s, trying again: %s", what, one_line(state.outcome.exception()))
 
     return Retrying(
-        retry=retry_if_exception(is_trouble),
-        wait=wait_random_exponential(multiplier=0.2, max=LONGEST_WAIT_SECONDS),
+        retry=retry_if_exception(is_transient),
+        wait=wait_random_exponential(multiplier=0.2, max=MAX_WAIT_SECONDS),
         stop=stop_after_delay(seconds) | stop_when_event_set(hurry),
         sleep=sleep_using_event(hurry),
-        before_sleep=tell,
+        before_sleep=log_first,
         reraise=True,
     )
 
 
 def one_line(error: BaseException | None) -> str:
-    """An error's name and the first line of what it says: the last of a traceback it brings."""
+    """Format an error as its class and first line, or the last line of an embedded traceback."""
     lines = str(error).strip().splitlines() or [""]
-    said = lines[-1] if "Traceback (most recent call last):" in lines else lines[0]
-    return redacted(f"{type(error).__name__}: {said}")
+    message = lines[-1] if "Traceback (most recent call last):" in lines else lines[0]
+    return redacted(f"{type(error).__name__}: {message}")
 
 
 def is_disk_trouble(error: BaseException | None) -> bool:
-    """Whether a file could not be written for now; not every library raises OSError."""
+    """Whether a file is temporarily not writable; not every library raises OSError."""
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in PASSING
-    return any(f"(os error {number})" in str(error) for number in PASSING)  # as Rust says it
+        return error.errno in TRANSIENT_ERRNOS
+    return any(f"(os error {number})" in str(error) for number in TRANSIENT_ERRNOS)  # from Rust
 
 
 def back_off_seconds(times: int) -> float:
-    """How long to wait before a further try.
+    """Return the wait before the next attempt, in seconds.
 
     Args:
-        times: that it was tried in vain
+        times: failed attempts so far
     """
-    return min(0.5 * 2.0**times, LONGEST_WAIT_SECONDS)
+    return min(0.5 * 2.0**times, MAX_WAIT_SECONDS)

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ugro.errors import UserError
-from ugro.objectives.expressions import LONGEST, parse
+from ugro.objectives.expressions import MAX_LENGTH, parse
 
 KEYS = {
     "seed": 42,
@@ -179,7 +179,7 @@ def test_a_condition_is_true_where_python_says_so(text: str) -> None:
     plain = text
     for key in ("seed", "lora.r", "lora.alpha", "lora.dropout"):
         plain = plain.replace(key, str(KEYS[key]))
-    assume(len(text) <= LONGEST)
+    assume(len(text) <= MAX_LENGTH)
     try:
         expected = eval(plain)
     except ZeroDivisionError:

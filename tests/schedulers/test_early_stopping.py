@@ -41,7 +41,7 @@ def judge(early_stopping: EarlyStopping, number: int, *reports: Report) -> list[
         answers.append(early_stopping.judge(number, one, one.seconds))
         if answers[-1] is not None:
             break
-    early_stopping.ended(number)
+    early_stopping.remove(number)
     return answers
 
 

@@ -1,1 +1,1 @@
-"""Objectives, constraints, and the expressions they are written in."""
+"""Objectives and constraints of a study, and the expression language of constraints."""

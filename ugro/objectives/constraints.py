@@ -1,4 +1,4 @@
-"""What must a configuration, or what it measured, satisfy?"""
+"""Constraints on configurations and on measured results."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,32 +8,39 @@ from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.expressions import Expression, parse
 
-Lookup = Callable[[str], object]  # from a key or a metric's name to its value
+Lookup = Callable[[str], object]  # value of a key or metric by name
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Those on keys alone are checked before a trial runs, the others when it has ended."""
+    """Parsed constraints of a study.
+
+    Attributes:
+        on_config: constraints on keys only, checked before a trial runs
+        on_results: constraints with metrics, checked after a trial has finished
+    """
 
     on_config: tuple[Expression, ...] = ()
     on_results: tuple[Expression, ...] = ()
 
 
 def constraints_of(config: ConstraintsConfig, is_key: Callable[[str], bool]) -> Constraints:
-    """Parse the expressions.
+    """Parse the constraints.
 
     Args:
         config: the expressions
-        is_key: whether the configuration has this key
+        is_key: whether the configuration has a key
 
     Raises:
-        UserError: an expression does not parse, or names what is neither key nor metric.
+        UserError: an expression does not parse, or a name is neither a key nor a metric.
     """
     on_config: list[Expression] = []
     on_results: list[Expression] = []
     for text in config.expressions:
         expression = parse(text)
-        unknown = sorted(n for n in expression.names if n not in MEASURED and not is_key(n))
+        unknown = sorted(
+            name for name in expression.names if name not in MEASURED and not is_key(name)
+        )
         if unknown:
             allowed = f"keys of the configuration, or {', '.join(MEASURED)}"
             raise UserError(fault(f"constraints.expressions: {text}", unknown[0], allowed))
@@ -43,14 +50,14 @@ def constraints_of(config: ConstraintsConfig, is_key: Callable[[str], bool]) -> 
 
 
 def broken(expressions: Iterable[Expression], lookup: Lookup) -> list[str]:
-    """The expressions that do not hold, as they were written.
+    """Return the text of each expression that does not hold.
 
     Raises:
-        UserError: one cannot be evaluated for these values, or is no condition.
+        UserError: an expression cannot be evaluated for these values, or is not a condition.
     """
     return [expression.text for expression in expressions if not expression.holds(lookup)]
 
 
 def names(config: ConstraintsConfig) -> frozenset[str]:
-    """The keys and metrics that the expressions read."""
+    """Return the keys and metrics that the expressions read."""
     return frozenset().union(*(parse(text).names for text in config.expressions))

@@ -1,7 +1,7 @@
-"""How is a condition over keys and results read and evaluated? Never by running it as Python.
+"""Safe expressions over keys and metrics, evaluated without running Python code.
 
-The text is parsed, every node of its tree is held against what is allowed, and the tree is walked.
-A dotted name is a key, handed to the caller; it never reaches an attribute of an object.
+The text is parsed to a syntax tree, every node is checked against an allowlist, and the tree is
+interpreted. A dotted name is a key that the caller looks up; it never accesses an attribute.
 """
 
 import ast
@@ -13,12 +13,12 @@ from typing import Any
 
 from ugro.errors import UserError
 
-Lookup = Callable[[str], object]  # from a dotted key to its value
+Lookup = Callable[[str], object]  # value of a dotted key
 
-LONGEST = 500  # characters
-DEEPEST = 20  # nested parts
-DIGITS = 18  # of a whole number
-LITERALS = {"true": True, "false": False, "null": None}  # as YAML writes them
+MAX_LENGTH = 500  # characters
+MAX_DEPTH = 20  # nested nodes
+MAX_DIGITS = 18  # digits of an integer
+LITERALS = {"true": True, "false": False, "null": None}  # YAML's spelling
 FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs}
 ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -38,8 +38,8 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     **ORDER,
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
-    ast.In: lambda one, many: one in many,
-    ast.NotIn: lambda one, many: one not in many,
+    ast.In: lambda item, items: item in items,
+    ast.NotIn: lambda item, items: item not in items,
 }
 ALLOWED = "keys, constants, lists, + - * / // %, comparisons, in, and, or, not, min, max, abs"
 
@@ -49,31 +49,31 @@ class Expression:
     """A parsed expression.
 
     Attributes:
-        text: as it was written, without the space around it
-        names: the dotted keys that it reads
+        text: source text, stripped
+        names: dotted keys that the expression reads
     """
 
     text: str
     names: frozenset[str]
-    _tree: ast.expr = field(repr=False, compare=False)  # the text says it; nodes are never equal
+    _tree: ast.expr = field(repr=False, compare=False)  # AST nodes have no equality
 
     def evaluate(self, lookup: Lookup) -> object:
-        """Its value.
+        """Evaluate the expression.
 
         Args:
-            lookup: gives the value of each of ``names``: a number, string, bool, None or list.
-                What it raises for an unknown one goes through, so check ``names`` beforehand.
+            lookup: returns the value of each name: a number, string, bool, None or list. Its errors
+                propagate, so check ``names`` beforehand.
 
         Raises:
-            UserError: values do not go together, as in ``1 + "a"`` or ``1 / 0``.
+            UserError: operand types or values are invalid, as in ``1 + "a"`` or ``1 / 0``.
         """
         return _Evaluation(self.text, lookup).value(self._tree)
 
     def holds(self, lookup: Lookup) -> bool:
-        """Its value, which is true or false.
+        """Evaluate a condition.
 
         Raises:
-            UserError: as :meth:`evaluate`, or it is neither.
+            UserError: as :meth:`evaluate`, or the value is not a bool.
         """
         value = self.evaluate(lookup)
         if not isinstance(value, bool):
@@ -83,21 +83,21 @@ class Expression:
 
 
 def parse(text: str) -> Expression:
-    """Read an expression.
+    """Parse an expression.
 
     Raises:
-        UserError: it is too long or too deep, is not one line of printable characters, does not
-            parse, or has parts that are not allowed.
+        UserError: the text is too long or too deeply nested, has line breaks or unprintable
+            characters, does not parse, or uses syntax that is not allowed.
     """
-    if len(text) > LONGEST:
-        raise UserError(f"{_short(text)}: {len(text)} characters, allowed: {LONGEST}")
+    if len(text) > MAX_LENGTH:
+        raise UserError(f"{_short(text)}: {len(text)} characters, allowed: {MAX_LENGTH}")
     text = text.strip()
-    # Its text stands in messages: no second line, no terminal escapes.
-    if strange := next((c for c in text if not c.isprintable()), ""):
+    # Messages repeat the text, so line breaks and terminal escapes are refused.
+    if unprintable := next((c for c in text if not c.isprintable()), ""):
         allowed = "one line of printable characters"
-        raise UserError(f"{_short(text)}: {strange!a} in it, allowed: {allowed}")
+        raise UserError(f"{_short(text)}: {unprintable!a} in it, allowed: {allowed}")
     try:
-        with warnings.catch_warnings():  # about 'C:\d', of a category that differs by Python
+        with warnings.catch_warnings():  # 'C:\d' warns, in a category that depends on the Python
             warnings.simplefilter("ignore")
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
@@ -106,27 +106,27 @@ def parse(text: str) -> Expression:
             f"{_short(text)}: does not parse ({_cut(reason, 30)}), allowed: {ALLOWED}"
         ) from None
     names: set[str] = set()
-    _check(tree, text, names, DEEPEST)
+    _check(tree, text, names, MAX_DEPTH)
     return Expression(text, frozenset(names), tree)
 
 
 def _check(node: ast.AST, text: str, names: set[str], depth: int) -> None:
-    """Refuse every node that is not on the list, and gather the keys."""
+    """Refuse every node that is not on the allowlist, and collect the keys."""
     if depth < 0:
-        raise UserError(f"{_short(text)}: more than {DEEPEST} parts in each other")
+        raise UserError(f"{_short(text)}: more than {MAX_DEPTH} parts in each other")
     match node:
         case ast.Name() | ast.Attribute():
             name = _key(node)
             if name is None or any(part.startswith("_") for part in name.split(".")):
-                raise _refused(node, text)
+                raise _not_allowed(node, text)
             if name not in LITERALS:
                 names.add(name)
             return
         case ast.Constant(value=bool() | float() | str() | None):
             return
         case ast.Constant(value=int(number)):
-            if abs(number) >= 10**DIGITS:
-                raise UserError(f"{_short(text)}: a number of more than {DIGITS} digits")
+            if abs(number) >= 10**MAX_DIGITS:
+                raise UserError(f"{_short(text)}: a number of more than {MAX_DIGITS} digits")
             return
         case ast.BoolOp(values=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts):
             pass
@@ -143,13 +143,13 @@ def _check(node: ast.AST, text: str, names: set[str], depth: int) -> None:
                 allowed = "one for abs, two or more for min and max"
                 raise UserError(f"{_short(text)}: {name} of {len(parts)}, allowed: {allowed}")
         case _:
-            raise _refused(node, text)
+            raise _not_allowed(node, text)
     for part in parts:
         _check(part, text, names, depth - 1)
 
 
 class _Evaluation:
-    """One walk over a checked tree."""
+    """Interpreter of a checked tree."""
 
     def __init__(self, text: str, lookup: Lookup) -> None:
         self._text = text
@@ -165,8 +165,8 @@ class _Evaluation:
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 return [self.value(part) for part in parts]
             case ast.BoolOp(op=op, values=parts):
-                every = isinstance(op, ast.And)
-                return (all if every else any)(self._truth(part) for part in parts)
+                combine = all if isinstance(op, ast.And) else any
+                return combine(self._truth(part) for part in parts)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return not self._truth(operand)
             case ast.UnaryOp(op=op, operand=operand):
@@ -175,50 +175,50 @@ class _Evaluation:
             case ast.BinOp():
                 return self._arithmetic(node)
             case ast.Compare(left=left, ops=ops, comparators=others):
-                return self._compared(left, ops, others)
+                return self._comparison(left, ops, others)
             case ast.Call(func=ast.Name(id=name), args=parts):
                 return FUNCTIONS[name](*[self._number(part) for part in parts])
         raise AssertionError(node)
 
-    def _compared(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> bool:
-        """A chain, from the left, until a comparison does not hold; each part is read once."""
-        one = self.value(left)
-        for op, other in zip(ops, others, strict=True):
-            two = self.value(other)
-            if type(op) in ORDER and not _have_order(one, two):
-                both = f"{_given(left, one)} and {_given(other, two)}"
-                raise self._wrong(f"{both} have no order")
-            if isinstance(op, ast.In | ast.NotIn) and not isinstance(two, list):
-                raise self._wrong(f"{_given(other, two)} is no list")
-            if not COMPARISONS[type(op)](one, two):
+    def _comparison(self, left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> bool:
+        """Evaluate a chain of comparisons, each operand once, until the first that is false."""
+        left_value = self.value(left)
+        for op, right in zip(ops, others, strict=True):
+            right_value = self.value(right)
+            if type(op) in ORDER and not _are_ordered(left_value, right_value):
+                both = f"{_described(left, left_value)} and {_described(right, right_value)}"
+                raise self._error(f"{both} have no order")
+            if isinstance(op, ast.In | ast.NotIn) and not isinstance(right_value, list):
+                raise self._error(f"{_described(right, right_value)} is no list")
+            if not COMPARISONS[type(op)](left_value, right_value):
                 return False
-            left, one = other, two
+            left, left_value = right, right_value
         return True
 
     def _arithmetic(self, node: ast.BinOp) -> float:
-        one, two = self._number(node.left), self._number(node.right)
+        left, right = self._number(node.left), self._number(node.right)
         try:
-            result = ARITHMETIC[type(node.op)](one, two)
-            float(result)  # a whole number beyond all floats is refused as a float's overflow is
+            result = ARITHMETIC[type(node.op)](left, right)
+            float(result)  # an integer beyond the range of floats overflows as a float would
         except ZeroDivisionError:
-            raise self._wrong(f"division by {_given(node.right, two)}") from None
+            raise self._error(f"division by {_described(node.right, right)}") from None
         except OverflowError:
-            raise self._wrong("a number beyond 1e308") from None
+            raise self._error("a number beyond 1e308") from None
         return result  # type: ignore[no-any-return]
 
     def _number(self, node: ast.expr) -> float:
         value = self.value(node)
         if not _is_number(value):
-            raise self._wrong(f"{_given(node, value)} is no number")
+            raise self._error(f"{_described(node, value)} is no number")
         return value  # type: ignore[no-any-return]
 
     def _truth(self, node: ast.expr) -> bool:
         value = self.value(node)
         if not isinstance(value, bool):
-            raise self._wrong(f"{_given(node, value)} is not true or false")
+            raise self._error(f"{_described(node, value)} is not true or false")
         return value
 
-    def _wrong(self, reason: str) -> UserError:
+    def _error(self, reason: str) -> UserError:
         return UserError(f"{_short(self._text)}: {reason}")
 
 
@@ -226,13 +226,13 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _have_order(one: object, two: object) -> bool:
-    numbers = _is_number(one) and _is_number(two)
-    return numbers or (isinstance(one, str) and isinstance(two, str))
+def _are_ordered(left: object, right: object) -> bool:
+    numbers = _is_number(left) and _is_number(right)
+    return numbers or (isinstance(left, str) and isinstance(right, str))
 
 
 def _key(node: ast.AST) -> str | None:
-    """The dotted key that a chain of names spells; None where it does not begin with a name."""
+    """Return the dotted key of a chain of names, or None where the chain starts otherwise."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -240,21 +240,21 @@ def _key(node: ast.AST) -> str | None:
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
 
 
-def _given(node: ast.expr, value: object) -> str:
-    """A value as messages tell it, after the key that it is of."""
-    key, told = _key(node), _cut(repr(value), 24)
-    return told if key is None or key in LITERALS else f"{_cut(key, 36)}={told}"
+def _described(node: ast.expr, value: object) -> str:
+    """Format a value for a message, with its key if it has one."""
+    key, shown = _key(node), _cut(repr(value), 24)
+    return shown if key is None or key in LITERALS else f"{_cut(key, 36)}={shown}"
 
 
-def _refused(node: ast.AST, text: str) -> UserError:
+def _not_allowed(node: ast.AST, text: str) -> UserError:
     return UserError(f"{_short(text)}: {type(node).__name__} is not allowed; allowed: {ALLOWED}")
 
 
 def _short(text: str) -> str:
-    """The expression's beginning, on one line."""
+    """Return the start of the expression on one line, without control characters."""
     line = " ".join(text[:200].split())
     return _cut("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), 53)
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -1,4 +1,4 @@
-"""What makes one trial better than another? One measured number, or several put together."""
+"""Objectives of a study: values of trials, their directions and their combination."""
 
 import math
 from collections.abc import Mapping
@@ -8,44 +8,49 @@ from ugro.config import Direction, Mode, ObjectiveConfig, ObjectivesConfig
 from ugro.errors import UserError, fault
 
 COMPOSITE = "composite_score"
-AUGMENTATION = 0.05  # rho of ParEGO (Knowles 2006): what is only weakly dominated never ties
+AUGMENTATION = 0.05  # rho of ParEGO (Knowles 2006): breaks ties with weakly dominated points
 
 
 @dataclass(frozen=True)
 class Objectives:
-    """The configured objectives: what the study is told and what trial schedulers compare."""
+    """Configured objectives.
+
+    Attributes:
+        mode: how several metrics are combined
+        metrics: settings of each objective by the name of its metric
+    """
 
     mode: Mode
     metrics: Mapping[str, ObjectiveConfig]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the values that the study is told."""
-        if self._each:
+        """Names of the values of a trial."""
+        if self._is_separate:
             return tuple(self.metrics)
         return (COMPOSITE,)
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Of the same values."""
-        if self._each:
-            return tuple(one.direction for one in self.metrics.values())
+        """Directions of the values of a trial."""
+        if self._is_separate:
+            return tuple(objective.direction for objective in self.metrics.values())
         return (Direction.maximize if self.mode is Mode.scalarized else Direction.minimize,)
 
     @property
-    def _each(self) -> bool:
-        """Whether the metrics are told as they are."""
+    def _is_separate(self) -> bool:
+        """Whether each metric is a value of its own."""
         return self.mode is Mode.pareto or len(self.metrics) == 1
 
     def values(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        """What the study is told of a finished trial.
+        """Compute the values of a finished trial, in the order of ``names``.
 
         Args:
-            metrics: all that the trial measured
+            metrics: everything that the trial measured
 
         Raises:
-            UserError: an objective was not measured; none is ever skipped.
-            FloatingPointError: an objective is not a number.
+            UserError: an objective was not measured.
+            FloatingPointError: an objective is NaN.
         """
         missing = [name for name in self.metrics if name not in metrics]
         if missing:
@@ -54,39 +59,39 @@ class Objectives:
         for name in self.metrics:
             if math.isnan(metrics[name]):
                 raise FloatingPointError(f"{name} is not a number")
-        if self._each:
+        if self._is_separate:
             return tuple(metrics[name] for name in self.metrics)
         return (self._composite(metrics),)
 
     def intermediate(self, metrics: Mapping[str, float]) -> float:
-        """One number of a report, in the direction of the study's first value.
+        """Compute a single value of a report, in the direction of the study's first value.
 
-        What is known only when a trial has ended (``latency_ms``) does not take part.
+        Metrics that are measured only at the end of a trial (``latency_ms``) are left out.
 
         Raises:
             UserError: the report has none of the objectives.
         """
-        known = {name: metrics[name] for name in self.metrics if name in metrics}
-        if not known:
+        reported = {name: metrics[name] for name in self.metrics if name in metrics}
+        if not reported:
             allowed = f"with at least one that is reported: {', '.join(sorted(metrics))}"
             raise UserError(fault("objectives.metrics", ", ".join(self.metrics), allowed))
         if len(self.metrics) == 1:
-            return next(iter(known.values()))
+            return next(iter(reported.values()))
         if self.mode is Mode.pareto:
-            score = self._scalarized(known)
+            score = self._scalarized(reported)
             return -score if self.directions[0] is Direction.minimize else score
-        return self._composite(known)
+        return self._composite(reported)
 
     def progress(self, metrics: Mapping[str, float]) -> float:
-        """The same number, smaller is better: what trial schedulers compare."""
+        """Compute the intermediate value, negated if maximised, for trial schedulers to compare."""
         value = self.intermediate(metrics)
         return -value if self.directions[0] is Direction.maximize else value
 
     def minimised(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
-        """The reported objectives, each turned so that smaller is better."""
+        """Return the reported objectives, the maximised ones negated."""
         return tuple(
-            -metrics[name] if one.direction is Direction.maximize else metrics[name]
-            for name, one in self.metrics.items()
+            -metrics[name] if objective.direction is Direction.maximize else metrics[name]
+            for name, objective in self.metrics.items()
             if name in metrics
         )
 
@@ -94,37 +99,37 @@ class Objectives:
         return (self._scalarized if self.mode is Mode.scalarized else self._chebyshev)(metrics)
 
     def _scalarized(self, metrics: Mapping[str, float]) -> float:
-        """A minimised value v counts as 1/(1+v), a maximised one as it is; their weighted sum.
+        """Compute the weighted sum of 1/(1+v) for each minimised v and v for each maximised v.
 
         Raises:
-            UserError: a minimised value is -1 or below, where 1/(1+v) says nothing.
+            UserError: a minimised value is -1 or below, where 1/(1+v) is meaningless.
         """
         total = 0.0
         for name, value in metrics.items():
-            if (one := self.metrics.get(name)) is None:
+            if (objective := self.metrics.get(name)) is None:
                 continue
-            if one.direction is Direction.minimize and value <= -1:
+            is_minimised = objective.direction is Direction.minimize
+            if is_minimised and value <= -1:
                 allowed = "above -1 where it is minimised; or objectives.mode=chebyshev"
                 raise UserError(fault(f"objectives.metrics.{name}", value, allowed))
-            total += one.weight * (
-                1 / (1 + value) if one.direction is Direction.minimize else value
-            )
+            total += objective.weight * (1 / (1 + value) if is_minimised else value)
         return total
 
     def _chebyshev(self, metrics: Mapping[str, float]) -> float:
-        """The largest weighted distance from the best reference points, 0 there, 1 at the worst.
+        """Compute the augmented Chebyshev distance: 0 at the best reference points, 1 at the worst.
 
-        Augmented by a small share of the sum: Miettinen, Nonlinear Multiobjective Optimization,
-        1999, section 3.4; Knowles 2006. It does not depend on units, as the points scale along.
+        The result is the largest weighted distance plus a small share of their sum: Miettinen,
+        Nonlinear Multiobjective Optimization, 1999, section 3.4; Knowles 2006. The reference points
+        make it independent of units.
         """
         distances = [
-            one.weight * (metrics[name] - one.best) / (one.worst - one.best)
-            for name, one in self.metrics.items()
-            if name in metrics and one.best is not None and one.worst is not None
+            objective.weight * (metrics[name] - objective.best) / (objective.worst - objective.best)
+            for name, objective in self.metrics.items()
+            if name in metrics and objective.best is not None and objective.worst is not None
         ]
         return max(distances) + AUGMENTATION * sum(distances)
 
 
 def objectives_of(config: ObjectivesConfig) -> Objectives:
-    """The configured objectives."""
+    """Create the objectives from their configuration."""
     return Objectives(config.mode, config.metrics)

@@ -1,1 +1,1 @@
-"""Early stopping: stoppers, and the trial schedulers that Ray Tune does not have."""
+"""Early stopping: per-trial stoppers, and the trial schedulers that Ray Tune lacks."""

@@ -1,4 +1,4 @@
-"""Decide whether a trial goes on: by its stoppers first, then by the study's trial scheduler."""
+"""Decide whether a trial continues, first by its stoppers, then by the trial scheduler."""
 
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,16 +22,16 @@ CALLABLE = ("ray.tune.schedulers.*", "ugro.schedulers.*")
 
 
 class EarlyStopping:
-    """Judges reports as they come.
+    """Early stopping of a study's trials.
 
-    Ray Tune's trial schedulers decide from a trial's id and its results alone; this drives them
-    without Tune's controller, and ours alike.
+    Ray Tune's trial schedulers decide from a trial's id and results only, so they run here without
+    Tune's controller, as UGRO's own schedulers do.
 
     Args:
-        scheduler: ``conf/scheduler/``
-        stopping: ``conf``'s ``stoppers``
-        objectives: what the scheduler compares
-        seed: of the brackets that trials are put into
+        scheduler: one of ``conf/scheduler/``
+        stopping: ``stoppers`` of the configuration
+        objectives: objectives that the scheduler compares
+        seed: seed of the assignment of trials to brackets
     """
 
     def __init__(
@@ -43,97 +43,97 @@ class EarlyStopping:
         self._objectives = objectives
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
-        self._levels: tuple[float, ...] = ()  # rungs, of the first bracket where there are several
+        self._levels: tuple[float, ...] = ()  # rungs, of the first bracket if there are several
         self._reports: dict[int, list[Report]] = {}
-        self._answers: dict[int, dict[int, Outcome | None]] = {}  # by trial and step
-        self._added: set[int] = set()  # trials that the scheduler knows
+        self._decisions: dict[int, dict[int, Outcome | None]] = {}  # by trial and step
+        self._added: set[int] = set()  # trials registered with the scheduler
 
     def check(self) -> None:
-        """See before anything is trained that there is such a scheduler.
+        """Check that the scheduler can be created.
 
         Raises:
-            UserError: ``scheduler._target_`` is none, or does not take what is configured.
+            UserError: ``scheduler._target_`` is not a scheduler or rejects its settings.
         """
         try:
-            self._made(Report(1, 100, 100, 10_000, 1.0, {}, 0.0))
+            self._create_scheduler(Report(1, 100, 100, 10_000, 1.0, {}, 0.0))
         except InstantiationException as error:
             allowed = f"one of {', '.join(CALLABLE)} ({str(error).splitlines()[0]})"
             raise UserError(fault("scheduler._target_", self._config._target_, allowed)) from error
         self._levels = ()
 
     def judge(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
-        """How the trial is to end at this report; None: it goes on.
+        """Return the trial's outcome if it must stop at this report, else None.
 
-        A trial that is continued repeats what came after its checkpoint: it is answered as it was
-        the first time, and the scheduler does not hear of it twice. One that was told to stop and
-        went on nevertheless, as its driver died, is told so again.
+        A resumed trial repeats the reports after its checkpoint: they get the same decision as
+        before, and the scheduler does not see them again. A trial that had to stop and was resumed,
+        as its driver died, has to stop again.
 
         Args:
-            number: the trial's
-            report: its latest
-            elapsed_seconds: since it was started, loading included
+            number: number of the trial
+            report: its latest report
+            elapsed_seconds: seconds since the trial started, loading included
         """
-        answers = self._answers.setdefault(number, {})
-        if report.step not in answers:
-            stops = (answer for step, answer in answers.items() if step < report.step)
-            told = next((answer for answer in stops if answer is not None), None)
-            answers[report.step] = told or self._decision(number, report, elapsed_seconds)
-        return answers[report.step]
+        decisions = self._decisions.setdefault(number, {})
+        if report.step not in decisions:
+            earlier = (outcome for step, outcome in decisions.items() if step < report.step)
+            stop = next((outcome for outcome in earlier if outcome is not None), None)
+            decisions[report.step] = stop or self._decide(number, report, elapsed_seconds)
+        return decisions[report.step]
 
-    def _decision(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
+    def _decide(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
         reports = self._reports.setdefault(number, [])
         reports.append(report)
-        stops = (one.judge(reports, elapsed_seconds) for one in self._stoppers)
-        stopped = next((ending for ending in stops if ending is not None), None)
-        if stopped is Outcome.DIVERGED:
-            return stopped  # its values are of no use to the scheduler
+        outcomes = (stopper.judge(reports, elapsed_seconds) for stopper in self._stoppers)
+        stop = next((outcome for outcome in outcomes if outcome is not None), None)
+        if stop is Outcome.DIVERGED:
+            return stop  # its values would mislead the scheduler
         behind = self._is_behind(number, report, elapsed_seconds)
         if report.last:
             return None
-        return stopped or (Outcome.RUNG if behind else None)
+        return stop or (Outcome.RUNG if behind else None)
 
     def rung(self, report: Report) -> int:
-        """How many rungs a trial has come to with this report."""
+        """Return the number of rungs that a trial has reached with this report."""
         resource = float(getattr(report, self._resource))
         return sum(level * UP_TO_ROUNDING <= resource for level in self._levels)
 
     def remember(
-        self, told: Iterable[tuple[int, Report, Outcome | None]], unfinished: Container[int]
+        self, history: Iterable[tuple[int, Report, Outcome | None]], unfinished: Container[int]
     ) -> None:
-        """Take up what an earlier driver has heard and said: rungs and answers are as they were.
+        """Restore rungs and decisions from the reports of an earlier driver.
 
         Args:
-            told: every report, oldest first, with its trial's number and how it was told to end
-            unfinished: trials that will go on
+            history: trial number, report and stop decision of every report, oldest first
+            unfinished: numbers of the trials that will be resumed
         """
-        for number, report, stop in told:
+        for number, report, stop in history:
             self.judge(number, report, report.seconds)
-            # What ended the study then is not early stopping's, and need not be so by now.
+            # A limit or interruption that ended the study then may no longer apply.
             of_study = stop in (Outcome.STUDY_LIMIT, Outcome.INTERRUPTED)
-            self._answers[number][report.step] = None if of_study else stop
-        for number in list(self._answers):
+            self._decisions[number][report.step] = None if of_study else stop
+        for number in list(self._decisions):
             if number not in unfinished:
-                self.ended(number)
+                self.remove(number)
 
-    def ended(self, number: int) -> None:
-        """A trial is over."""
+    def remove(self, number: int) -> None:
+        """Remove a finished trial."""
         self._reports.pop(number, None)
-        self._answers.pop(number, None)
+        self._decisions.pop(number, None)
         if number in self._added and self._scheduler:
             self._added.remove(number)
             self._scheduler.on_trial_remove(self, Handle(str(number)))
 
     def get_live_trials(self) -> list[Handle]:
-        """What Ray's median rule asks its controller: trials that wait for their turn; none."""
+        """Return no waiting trials, which Ray's median rule requests from its controller."""
         return []
 
     def _is_behind(self, number: int, report: Report, elapsed_seconds: float) -> bool:
         resource = float(getattr(report, self._resource))
         if not resource:
-            return False  # the untrained model is the same for all
+            return False  # the untrained model is the same for all trials
         trial = Handle(str(number))
         if self._scheduler is None:
-            self._scheduler = self._made(report)
+            self._scheduler = self._create_scheduler(report)
         if number not in self._added:
             self._added.add(number)
             with _global_numpy(self._brackets):
@@ -144,25 +144,25 @@ class EarlyStopping:
             "values": self._objectives.minimised(report.metrics),
             "elapsed_seconds": elapsed_seconds,
         }
-        answer = self._scheduler.on_trial_result(self, trial, result)
-        # Ray's also stop what has reached max_t: that one is finished.
-        return answer == STOP and not resource >= self._max_t
+        decision = self._scheduler.on_trial_result(self, trial, result)
+        # Ray's schedulers also stop a trial at max_t, but that trial is finished.
+        return decision == STOP and not resource >= self._max_t
 
-    def _made(self, first: Report) -> TrialScheduler:
-        """The scheduler, once a trial has told how long trials are."""
+    def _create_scheduler(self, first: Report) -> TrialScheduler:
+        """Create the scheduler from the trial length that a first report contains."""
         config = self._config
         length = {
             "tokens_seen": first.total_tokens,
             "step": first.total_steps,
             "seconds": first.seconds / first.step * first.total_steps if first.step else 0.0,
         }[self._resource]
-        given = config.get("max_t")
-        self._max_t = float(given) if given else float("inf")
+        max_t = config.get("max_t")
+        self._max_t = float(max_t) if max_t else float("inf")
         settings: Any = OmegaConf.to_container(config, resolve=True)
         settings |= {"time_attr": self._resource, "metric": "progress", "mode": "min"}
         if "grace_period" in config:
             factor = config.get("reduction_factor")
-            found = levels(config.grace_period, factor, given, float(length))
+            found = levels(config.grace_period, factor, max_t, float(length))
             assert found is not None
             settings["grace_period"] = found.grace_period
             if "max_t" in config:
@@ -174,7 +174,7 @@ class EarlyStopping:
 
 @contextmanager
 def _global_numpy(generator: numpy.random.RandomState) -> Iterator[None]:
-    """Within the block, NumPy's global generator is this one: Ray draws brackets from it."""
+    """Use this generator as NumPy's global one within the block, as Ray draws brackets from it."""
     before: Any = numpy.random.get_state()
     numpy.random.set_state(generator.get_state())
     try:

@@ -1,4 +1,4 @@
-"""What if every trial is to run to its end?"""
+"""Scheduler without early stopping."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,17 +7,17 @@ from ugro.schedulers.base import CONTINUE, Handle
 
 
 class NoScheduler:
-    """Stops nobody."""
+    """Scheduler that runs every trial to its end."""
 
     def __init__(self, **_: Any) -> None:
         pass
 
     def on_trial_add(self, controller: Any, trial: Handle) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def on_trial_result(self, controller: Any, trial: Handle, result: Mapping[str, Any]) -> str:
-        """Go on."""
+        """Continue the trial."""
         return CONTINUE
 
     def on_trial_remove(self, controller: Any, trial: Handle) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Where do trials meet to be compared? At rungs: geometric levels of the resource."""
+"""Rungs: geometric levels of the resource at which trials are compared."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ import numpy
 from numpy.typing import ArrayLike
 
 V = TypeVar("V")
-UP_TO_ROUNDING = 1 - 1e-9  # 0.1 * 10 is 1
+UP_TO_ROUNDING = 1 - 1e-9  # tolerance for levels such as 0.1 * 10
 
 
 @dataclass(frozen=True)
 class Levels:
-    """What a trial scheduler's settings come to, in its resource.
+    """Settings of a trial scheduler, converted to its resource.
 
     Attributes:
-        grace_period: nothing is stopped before
-        max_t: a trial that has come here is finished
-        at: where trials are stopped, earliest first
+        grace_period: resource before which no trial is stopped
+        max_t: resource at which a trial is finished
+        at: levels at which trials are stopped, ascending
     """
 
     grace_period: float
@@ -32,16 +32,17 @@ def levels(
     max_t: float | None,
     length: float | None,
 ) -> Levels | None:
-    """The levels of trials of a length.
+    """Convert a scheduler's settings to levels of its resource.
 
     Args:
         grace_period: in the scheduler's resource; below 1: a share of ``max_t``
-        reduction_factor: between two rungs; None: no rungs, from the grace period on at any time
+        reduction_factor: ratio of successive rungs; None: no rungs, a trial may stop at any time
+            after the grace period
         max_t: in the scheduler's resource; None: a trial's length
-        length: of a trial, in the scheduler's resource; None where nobody knows it yet
+        length: a trial's length in the scheduler's resource; None if unknown
 
     Returns:
-        None where they depend on a length that nobody knows.
+        The levels, or None if they depend on an unknown length.
     """
     end = length if max_t is None else max_t
     if end is None:
@@ -53,7 +54,7 @@ def levels(
 
 
 def _geometric(first: float, factor: float, end: float) -> Iterator[float]:
-    """Levels below the end; there a trial is finished."""
+    """Yield geometric levels below the end, where a trial is finished."""
     level = first
     while level < end * UP_TO_ROUNDING:
         yield level
@@ -62,7 +63,7 @@ def _geometric(first: float, factor: float, end: float) -> Iterator[float]:
 
 @dataclass
 class Rung(Generic[V]):
-    """A level and what trials had reached there, by trial id."""
+    """Level with the records of the trials that reached it, by trial id."""
 
     level: float
     recorded: dict[str, V] = field(default_factory=dict)
@@ -70,19 +71,19 @@ class Rung(Generic[V]):
 
 @dataclass
 class Track:
-    """A trial's last result: where it was and what it had."""
+    """Last result of a trial: its resource and values."""
 
     resource: float
     values: tuple[float, ...]
 
 
 class Rungs(Generic[V]):
-    """The rungs of one bracket, earliest first.
+    """Rungs of a bracket, in ascending order.
 
-    A trial that reports beyond a level is recorded with what it had *at* the level, interpolated
-    between its two reports: else a trial that reports late, as with a large batch, would be
-    compared with more tokens than the others. A first report has none before it and counts at
-    the last rung that it has come to alone; at all of them it would make their ranks agree.
+    A trial that reports beyond a level is recorded with its values *at* the level, interpolated
+    between two reports; otherwise a trial that reports late, as with a large batch, would be
+    compared at more tokens than the others. A first report cannot be interpolated and counts only
+    at the last rung reached; counted at all of them it would make their ranks agree.
     """
 
     def __init__(self, grace_period: float, reduction_factor: float, max_t: float) -> None:
@@ -93,25 +94,25 @@ class Rungs(Generic[V]):
     def passed(
         self, trial_id: str, resource: float, values: ArrayLike
     ) -> Iterator[tuple[Rung[V], tuple[float, ...]]]:
-        """The rungs that the trial has come to with this result, and its values there.
+        """Yield each rung that the trial reaches with this result, with its values at the level.
 
         Args:
-            trial_id: the trial
-            resource: of the result
-            values: of the result, [count]
+            trial_id: id of the trial
+            resource: resource of the result
+            values: values of the result, [values]
         """
         now = numpy.asarray(values, dtype=float)
         before = self._tracks.get(trial_id)
-        reached = before.resource if before else 0.0
+        start = before.resource if before else 0.0
         self._tracks[trial_id] = Track(resource, tuple(now))
-        come_to = [r for r in self.rungs if reached < r.level * UP_TO_ROUNDING <= resource]
-        for rung in come_to if before else come_to[-1:]:
-            at = now
+        reached = [r for r in self.rungs if start < r.level * UP_TO_ROUNDING <= resource]
+        for rung in reached if before else reached[-1:]:
+            at_level = now
             if before is not None and resource > rung.level:
                 share = (rung.level - before.resource) / (resource - before.resource)
-                at = numpy.asarray(before.values) * (1 - share) + now * share
-            yield rung, tuple(float(value) for value in at)
+                at_level = numpy.asarray(before.values) * (1 - share) + now * share
+            yield rung, tuple(float(value) for value in at_level)
 
     def forget(self, trial_id: str) -> None:
-        """A trial is over; what it has recorded stays."""
+        """Forget a trial's last result; its records at the rungs remain."""
         self._tracks.pop(trial_id, None)

@@ -1,4 +1,4 @@
-"""When does a trial end whatever the others do? Its own reports say it."""
+"""Stoppers: criteria that end a trial by its own reports, whatever other trials do."""
 
 import math
 from collections.abc import Sequence
@@ -11,71 +11,71 @@ from ugro.events.trial_report import Report
 
 
 class Stopper(Protocol):
-    """Looks at one trial alone."""
+    """Stopping criterion for a single trial."""
 
     def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
-        """How the trial is to end at its latest report; None: it goes on.
+        """Return the trial's outcome if it must stop at its latest report, else None.
 
         Args:
-            reports: all of the trial's, the untrained model's at step 0 first
-            elapsed_seconds: since the trial was started, loading included
+            reports: all reports of the trial, starting with the untrained model at step 0
+            elapsed_seconds: seconds since the trial started, loading included
         """
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """The loss is no number, or ``factor`` times that of the untrained model."""
+    """Stop when the loss is not finite or exceeds ``factor`` times the untrained model's."""
 
     factor: float | None
 
     def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
-        """Diverged?"""
+        """Return DIVERGED if the latest loss is not finite or too large."""
         first, last = reports[0].metrics["eval_loss"], reports[-1].metrics["eval_loss"]
-        far = self.factor is not None and last > self.factor * first
-        return Outcome.DIVERGED if far or not math.isfinite(last) else None
+        too_large = self.factor is not None and last > self.factor * first
+        return Outcome.DIVERGED if too_large or not math.isfinite(last) else None
 
 
 @dataclass(frozen=True)
 class MaxTokens:
-    """The trial's tokens are used up."""
+    """Stop when the trial's token budget is spent."""
 
     max_tokens: int
 
     def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
-        """Used up?"""
+        """Return BUDGET if the budget is spent."""
         return Outcome.BUDGET if reports[-1].tokens_seen >= self.max_tokens else None
 
 
 @dataclass(frozen=True)
 class MaxSeconds:
-    """The trial's time is used up."""
+    """Stop when the trial's time is spent."""
 
     max_seconds: float
 
     def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
-        """Used up?"""
+        """Return TIMED_OUT if the time is spent."""
         return Outcome.TIMED_OUT if elapsed_seconds >= self.max_seconds else None
 
 
 @dataclass(frozen=True)
 class Plateau:
-    """For ``patience`` reports the loss has not become better by more than ``min_delta``."""
+    """Stop when ``patience`` reports improve the loss by no more than ``min_delta``."""
 
     patience: int
     min_delta: float
 
     def judge(self, reports: Sequence[Report], elapsed_seconds: float) -> Outcome | None:
-        """No better any more? The untrained model does not count."""
+        """Return PLATEAU if the loss no longer improves; the untrained model does not count."""
         losses = [report.metrics["eval_loss"] for report in reports if report.step]
         if len(losses) <= self.patience:
             return None
-        before = min(losses[: -self.patience])
-        better = any(loss < before - self.min_delta for loss in losses[-self.patience :])
-        return None if better else Outcome.PLATEAU
+        best_before = min(losses[: -self.patience])
+        improves = any(loss < best_before - self.min_delta for loss in losses[-self.patience :])
+        return None if improves else Outcome.PLATEAU
 
 
 def stoppers(config: StoppersConfig) -> list[Stopper]:
-    """The configured ones, in the order in which they are asked."""
+    """Create the configured stoppers in the order of their precedence."""
     found: list[Stopper] = [Divergence(config.divergence_factor)]
     if config.max_seconds is not None:
         found.append(MaxSeconds(config.max_seconds))

@@ -196,7 +196,7 @@ class Sweep:
         proposals.others_have(news.begun, news.left)
         for trial in news.ended:
             parts.sampling.hear(trial)
-            parts.early_stopping.ended(trial.number)
+            parts.early_stopping.remove(trial.number)
             parts.limits.trained(trial.number, tokens_of(trial))
             if trial.state is TrialState.COMPLETE:
                 parts.limits.valued(trial.values[0])
@@ -318,5 +318,5 @@ class Sweep:
         parts.events.emit(TrialFinished(number, how, values, measured, said, ran_with))
         parts.recorder.tell(number, how, result, said, "".join(getattr(error, "__notes__", [])))
         parts.sampling.tell(trial.proposal.asked, how, values)
-        parts.early_stopping.ended(number)
+        parts.early_stopping.remove(number)
         parts.failures.ended(number, how, said)

@@ -12,7 +12,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from ugro.artifact_store import reachable as check_artifacts
+from ugro.artifact_store import check_reachable as check_artifacts
 from ugro.config import Keep
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import TrialResult
