@@ -1,1 +1,1 @@
-"""What happens inside one trial: base model, adapter, data, training. No Optuna, Ray or MLflow."""
+"""Run a single trial: base model, adapter, data, training. Imports no Optuna, Ray or MLflow."""

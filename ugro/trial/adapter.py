@@ -1,4 +1,4 @@
-"""Put the adapter onto the base model, save it, and take it off again without a trace."""
+"""Add an adapter to the base model, save it, and restore the base model afterwards."""
 
 import copy
 import warnings
@@ -23,24 +23,24 @@ from ugro.trial.target_modules import check_modules, peft_config, say_what_stays
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
-OF_ADAPTER = ("lora_", "modules_to_save")  # in the names of new modules
+OF_ADAPTER = ("lora_", "modules_to_save")  # substrings of the names of new modules
 ROWS = ("lora_A", "lora_embedding_A")  # [r, in]
 COLUMNS = ("lora_B", "lora_embedding_B")  # [out, r]
 
-# What adapters that rewrote their base began as.
+# Initial states of adapters whose initialisation rewrites the base weights.
 _beginnings: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
 
 
 @contextmanager
 def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
-    """The base model with a new adapter; on leaving, the base model as it was before.
+    """Yield the base model with a new adapter; restore the base model on exit.
 
-    Everything that is trained is float32. What cannot be put back (an initialisation that rewrites
-    the base weights, an adapter or a trial that failed half way) makes the process forget the base
-    model instead.
+    All trainable parameters are float32. Where the base model cannot be restored (its weights
+    were rewritten by the initialisation, or adapter or trial failed), it is dropped from the
+    cache instead.
 
     Raises:
-        UserError: the model has no such modules, or PEFT cannot put this adapter onto them.
+        UserError: the model lacks the named modules, or PEFT refuses the adapter.
     """
     check_modules(base.model, config)
     try:
@@ -54,7 +54,7 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
 
 
 def rewrites_base(initialisation: object) -> bool:
-    """Whether this initialisation changes the base weights."""
+    """Return whether this initialisation changes the base weights."""
     return str(initialisation).lower().startswith(REWRITES_BASE)
 
 
@@ -69,7 +69,7 @@ def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
         yield model
     base.model.activation_checkpointing_disable()
     base.model.config.use_cache = use_cache
-    model.delete_adapter("default")  # else unload() leaves the trained modules_to_save in
+    model.delete_adapter("default")  # unload() alone would keep the trained modules_to_save
     base.model = model.unload()
     base.model.requires_grad_(False)
 
@@ -77,24 +77,24 @@ def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
 def new_adapter(
     model: PreTrainedModel, config: LoraConfig, weightless: bool = False
 ) -> peft.PeftModel:
-    """Put a fresh adapter onto a model.
+    """Add a new adapter to a model.
 
     Args:
-        model: whose modules are replaced in place
-        config: the adapter
-        weightless: on the meta device: nothing can be initialised
+        model: model whose modules are replaced in place
+        config: configuration of the adapter
+        weightless: create the adapter on the meta device, without initialisation
 
     Raises:
-        UserError: PEFT refuses it.
+        UserError: PEFT refuses the adapter.
     """
     built = peft_config(config, model)
     where: AbstractContextManager[object] = nullcontext()
-    if weightless:  # PEFT's low_cpu_mem_usage would untie what is tied
+    if weightless:  # PEFT's low_cpu_mem_usage would untie tied weights
         built.init_lora_weights = True
         where = torch.device("meta")
     try:
         with warnings.catch_warnings(), where:
-            warnings.simplefilter("ignore")  # of what is set right here, such as fan_in_fan_out
+            warnings.simplefilter("ignore")  # about options set here, such as fan_in_fan_out
             return peft.get_peft_model(model, built)
     except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
         refused = f"lora: PEFT cannot put this adapter onto {type(model).__name__}"
@@ -103,10 +103,10 @@ def new_adapter(
 
 @contextmanager
 def trained_in_float32(model: peft.PeftModel) -> Iterator[None]:
-    """Cast all that is trained to float32; on leaving, give the base its own tensors back.
+    """Cast all trainable parameters to float32; restore the base tensors on exit.
 
-    PEFT casts its own layers alone. Where modules_to_save and biases stay as the base is, small
-    updates are lost in rounding, and fp16's gradient scaler refuses to work.
+    PEFT casts only its own layers. In half precision, small updates of modules_to_save and biases
+    are lost in rounding, and fp16's gradient scaler refuses them.
     """
     kept: dict[nn.Parameter, Tensor] = {}
     widened = bool(model.peft_config["default"].modules_to_save)
@@ -123,10 +123,10 @@ def trained_in_float32(model: peft.PeftModel) -> Iterator[None]:
 
 
 def _to_cast(module: nn.Module, widened: bool) -> list[nn.Parameter]:
-    """A module's own trained parameters; all of a LayerNorm that may meet float32.
+    """Return a module's trainable parameters, or all of a LayerNorm that may see float32.
 
-    The CPU's kernel of LayerNorm mixes no types: its bias may be trained, or its input be float32
-    because an embedding that is trained whole (``widened``) gives such.
+    The CPU kernel of LayerNorm requires a single dtype. Its bias may be trained, or its input is
+    float32 because an embedding in modules_to_save (``widened``) outputs float32.
     """
     own = list(module.parameters(recurse=False))
     trained = [one for one in own if one.requires_grad]
@@ -134,14 +134,14 @@ def _to_cast(module: nn.Module, widened: bool) -> list[nn.Parameter]:
 
 
 def save_adapter(model: peft.PeftModel, folder: Path) -> None:
-    """Save the adapter so that plain PEFT loads it onto the plain base model.
+    """Save the adapter so that PEFT loads it onto the unmodified base model.
 
-    PiSSA and OLoRA have changed the base weights W to W - s B0 A0. What is saved is plain LoRA of
+    PiSSA and OLoRA change the base weights W to W - s B0 A0. The saved adapter is standard LoRA of
     twice the rank, W + s [B | -B0] [A ; A0]. PEFT's own conversion
-    (``path_initial_model_for_weight_conversion``) is the same sum, but leaves out the magnitudes of
-    DoRA, biases, embeddings and modules_to_save.
+    (``path_initial_model_for_weight_conversion``) computes the same sum but omits DoRA magnitudes,
+    biases, embeddings and modules_to_save.
     """
-    # Embeddings below an adapter are the base model's own; to find that out, PEFT asks the hub.
+    # Embeddings are those of the base model; PEFT would ask the hub whether they changed.
     model.save_pretrained(str(folder), save_embedding_layers=False)
     beginning = _beginnings.get(model)
     if beginning is None:
@@ -152,19 +152,19 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
     save_file(doubled, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     config.init_lora_weights = True
     config.r *= 2
-    config.lora_alpha *= 2**0.5 if config.use_rslora else 2  # the scale stays
+    config.lora_alpha *= 2**0.5 if config.use_rslora else 2  # keeps the scale
     config.inference_mode = True
     config.save_pretrained(str(folder))
 
 
 def _state(model: peft.PeftModel) -> dict[str, Tensor]:
-    """The adapter's tensors, copied to main memory, named as PEFT saves them."""
+    """Return the adapter's tensors, copied to host memory, under PEFT's saved names."""
     state = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     return {name: one.detach().to("cpu", copy=True).contiguous() for name, one in state.items()}
 
 
 def _doubled(name: str, trained: Tensor, beginning: Mapping[str, Tensor], r: int) -> Tensor:
-    """[A ; A0] or [B | -B0], filled up with zeros where a weight's rank is below r."""
+    """Return [A ; A0] or [B | -B0], zero-padded where a weight's rank is below r."""
     if any(part in name for part in ROWS):
         both = torch.cat([trained, beginning[name]])
         return functional.pad(both, (0, 0, 0, 2 * r - len(both)))

@@ -1,4 +1,4 @@
-"""Check that a model keeps attention inside each of the examples that share a row."""
+"""Check that attention does not cross the borders of packed examples."""
 
 import torch
 from torch import Tensor, nn
@@ -7,19 +7,19 @@ from ugro.config import DataConfig
 from ugro.errors import UserError, fault
 from ugro.trial.data.packing import Layout
 
-LENGTHS = (4, 5)  # of two examples, in tokens
-MOST = 0.1  # of the logits' standard deviation: half precision rounds by less
+LENGTHS = (4, 5)  # tokens of the two examples
+MOST = 0.1  # times the logits' standard deviation; half-precision rounding stays below
 
 
 def check_borders(model: nn.Module, layout: Layout, config: DataConfig) -> None:
-    """Refuse to pack where the model would let an example see the one before it.
+    """Refuse packing for models whose attention crosses example borders.
 
-    transformers makes the mask from positions that restart, in SDPA and eager attention. Models
-    that do not attend (Mamba), or bring code of their own, may not: so the logits of two examples
-    in one row are compared with those of the second alone.
+    transformers derives the mask from restarting positions, in SDPA and eager attention. Models
+    without attention (Mamba) or with custom code may ignore it. The check compares the logits of
+    the second of two packed examples with its logits alone.
 
     Raises:
-        UserError: rows hold several examples, and the model mixes them up.
+        UserError: rows hold several examples, and the model mixes them.
     """
     if len(layout.examples) == len(layout):
         return
@@ -32,7 +32,7 @@ def check_borders(model: nn.Module, layout: Layout, config: DataConfig) -> None:
         with torch.no_grad():
             packed = _logits(model, torch.cat([first, second]), positions)[LENGTHS[0] :]
             alone = _logits(model, second, positions[LENGTHS[0] :])
-    except TypeError as error:  # it takes no positions
+    except TypeError as error:  # the model takes no positions
         raise UserError(_refused(config)) from error
     finally:
         model.train(was_training)

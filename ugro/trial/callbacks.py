@@ -1,4 +1,4 @@
-"""Send reports and keep checkpoints while transformers' Trainer trains."""
+"""Callbacks of transformers' Trainer that send reports and manage checkpoints."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,13 +17,13 @@ from ugro.trial.hardware import peak_memory_mb
 
 
 class Reporter(TrainerCallback):
-    """Turns each evaluation into a :class:`Report`, the one after the last step included.
+    """Send a :class:`Report` for each evaluation, including one after the last step.
 
     Args:
-        channel: hears them
-        base: how good the untrained model is, for the report at step 0
-        tokens: trained on after so many steps, [steps + 1]
-        data: fingerprints of what is trained on and evaluated on, for the report at step 0
+        channel: receives the reports
+        base: evaluation of the base model, reported at step 0
+        tokens: cumulative training tokens, [steps + 1]
+        data: fingerprints of training and evaluation data, sent with the report at step 0
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Reporter(TrainerCallback):
         self._began = time.perf_counter()
         self._logged: dict[str, float] = {}
         self._go_on = True
-        self.seconds_before = 0.0  # of training that is continued
+        self.seconds_before = 0.0  # training time before a resumption
         self.peak_memory_mb = 0.0
 
     def seconds(self) -> float:
-        """Of training."""
+        """Return the training time in seconds."""
         return self.seconds_before + time.perf_counter() - self._began
 
     def on_train_begin(
@@ -50,7 +50,7 @@ class Reporter(TrainerCallback):
         control: TrainerControl,
         **_: object,
     ) -> None:
-        """Start the clock; what is reported first is the base model."""
+        """Start the clock and report the base model at step 0."""
         self._began = time.perf_counter()
         if not state.global_step:
             self._send(state, self._base.loss, self._base.bits_per_byte)
@@ -62,15 +62,16 @@ class Reporter(TrainerCallback):
         control: TrainerControl,
         **_: object,
     ) -> None:
-        """The Trainer saves after the last step, but evaluates there only by chance.
+        """Request evaluation and checkpoint after the last step.
 
-        What was told to stop before its first step ends after it, where nothing else is due.
+        The Trainer saves there, but evaluates only where ``eval_steps`` divides it. A stop signal
+        that arrives before the first step takes effect after it, where no evaluation is due.
         """
         if state.global_step >= state.max_steps or not self._go_on:
             control.should_evaluate = control.should_log = control.should_save = True
             control.should_training_stop = True
         elif self._channel.interrupted():
-            control.should_save = control.should_log = True  # else its training loss is lost
+            control.should_save = control.should_log = True  # else the training loss is lost
 
     def on_log(
         self,
@@ -80,7 +81,7 @@ class Reporter(TrainerCallback):
         logs: dict[str, float],
         **_: object,
     ) -> None:
-        """Keep the training loss for the evaluation that follows it."""
+        """Store the training loss for the next evaluation."""
         if "loss" in logs:
             self._logged = logs
 
@@ -92,7 +93,7 @@ class Reporter(TrainerCallback):
         metrics: dict[str, float],
         **_: object,
     ) -> None:
-        """Hand the report over and do as told."""
+        """Send the report and stop if the channel says so."""
         self._send(state, metrics["eval_loss"], metrics["eval_bits_per_byte"])
         control.should_training_stop |= not self._go_on
 
@@ -122,14 +123,14 @@ class Reporter(TrainerCallback):
 
 
 class Keeper(TrainerCallback):
-    """Seals each checkpoint, then deletes those that are not to be kept.
+    """Seal each checkpoint and delete those that are no longer needed.
 
     Args:
-        folder: of the checkpoints
-        training: as ``checkpoints.training_of`` names it
-        keep: which stay
-        interrupted: whether training is to end after this checkpoint
-        changed: is called when checkpoints have come or gone
+        folder: folder of the checkpoints
+        training: identity of the training, from ``checkpoints.training_of``
+        keep: which checkpoints to keep
+        interrupted: returns whether to end training after this checkpoint
+        changed: called after checkpoints are written or deleted
     """
 
     def __init__(
@@ -153,10 +154,10 @@ class Keeper(TrainerCallback):
         control: TrainerControl,
         **_: object,
     ) -> None:
-        """The one before is kept until this one is whole.
+        """Seal the new checkpoint before the previous checkpoint is deleted.
 
         Raises:
-            TrialInterruptedError: the checkpoint was asked for, to end here.
+            TrialInterruptedError: the checkpoint was written in order to stop here.
         """
         checkpoint = self._folder / f"{checkpoints.PREFIX}{state.global_step}"
         patience = retrying(is_disk_trouble, "The checkpoint cannot be sealed")

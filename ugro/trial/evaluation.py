@@ -1,4 +1,4 @@
-"""Evaluate a model on held-out examples, each seen alone."""
+"""Evaluate a model on held-out examples, each without the context of others."""
 
 import math
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from ugro.trial.loss import token_losses
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well a model predicts held-out text.
+    """Loss of a model on held-out text.
 
     Attributes:
-        loss: mean negative log-likelihood of all tokens that carry loss, nats
-        bits_per_byte: the same of the targets' content, in bits, by its UTF-8 bytes; markup of chat
-            templates and end tokens are left out of both. Comparable across tokenizers
+        loss: mean negative log-likelihood of all target tokens, nats
+        bits_per_byte: negative log-likelihood of the targets' content in bits, per UTF-8 byte;
+            excludes chat markup and end tokens. Comparable across tokenizers
         losses: summed negative log-likelihood of each row, nats, float64 [rows]
-        tokens: that carry loss in each row, int64 [rows]
+        tokens: target tokens of each row, int64 [rows]
     """
 
     loss: float
@@ -36,21 +36,21 @@ class Evaluation:
 def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
     """Measure the loss of held-out examples.
 
-    Every token that carries loss weighs the same, whichever example and batch it stands in. Rows of
-    like length are read together; sums are kept in double precision, row by row, so that the result
+    Every target token has the same weight, independent of its example and batch. Rows of similar
+    length share a batch; sums are accumulated per row in double precision, so that the result
     does not depend on ``batch_size`` beyond rounding.
 
     Args:
-        model: on its device; left in the mode it was in
-        part: what it is evaluated on
-        batch_size: rows a forward pass
+        model: model on its device; its training mode is restored
+        part: data to evaluate on
+        batch_size: rows per forward pass
     """
     rows = Rows(part)
     lengths = part.layout.lengths
     losses, tokens = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
     content, content_bytes = 0.0, 0
     weights = next(model.parameters())
-    half = weights.dtype is not torch.float32  # as in training: adapters are float32 even then
+    half = weights.dtype is not torch.float32  # as in training; adapters are always float32
     was_training = model.training
     model.eval()
     try:
@@ -78,7 +78,7 @@ def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss); infinite where that is beyond a float."""
+    """Return exp(loss); infinity where that overflows a float."""
     return math.inf if loss > 700 else math.exp(loss)
 
 
@@ -87,8 +87,8 @@ def _batches(order: Numbers, size: int) -> list[list[int]]:
 
 
 def _targets(part: Part, row: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
-    """Return kinds and content bytes of a row's tokens that carry loss, in order."""
-    piece = part.layout.pieces(row).start  # a row of evaluation holds one
+    """Return kinds and content bytes of a row's target tokens, in order."""
+    piece = part.layout.pieces(row).start  # an evaluation row holds a single piece
     example = int(part.layout.examples[piece])
     stretch = int(part.layout.starts[piece]) + 1, int(part.layout.ends[piece])
     kinds = part.examples.kinds(example, *stretch)

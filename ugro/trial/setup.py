@@ -1,4 +1,4 @@
-"""Set a process up for a trial: threads, base model and data that fit one another."""
+"""Set up a process for a trial: threads, base model, and data checked against the model."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabular
 
 
 def set_up(config: Config) -> tuple[BaseModel, Data]:
-    """Load the base model, or take the one that is warm, and prepare the data for it.
+    """Load the base model, or reuse the cached model, and prepare its data.
 
     Raises:
-        UserError: there is no such model, the data cannot be read, or they do not fit the model.
+        UserError: the model does not exist, or the data are unreadable or do not fit the model.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

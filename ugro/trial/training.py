@@ -1,4 +1,4 @@
-"""Train the adapter with transformers' Trainer, and evaluate each held-out example alone."""
+"""Train an adapter with transformers' Trainer and evaluate held-out examples separately."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to; the model holds the best checkpoint's adapter."""
+    """Outcome of training; the model holds the adapter of the best checkpoint."""
 
     best_loss: float
     best_bits_per_byte: float
@@ -52,7 +52,7 @@ class Trained:
     padding_share: float
     steps: int
     seconds: float
-    seconds_before: float  # of them, in an earlier run that was continued
+    seconds_before: float  # part of ``seconds`` spent before the run was resumed
     eval_seconds: float
     peak_memory_mb: float
 
@@ -67,24 +67,24 @@ def train(
     channel: Channel,
     changed: Callable[[], None],
 ) -> Trained:
-    """Train until the budget, the patience or the channel says so; load the best checkpoint back.
+    """Train until budget, patience or channel end it, then load the best checkpoint.
 
-    A whole checkpoint of the same training is continued: with its optimizer, schedule, random
-    numbers and place in the data it comes to what it would have come to at once.
+    A complete checkpoint of the same training is resumed with its optimizer, schedule, random
+    state and data position, so that the result equals that of an uninterrupted run.
 
     Args:
-        model: with a fresh adapter
-        data: trained on, and evaluated on
-        base: how good the base model is, for the report at step 0
-        config: the trial
-        training: its name, as :func:`training_of` gives it
-        folder: of the checkpoints
-        channel: hears of step 0 and of each evaluation; says whether to go on
-        changed: is called when checkpoints have come or gone
+        model: model with a new adapter
+        data: training and evaluation data
+        base: evaluation of the base model, reported at step 0
+        config: configuration of the trial
+        training: identity of the training, from :func:`training_of`
+        folder: folder of the checkpoints
+        channel: receives the report of step 0 and of each evaluation; returns whether to continue
+        changed: called after checkpoints are written or deleted
 
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
-        TrialInterruptedError: it was asked to end before its time, and can be continued.
+        TrialInterruptedError: the channel interrupted the training, which can be resumed.
     """
     begin_at = latest(folder, training)
     plan = schedule(config, data.train)
@@ -102,7 +102,7 @@ def train(
         data_collator=partial(collate, pad=model.config.pad_token_id),
         callbacks=callbacks,
     )
-    trainer.remove_callback(PrinterCallback)  # the reports say it
+    trainer.remove_callback(PrinterCallback)  # reports are logged already
     trainer.reporter, trainer.data = reporter, data
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
@@ -133,20 +133,20 @@ def train(
 
 
 def _logged_at(state: TrainerState, step: int) -> dict[str, float]:
-    """Return the evaluation after a step."""
+    """Return the metrics evaluated after ``step``."""
     evaluated = [one for one in state.log_history if "eval_loss" in one and one["step"] == step]
     return dict(evaluated[-1])
 
 
 def is_over(state: TrainerState) -> bool:
-    """Whether training had come to its end when this was saved."""
+    """Return whether training was complete when this state was saved."""
     return bool(state.global_step >= state.max_steps)
 
 
 def mean_train_loss(state: TrainerState) -> float:
-    """The mean over all steps of a training that may have been continued.
+    """Return the mean training loss over all steps, those before a resumption included.
 
-    transformers' own counts from where it was continued.
+    transformers averages only from the step where it resumed.
     """
     total, since = 0.0, 0
     for logged in state.log_history:
@@ -159,13 +159,13 @@ def mean_train_loss(state: TrainerState) -> float:
 def arguments(
     config: Config, checkpoints: Path, plan: Schedule, device_dtype: torch.dtype
 ) -> TrainingArguments:
-    """Translate the configuration into transformers' terms."""
+    """Translate the configuration into transformers' ``TrainingArguments``."""
     training = config.training
     return TrainingArguments(
         output_dir=str(checkpoints),
         learning_rate=training.learning_rate,
         lr_scheduler_type=training.lr_scheduler_type.name,
-        warmup_steps=training.warmup_ratio,  # below 1: a share of all steps
+        warmup_steps=training.warmup_ratio,  # values below 1 are a fraction of all steps
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         per_device_train_batch_size=training.batch_size,
@@ -178,7 +178,7 @@ def arguments(
         eval_steps=training.eval_steps,
         save_strategy="steps",
         save_steps=training.eval_steps,
-        restore_callback_states_from_checkpoint=True,  # the patience
+        restore_callback_states_from_checkpoint=True,  # keeps the patience of early stopping
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         logging_strategy="steps",
@@ -196,10 +196,10 @@ def arguments(
 
 
 class ExampleTrainer(Trainer):
-    """transformers' Trainer over rows of examples.
+    """transformers' Trainer over rows of packed examples.
 
-    It goes through the schedule's rows in their order. The loss of a step is the mean over its
-    tokens that carry loss, whichever row and forward pass they stand in; an evaluation sees each
+    Training follows the order of the schedule. The loss of a step is the mean over all its target
+    tokens, independent of how they are spread over rows and forward passes. Evaluation sees each
     held-out example alone.
     """
 
@@ -208,7 +208,7 @@ class ExampleTrainer(Trainer):
     eval_seconds = 0.0
 
     def take_up(self, state: TrainerState) -> None:
-        """Go on counting where an earlier run was."""
+        """Restore elapsed times and peak memory of the resumed run."""
         evaluated = [logged for logged in state.log_history if "eval_loss" in logged]
         if evaluated:
             self.eval_seconds = evaluated[-1]["eval_seconds"]
@@ -216,7 +216,7 @@ class ExampleTrainer(Trainer):
             self.reporter.peak_memory_mb = evaluated[-1]["peak_memory_mb"]
 
     def _get_train_sampler(self, *_: Any) -> SequentialSampler:
-        return SequentialSampler(self.train_dataset)  # the schedule has shuffled
+        return SequentialSampler(self.train_dataset)  # the schedule is shuffled already
 
     def compute_loss(
         self,
@@ -225,12 +225,12 @@ class ExampleTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """Return the forward pass's share of the step's mean loss."""
-        assert num_items_in_batch is not None  # transformers counts the labels of the whole step
+        """Return this forward pass's share of the step's mean loss."""
+        assert num_items_in_batch is not None  # transformers counts the labels of the full step
         return summed_loss(model, **inputs) / num_items_in_batch
 
     def _save_checkpoint(self, *arguments: Any) -> None:
-        """As transformers does; a full disk is waited for."""
+        """Save a checkpoint as transformers does; wait while the disk is full."""
 
         def save() -> None:
             with named():
@@ -239,7 +239,7 @@ class ExampleTrainer(Trainer):
         retrying(is_disk_trouble, "The checkpoint cannot be written")(save)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Evaluate the held-out examples, log that and hand it to the callbacks."""
+        """Evaluate the held-out examples, log the metrics and pass them to the callbacks."""
         began = time.perf_counter()
         part, size = self.data.evaluation, self.args.per_device_eval_batch_size
         found = evaluate(self.model, part, size)

@@ -34,23 +34,23 @@ log = logging.getLogger(__name__)
 
 @torch_errors.named()
 def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
-    """Train one adapter and return its objectives.
+    """Train one adapter and return its objective values.
 
-    Writes ``metrics.jsonl`` (a line a report), ``provenance.json`` (what it was run with),
-    ``checkpoints/`` (the best and the last) and ``adapter/`` (the best, as PEFT saves it) into
-    ``folder``. Goes on from a checkpoint of the same training that is there already.
+    Writes ``metrics.jsonl`` (one line per report), ``provenance.json`` (code, versions, data),
+    ``checkpoints/`` (the best and the last) and ``adapter/`` (the best, in PEFT's format) into
+    ``folder``. Resumes from a checkpoint of the same training if ``folder`` holds one.
 
     Args:
-        config: the trial, validated
-        folder: the trial's own; it exists
-        channel: hears each report and says whether the trial goes on
+        config: validated configuration of the trial
+        folder: existing folder of the trial
+        channel: receives each report and returns whether to continue
 
     Raises:
-        UserError: model or data are not as configured.
+        UserError: model or data do not match the configuration.
         FloatingPointError: no evaluation gave a finite loss.
-        MemoryError: the GPU's or the machine's memory is too small.
+        MemoryError: GPU or host memory is exhausted.
         OSError: a file could not be written.
-        TrialInterruptedError: the channel asked it to end before its time.
+        TrialInterruptedError: the channel interrupted the trial.
     """
     began = time.perf_counter()
     hardware.reset_peak_memory()
@@ -88,7 +88,10 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
 
 
 class Written:
-    """A channel that also writes each report down; those that a continued trial repeats, once."""
+    """Append each report to ``metrics.jsonl`` before forwarding it to a channel.
+
+    Reports that a resumed trial repeats replace the earlier lines.
+    """
 
     def __init__(self, path: Path, channel: Channel) -> None:
         self._path = path
@@ -96,7 +99,7 @@ class Written:
         self._begun = False
 
     def report(self, report: Report) -> bool:
-        """Write it down, then hand it on."""
+        """Append the report to the file, then forward it."""
         if not self._begun:
             self._forget_from(report.step)
             self._begun = True
@@ -110,11 +113,11 @@ class Written:
             with self._path.open("a") as lines:
                 lines.write(json.dumps(report.as_dict()) + "\n")
         except OSError:
-            os.truncate(self._path, whole)  # it is written again
+            os.truncate(self._path, whole)  # remove the torn line; the retry appends it again
             raise
 
     def _forget_from(self, step: int) -> None:
-        """Keep what was written before that step; a torn last line is one that is repeated."""
+        """Keep lines before ``step``; drop a torn last line, which is repeated."""
         before = self._path.read_text().splitlines() if self._path.exists() else []
         whole = [line for line in before if line.endswith("}")]
         kept = [line for line in whole if json.loads(line)["step"] < step]
@@ -123,12 +126,12 @@ class Written:
         )
 
     def interrupted(self) -> bool:
-        """As the channel says."""
+        """Return whether the channel asks for an interruption."""
         return self._channel.interrupted()
 
 
 def base_evaluation(base: BaseModel, data: Data, batch_size: int) -> Evaluation:
-    """Evaluate the base model itself, once per process and data."""
+    """Evaluate the base model, cached per process and data."""
     part = data.evaluation
     if part.tokens not in base.evaluations:
         base.evaluations[part.tokens] = evaluate(base.model, part, batch_size)
@@ -136,7 +139,7 @@ def base_evaluation(base: BaseModel, data: Data, batch_size: int) -> Evaluation:
 
 
 def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
-    """Name code, versions and machine, then what this trial's numbers depend on besides."""
+    """Collect code, versions, machine, model, data and numerics of this trial."""
     model, weights = config.model, base.model
     named = [model.package, model.gguf_file] if model.package else [model.path or "random_llama"]
     known = {
