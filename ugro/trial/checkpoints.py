@@ -1,4 +1,4 @@
-"""Tell complete checkpoints by a seal that is written after all that is in them."""
+"""Mark complete checkpoints with a seal, written after all other files."""
 
 import hashlib
 import json
@@ -11,15 +11,17 @@ from pathlib import Path
 from ugro.config import Config
 
 SEAL = "seal.json"
-PREFIX = "checkpoint-"  # transformers' name, the optimizer step behind it
+PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
 
 
 def training_of(config: Config, data: Mapping[str, str]) -> str:
-    """Name all that a trial's weights depend on: its checkpoints fit no other training.
+    """Return a hash of all settings that determine a trial's weights.
+
+    Checkpoints are resumed only by a training with the same hash.
 
     Args:
-        config: of the trial
-        data: fingerprints of what is trained on and evaluated on
+        config: configuration of the trial
+        data: fingerprints of training and evaluation data
     """
     settings = asdict(config)
     keys = ("seed", "model", "lora", "data", "training")
@@ -28,7 +30,7 @@ def training_of(config: Config, data: Mapping[str, str]) -> str:
 
 
 def seal(checkpoint: Path, training: str) -> None:
-    """Declare a checkpoint whole, once its files are on the disk."""
+    """Mark a checkpoint as complete after its files are flushed to disk."""
     files = {str(path.relative_to(checkpoint)): _digest(path) for path in _files(checkpoint)}
     for name in files:
         _sync(checkpoint / name)
@@ -40,21 +42,21 @@ def seal(checkpoint: Path, training: str) -> None:
 
 
 def is_whole(checkpoint: Path, training: str) -> bool:
-    """Whether its seal belongs to this training, and its files are those that were sealed."""
+    """Return whether the seal belongs to this training and matches the files."""
     try:
         sealed = json.loads((checkpoint / SEAL).read_text())
         found = {str(path.relative_to(checkpoint)): _digest(path) for path in _files(checkpoint)}
         return bool(sealed == {"training": training, "files": found})
     except (OSError, ValueError):
-        return False  # no seal, or a torn one
+        return False  # missing or torn seal
 
 
 def latest(checkpoints: Path, training: str) -> Path | None:
-    """The last whole checkpoint of this training; None where it must begin anew.
+    """Return the last complete checkpoint of this training, or None.
 
     Args:
-        checkpoints: a folder of them, if there is one
-        training: as :func:`training_of` names it
+        checkpoints: folder of the checkpoints, which may not exist
+        training: identity of the training, from :func:`training_of`
     """
     for checkpoint in sorted(checkpoints.glob(f"{PREFIX}*"), key=step, reverse=True):
         if is_whole(checkpoint, training):
@@ -63,15 +65,15 @@ def latest(checkpoints: Path, training: str) -> Path | None:
 
 
 def step(checkpoint: Path) -> int:
-    """The optimizer step after which it was written."""
+    """Return the optimizer step after which the checkpoint was written."""
     return int(checkpoint.name.removeprefix(PREFIX))
 
 
 def keep_only(checkpoints: Path, steps: set[int]) -> None:
-    """Delete all others."""
+    """Delete all checkpoints except those of ``steps``."""
     for checkpoint in checkpoints.glob(f"{PREFIX}*"):
         if step(checkpoint) not in steps:
-            (checkpoint / SEAL).unlink(missing_ok=True)  # half deleted, it is not whole
+            (checkpoint / SEAL).unlink(missing_ok=True)  # first: a partial deletion is incomplete
             shutil.rmtree(checkpoint)
 
 
@@ -86,7 +88,7 @@ def _digest(path: Path) -> str:
 
 
 def _sync(path: Path) -> None:
-    """Have the operating system write it to the disk."""
+    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Find what the hardware gives a trial: device, precision, threads, and the memory it used."""
+"""Query the hardware of a trial: device, precision, threads, memory."""
 
 import logging
 import os
@@ -18,22 +18,22 @@ MIB = 2**20
 
 
 def device() -> torch.device:
-    """The accelerator that is there, whatever torch was built for, else the CPU."""
+    """Return the available accelerator of torch's build, else the CPU."""
     there = torch.accelerator.current_accelerator(check_available=True)
     return torch.device(there.type) if there else torch.device("cpu")
 
 
 def device_name() -> str:
-    """The GPU's model, else the kind of device."""
+    """Return the GPU's model name, else the device type."""
     found = device()
     return torch.cuda.get_device_name(found) if found.type == "cuda" else found.type
 
 
 def on_one_device(arguments: TrainingArguments) -> TrainingArguments:
-    """Keep transformers' Trainer on one GPU, however many the process sees.
+    """Restrict transformers' Trainer to one GPU.
 
-    It would wrap the model into ``nn.DataParallel`` and train that many times the batch. This is
-    what it does itself for a model that lies across several GPUs.
+    It would otherwise wrap the model into ``nn.DataParallel`` and multiply the batch size.
+    transformers does the same for a model that spans several GPUs.
     """
     if arguments.n_gpu > 1:
         arguments._n_gpu = 1
@@ -41,22 +41,22 @@ def on_one_device(arguments: TrainingArguments) -> TrainingArguments:
 
 
 def instructions() -> str:
-    """The CPU's vector instructions that torch uses, or its CUDA: sums depend on it."""
+    """Return torch's CPU vector instructions or CUDA version, which affect rounding."""
     if device().type == "cuda":
         return f"CUDA {torch.version.cuda}"
     return str(torch.backends.cpu.get_cpu_capability())
 
 
 def threads() -> int:
-    """The threads that torch uses."""
+    """Return the number of threads that torch uses."""
     return torch.get_num_threads()
 
 
 def precision(wanted: Dtype) -> torch.dtype:
-    """The type of the base model's weights and of the matrix products.
+    """Return the dtype of base weights and matrix products.
 
     Raises:
-        UserError: the device cannot train in what was asked for.
+        UserError: the device does not support the configured dtype.
     """
     found = device().type
     match wanted:
@@ -74,23 +74,23 @@ def precision(wanted: Dtype) -> torch.dtype:
 
 
 def _best_precision(device_type: str) -> torch.dtype:
-    """bfloat16 only where the hardware computes in it: a T4 emulates it, many times slower."""
+    """Return bfloat16 only with hardware support: a T4 emulates it, many times slower."""
     match device_type:
         case "cuda":
             real = torch.cuda.is_bf16_supported(including_emulation=False)
             return torch.bfloat16 if real else torch.float16
         case "xpu":
             return torch.bfloat16 if torch.xpu.is_bf16_supported() else torch.float16
-        case _:  # on most CPUs autocast is slower than float32; Metal emulates bfloat16 up to M2
+        case _:  # on most CPUs autocast is slower than float32; Metal before M3 emulates bfloat16
             return torch.float32
 
 
 def use_allotted_threads() -> None:
-    """Use as many torch threads as ``OMP_NUM_THREADS`` says.
+    """Set torch's thread count to ``OMP_NUM_THREADS``.
 
-    torch reads the variable once, at import; a warm worker may be given another number later. Ray
-    sets it to a task's CPUs before the task begins. OpenMP allows a list, a number for each level
-    of nesting: the first counts. What is no number of threads is told, and all CPUs are used.
+    torch reads the variable only at import, but Ray sets it per task, and a warm worker may be
+    reused with another value. OpenMP allows a list with a value per nesting level; the first is
+    used. An invalid value is logged, and all CPUs are used.
     """
     allotted = os.environ.get("OMP_NUM_THREADS", "").strip()
     first = allotted.partition(",")[0].strip()
@@ -104,7 +104,7 @@ def use_allotted_threads() -> None:
 
 
 def reset_peak_memory() -> None:
-    """Begin a new measurement of :func:`peak_memory_mb`."""
+    """Start a new measurement of :func:`peak_memory_mb`."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     clear_refs = Path("/proc/self/clear_refs")
@@ -113,13 +113,13 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb() -> float:
-    """Highest memory in MiB since the reset: of the GPU where there is one, else of the process.
+    """Return the peak memory since the reset in MiB: of the GPU if present, else of the process.
 
-    Where the kernel cannot reset it (outside Linux), the process's peak is that of its lifetime.
+    Outside Linux, where the kernel cannot reset it, the peak of the process's lifetime is returned.
     """
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / MIB
-    if device().type == "mps":  # its pool keeps what it once took
+    if device().type == "mps":  # its memory pool does not shrink
         return torch.mps.driver_allocated_memory() / MIB
     status = Path("/proc/self/status")
     if status.exists():
@@ -131,7 +131,7 @@ def peak_memory_mb() -> float:
 
 
 def memory() -> int:
-    """Bytes that there are: of the GPU where there is one, else of the machine or its container."""
+    """Return the total memory in bytes: of the GPU if present, else of the machine or container."""
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[1])
     if device().type == "mps":
@@ -143,10 +143,10 @@ def memory() -> int:
 
 
 def memory_in_use() -> int:
-    """Bytes that this process takes now, of the kind that :func:`memory` counts."""
+    """Return the memory in use in bytes, of the kind that :func:`memory` counts."""
     if torch.cuda.is_available():
         free, whole = torch.cuda.mem_get_info()
-        return int(whole - free)  # others' included: a trial cannot have theirs
+        return int(whole - free)  # includes other processes: a trial cannot use their memory
     if device().type == "mps":
         return int(torch.mps.driver_allocated_memory())
     statm = Path("/proc/self/statm")
@@ -155,5 +155,5 @@ def memory_in_use() -> int:
 
 
 def cpus() -> int:
-    """The CPUs of this machine."""
+    """Return the number of CPUs of this machine."""
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How long does a generation take? The median of several, as the model would be served."""
+"""Measure the generation latency of a model with its adapter merged."""
 
 import statistics
 import time
@@ -17,20 +17,20 @@ from ugro.trial.data.rows import Rows
 
 
 def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
-    """Median wall time of a greedy generation in milliseconds, the adapter merged.
+    """Return the median wall time of a greedy generation, in milliseconds.
 
     Args:
-        model: with its adapter; it is left as it was, to the last bit
-        part: whose first tokens are the prompts
-        config: prompt and generated tokens, batch, repeats
+        model: model with its adapter; restored bit by bit
+        part: data whose first tokens are the prompts
+        config: prompt length, generated tokens, batch size, repeats
     """
     device = next(model.parameters()).device
     prompts = _prompts(part, config).to(device)
     how = GenerationConfig(
         max_new_tokens=config.new_tokens,
-        min_new_tokens=config.new_tokens,  # an early end token would make it look fast
+        min_new_tokens=config.new_tokens,  # an early end token would shorten the generation
         do_sample=False,
-        num_beams=1,  # else the model's own generation config has a say
+        num_beams=1,  # overrides the model's generation config
         use_cache=True,
         pad_token_id=0,
     )
@@ -47,7 +47,7 @@ def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
 
 
 def _prompts(part: Part, config: LatencyConfig) -> Tensor:
-    """Return token ids, [batch_size, prompt_tokens]; rows are gone through again at their end."""
+    """Return token ids, [batch_size, prompt_tokens], repeating the rows if there are too few."""
     wanted = config.batch_size * config.prompt_tokens
     rows, found, index = Rows(part), list[Tensor](), 0
     while index < len(rows) and sum(map(len, found)) < wanted:
@@ -75,10 +75,10 @@ def _synchronize(device: torch.device) -> None:
 
 @contextmanager
 def merged(model: PeftModel) -> Iterator[None]:
-    """The adapter merged within the block; the base weights are put back bit by bit.
+    """Merge the adapter inside the block; restore the base weights bit by bit.
 
-    PEFT's ``unmerge_adapter`` subtracts what it has added, which rounds: the next trial on the same
-    base model would start from other weights. The copies wait in main memory.
+    PEFT's ``unmerge_adapter`` subtracts with rounding: the next trial on the same base model would
+    start from other weights. Copies are kept in host memory.
     """
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     bases: list[nn.Module] = [layer.get_base_layer() for layer in layers]

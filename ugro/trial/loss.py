@@ -1,13 +1,13 @@
-"""Cross entropy of a causal language model, its logits computed a chunk of tokens at a time.
+"""Cross entropy of a causal language model with logits computed in chunks of tokens.
 
-The model's own forward pass computes every logit, in two kinds of calls. The first runs the
-backbone and keeps its hidden states; no position goes through the head. In the others the backbone
-returns a chunk of those hidden states instead of computing any. So adapters on the head, soft caps,
-scales and whatever else a model does after its head count, without being known here. Where a model
-cannot be called like that, its logits are computed one row at a time.
+All logits come from the model's own forward pass, called in two ways. The first call runs the
+backbone and keeps its hidden states, without any position in the head. Further calls replace the
+backbone by a function that returns a chunk of these hidden states. Adapters on the head, soft caps,
+scales and other operations behind the head therefore apply without special cases. If a model does
+not support such calls, its logits are computed row by row.
 
-The auxiliary loss of mixture-of-experts models is left out, as transformers leaves it out unless
-the model's configuration says ``output_router_logits``.
+The auxiliary loss of mixture-of-experts models is omitted, as in transformers unless the model's
+configuration sets ``output_router_logits``.
 """
 
 import logging
@@ -26,27 +26,27 @@ from transformers import PreTrainedModel
 
 log = logging.getLogger(__name__)
 
-IGNORED = -100  # the label of a token that is not predicted, as in transformers
+IGNORED = -100  # label of tokens without loss, as in transformers
 CHUNK_BYTES = 64 * 2**20  # of float32 logits
-HELD_LOGITS = 3  # that many times a chunk is held at once: logits, probabilities, temporaries
-SAME = 0.02  # of the largest logit; rounding to bfloat16 comes to less, other arithmetic to more
+HELD_LOGITS = 3  # buffers of a chunk's size at the peak: logits, probabilities, temporaries
+SAME = 0.02  # times the largest logit: above bfloat16 rounding, below a different computation
 
-_in_chunks: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # by base model: does it work?
+_in_chunks: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # cached by base model
 
 
 def summed_loss(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
 ) -> Tensor:
-    """Sum the negative log-likelihoods of all predicted tokens, differentiably.
+    """Sum the negative log-likelihoods of all target tokens, differentiably.
 
     Args:
-        model: a causal language model of transformers, or a PeftModel around one
+        model: causal language model of transformers, or a PeftModel around it
         input_ids: [batch, length], rows padded on the right
-        labels: [batch, length], not shifted; -100 where a token is not predicted
-        position_ids: [batch, length]; where they restart, a packed example begins
+        labels: [batch, length], not shifted; -100 for tokens without loss
+        position_ids: [batch, length], restarting at each packed example
 
     Returns:
-        A float32 scalar, in nats.
+        Float32 scalar, in nats.
     """
     if not torch.is_grad_enabled():
         return token_losses(model, input_ids, labels, position_ids).sum()
@@ -66,16 +66,16 @@ def summed_loss(
 def token_losses(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
 ) -> Tensor:
-    """Compute the negative log-likelihood of each predicted token, without a gradient.
+    """Compute the negative log-likelihood of each target token, without gradients.
 
     Args:
-        model: a causal language model of transformers, or a PeftModel around one
+        model: causal language model of transformers, or a PeftModel around it
         input_ids: [batch, length], rows padded on the right
-        labels: [batch, length], not shifted; -100 where a token is not predicted
-        position_ids: [batch, length]; where they restart, a packed example begins
+        labels: [batch, length], not shifted; -100 for tokens without loss
+        position_ids: [batch, length], restarting at each packed example
 
     Returns:
-        [tokens], float32, in nats; in the order of rows, then positions.
+        Float32 [tokens], in nats, ordered by row, then position.
     """
     if not _works_in_chunks(model, input_ids):
         rows = _rows(input_ids, labels, position_ids)
@@ -89,31 +89,31 @@ def token_losses(
 
 
 def _negative_log_likelihood(logits: Tensor, targets: Tensor) -> Tensor:
-    """Compute it for each token, [tokens], from float32 logits, [tokens, vocabulary].
+    """Compute losses, [tokens], from float32 logits, [tokens, vocabulary].
 
-    On a CPU torch's cross_entropy rounds it down: 6e-6 too low in the mean over SmolLM2's tokens.
+    On CPU, torch's cross_entropy has a bias: 6e-6 too low in the mean over SmolLM2's tokens.
     """
     return logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]
 
 
 def chunk_tokens(model: nn.Module) -> int:
-    """Count the tokens whose float32 logits fit into a chunk."""
+    """Return the number of tokens whose float32 logits fit into a chunk."""
     return max(1, CHUNK_BYTES // _logits_bytes(model))
 
 
 def chunk_bytes(model: nn.Module, tokens: int) -> int:
-    """Count the bytes that a chunk takes at its peak, when ``tokens`` tokens are predicted."""
+    """Return the peak bytes of a chunk when ``tokens`` tokens are predicted."""
     return HELD_LOGITS * _logits_bytes(model) * min(tokens, chunk_tokens(model))
 
 
 def _logits_bytes(model: nn.Module) -> int:
-    """Of one token, in float32."""
+    """Return the bytes of a token's float32 logits."""
     vocabulary: int = _base(model).config.get_text_config().vocab_size
     return 4 * vocabulary
 
 
 def backbone_output(model: nn.Module, **inputs: Any) -> Any:
-    """Run the model without its head and return what its backbone does, hidden states first."""
+    """Run the model without its head and return the backbone's output, hidden states first."""
     backbone = _base(model).get_decoder()
     forward, returned = backbone.forward, []
 
@@ -122,15 +122,15 @@ def backbone_output(model: nn.Module, **inputs: Any) -> Any:
         return _like(returned[0], returned[0][0][:, :0])
 
     with _forward_of(backbone, kept):
-        model(**inputs, use_cache=False)  # a cache would turn off transformers' packing
+        model(**inputs, use_cache=False)  # a cache disables transformers' packed attention
     (output,) = returned
     return output
 
 
 class _ChunkedLoss(torch.autograd.Function):
-    """Summed cross entropy that computes its gradients in the forward pass, chunk by chunk.
+    """Summed cross entropy with gradients computed chunk by chunk in the forward pass.
 
-    Nothing of a chunk is kept, and the head runs once: checkpointing would run it twice.
+    No logits are kept, and the head runs once; checkpointing would run it twice.
     """
 
     @staticmethod
@@ -142,7 +142,7 @@ class _ChunkedLoss(torch.autograd.Function):
         size: int,
         *trained: Tensor,
     ) -> Tensor:
-        """Sum over all tokens; ``trained`` are the parameters that the head may use."""
+        """Sum the loss over all tokens; ``trained`` are parameters that the head may use."""
         total = hidden.new_zeros((), dtype=torch.float32)
         of_hidden: list[Tensor] = []
         of_trained: dict[int, Tensor] = {}
@@ -163,7 +163,7 @@ class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradients that the forward pass has computed."""
+        """Scale the gradients computed in the forward pass."""
         of_hidden, *others = (of_loss * one for one in ctx.saved_tensors)
         of_trained: list[Tensor | None] = [None] * ctx.trained
         for number, gradient in zip(ctx.of_which, others, strict=True):
@@ -177,9 +177,9 @@ def _chunk_gradients(
     logits_of: Callable[[Tensor], Tensor],
     trained: tuple[Tensor, ...],
 ) -> Any:
-    """Summed cross entropy of a chunk, its gradients by the hidden states and by ``trained``.
+    """Return a chunk's loss and its gradients by the hidden states and ``trained``.
 
-    The gradient by the logits is computed in place: autograd would hold two more tensors of their
+    The gradient by the logits is computed in place; autograd would hold two more tensors of that
     size.
     """
     hidden = hidden.detach().requires_grad_()
@@ -188,7 +188,7 @@ def _chunk_gradients(
     log_probabilities = logits.detach().float().log_softmax(dim=-1)
     columns = targets[:, None]
     loss = -log_probabilities.gather(1, columns).sum()
-    slope = log_probabilities.exp_()  # probabilities, less one at the target
+    slope = log_probabilities.exp_()  # probabilities, minus 1 at the target
     slope.scatter_add_(1, columns, slope.new_full(columns.shape, -1.0))
     slope = slope.to(logits.dtype)
     return loss, *torch.autograd.grad(logits, (hidden, *trained), slope, allow_unused=True)
@@ -197,7 +197,7 @@ def _chunk_gradients(
 def _predicting(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
 ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-    """Hidden states that predict a token, [tokens, hidden], the tokens, and the head."""
+    """Return the predicting hidden states, [tokens, hidden], their targets, and the head."""
     output = backbone_output(model, input_ids=input_ids, **_positions(position_ids))
     following = _following(labels).flatten()
     chosen = (following != IGNORED).nonzero().squeeze(1)
@@ -206,7 +206,7 @@ def _predicting(
 
 
 def _head(model: nn.Module, output: Any, device: torch.device) -> Callable[[Tensor], Tensor]:
-    """The model from its backbone's ``output`` on: hidden states [tokens, hidden] to logits."""
+    """Return the head: a function from hidden states, [tokens, hidden], to logits."""
     backbone = _base(model).get_decoder()
 
     def logits_of(hidden: Tensor) -> Tensor:
@@ -222,7 +222,7 @@ def _head(model: nn.Module, output: Any, device: torch.device) -> Callable[[Tens
 
 
 def _works_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
-    """Whether logits in chunks equal the model's own; tried once for each base model."""
+    """Return whether chunked logits equal the model's own; cached per base model."""
     base = _base(model)
     if base not in _in_chunks:
         _in_chunks[base] = _same_in_chunks(model, input_ids[:2, :4])
@@ -234,7 +234,7 @@ def _works_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
 @torch.no_grad()
 def _same_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
     modes = {module: module.training for module in model.modules()}
-    model.eval()  # dropout would differ
+    model.eval()  # disable dropout
     try:
         own = model(input_ids=input_ids, use_cache=False).logits.float().flatten(0, 1)
         chunked = _logits_in_chunks(model, input_ids)
@@ -247,16 +247,16 @@ def _same_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
 
 
 def _logits_in_chunks(model: nn.Module, input_ids: Tensor) -> Tensor | None:
-    """All logits, [tokens, vocabulary], in two calls; None where the model cannot be cut."""
+    """Return all logits, [tokens, vocabulary], in two chunks; None if the model fails."""
     try:
-        chunk_tokens(model)  # its configuration must say the size of the vocabulary
+        chunk_tokens(model)  # raises if the configuration lacks the vocabulary size
         output = backbone_output(model, input_ids=input_ids)
         logits_of = _head(model, output, input_ids.device)
-        parts = output[0].flatten(0, 1).tensor_split((1,))  # neither is as long as a row
+        parts = output[0].flatten(0, 1).tensor_split((1,))  # lengths differ from the rows'
         return torch.cat([logits_of(part).float() for part in parts])
     except torch.OutOfMemoryError:
         raise
-    except Exception:  # whatever a model does with what it does not expect
+    except Exception:  # models fail in arbitrary ways on unexpected calls
         log.debug("The model cannot be run in chunks", exc_info=True)
         return None
 
@@ -273,7 +273,7 @@ def _rows(
 def _row_losses(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
 ) -> Tensor:
-    """A row's negative log-likelihoods, by the model's own forward pass."""
+    """Compute a row's negative log-likelihoods with the model's own forward pass."""
     logits = model(input_ids=input_ids, use_cache=False, **_positions(position_ids)).logits
     following = _following(labels).flatten().to(logits.device)
     predicting = following != IGNORED
@@ -287,18 +287,18 @@ def _row_sum(
 
 
 def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split both into parts of equal length, of ``size`` or fewer tokens."""
+    """Split both into chunks of nearly equal length, at most ``size`` tokens each."""
     parts = max(1, -(-len(targets) // size))
     yield from zip(hidden.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
 
 def _following(labels: Tensor) -> Tensor:
-    """The label that each position predicts."""
+    """Return the label that each position predicts."""
     return functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
 
 
 def _positions(position_ids: Tensor | None) -> dict[str, Tensor]:
-    """As an option: not every model takes positions."""
+    """Return the keyword argument, if any: some models take no positions."""
     return {} if position_ids is None else {"position_ids": position_ids}
 
 
@@ -307,7 +307,7 @@ def _base(model: nn.Module) -> PreTrainedModel:
 
 
 def _like(output: Any, hidden: Tensor) -> Any:
-    """What a backbone returns, with other hidden states and nothing else."""
+    """Return a backbone output with other hidden states and no further fields."""
     if isinstance(output, tuple):
         return (hidden, *[None] * (len(output) - 1))
     return type(output)(last_hidden_state=hidden)
@@ -315,8 +315,8 @@ def _like(output: Any, hidden: Tensor) -> Any:
 
 @contextmanager
 def _forward_of(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Let a module compute something else for a while; its hooks still run."""
-    own = vars(module).get("forward")  # accelerate sets one, too
+    """Replace a module's forward function temporarily; its hooks still run."""
+    own = vars(module).get("forward")  # accelerate may have set it
     module.forward = forward
     try:
         yield

@@ -1,4 +1,4 @@
-"""What stands in for a language model in tests and dry runs? A random Llama that reads bytes."""
+"""Create a small random Llama with a byte tokenizer, for tests and dry runs."""
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -14,7 +14,7 @@ CHAT_TEMPLATE = (
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A token a byte, 256 of them, then the end and padding tokens."""
+    """Return a tokenizer with 256 byte tokens, an end token and a padding token."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {character: index for index, character in enumerate(alphabet)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -26,7 +26,7 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def random_llama(shape: RandomLlamaConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """A Llama of this shape; its weights depend on ``shape.seed`` alone."""
+    """Return a Llama of this shape; its weights depend only on ``shape.seed``."""
     architecture = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=shape.hidden_size,

@@ -1,4 +1,4 @@
-"""The parts of a base model that the adapter is put on, checked before anything is trained."""
+"""Resolve and check the modules that receive an adapter."""
 
 import logging
 import re
@@ -25,11 +25,11 @@ LAYER = re.compile(r"^.*\.\d+\.")  # model.layers.0. of model.layers.0.mlp.exper
 
 
 def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
-    """Translate the adapter's configuration into PEFT's own class, for this model.
+    """Translate the adapter configuration into PEFT's class for this model.
 
-    Experts that transformers keeps as three-dimensional parameters are no modules: all-linear
-    names them in ``target_parameters``, as far as PEFT can adapt them (https://github.com/
-    huggingface/peft/issues/3009). A listed name such as ``experts.down_proj`` reaches them, too.
+    Fused experts are 3-dimensional parameters, not modules: all-linear lists them in
+    ``target_parameters`` where PEFT can adapt them (https://github.com/huggingface/peft/issues/3009).
+    A name such as ``experts.down_proj`` selects them, too.
 
     Raises:
         UserError: PEFT cannot translate the target modules for this model.
@@ -62,7 +62,7 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
 def _targets(
     config: LoraConfig, model: PreTrainedModel, experts: dict[str, int]
 ) -> tuple[list[str] | str, list[str]]:
-    """What is given as target_modules and what as target_parameters."""
+    """Return ``target_modules`` and ``target_parameters``."""
     if config.target_modules != ALL_LINEAR:
         modules = [name for name, _ in model.named_modules()]
         listed = [str(name) for name in config.target_modules]
@@ -71,12 +71,12 @@ def _targets(
     if not experts:
         return ALL_LINEAR, []
     if expert_limit(config) is not None:
-        return list(_linear(model)), []  # of all-linear PEFT adds the experts of some models itself
+        return list(_linear(model)), []  # PEFT's all-linear adds the experts of some models
     return ALL_LINEAR, sorted({LAYER.sub("", name) for name in experts})
 
 
 def expert_parameters(model: nn.Module) -> dict[str, int]:
-    """Map the names of fused experts' weights, [experts, in, out], to their sizes."""
+    """Map the names of fused expert weights, [experts, in, out], to their sizes."""
     return {
         f"{name}.{own}": parameter.numel()
         for name, module in model.named_modules()
@@ -87,7 +87,7 @@ def expert_parameters(model: nn.Module) -> dict[str, int]:
 
 
 def expert_limit(config: LoraConfig) -> tuple[str, object, str] | None:
-    """The key, value and allowed values that keep PEFT from adapting experts, if any does."""
+    """Return key, value and allowed values of the option that prevents expert adapters, if any."""
     if config.dropout:
         return "lora.dropout", config.dropout, "0"
     if config.use_dora:
@@ -98,12 +98,12 @@ def expert_limit(config: LoraConfig) -> tuple[str, object, str] | None:
 
 
 def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
-    """Refuse names that match nothing, and modules that PEFT has no adapter for.
+    """Refuse names without a match, and modules that PEFT cannot adapt.
 
-    PEFT wants one match among all names; a misspelt one among right ones passes unseen there.
+    PEFT requires only a single match among all names, so a misspelt name would pass.
 
     Raises:
-        UserError: a name matches no module, or one that cannot be adapted.
+        UserError: a name matches no module, or a module that cannot be adapted.
     """
     modules = dict(model.named_modules())
     for name in config.modules_to_save or []:
@@ -136,7 +136,7 @@ def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraC
 def _check_initialisation(
     model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig
 ) -> None:
-    """Refuse what PEFT's initialisations fail at, or do wrong, when training has begun."""
+    """Refuse settings with which PEFT's initialisations fail or compute wrong weights."""
     how = str(config.init_lora_weights).lower()
     modules = dict(model.named_modules())
     names = list(_linear(model))
@@ -159,14 +159,14 @@ def _check_initialisation(
 
 
 def _rank(linear: nn.Module) -> int:
-    """The largest rank that the weight can have; a quantised one is not stored in its shape."""
+    """Return the maximum rank of the weight; the stored shape of quantised weights differs."""
     if isinstance(linear, nn.Linear):
         return min(linear.in_features, linear.out_features)
     return min(linear.get_parameter("weight").shape)
 
 
 def can_be_adapted(module: nn.Module) -> bool:
-    """Whether PEFT has a LoRA layer for a module of this kind; it is asked itself."""
+    """Return whether PEFT has a LoRA layer for this kind of module."""
     config = peft.LoraConfig(r=1, fan_in_fan_out=isinstance(module, Conv1D))
     try:
         with torch.device("meta"):
@@ -177,7 +177,7 @@ def can_be_adapted(module: nn.Module) -> bool:
 
 
 def say_what_stays_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
-    """Warn of linear layers and experts that all-linear did not reach."""
+    """Warn about linear layers and experts that all-linear does not adapt."""
     if config.target_modules != ALL_LINEAR:
         return
     frozen = dict(_unreached(model))
@@ -215,7 +215,7 @@ def _unreached(model: peft.PeftModel) -> Iterator[tuple[str, int]]:
 
 
 def _linear(model: nn.Module) -> Iterator[str]:
-    """Names of what PEFT's all-linear means: every linear layer but the output embedding."""
+    """Yield the names that PEFT's all-linear selects: linear layers except the output embedding."""
     output = model.get_output_embeddings()  # type: ignore[operator]
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | Conv1D) and module is not output:
@@ -223,16 +223,16 @@ def _linear(model: nn.Module) -> Iterator[str]:
 
 
 def _keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
-    """Whether an embedding that is trained whole stays the output's weights, too."""
+    """Return whether a fully trained embedding stays tied to the output weights."""
     output, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if output is None or output.weight is not embedding.weight:
         return False
-    # PEFT ties what bears one of these names, and warns of any other.
+    # PEFT ties only modules with these names and warns about others.
     return any(name.rpartition(".")[-1] in EMBEDDING_LAYER_NAMES for name in modules_to_save)
 
 
 def _kinds(model: nn.Module) -> str:
-    """The last parts of the names that may be adapted, by the kind of module."""
+    """Describe the adaptable modules: last name components, grouped by class."""
     by_class: dict[type[nn.Module], set[str]] = {}
     for name, module in model.named_modules():
         by_class.setdefault(type(module), set()).add(name.rpartition(".")[-1])
@@ -246,7 +246,7 @@ def _kinds(model: nn.Module) -> str:
 
 
 def _matches(name: str, names: Iterable[str]) -> list[str]:
-    """Those that a name picks, as PEFT does: whole, or the end of a dotted one."""
+    """Return the names that equal ``name`` or end with it as a dotted component, as in PEFT."""
     return [one for one in names if one == name or one.endswith(f".{name}")]
 
 

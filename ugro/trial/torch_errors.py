@@ -1,4 +1,4 @@
-"""What does an error of torch mean? It has RuntimeError for memory and disk that ran out, too."""
+"""Translate torch's errors for exhausted memory and disk into Python's built-in exceptions."""
 
 import errno
 import os
@@ -13,10 +13,10 @@ DISK = ("PytorchStreamWriter failed writing", "unexpected pos", os.strerror(errn
 
 @contextmanager
 def named() -> Iterator[None]:
-    """Errors of torch leave the block as Python names them.
+    """Translate torch's errors inside the block.
 
     Raises:
-        MemoryError: of the GPU or of the machine.
+        MemoryError: GPU or host memory is exhausted.
         OSError: a file could not be written.
     """
     try:

@@ -1,1 +1,1 @@
-"""Data of a trial: documents, split, tokenised examples, rows."""
+"""Prepare the data of a trial: documents, split, tokenised examples, packed rows."""

@@ -1,4 +1,4 @@
-"""Fill folders of the cache once among all processes."""
+"""Cache folders that concurrent processes create only once."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from filelock import FileLock
 
 
 def made_once(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a folder, once among all processes, and never show it half-written."""
+    """Create a folder by ``write`` unless it exists; atomic and once among all processes."""
     if folder.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Turn conversations into texts to train on, as the chat template renders them for inference."""
+"""Convert conversations into training texts that match the chat template's inference format."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,22 +20,21 @@ def conversation(
 ) -> list[Text]:
     """Render a conversation into texts whose spans cover the assistant's turns.
 
-    Each turn stands after the prompt that the template renders for it at inference. Turns share
-    a text where later renderings extend earlier ones; where the template rewrites the history
-    (Qwen3 strips earlier reasoning) or its prompt opens ``<think>``, a turn begins a text of its
-    own. Every turn ends in a trained stop token: the template's, or the tokenizer's end of
-    sequence where the template writes none.
+    Each turn follows the prompt that the template renders at inference. Turns share a text where
+    later renderings extend earlier ones. Where the template rewrites the history (Qwen3 strips
+    earlier reasoning) or its prompt opens ``<think>``, a turn starts a new text. Every turn ends
+    with a trained stop token: the template's, else the tokenizer's end-of-sequence token.
 
     Args:
-        messages: role and content each, as the record has them
-        tokenizer: its chat template renders them; today's date in it is always 26 July 2024
-        place: file and line, for errors
-        tools: the tools offered, as JSON schemas
-        given: how many of the messages are the prompt of a record, and not trained
-        stop_ids: tokens that end a generation, of the model's generation config
+        messages: messages of the record, with role and content
+        tokenizer: tokenizer with a chat template; the current date is fixed to 26 July 2024
+        place: file and line, for error messages
+        tools: tools offered, as JSON schemas
+        given: number of leading messages that form the prompt, which is not trained
+        stop_ids: tokens that end a generation, from the model's generation config
 
     Raises:
-        UserError: a message is malformed, the template refuses it, or there is none to learn from.
+        UserError: a message is malformed, the template refuses it, or no message is trained.
     """
     if not tokenizer.chat_template:
         raise UserError(f"{place}: chat records, but this model's tokenizer has no chat template")
@@ -55,7 +54,7 @@ def conversation(
 
 @dataclass(frozen=True)
 class _Draft:
-    """A text to which turns are still added; ``stop`` as in ``Answer``, ``turn`` the last one."""
+    """A text to which turns are appended; ``stop`` as in ``Answer``, ``turn`` is the last turn."""
 
     text: str = ""
     spans: tuple[Span, ...] = ()
@@ -63,27 +62,27 @@ class _Draft:
     turn: int = 0
 
     def answered(self, answer: Answer, turn: int) -> "_Draft":
-        """Add a turn whose prompt holds all that is trained so far."""
+        """Append a turn whose prompt contains the text so far."""
         start = len(answer.prompt)
         spans = (replace(s, start=start + s.start, end=start + s.end) for s in answer.spans)
         stop = None if answer.stop is None else start + answer.stop
         return _Draft(answer.prompt + answer.text, (*self.spans, *spans), stop, turn)
 
     def extended(self, answer: Answer, turn: int, template: ChatTemplate) -> "_Draft | None":
-        """Add a turn if its prompt holds the text up to its last stop token, as it is."""
+        """Append a turn if its prompt starts with the text up to its last stop token."""
         draft = self
         if draft.stop is None and answer.prompt.startswith(draft.text):
             draft = draft.ended(template.stop_at(answer.prompt[len(draft.text) :]))
         if draft.stop is None or not answer.prompt.startswith(draft.text[: draft.stop]):
             return None
-        # Behind the stop token, keep what stays: Phi 3 writes one more after the last turn alone.
+        # Keep what is common behind the stop token: Phi 3 ends the last turn with an extra token.
         kept = common(draft.text[draft.stop :], answer.prompt[draft.stop :])
         end = draft.stop + len(kept)
         spans = (replace(s, end=min(s.end, end)) for s in draft.spans if s.start < end)
         return replace(draft, spans=tuple(spans)).answered(answer, turn)
 
     def ended(self, token: str) -> "_Draft":
-        """Train a token that the template writes at the start of what follows, if there is one."""
+        """Append a trained stop token that the template writes at the start of the next turn."""
         if not token:
             return self
         end = len(self.text) + len(token)
@@ -91,7 +90,7 @@ class _Draft:
         return replace(self, text=self.text + token, spans=(*self.spans, span), stop=end)
 
     def finished(self, template: ChatTemplate, messages: list[Message]) -> Text:
-        """End the last turn in a stop token."""
+        """End the last turn with a stop token."""
         draft = self
         if draft.stop is None:
             draft = draft.ended(template.stop_after(messages[: draft.turn + 1]))

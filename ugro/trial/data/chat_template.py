@@ -10,22 +10,22 @@ from ugro.errors import UserError
 from ugro.trial.data.messages import REASONING, Message, reasoning, with_text_arguments
 from ugro.trial.data.texts import Span
 
-TODAY = date(2024, 7, 26)  # the date that Llama 3.1 and 3.2 fall back to
+TODAY = date(2024, 7, 26)  # default date of Llama 3.1 and 3.2
 DATE_CALL = re.compile(r"""strftime_now\(\s*(?P<quote>["'])(?P<format>[^"']*)(?P=quote)\s*\)""")
-MARK = "\uf8f1\uf8f2\uf8f3"  # private characters: no template or record writes them
-# Tags are compared as a whole: "<think>" and "<tool_call>" do not both begin with "<t".
+MARK = "\uf8f1\uf8f2\uf8f3"  # private-use characters that no template or record contains
+# Tags are atomic: "<think>" and "<tool_call>" do not share the prefix "<t".
 PIECES = re.compile(rf"{MARK}|<[^<>\s]*>|\[[^\[\]\s]*\]|[^\s<\[{MARK[0]}]+|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One turn of the assistant.
+    """A turn of the assistant.
 
     Attributes:
-        prompt: what the model sees before it
-        text: what it has to write, markup and end of turn included
-        spans: all of ``text``, in order, split into content and markup
-        stop: index in ``text`` after the token that ends the turn, None where there is none
+        prompt: model input before the turn
+        text: target text, including markup and end of turn
+        spans: partition of ``text`` into content and markup, in order
+        stop: index in ``text`` after the token that ends the turn; None without such a token
     """
 
     prompt: str
@@ -36,22 +36,22 @@ class Answer:
 
 @dataclass
 class ChatTemplate:
-    """A tokenizer's chat template, for one conversation.
+    """A tokenizer's chat template, applied to a single conversation.
 
-    Today is always 26 July 2024, so that a conversation has the same tokens every day.
+    The current date is fixed to 26 July 2024, so that tokens do not change from day to day.
 
     Attributes:
-        tokenizer: whose template it is
-        place: file and line of the conversation, for errors
-        tools: the tools that it offers
-        stop_ids: tokens that end a generation besides the tokenizer's special ones
+        tokenizer: tokenizer with the template
+        place: file and line of the conversation, for error messages
+        tools: tools offered in the conversation
+        stop_ids: tokens that end a generation, besides the tokenizer's special tokens
     """
 
     tokenizer: Any
     place: str
     tools: list[Message] | None = None
     stop_ids: tuple[int, ...] = ()
-    # Turns of a conversation are framed alike; what the first one took extra renderings to find.
+    # Markup found for the first turn, reused for later turns to save renderings.
     _frame: tuple[str, str] | None = field(default=None, init=False)
     _opened: str = field(default="", init=False)
 
@@ -75,21 +75,21 @@ class ChatTemplate:
             return self._apply(messages, generation_prompt)
         except refusals as error:
             if any("tool_calls" in message for message in messages):
-                try:  # DeepSeek's templates append the arguments to text
+                try:  # DeepSeek's templates concatenate the arguments with text
                     return self._apply(with_text_arguments(messages), generation_prompt)
                 except refusals:
                     pass
             raise self.refused(" ".join(str(error).split())) from error
 
     def refused(self, reason: str) -> UserError:
-        """The error of a record that the template does not render."""
+        """Return the error for a record that the template does not render."""
         return UserError(f"{self.place}: the chat template refuses this record ({reason})")
 
     def answer(self, messages: list[Message], turn: int) -> Answer:
-        """Find what the assistant says in ``messages[turn]``, and what it sees before.
+        """Split the rendering of ``messages[turn]`` into prompt and answer.
 
         Raises:
-            UserError: the template refuses the messages, or leaves out a part of this one.
+            UserError: the template refuses the messages or omits a part of this message.
         """
         message = messages[turn]
         prompt = self.render(messages[:turn], generation_prompt=True) if turn else ""
@@ -112,17 +112,17 @@ class ChatTemplate:
         return answer
 
     def stop_after(self, messages: list[Message]) -> str:
-        """The token that ends the last turn, where a template writes it to begin the next one."""
+        """Return the token that ends the last turn where a template defers it to the next turn."""
         if not self.stop_ids:
             return ""
         role = "tool" if "tool_calls" in messages[-1] else "user"
-        marked = [*messages[:-1], _bare(messages[-1])]  # reasoning may vanish from the history
+        marked = [*messages[:-1], _bare(messages[-1])]  # templates may drop earlier reasoning
         ended = self.render(marked).rpartition(MARK)[2]
         following = self.render([*marked, {"role": role, "content": "."}]).rpartition(MARK)[2]
         return self.stop_at(following[len(ended) :]) if following.startswith(ended) else ""
 
     def stop_at(self, text: str) -> str:
-        """The token among ``stop_ids`` that ``text`` begins with, or nothing."""
+        """Return the token of ``stop_ids`` at the start of ``text``, or an empty string."""
         tokens = self.tokenizer.convert_ids_to_tokens(list(self.stop_ids))
         return next((token for token in tokens if token and text.startswith(token)), "")
 
@@ -140,19 +140,19 @@ class ChatTemplate:
     def _complete(
         self, messages: list[Message], turn: int, full: str
     ) -> tuple[str, str | None, str]:
-        """Find the turn's content in a rendering: the rendering, its content, and what follows it.
+        """Locate the turn's content; return the rendering, the content and the text behind it.
 
-        A template that strips reasoning out of the content (DeepSeek's, for the history) has it
-        put back. The content is None where it cannot be told from the markup around it.
+        Reasoning that a template strips from the content (DeepSeek in the history) is restored. The
+        content is None if it cannot be separated from the markup around it.
         """
         content = messages[turn]["content"]
         if "tool_calls" in messages[turn] and not content.strip():
-            return full, None, ""  # gpt-oss refuses a mark there beside reasoning
+            return full, None, ""  # gpt-oss refuses a content beside reasoning
         marked = self.render([*messages[:turn], {**messages[turn], "content": MARK}])
         before, found, after = marked.rpartition(MARK)
         fits = full.startswith(before) and full.endswith(after)
         if not (found and fits and len(full) >= len(before) + len(after)):
-            # Not rendered at all, or in another way: Qwen3 moves reasoning out of the content.
+            # Omitted or rendered differently: Qwen3 moves reasoning out of the content.
             if _squeezed(content) not in (_squeezed(full) if found else ""):
                 raise self.refused("it leaves out the content of an assistant message")
             return full, None, ""
@@ -168,15 +168,15 @@ class ChatTemplate:
     def _split(
         self, messages: list[Message], turn: int, prompt: str, rendered: str, full: str
     ) -> tuple[str, str]:
-        """Split a rendering into what the model sees and what it has to write."""
-        if turn == 0:  # nothing to answer to: the template has no prompt for it
+        """Split a rendering into model input and target text."""
+        if turn == 0:  # no prompt precedes the first message
             prompt = common(full, self.render([_bare(messages[0])]))
             return prompt, full[len(prompt) :]
         text = self._after(prompt, full)
         if text is not None:
             return prompt, text
-        # The template renders the history in another way, or its prompt opens what the answer
-        # lacks. Marks after the message before and in place of the content tell where they are.
+        # The template rewrites the history, or its prompt opens a tag that the answer lacks. Marks
+        # behind the previous message and in place of the content locate prompt and answer.
         said = {**messages[turn - 1], "content": messages[turn - 1]["content"] + MARK}
         history = [*messages[: turn - 1], said]
         asked = self.render(history, generation_prompt=True).rpartition(MARK)[2]
@@ -191,12 +191,12 @@ class ChatTemplate:
         if tail.startswith(header):
             self._opened = asked[len(header) :]
             return prompt, _less(tail[len(header) :], self._opened)
-        # The prompt closes the reasoning that this answer has (Qwen3.5 without thinking).
+        # The prompt closes the reasoning that this answer contains (Qwen3.5 without thinking).
         answer = tail[len(common(asked, tail)) :]
         return full[: len(full) - len(answer)], answer
 
     def _after(self, prompt: str, full: str) -> str | None:
-        """What follows the prompt, where the rendering begins like it and like the turn before."""
+        """Return the text behind the prompt, if the rendering starts with prompt and history."""
         if full.startswith(prompt):
             return full[len(prompt) :]
         opened = self._opened
@@ -214,7 +214,7 @@ class ChatTemplate:
     def _framed(
         self, prompt: str, text: str, message: Message, content: str | None, after: str
     ) -> Answer:
-        """Say which part of an answer is content and where it stops."""
+        """Mark the content of an answer and its stop token."""
         ends = _ends(self.tokenizer, len(self.tokenizer), self.stop_ids)
         if content is None or "tool_calls" in message:
             end = ends.trailing.search(text)
@@ -236,7 +236,7 @@ class ChatTemplate:
 
 @dataclass(frozen=True)
 class _Ends:
-    """Patterns of tokens that end a turn: special ones, added ones, special ones that come last."""
+    """Patterns of tokens that end a turn: special, added, and trailing special tokens."""
 
     special: re.Pattern[str]
     added: re.Pattern[str]
@@ -245,7 +245,7 @@ class _Ends:
 
 @lru_cache(maxsize=8)
 def _ends(tokenizer: Any, size: int, stop_ids: tuple[int, ...]) -> _Ends:
-    """Compile the patterns once for a tokenizer of this size."""
+    """Compile the patterns, cached per tokenizer and vocabulary size."""
     tokens = tokenizer.added_tokens_decoder.values()
     special = {token.content for token in tokens if token.special}
     special |= {*tokenizer.all_special_tokens, *tokenizer.convert_ids_to_tokens(list(stop_ids))}
@@ -264,18 +264,18 @@ def _any(tokens: set[str]) -> str:
 
 @lru_cache(maxsize=8)
 def _dated(template: str) -> str:
-    """Write the date into a template; functions cannot be passed to it."""
+    """Insert the fixed date into a template, which accepts no functions."""
     return DATE_CALL.sub(lambda call: f'"{TODAY.strftime(call["format"])}"', template)
 
 
 def _bare(message: Message) -> Message:
-    """A mark in place of all that a message says."""
+    """Replace everything a message says by the mark."""
     kept = {key: value for key, value in message.items() if key not in REASONING}
     return {**kept, "content": MARK}
 
 
 def common(left: str, right: str) -> str:
-    """What two texts begin with, in whole words and tags."""
+    """Return the common prefix of two texts, in units of words and tags."""
     length = 0
     for one, other in zip(PIECES.finditer(left), PIECES.finditer(right), strict=False):
         if one.group() != other.group():
@@ -285,7 +285,7 @@ def common(left: str, right: str) -> str:
 
 
 def _less(answer: str, opened: str) -> str:
-    """Leave out the tag that the prompt has opened already."""
+    """Remove a leading tag that the prompt has opened already."""
     tag = opened.strip()
     return answer.removeprefix(tag) if tag else answer
 
@@ -295,7 +295,7 @@ def _squeezed(text: str) -> str:
 
 
 def _spans(content: list[tuple[int, int]], length: int) -> list[Span]:
-    """Cover ``length`` characters with spans: these of content, the others of markup."""
+    """Partition ``length`` characters into the given content spans and markup between them."""
     spans, done = [], 0
     for start, end in [*content, (length, length)]:
         spans += [Span(done, start, content=False), Span(start, end)]

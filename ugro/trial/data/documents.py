@@ -1,4 +1,4 @@
-"""Read documents: running text, prompts with completions, conversations."""
+"""Read documents: running text, prompt-completion pairs, conversations."""
 
 import codecs
 import glob
@@ -15,20 +15,20 @@ from typing import Any
 from ugro.config import BadRecords, DataConfig, Source
 from ugro.errors import UserError, fault
 
-REPEATED_LENGTH = 40  # characters from which a paragraph that stands twice is no coincidence
+REPEATED_LENGTH = 40  # minimum characters for a repeated paragraph to count as a duplicate
 WORD = re.compile(r"[^\W_]+")
 RECORDS = "{prompt, completion}, {messages: [{role, content}, ...]} or {text}"
 
 
 @dataclass(frozen=True)
 class Document:
-    """One document as it was read, before any tokenizer or chat template sees it.
+    """A document before tokenisation and chat template.
 
     Attributes:
-        place: file and line, for messages
+        place: file and line, for error messages
         content: ``text``; or ``prompt`` and ``completion``, strings or lists of messages; or
-            ``messages``; with ``tools`` beside conversations
-        group: documents of one group stay in one part of the split; None: this one alone
+            ``messages``; conversations may have ``tools``
+        group: documents with the same group stay in the same part of the split; None for no group
     """
 
     place: str
@@ -37,18 +37,18 @@ class Document:
 
     @cached_property
     def identity(self) -> bytes:
-        """A digest of the content, 16 bytes: equal for repeated documents."""
+        """A 16-byte digest of the content, equal for exact duplicates."""
         plain = json.dumps(self.content, sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.blake2b(plain.encode(), digest_size=16).digest()
 
     @cached_property
     def length(self) -> int:
-        """Characters of all texts in it."""
+        """Total characters of all texts."""
         return sum(map(len, _strings(self.content)))
 
     @cached_property
     def gist(self) -> bytes:
-        """A digest of words and numbers alone, case folded: equal for near-duplicates."""
+        """A digest of case-folded words and numbers, equal for near-duplicates."""
         text = " ".join(_strings(self.content))
         words = " ".join(WORD.findall(text)).casefold() or text
         return hashlib.blake2b(words.encode(), digest_size=16).digest()
@@ -56,24 +56,24 @@ class Document:
 
 @dataclass
 class Skipped:
-    """Count the malformed records that ``data.bad_records=skip`` leaves out."""
+    """Counter of malformed records that ``data.bad_records=skip`` skips."""
 
     count: int = 0
-    first: str = ""  # what is wrong with the first of them
+    first: str = ""  # error of the first skipped record
 
     def note(self, reason: str) -> None:
-        """Count one more."""
+        """Count a skipped record."""
         self.count += 1
         self.first = self.first or reason
 
 
 def read(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
-    """Yield the documents of a source, one at a time.
+    """Yield the documents of a part.
 
     Args:
-        config: which data
-        part: ``train``, ``eval`` or ``test``: whose files or split are read
-        skipped: counts what ``data.bad_records=skip`` leaves out
+        config: data configuration
+        part: ``train``, ``eval`` or ``test``
+        skipped: counts records that ``data.bad_records=skip`` skips
 
     Raises:
         UserError: files or columns are missing, or a record is malformed.
@@ -91,7 +91,7 @@ def read(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
 
 
 def sources(config: DataConfig) -> list[str]:
-    """Identify what would be read, without reading it: files with size and time of change.
+    """Identify the data without reading them, by paths, sizes and modification times.
 
     Raises:
         UserError: files are missing.
@@ -110,7 +110,7 @@ def sources(config: DataConfig) -> list[str]:
 
 
 def _strings(content: Any) -> Iterator[str]:
-    """Yield every text of a document's content, roles and keys left out."""
+    """Yield all strings of a document's content except roles and keys."""
     if isinstance(content, str):
         yield content
     elif isinstance(content, Mapping):
@@ -123,10 +123,10 @@ def _strings(content: Any) -> Iterator[str]:
 
 
 def _pydocs() -> Iterator[Document]:
-    """A document a topic, less the paragraphs that stand in another topic as well.
+    """Yield a document per topic, without paragraphs that an earlier topic contains.
 
-    A fifth of the reference is printed twice (``specialnames`` holds the whole of
-    ``customization``): held out as it is, the evaluation text would be trained on.
+    A fifth of the reference is duplicated (``specialnames`` contains ``customization``): without
+    this, evaluation texts would also be in the training part.
     """
     from pydoc_data.topics import topics
 
@@ -170,7 +170,7 @@ def _rows(config: DataConfig, split: str, part: str) -> Any:
 def _files(patterns: list[str], part: str) -> list[Path]:
     files: list[Path] = []
     for pattern in patterns:
-        names = glob.glob(pattern, recursive=True)  # ** finds folders too
+        names = glob.glob(pattern, recursive=True)  # ** also matches folders
         found = sorted(path for path in map(Path, names) if path.is_file())
         if not found:
             raise UserError(fault(f"data.{part}_files", pattern, "files that exist"))
@@ -202,9 +202,9 @@ def _jsonl(
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a UTF-8 file with their numbers, a byte order mark left out.
+    """Yield the numbered lines of a UTF-8 file, without byte order mark.
 
-    Only line feeds end a line: JSON strings may hold other characters that Python counts as one.
+    Only line feeds end a line: JSON strings may contain other characters that Python splits at.
     """
     number = 0
     try:
@@ -223,7 +223,7 @@ def _record(line: str, place: str, group_by: str | None) -> Document:
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{place}: not a JSON object ({error})") from error
     content = _content(record, place)
-    if "\\u" in line:  # JSON can write what UTF-8 cannot, and tokenizers then refuse
+    if "\\u" in line:  # JSON escapes may encode lone surrogates, which tokenizers refuse
         try:
             json.dumps(content, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
@@ -232,7 +232,7 @@ def _record(line: str, place: str, group_by: str | None) -> Document:
 
 
 def _content(record: Any, place: str) -> dict[str, Any]:
-    """Keep what is trained on or rendered; other columns are the user's own."""
+    """Return the known fields of a record; other columns are ignored."""
     beside = {k: record[k] for k in ("tools",) if isinstance(record, dict) and record.get(k)}
     match record:
         case {"prompt": str(prompt), "completion": str(completion)}:

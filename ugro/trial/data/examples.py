@@ -1,4 +1,4 @@
-"""Tokenise texts into examples, kept in an Arrow file that is mapped into memory."""
+"""Tokenise texts into examples, stored in a memory-mapped Arrow file."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -15,40 +15,40 @@ from transformers import PreTrainedTokenizerBase
 from ugro.errors import UserError, fault
 from ugro.trial.data.texts import Text
 
-BATCH = 1000  # texts tokenised at once, and written as one batch
+BATCH = 1000  # texts per tokeniser call and Arrow batch
 
-UNTRAINED, CONTENT, MARKUP = 0, 1, 2  # what a token is to the loss
+UNTRAINED, CONTENT, MARKUP = 0, 1, 2  # kind of a token in the loss
 
 SCHEMA = pa.schema(
     {
         "input_ids": pa.list_(pa.int32()),
         "kinds": pa.list_(pa.int8()),  # UNTRAINED, CONTENT or MARKUP
-        "content_bytes": pa.list_(pa.uint16()),  # UTF-8 bytes of the target that a token stands for
-        "trained": pa.int64(),  # tokens that carry loss, the first one aside: nothing predicts it
+        "content_bytes": pa.list_(pa.uint16()),  # UTF-8 bytes of target content per token
+        "trained": pa.int64(),  # target tokens, except the first, which nothing predicts
         "running": pa.bool_(),  # running text
-        "document": pa.int64(),  # which one it comes from
+        "document": pa.int64(),  # index of the source document
     }
 )
 
 
 @dataclass(frozen=True)
 class Example:
-    """The tokens of one text; the arrays are [tokens] each."""
+    """Tokens of a text; arrays are [tokens]."""
 
     input_ids: NDArray[np.int32]
     kinds: NDArray[np.int8]
     content_bytes: NDArray[np.uint16]
-    straddles: bool  # a token holds the end of a prompt and the beginning of its completion
+    straddles: bool  # whether a token spans the border of prompt and completion
 
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a file of examples.
+    """Summary of a file of examples.
 
     Attributes:
-        fingerprint: a digest of all tokens, what carries loss and the bytes that it stands for
-        straddling: examples in which a token reaches across the border of prompt and completion
-        largest_token: the greatest token id; -1 without a token
+        fingerprint: digest of all tokens, their kinds and content bytes
+        straddling: number of examples with a token across the border of prompt and completion
+        largest_token: largest token id; -1 without tokens
     """
 
     fingerprint: str
@@ -57,13 +57,13 @@ class Written:
 
 
 class Examples:
-    """Examples of an Arrow file, read as they are needed.
+    """Examples of an Arrow file, read on access.
 
     Attributes:
         lengths: tokens of each example, int64 [examples]
-        trained: tokens of each that carry loss, int64 [examples]
-        running: whether each is running text, bool [examples]
-        documents: which document each comes from, int64 [examples]
+        trained: target tokens of each example, int64 [examples]
+        running: whether each example is running text, bool [examples]
+        documents: document index of each example, int64 [examples]
     """
 
     lengths: NDArray[np.int64]
@@ -90,15 +90,15 @@ class Examples:
         return len(self.lengths)
 
     def input_ids(self, example: int, start: int, end: int) -> NDArray[np.int32]:
-        """Return the token ids of a stretch of an example."""
+        """Return the token ids of a slice of an example."""
         return cast(NDArray[np.int32], self._slice(0, example, start, end))
 
     def kinds(self, example: int, start: int, end: int) -> NDArray[np.int8]:
-        """Return what the tokens of a stretch of an example are to the loss."""
+        """Return the token kinds of a slice of an example."""
         return cast(NDArray[np.int8], self._slice(1, example, start, end))
 
     def content_bytes(self, example: int, start: int, end: int) -> NDArray[np.uint16]:
-        """Return how many bytes of the target the tokens of a stretch stand for."""
+        """Return the content bytes of the tokens of a slice of an example."""
         return cast(NDArray[np.uint16], self._slice(2, example, start, end))
 
     def _slice(self, column: int, example: int, start: int, end: int) -> Any:
@@ -111,7 +111,7 @@ class Examples:
 def write_examples(
     texts: Iterable[tuple[int, Text]], tokenizer: PreTrainedTokenizerBase, path: Path
 ) -> Written:
-    """Tokenise texts, each with its document's number, into an Arrow file; keep none in memory."""
+    """Tokenise pairs of document index and text, streaming them into an Arrow file."""
     digest = hashlib.blake2b(digest_size=16)
     straddling, largest = 0, -1
     left = iter(texts)
@@ -141,13 +141,13 @@ def _batch(examples: Sequence[Example], texts: Sequence[tuple[int, Text]]) -> pa
 
 
 def tokenise(texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[Example]:
-    """Tokenise each text as one, and find by the offsets which tokens carry loss.
+    """Tokenise texts and derive the target tokens from character offsets.
 
-    The tokenizer's own start token opens a text, its end token closes it with loss, unless a chat
-    template has written them.
+    The tokenizer's start token is prepended, and its end token appended as a target, unless a chat
+    template wrote them.
 
     Raises:
-        UserError: the tokenizer does not say which characters its tokens stand for.
+        UserError: the tokenizer returns no character offsets.
     """
     if not tokenizer.is_fast:
         allowed = "a model with a fast tokenizer: this one tells no character offsets"
@@ -171,10 +171,10 @@ def tokenise(texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[
 
 def _example(text: Text, ids: list[int], offsets: list[tuple[int, int]], eos: int) -> Example:
     if text.special_tokens and ids and ids[-1] == eos and offsets[-1] == (0, 0):
-        ids, offsets = ids[:-1], offsets[:-1]  # the tokenizer's own end token
+        ids, offsets = ids[:-1], offsets[:-1]  # end token added by the tokenizer
     starts, ends = np.array(offsets, dtype=np.int64).reshape(-1, 2).T
     reached = np.maximum.accumulate(ends)
-    begins = np.minimum(starts, np.concatenate([[0], reached])[:-1])  # white space included
+    begins = np.minimum(starts, np.concatenate([[0], reached])[:-1])  # includes white space
     kinds = np.zeros(len(ids), dtype=np.int8)
     straddles = False
     for span in text.spans:
@@ -196,10 +196,10 @@ def _example(text: Text, ids: list[int], offsets: list[tuple[int, int]], eos: in
 
 
 def _bytes(text: str, reached: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the UTF-8 bytes up to the end of each token from the end of the one before.
+    """Count the UTF-8 bytes between the ends of consecutive tokens.
 
-    Some tokenizers leave white space before a word out of its offsets, and several tokens may share
-    one character: so every byte is counted once.
+    Every byte is counted once, although some tokenizers exclude white space before a word from its
+    offsets, and several tokens may share a character.
     """
     if not text.isascii():
         points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)

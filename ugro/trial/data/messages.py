@@ -1,4 +1,4 @@
-"""Check the messages of a chat record and bring them into the shape that chat templates expect."""
+"""Validate the messages of a chat record and normalise them for chat templates."""
 
 import json
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ REASONING = (
     "reasoning_content",
     "thinking",
     "reasoning",
-)  # names transformers takes for one another
+)  # synonyms in transformers
 
 
 @dataclass(frozen=True)
 class Messages:
-    """A conversation as a chat template is given it.
+    """A normalised conversation.
 
     Attributes:
-        messages: with text as content, and the arguments of tool calls as objects
-        trained: for each message, whether it is an assistant's turn to learn from
+        messages: messages with text content and tool-call arguments as objects
+        trained: whether each message is an assistant's turn to train on
     """
 
     messages: list[Message]
@@ -30,15 +30,15 @@ class Messages:
 
 
 def read_messages(messages: list[Any], place: str, given: int = 0) -> Messages:
-    """Normalise messages as inference servers do, and note which of them are trained.
+    """Normalise messages as inference servers do and select the trained turns.
 
     Args:
-        messages: as the record has them
-        place: file and line, for errors
-        given: how many of them are the prompt, which is never trained
+        messages: messages of the record
+        place: file and line, for error messages
+        given: number of leading messages that form the prompt, which is not trained
 
     Raises:
-        UserError: a message is malformed, or there is none to learn from.
+        UserError: a message is malformed, or no message is trained.
     """
     if not messages or not all(isinstance(message, dict) for message in messages):
         raise UserError(fault(place, _kinds(messages), "messages of {role, content}"))
@@ -53,7 +53,7 @@ def read_messages(messages: list[Any], place: str, given: int = 0) -> Messages:
 
 
 def read_tools(tools: Any, place: str) -> list[Message] | None:
-    """Read the tools offered in a record: a list of schemas, or its JSON text."""
+    """Read the tools of a record: a list of JSON schemas or its JSON text."""
     if isinstance(tools, str):
         tools = _json(tools, f"{place}: tools")
     if not tools:
@@ -64,13 +64,13 @@ def read_tools(tools: Any, place: str) -> list[Message] | None:
 
 
 def reasoning(message: Message) -> str:
-    """The reasoning that a message holds beside its content."""
+    """Return the reasoning stored beside a message's content, or an empty string."""
     found = next((message[key] for key in REASONING if message.get(key)), "")
     return str(found)
 
 
 def with_text_arguments(messages: list[Message]) -> list[Message]:
-    """Write the arguments of tool calls as JSON text, for templates that append them to text."""
+    """Serialise tool-call arguments to JSON, for templates that concatenate them with text."""
     written = []
     for message in messages:
         calls = [
@@ -86,7 +86,7 @@ def _dumped(function: Message) -> str:
 
 
 def _message(message: Message, place: str) -> Message:
-    """Leave out keys without a value; a template would print them as None."""
+    """Normalise a message; keys without a value are dropped, or a template would print None."""
     role = message.get("role")
     if role not in ROLES:
         if "role" not in message:
@@ -125,7 +125,7 @@ def _tool_calls(calls: Any, place: str) -> list[Message]:
         raise UserError(fault(place, _kinds(calls), allowed))
     read = []
     for call in calls:
-        function = call.get("function", call)  # some write {name, arguments} alone
+        function = call.get("function", call)  # some records hold only {name, arguments}
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise UserError(fault(place, sorted(map(str, call)), allowed))
         arguments = function.get("arguments")
@@ -164,7 +164,7 @@ def _json(text: str, place: str) -> Any:
 
 
 def _kinds(value: Any) -> Any:
-    """What to say was given, short: never the whole of it."""
+    """Return a short description of a value's type."""
     if isinstance(value, list):
         return sorted({type(item).__name__ for item in value})
     return type(value).__name__

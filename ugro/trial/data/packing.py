@@ -1,4 +1,4 @@
-"""Lay examples out in rows of a batch: which stretches of which examples share one."""
+"""Lay out examples in rows: one example per row, packed, or in overlapping windows."""
 
 from bisect import bisect_left, insort
 from collections import deque
@@ -14,13 +14,13 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows of pieces; a piece is a stretch of one example.
+    """Rows of pieces; a piece is a contiguous slice of an example.
 
     Attributes:
-        rows: index of each row's first piece, and at the end the number of pieces, [rows + 1]
-        examples: which example each piece is of, [pieces]
-        starts: its first token in the example, [pieces]
-        ends: the token after its last, [pieces]
+        rows: index of each row's first piece, followed by the number of pieces, [rows + 1]
+        examples: example index of each piece, [pieces]
+        starts: first token of each piece in its example, [pieces]
+        ends: end of each piece in its example, exclusive, [pieces]
     """
 
     rows: Numbers
@@ -39,18 +39,18 @@ class Layout:
         )
 
     def pieces(self, row: int) -> slice:
-        """Return where a row's pieces are."""
+        """Return the slice of a row's pieces."""
         return slice(int(self.rows[row]), int(self.rows[row + 1]))
 
     def select(self, rows: Numbers) -> Self:
-        """Keep these rows, in this order."""
+        """Select rows in the given order."""
         sizes = self.rows[rows + 1] - self.rows[rows]
         first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         chosen = np.arange(first[-1]) + np.repeat(self.rows[rows] - first[:-1], sizes)
         return type(self)(first, self.examples[chosen], self.starts[chosen], self.ends[chosen])
 
     def then(self, other: Self) -> Self:
-        """Append another layout's rows."""
+        """Append the rows of another layout."""
         return type(self)(
             np.concatenate([self.rows, len(self.examples) + other.rows[1:]]),
             np.concatenate([self.examples, other.examples]),
@@ -60,20 +60,20 @@ class Layout:
 
 
 def alone(lengths: Numbers, examples: Numbers, size: int) -> Layout:
-    """Give each of these examples a row of its own; what is beyond ``size`` tokens is cut off."""
+    """Give each example a row of its own, truncated to ``size`` tokens."""
     ends = np.minimum(lengths[examples], size)
     return Layout(np.arange(len(examples) + 1), examples, np.zeros_like(examples), ends)
 
 
 def bfd(lengths: Numbers, examples: Numbers, size: int) -> Layout:
-    """Put whole examples into as few rows as best fit decreasing finds.
+    """Pack examples into few rows by best-fit decreasing.
 
-    The longest example goes first, each into the fullest row that still has room for it. What is
-    beyond ``size`` tokens is cut off. https://arxiv.org/abs/2404.10830
+    Examples are placed from longest to shortest, each into the fullest row with enough space, and
+    truncated to ``size`` tokens. https://arxiv.org/abs/2404.10830
     """
     rows: list[list[int]] = []
-    open_rows: dict[int, deque[int]] = {}  # rows by the room that is left in them
-    rooms: list[int] = []  # those that some row has, ascending
+    open_rows: dict[int, deque[int]] = {}  # rows by remaining space
+    rooms: list[int] = []  # remaining spaces that occur, ascending
     order = examples[np.argsort(-lengths[examples], kind="stable")]
     cut = np.minimum(lengths[order], size)
     for example, length in zip(order.tolist(), cut.tolist(), strict=True):
@@ -96,9 +96,9 @@ def bfd(lengths: Numbers, examples: Numbers, size: int) -> Layout:
 
 
 def wrapped(lengths: Numbers, examples: Numbers, size: int) -> Layout:
-    """Fill each row, one example after the other; examples are cut where a row ends."""
+    """Fill rows with consecutive examples, split at the end of each row."""
     sizes = lengths[examples]
-    first = np.concatenate([[0], np.cumsum(sizes)])  # of each example, in the stream of all
+    first = np.concatenate([[0], np.cumsum(sizes)])  # offset of each example in the token stream
     total = int(first[-1])
     borders = np.unique(np.concatenate([first[:-1], np.arange(0, total, size)]))
     starts, ends = borders, np.append(borders, total)[1:]
@@ -113,7 +113,7 @@ def wrapped(lengths: Numbers, examples: Numbers, size: int) -> Layout:
 
 
 def windows(lengths: Numbers, examples: Numbers, size: int) -> Layout:
-    """Cut each example into rows that overlap by a token, so that every token is predicted once."""
+    """Cut examples into windows that overlap by a token, so that each token is predicted once."""
     pieces = [
         (example, start, min(start + size, length))
         for example, length in zip(examples.tolist(), lengths[examples].tolist(), strict=True)
@@ -124,7 +124,7 @@ def windows(lengths: Numbers, examples: Numbers, size: int) -> Layout:
 
 
 def _rows(rows: Sequence[Sequence[int]], lengths: Numbers, size: int) -> Layout:
-    """Build the layout of rows that hold these examples, each from its first token."""
+    """Build the layout of rows with these examples, each from its first token."""
     chosen = np.array([one for row in rows for one in row], dtype=np.int64)
     first = np.cumsum([0, *map(len, rows)]).astype(np.int64)
     return Layout(first, chosen, np.zeros_like(chosen), np.minimum(lengths[chosen], size))

@@ -1,4 +1,4 @@
-"""Lay out a part of the data in rows: what is trained on, evaluated on or tested on."""
+"""Lay out the training, evaluation or test part of the data in rows."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -16,21 +16,21 @@ PACK = {Packing.bfd: bfd, Packing.wrapped: wrapped, Packing.none: alone}
 
 @dataclass(frozen=True)
 class PartSummary:
-    """What became of a part's documents.
+    """Counts of a part's documents, examples and tokens.
 
     Attributes:
-        documents: that were read into it
-        examples: laid out
-        rows: of tokens
-        tokens: in these rows, padding left out
-        trained: of them, those that carry loss
-        cut_examples: longer than a row, cut to it
-        cut_tokens: lost by that
-        dropped_examples: longer than a row, left out
-        dropped_tokens: lost by that
-        untrained: units left out as no token of theirs carries loss
+        documents: documents read
+        examples: examples in the layout
+        rows: rows of tokens
+        tokens: tokens in the rows, without padding
+        trained: target tokens in the rows
+        cut_examples: examples truncated to the row length
+        cut_tokens: tokens lost by truncation
+        dropped_examples: examples dropped because they exceed the row length
+        dropped_tokens: tokens lost with dropped examples
+        untrained: units dropped because they have no target token
         not_drawn: units beyond ``data.max_*_examples``
-        unit: ``examples``, or ``rows`` of running text and of filled rows
+        unit: ``examples``, or ``rows`` for running text and wrapped packing
     """
 
     documents: int
@@ -49,15 +49,15 @@ class PartSummary:
 
 @dataclass(frozen=True)
 class Part:
-    """What is trained on, evaluated on or tested on.
+    """The training, evaluation or test part of the data.
 
     Attributes:
-        examples: of the part, tokenised
-        layout: which of their tokens are used, row by row
-        summary: what became of the documents
-        documents: a digest of the documents; of those held out, also of what of them is used: where
-            nothing is cut it depends neither on the tokenizer nor on the length of rows
-        tokens: a digest of all tokens in all rows, and of what carries loss
+        examples: tokenised examples
+        layout: rows of the used tokens
+        summary: counts of documents, examples and tokens
+        documents: digest of the documents. For held-out parts it also covers the used selection;
+            it is independent of tokenizer and row length unless examples are cut or dropped
+        tokens: digest of all tokens and target masks in all rows
     """
 
     examples: Examples
@@ -68,7 +68,7 @@ class Part:
 
 
 def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, Any]) -> Part:
-    """Choose the examples of a part and lay them out in rows."""
+    """Select the examples of a part and lay them out in rows."""
     of_training = part == "train"
     size = config.block_size if of_training else config.eval_block_size or config.block_size
     most = getattr(config, f"max_{part}_examples")
@@ -113,7 +113,7 @@ def _fit(
     size: int,
     summary: PartSummary,
 ) -> tuple[Numbers, PartSummary]:
-    """Apply ``data.too_long`` to the ``limited`` examples, and leave out what carries no loss."""
+    """Apply ``data.too_long`` to the ``limited`` examples and drop examples without targets."""
     too_long = limited[examples.lengths[limited] > size]
     lost = int((examples.lengths[too_long] - size).sum())
     if len(too_long) and config.too_long is TooLong.error:
@@ -144,7 +144,7 @@ def _layout(
 
 
 def trained_tokens(examples: Examples, layout: Layout) -> Numbers:
-    """Count the tokens of each row that carry loss, a piece's first aside, int64 [rows]."""
+    """Count the target tokens of each row, without each piece's first token, int64 [rows]."""
     whole = (layout.starts == 0) & (layout.ends == examples.lengths[layout.examples])
     counts = np.where(whole, examples.trained[layout.examples], 0)
     for piece in np.flatnonzero(~whole):
@@ -154,7 +154,7 @@ def trained_tokens(examples: Examples, layout: Layout) -> Numbers:
 
 
 def _drawn(of: Numbers, most: int, seed: int) -> Numbers:
-    """Draw at most so many, in their order."""
+    """Sample at most ``most`` elements, preserving their order."""
     if len(of) <= most:
         return of
     return np.sort(np.random.default_rng(seed).choice(of, most, replace=False))
@@ -163,14 +163,14 @@ def _drawn(of: Numbers, most: int, seed: int) -> Numbers:
 def _digests(
     known: dict[str, Any], layout: Layout, summary: PartSummary, size: int
 ) -> tuple[str, str]:
-    """Digest the documents with what of them is used, and the tokens of all rows."""
+    """Digest the documents with their used selection, and the tokens of all rows."""
     tokens = hashlib.blake2b(known["fingerprint"].encode(), digest_size=16)
     for array in (layout.rows, layout.examples, layout.starts, layout.ends):
         tokens.update(np.ascontiguousarray(array, dtype=np.int64).tobytes())
     some = summary.cut_examples or summary.dropped_examples or summary.not_drawn
     documents = hashlib.blake2b(known["identity"].encode(), digest_size=16)
-    if some:  # which ones depends on the tokens
+    if some:  # the selection depends on the tokens
         documents.update(tokens.digest())
-    elif (layout.starts > 0).any():  # all of the text, but with other contexts
+    elif (layout.starts > 0).any():  # complete text, but in windows with other contexts
         documents.update(str(size).encode())
     return documents.hexdigest(), tokens.hexdigest()

@@ -1,4 +1,4 @@
-"""Prepare a trial's data: split documents, tokenise them once for all trials, lay them out."""
+"""Prepare a trial's data: split documents, tokenise them into a cache, lay them out in rows."""
 
 import copy
 import hashlib
@@ -23,27 +23,27 @@ from ugro.trial.data.rendering import texts_of
 from ugro.trial.data.split import PARTS, documents_of, split_of
 from ugro.trial.data.texts import Text
 
-FORMAT = "2"  # of the cache: changed with what is written there
+FORMAT = "2"  # version of the cache's file format
 SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
 class Data:
-    """A trial's data; ``test`` is None where none is held out."""
+    """Data of a trial; ``test`` is None without a test part."""
 
     train: Part
     evaluation: Part
     test: Part | None
-    notes: tuple[str, ...]  # what was left out or is doubtful, a sentence each
-    largest_token: int  # the greatest token id in all parts
+    notes: tuple[str, ...]  # sentences about omitted or questionable data
+    largest_token: int  # largest token id of all parts
 
     def fingerprints(self) -> dict[str, str]:
-        """Name what is trained on, evaluated on and tested on."""
+        """Return the digest of each part's documents by name."""
         parts = zip(DATA_PARTS, (self.train, self.evaluation, self.test), strict=True)
         return {name: part.documents for name, part in parts if part is not None}
 
     def summary(self) -> dict[str, Any]:
-        """Return what became of the documents, by part, and the notes, as plain values."""
+        """Return the counts of each part and the notes as plain values."""
         parts = {"train": self.train, "eval": self.evaluation, "test": self.test}
         counts = {name: asdict(part.summary) for name, part in parts.items() if part is not None}
         return {"parts": counts, "notes": list(self.notes)}
@@ -55,13 +55,13 @@ def prepare(
     cache_dir: Path,
     stop_ids: tuple[int, ...] = (),
 ) -> Data:
-    """Read, split, tokenise and lay out the data; the first three once for all trials.
+    """Read, split, tokenise and lay out the data; the tokenised examples are cached.
 
     Args:
-        config: which data, how they are split and laid out
-        tokenizer: of the base model
-        cache_dir: where tokenised examples are kept, by the files, the keys and the tokenizer
-        stop_ids: tokens that end a generation, of the model's generation config
+        config: data configuration
+        tokenizer: tokenizer of the base model
+        cache_dir: cache of tokenised examples, keyed by files, configuration and tokenizer
+        stop_ids: tokens that end a generation, from the model's generation config
 
     Raises:
         UserError: the data cannot be read, a record is malformed, or a part is empty.
@@ -87,10 +87,10 @@ def prepare(
 def _templated(
     tokenizer: PreTrainedTokenizerBase, chat_template: str | None
 ) -> PreTrainedTokenizerBase:
-    """Give the tokenizer the chat template that is configured, if any."""
+    """Return the tokenizer with the configured chat template."""
     if chat_template is None:
         return tokenizer
-    tokenizer = copy.copy(tokenizer)  # the given one is kept warm for trials with its own template
+    tokenizer = copy.copy(tokenizer)  # the original is cached for trials with other templates
     try:
         tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -101,7 +101,7 @@ def _templated(
 
 
 def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...]) -> str:
-    """Name all that tokenised examples depend on."""
+    """Return the cache key: a digest of everything that affects tokenised examples."""
     plain = asdict(config)
     for later in ("block_size", "eval_block_size", "packing", "too_long", "chat_template"):
         plain.pop(later)
@@ -122,7 +122,7 @@ def _write(
     stop_ids: tuple[int, ...],
     folder: Path,
 ) -> None:
-    """Fill a folder of the cache: the parts' examples, and what is known of them."""
+    """Write the examples of all parts and their summary into a cache folder."""
     split = split_of(config)
     refused = Skipped(split.skipped, split.first_skipped)
     parts: dict[str, Any] = {}
@@ -141,13 +141,13 @@ def _write(
 
 
 class _Reading:
-    """The texts of a part, each with its document's number; counts and digests the documents.
+    """Iterate over document index and text of a part; count and digest the documents.
 
     Args:
-        config: which data
-        documents: of the part
-        render: gives a document's texts
-        refused: counts what ``data.bad_records=skip`` leaves out
+        config: data configuration
+        documents: documents of the part
+        render: returns the texts of a document
+        refused: counts records that ``data.bad_records=skip`` skips
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class _Reading:
         for document in self._documents:
             try:
                 texts = self._render(document)
-            except UserError as error:  # the chat template refuses it
+            except UserError as error:  # refused by the chat template
                 if not self._skips:
                     raise
                 self._refused.note(str(error))
@@ -190,7 +190,7 @@ class _Reading:
 def _notes(
     config: DataConfig, known: dict[str, Any], parts: dict[str, PartSummary]
 ) -> Iterator[str]:
-    """Say what was left out or is doubtful, a sentence each."""
+    """Yield a sentence for each kind of omitted or questionable data."""
     for name, part in parts.items():
         size = config.block_size if name == "train" else config.eval_block_size or config.block_size
         for count, unit, said in (

@@ -1,4 +1,4 @@
-"""Render documents into texts to train on."""
+"""Render documents into training texts."""
 
 from transformers import PreTrainedTokenizerBase
 
@@ -10,12 +10,12 @@ from ugro.trial.data.texts import Span, Text
 def texts_of(
     document: Document, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...] = ()
 ) -> list[Text]:
-    """Render a document; a conversation may come to several texts.
+    """Render a document; a conversation may yield several texts.
 
     Args:
-        document: as it was read
-        tokenizer: whose chat template renders conversations
-        stop_ids: tokens that end a generation, of the model's generation config
+        document: document to render
+        tokenizer: tokenizer with the chat template of conversations
+        stop_ids: tokens that end a generation, from the model's generation config
 
     Raises:
         UserError: the chat template refuses the conversation.

@@ -1,4 +1,4 @@
-"""Rows of tokens as the model reads them, and the batches that training goes through."""
+"""Rows of tokens as model inputs, their batches, and the order of training."""
 
 import math
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from ugro.trial.loss import IGNORED
 
 @dataclass(frozen=True)
 class Row:
-    """One row, without padding; [tokens] each.
+    """A row without padding; arrays are [tokens].
 
     Attributes:
         input_ids: token ids
-        labels: the same, ``IGNORED`` where a token carries no loss; nothing predicts the first
-            token of an example
-        position_ids: they restart at each example, from which transformers makes a mask that keeps
-            attention inside it
+        labels: token ids, ``IGNORED`` for tokens without loss and for the first token of an
+            example, which nothing predicts
+        position_ids: positions, restarting at each example; transformers derives from them a mask
+            that separates packed examples
     """
 
     input_ids: NDArray[np.int64]
@@ -35,19 +35,19 @@ class Row:
 
 
 class Batch(TypedDict, total=False):
-    """What the model is called with; int64 [rows, tokens of the longest] each."""
+    """Model inputs; int64 [rows, longest row]."""
 
     input_ids: Tensor
     labels: Tensor
-    position_ids: Tensor  # only where a row holds several examples
+    position_ids: Tensor  # only for rows with several examples
 
 
 class Rows(Dataset[Row]):
-    """The rows of a part, in the order that is asked for.
+    """Rows of a part in a given order.
 
     Args:
-        part: whose rows
-        order: which of them, [items]; all of them by default
+        part: data with its layout
+        order: row indices, [items]; all rows by default
     """
 
     def __init__(self, part: Part, order: Numbers | None = None) -> None:
@@ -77,10 +77,10 @@ class Rows(Dataset[Row]):
 
 
 def collate(rows: list[Row], pad: int) -> Batch:
-    """Pad rows on the right to the longest of them.
+    """Pad rows on the right to the longest row.
 
-    There is no attention mask: what follows a token is never seen by it, and padding behind packed
-    examples has positions of its own, so that it counts as one more example.
+    No attention mask is needed: causal attention never sees padding behind a token, and behind
+    packed examples the padding has its own positions, like a further example.
     """
     longest = max(len(row.input_ids) for row in rows)
 
@@ -103,13 +103,13 @@ def collate(rows: list[Row], pad: int) -> Batch:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which rows training goes through, step by step, and what that comes to.
+    """Order of the training rows and resulting token counts.
 
     Attributes:
-        order: row indices of all steps, one after the other, [steps * rows a step]
-        tokens: trained on after so many steps, padding left out, [steps + 1]
-        trained_token_share: of these tokens, those that carry loss
-        padding_share: of all tokens that the model reads, those that are padding
+        order: row indices of consecutive steps, [steps * rows per step]
+        tokens: cumulative training tokens without padding, [steps + 1]
+        trained_token_share: share of target tokens in the training tokens
+        padding_share: share of padding in the model's input tokens
     """
 
     order: Numbers
@@ -119,15 +119,15 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps."""
+        """Number of optimizer steps."""
         return len(self.tokens) - 1
 
 
 def schedule(config: Config, part: Part) -> Schedule:
-    """Lay out the whole training: shuffled passes over the rows, one after the other.
+    """Plan the training: consecutive shuffled passes over the rows.
 
-    It ends after ``training.max_steps``, or with the last step within ``training.max_tokens`` (the
-    first is taken anyway), or after ``training.epochs``.
+    The training ends after ``training.max_steps``, at the last step within
+    ``training.max_tokens`` (after at least a single step), or after ``training.epochs``.
     """
     training, layout = config.training, part.layout
     a_step = training.batch_size * training.gradient_accumulation_steps
@@ -150,11 +150,11 @@ def schedule(config: Config, part: Part) -> Schedule:
 
 
 def _passes(config: Config, lengths: Numbers, count: int) -> Numbers:
-    """Draw shuffled passes over all rows until there are ``count``."""
+    """Draw shuffled passes over all rows, ``count`` rows in total."""
     passes: list[Numbers] = []
     for number in range(math.ceil(count / len(lengths))):
         generator = torch.Generator().manual_seed(config.seed + number)
-        if config.data.packing is Packing.none:  # little is padded
+        if config.data.packing is Packing.none:  # group similar lengths to reduce padding
             size = config.training.batch_size
             drawn = get_length_grouped_indices(lengths.tolist(), size, generator=generator)
         else:

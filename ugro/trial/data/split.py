@@ -1,4 +1,4 @@
-"""Split documents into what is trained on, what is evaluated on and what is tested on."""
+"""Split documents into a training, an evaluation and a test part."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -9,21 +9,21 @@ from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped, read
 
 PARTS = ("train", "eval", "test")
-ENOUGH = 20  # distinct documents from which a test part is held out unasked for
+ENOUGH = 20  # minimum number of distinct groups for a default test part
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which document goes where, by its place in the order in which documents are read.
+    """Assignment of documents to parts, in reading order.
 
     Attributes:
-        parts: a part's name for each document of the training files; None: left out as repeated
-        repeated: documents of the training files that stand there already
-        also_held_out: documents of the training files that are held out elsewhere, left out there
-        evaluated_and_tested: documents that stand in the files of both
-        near_duplicates: held-out documents that equal one trained on in letters and digits
-        skipped: malformed records left out, of all files
-        first_skipped: what is wrong with the first of them
+        parts: part of each document of the training files; None for excluded duplicates
+        repeated: repeated documents in the training files
+        also_held_out: documents of the training files excluded because they are held out
+        evaluated_and_tested: documents in both evaluation and test files
+        near_duplicates: held-out documents that equal a training document in letters and digits
+        skipped: malformed records skipped, over all files
+        first_skipped: error of the first skipped record
     """
 
     parts: tuple[str | None, ...]
@@ -37,7 +37,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the split needs of a document; a million of them fit in memory."""
+    """Keys of a document for the split, small enough to hold millions in memory."""
 
     identity: bytes
     group: bytes
@@ -46,11 +46,11 @@ class _Known:
 
 
 def split_of(config: DataConfig) -> Split:
-    """Read all documents once and decide where each one goes.
+    """Read all documents and assign them to parts.
 
-    The split depends on ``data.split_seed`` and the documents, neither on the trial's seed nor on
-    the tokenizer, so that all trials of a study are evaluated on the same text. Equal documents,
-    and documents of one group, never stand on both sides.
+    The split depends on ``data.split_seed`` and the documents but not on the trial's seed or the
+    tokenizer, so that all trials of a study share the evaluation text. Duplicates and documents of
+    the same group are never in both training and held-out parts.
 
     Raises:
         UserError: files or columns are missing, a record is malformed, or a part is empty.
@@ -81,7 +81,7 @@ def split_of(config: DataConfig) -> Split:
 
 
 def documents_of(config: DataConfig, split: Split, part: str) -> Iterator[Document]:
-    """Yield the documents of a part, read again."""
+    """Yield the documents of a part, reading the files again."""
     if part in _apart(config):
         yield from read(config, part, Skipped())
         return
@@ -91,7 +91,7 @@ def documents_of(config: DataConfig, split: Split, part: str) -> Iterator[Docume
 
 
 def _apart(config: DataConfig) -> list[str]:
-    """Name the parts that have files or a split of their own."""
+    """Return the parts with files or a dataset split of their own."""
     own = {
         "eval": config.eval_files or config.eval_split,
         "test": config.test_files or config.test_split,
@@ -106,7 +106,7 @@ def _known(documents: Iterable[Document]) -> Iterator[_Known]:
 
 
 def _shares(config: DataConfig, documents: list[_Known]) -> dict[str, float]:
-    """Give each part that is held out its share of the characters."""
+    """Return the share of characters of each part to hold out of the training files."""
     own, shares = _apart(config), {}
     if "eval" not in own:
         shares["eval"] = config.eval_fraction
@@ -117,10 +117,10 @@ def _shares(config: DataConfig, documents: list[_Known]) -> dict[str, float]:
 
 
 def _hold_out(documents: list[_Known], shares: dict[str, float], seed: int) -> dict[bytes, str]:
-    """Draw groups at random until they make up each part's share of the characters.
+    """Draw groups at random up to each part's share of characters.
 
-    A group longer than what is still wanted is passed over, so that one giant among small ones does
-    not eat the training set; where all are too long the shortest is taken.
+    Groups longer than the remaining share are skipped, so that a single huge group does not consume
+    the training part. If all are too long, the shortest is taken.
     """
     sizes: dict[bytes, int] = {}
     for one in documents:
@@ -145,10 +145,10 @@ def _hold_out(documents: list[_Known], shares: dict[str, float], seed: int) -> d
 def _parts(
     train: list[_Known], taken: set[bytes], held_out: dict[bytes, str], deduplicate: bool
 ) -> tuple[list[str | None], int, int]:
-    """Name each document's part, and count those that are repeated or held out elsewhere.
+    """Assign each document to a part; count duplicates and documents held out elsewhere.
 
-    What is held out stands there once, however often repeated, and is not trained on, whichever
-    group it stands in besides.
+    Held-out documents appear once, however often repeated, and are excluded from training even if
+    they also belong to another group.
     """
     held_out_too = {one.identity for one in train if one.group in held_out}
     seen: set[bytes] = set()

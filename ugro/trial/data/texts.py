@@ -1,17 +1,17 @@
-"""Hold a text to train on, and say which of its characters carry loss."""
+"""Training texts with the character spans that contribute to the loss."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of characters that carries loss.
+    """Characters that contribute to the loss.
 
     Attributes:
-        start: index of its first character
-        end: index after its last character
-        content: whether it is the target itself, not markup of a chat template; bits per byte count
-            content alone
+        start: index of the first character
+        end: index after the last character
+        content: whether the span is target content rather than chat markup; bits per byte counts
+            only content
     """
 
     start: int
@@ -21,14 +21,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Text:
-    """One example before it is tokenised.
+    """An example before tokenisation.
 
     Attributes:
-        text: all of it, prompt included; it is tokenised as one
-        spans: what carries loss, in order, disjoint
-        special_tokens: whether the tokenizer adds its start token; a chat template has written it
-        end_token: whether the end-of-sequence token is appended, with loss
-        running: whether it is running text: what is longer than a row is evaluated row by row
+        text: complete text including the prompt
+        spans: disjoint target spans, in order
+        special_tokens: whether the tokenizer adds its start token; false after a chat template
+        end_token: whether an end-of-sequence token is appended as a target
+        running: whether it is running text, which is evaluated in windows if longer than a row
     """
 
     text: str
