@@ -29,7 +29,7 @@ from ugro.events.channel import TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.plugins.sweeper import CALLABLE, register_plugins
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.checkpoints import PREFIX, keep_only, latest, seal, step, training_of
+from ugro.trial.checkpoints import PREFIX, hash_training, keep_only, latest, seal, step
 from ugro.trial.mirror import mirrored
 
 register_schema()
@@ -44,7 +44,7 @@ def main(config: DictConfig) -> TrialResult:
     """Do as told; what was done is noted in ``attempts.jsonl`` in the trial's folder."""
     faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
     number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
-    training = training_of(settings, faults.get("data", {}))
+    training = hash_training(settings, faults.get("data", {}))
     with mirrored(folder, settings, training) as changed:
         return train(faults, number, folder, settings, changed)
 
@@ -54,7 +54,7 @@ def train(
 ) -> TrialResult:
     """Go on from the last whole checkpoint to the end, unless something happens."""
     data = faults.get("data", {})
-    checkpoints, training = folder / "checkpoints", training_of(settings, data)
+    checkpoints, training = folder / "checkpoints", hash_training(settings, data)
     begun_at = latest(checkpoints, training)
     first = 0 if begun_at is None else step(begun_at)
     note(folder, "began", first)

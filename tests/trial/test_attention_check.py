@@ -8,8 +8,8 @@ from transformers import LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial.attention_check import check_borders
-from ugro.trial.data.packing import alone, bfd
+from ugro.trial.attention_check import check_example_isolation
+from ugro.trial.data.packing import bfd, unpacked
 from ugro.trial.random_llama import byte_tokenizer, random_llama
 
 LENGTHS = np.array([3, 4, 5])
@@ -40,20 +40,20 @@ class Leaking(torch.nn.Module):
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
 def test_a_llama_keeps_examples_apart(config: Config, half: bool) -> None:
     model = llama(config).to(torch.bfloat16 if half else torch.float32)
-    check_borders(model, bfd(LENGTHS, EXAMPLES, 12), config.data)
+    check_example_isolation(model, bfd(LENGTHS, EXAMPLES, 12), config.data)
     assert model.training  # it is left as it was
 
 
 def test_a_model_that_mixes_them_up_is_refused(config: Config) -> None:
     with pytest.raises(UserError, match=r"^data.packing: 'bfd' given, allowed: none: this model"):
-        check_borders(Leaking(llama(config)), bfd(LENGTHS, EXAMPLES, 12), config.data)
+        check_example_isolation(Leaking(llama(config)), bfd(LENGTHS, EXAMPLES, 12), config.data)
 
 
 def test_a_model_without_attention_is_refused(config: Config) -> None:
     shape = MambaConfig(vocab_size=64, hidden_size=16, state_size=4, num_hidden_layers=1)
     with pytest.raises(UserError, match=r"^data.packing: 'bfd' given"):
-        check_borders(MambaForCausalLM(shape), bfd(LENGTHS, EXAMPLES, 12), config.data)
+        check_example_isolation(MambaForCausalLM(shape), bfd(LENGTHS, EXAMPLES, 12), config.data)
 
 
 def test_where_every_example_has_a_row_of_its_own_any_model_will_do(config: Config) -> None:
-    check_borders(Leaking(llama(config)), alone(LENGTHS, EXAMPLES, 12), config.data)
+    check_example_isolation(Leaking(llama(config)), unpacked(LENGTHS, EXAMPLES, 12), config.data)

@@ -14,7 +14,7 @@ from ugro.errors import UserError
 from ugro.trial.data.preparation import Data, prepare
 from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.evaluation import evaluate
-from ugro.trial.models import BaseModel, base_model, forget
+from ugro.trial.models import BaseModel, base_model, evict_base_model
 from ugro.trial.random_llama import byte_tokenizer
 
 from ..conftest import ROOT
@@ -40,7 +40,7 @@ def records(name: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def smollm2(settings: Callable[..., Config], cache_dir: Path) -> Iterator[BaseModel]:
     yield base_model(settings().model, torch.float32, cache_dir)
-    forget()
+    evict_base_model()
 
 
 def copied(base: BaseModel, cache_dir: Path, **given: Any) -> Data:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import Config
-from ugro.trial.checkpoints import SEAL, is_whole, keep_only, latest, seal, training_of
+from ugro.trial.checkpoints import SEAL, hash_training, is_complete, keep_only, latest, seal
 
 from ..conftest import QUICK
 
@@ -65,7 +65,7 @@ def _no_seal(checkpoint: Path) -> None:
 @pytest.mark.parametrize("tear", [_truncated, _flipped, _lost, _torn_seal, _no_seal])
 def test_of_a_torn_one_the_one_before_is_taken(tear: Callable[[Path], None], folder: Path) -> None:
     tear(folder / "checkpoint-10")
-    assert not is_whole(folder / "checkpoint-10", "this")
+    assert not is_complete(folder / "checkpoint-10", "this")
     assert latest(folder, "this") == folder / "checkpoint-4"
 
 
@@ -84,15 +84,15 @@ DATA = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 def test_a_training_is_named_by_what_its_weights_depend_on(
     settings: Callable[..., Config],
 ) -> None:
-    named = training_of(settings(*QUICK), DATA)
+    named = hash_training(settings(*QUICK), DATA)
     for same in ("study.dir=elsewhere", "scheduler=asha", "cache_dir=/elsewhere"):
-        assert training_of(settings(*QUICK, same), DATA) == named
+        assert hash_training(settings(*QUICK, same), DATA) == named
     for other in ("lora.r=3", "seed=1", "training.max_steps=5", "data.block_size=16"):
-        assert training_of(settings(*QUICK, other), DATA) != named
+        assert hash_training(settings(*QUICK, other), DATA) != named
 
 
 def test_a_training_on_other_data_is_another(settings: Callable[..., Config]) -> None:
-    named = training_of(settings(*QUICK), DATA)
-    assert training_of(settings(*QUICK), dict(reversed(DATA.items()))) == named
+    named = hash_training(settings(*QUICK), DATA)
+    assert hash_training(settings(*QUICK), dict(reversed(DATA.items()))) == named
     for part in DATA:
-        assert training_of(settings(*QUICK), {**DATA, part: "changed"}) != named
+        assert hash_training(settings(*QUICK), {**DATA, part: "changed"}) != named

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from ugro.config import Config
 from ugro.events.channel import TrialInterruptedError
 from ugro.events.trial_report import DATA_PARTS, Report, TrialResult
-from ugro.trial.checkpoints import latest, seal, training_of
-from ugro.trial.trial import Written, run_trial
+from ugro.trial.checkpoints import hash_training, latest, seal
+from ugro.trial.trial import RecordingChannel, run_trial
 
 from ..conftest import QUICK
 from .conftest import Run, reports
@@ -30,11 +30,11 @@ def test_reports_are_never_lost_while_those_that_are_repeated_are_taken_out(tmp_
     resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))  # bytes of a file: less than two lines
     try:
         with pytest.raises(OSError, match="File too large"):
-            Written(path, Told()).report(again)
+            RecordingChannel(path, Told()).report(again)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_text().splitlines() == lines
-    Written(path, Told()).report(again)
+    RecordingChannel(path, Told()).report(again)
     assert [line["step"] for line in reports(tmp_path)] == [0, 2, 4]
 
 
@@ -171,7 +171,7 @@ def test_a_checkpoint_cannot_bring_code_along(
         run_trial(config, tmp_path, Told(interrupt_after=5))
     ran_with = json.loads((tmp_path / "provenance.json").read_text())
     data = {name: ran_with[name] for name in DATA_PARTS if name in ran_with}
-    training = training_of(config, data)
+    training = hash_training(config, data)
     checkpoint = latest(tmp_path / "checkpoints", training)
     assert checkpoint is not None
     torch.save(Hostile(tmp_path / "ran"), checkpoint / "optimizer.pt")

@@ -9,7 +9,7 @@ from ugro.config import Config
 from ugro.errors import UserError
 from ugro.trial import hardware, loss
 from ugro.trial.adapter import adapted
-from ugro.trial.memory_estimate import estimated
+from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.models import load
 
 from .small_models import saved_model
@@ -27,7 +27,7 @@ Settings = Callable[..., Config]
 )
 def test_what_is_counted_is_what_a_trial_has(asked: list[str], settings: Settings) -> None:
     config = settings(*QUICK, *asked)
-    counted = estimated(config)
+    counted = estimate_memory(config)
     base = load(config.model, hardware.precision(config.training.dtype), config.cache_dir)
     with adapted(base, config.lora) as model:
         parameters = list(model.parameters())
@@ -50,7 +50,7 @@ def test_what_is_counted_is_what_a_trial_of_another_kind_has(
     quick = [one for one in QUICK if not one.startswith(("model=", "training.dtype"))]
     where = ["model=local", f"model.path={path}", f"training.dtype={dtype}"]
     config = settings(*quick, *where, *asked)
-    counted = estimated(config)
+    counted = estimate_memory(config)
     base = load(config.model, hardware.precision(config.training.dtype), config.cache_dir)
     with adapted(base, config.lora) as model:
         trained = [one for one in model.parameters() if one.requires_grad]
@@ -86,7 +86,7 @@ def test_activations_are_about_what_autograd_keeps(
             adapter(input_ids=ids, labels=ids, use_cache=False)
     sizes = [one.untyped_storage().nbytes() for address, one in kept.items() if address not in own]
     real = sum(sizes) + 2 * max(sizes)
-    assert 0.95 * real < estimated(config).activations < 1.5 * real
+    assert 0.95 * real < estimate_memory(config).activations < 1.5 * real
 
 
 def id_of(tensor: torch.Tensor) -> int:
@@ -99,18 +99,18 @@ def test_a_row_that_is_longer_than_the_models_positions_is_told(
     path = saved_model("gpt2", tmp_path)
     config = settings("model=local", f"model.path={path}", "data.block_size=65")
     with pytest.raises(UserError, match=r"^data\.block_size: 65 given, allowed: 64 at most"):
-        estimated(config)
+        estimate_memory(config)
 
 
 @pytest.mark.parametrize("targets", ["[q_proj,norm]", "[self_attn]"])
 def test_a_module_that_cannot_be_adapted_is_told(targets: str, settings: Settings) -> None:
     with pytest.raises(UserError, match=r"^lora\.target_modules: .* is of the kind Llama"):
-        estimated(settings(*QUICK, f"lora.target_modules={targets}"))
+        estimate_memory(settings(*QUICK, f"lora.target_modules={targets}"))
 
 
 def test_activations_grow_with_the_batch_and_shrink_with_checkpointing(settings: Settings) -> None:
     small, large, checkpointed = (
-        estimated(settings(*QUICK, *asked)).activations
+        estimate_memory(settings(*QUICK, *asked)).activations
         for asked in (
             ["training.batch_size=4"],
             ["training.batch_size=8"],
@@ -123,19 +123,19 @@ def test_activations_grow_with_the_batch_and_shrink_with_checkpointing(settings:
 
 def test_no_data_are_held(settings: Settings) -> None:
     huge = ["model.random_llama.hidden_size=65536", "model.random_llama.intermediate_size=262144"]
-    assert estimated(settings(*QUICK, *huge)).weights > 2**38
+    assert estimate_memory(settings(*QUICK, *huge)).weights > 2**38
 
 
 def test_a_module_that_the_model_lacks_is_told(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"^lora\.target_modules: 'nonsense' given"):
-        estimated(settings(*QUICK, "lora.target_modules=[nonsense]"))
+        estimate_memory(settings(*QUICK, "lora.target_modules=[nonsense]"))
 
 
 def test_logits_are_counted_by_the_chunk(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = settings(*QUICK, "training.batch_size=8", "training.gradient_checkpointing=true")
-    one_chunk = estimated(config).activations
+    one_chunk = estimate_memory(config).activations
     assert one_chunk >= 3 * 4 * 258 * 8 * 32  # logits, probabilities and as much again
     monkeypatch.setattr(loss, "CHUNK_BYTES", 0)  # a token each
-    assert estimated(config).activations < 0.5 * one_chunk
+    assert estimate_memory(config).activations < 0.5 * one_chunk

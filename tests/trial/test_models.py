@@ -71,7 +71,7 @@ def test_a_process_reads_the_same_model_once(settings: Callable[..., Config]) ->
     first = models.base_model(config, torch.float32, Path())
     assert models.base_model(config, torch.float32, Path()) is first
     assert models.base_model(config, torch.bfloat16, Path()) is not first
-    models.forget()
+    models.evict_base_model()
     assert models.base_model(config, torch.float32, Path()) is not first
 
 
@@ -184,8 +184,8 @@ def test_a_folder_is_made_once_and_never_shown_half_written(tmp_path: Path) -> N
         (folder / "weights").write_text("all of them")
         assert not (tmp_path / "copy").exists()
 
-    models.made_once(tmp_path / "copy", write)
-    models.made_once(tmp_path / "copy", write)
+    models.create_once(tmp_path / "copy", write)
+    models.create_once(tmp_path / "copy", write)
     assert len(calls) == 1
     assert (tmp_path / "copy" / "weights").read_text() == "all of them"
 
@@ -196,5 +196,5 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        models.made_once(tmp_path / "copy", write)
+        models.create_once(tmp_path / "copy", write)
     assert [path.name for path in tmp_path.iterdir()] == ["copy.lock"]

@@ -14,7 +14,7 @@ from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble
-from ugro.trial.torch_errors import named
+from ugro.trial.torch_errors import translated
 from ugro.trial.trial import run_trial
 
 MIB = 2**20
@@ -25,7 +25,7 @@ def test_memory_that_the_machine_has_not_got_is_a_memory_error() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 64 * MIB, hard))
     try:
-        with pytest.raises(MemoryError, match="can't allocate memory"), named():
+        with pytest.raises(MemoryError, match="can't allocate memory"), translated():
             torch.ones(256 * MIB)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
@@ -34,21 +34,24 @@ def test_memory_that_the_machine_has_not_got_is_a_memory_error() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_memory_that_the_gpu_has_not_got_is_a_memory_error() -> None:
-    with pytest.raises(MemoryError, match="CUDA out of memory"), named():
+    with pytest.raises(MemoryError, match="CUDA out of memory"), translated():
         torch.empty(2**50, dtype=torch.uint8, device="cuda")
 
 
 def test_a_disk_without_room_is_an_os_error_whichever_way_torch_says_it(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "size=1m") as disk:
         for zipped in (True, False):
-            with pytest.raises(OSError, match=r"unexpected pos|No space left") as error, named():
+            with (
+                pytest.raises(OSError, match=r"unexpected pos|No space left") as error,
+                translated(),
+            ):
                 torch.save(torch.ones(MIB), disk / "file.pt", _use_new_zipfile_serialization=zipped)
             assert error.value.errno == errno.ENOSPC
             assert is_disk_trouble(error.value)
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="must match"), named():
+    with pytest.raises(RuntimeError, match="must match"), translated():
         torch.ones(2) + torch.ones(3)
 
 

@@ -75,7 +75,7 @@ def test_the_first_report_is_the_base_model(run: Run) -> None:
 
 
 def test_the_same_seed_gives_the_same_loss_to_the_last_digit_warm_or_cold(run: Run) -> None:
-    models.forget()
+    models.evict_base_model()
     cold, _ = run("lora.dropout=0.1")
     warm, _ = run("lora.dropout=0.1")
     other, _ = run("lora.dropout=0.1", "seed=7")

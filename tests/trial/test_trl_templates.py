@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 
 from ugro.errors import UserError
-from ugro.trial.data.chat import conversation
+from ugro.trial.data.chat import render_conversation
 from ugro.trial.data.messages import with_text_arguments
 from ugro.trial.data.texts import Text
 from ugro.trial.random_llama import byte_tokenizer
@@ -146,7 +146,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def converted(name: str, kind: str, **options: Any) -> list[Text]:
     tools = TOOLS if kind in ("tools", "agent") else None
-    return conversation(KINDS[kind], tokenizer(name), "chats.jsonl:1", tools=tools, **options)
+    return render_conversation(
+        KINDS[kind], tokenizer(name), "chats.jsonl:1", tools=tools, **options
+    )
 
 
 def rendered(name: str, kind: str, messages: list[dict[str, Any]], **options: Any) -> Any:

@@ -206,7 +206,7 @@ def _memory(weighed: Mapping[str, float], beside: int) -> str:
     where = "the GPU" if weighed["on_gpu"] else "the machine"
     needs = f"about {_gib(weighed['memory'])} a trial ({parts})"
     has = f"{where} has {_gib(weighed['has'])} for {counted(beside, 'trial')} at once"
-    if weighed["memory"] * beside > weighed["has"]:
+    if weighed["memory"] * beside > weighed["total_memory"]:
         fewer = "fewer at once (hydra.sweeper.n_jobs), " if beside > 1 else ""
         raise UserError(
             f"{needs}; {has}: {fewer}a smaller training.batch_size or data.block_size,"
@@ -218,7 +218,7 @@ def _memory(weighed: Mapping[str, float], beside: int) -> str:
 def _time(plan: Plan, measured: Mapping[str, float], at_once: int, beside: int) -> str:
     """Rough: the first step of a process is slower than the others."""
     peak = measured["peak_memory_mb"] * 2**20
-    if peak * beside > measured["has"]:
+    if peak * beside > measured["total_memory"]:
         raise UserError(f"one step took {_gib(peak)}, too much for {counted(beside, 'trial')}")
     rate, most = measured["train_tokens_per_second"], measured["tokens"]
     part = expected_share(plan, survey(plan.feasible, plan.config.seed, LENGTHS))

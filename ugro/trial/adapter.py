@@ -18,8 +18,8 @@ from transformers import PreTrainedModel
 from ugro.config import LoraConfig
 from ugro.errors import UserError
 from ugro.retries import one_line
-from ugro.trial.models import BaseModel, forget
-from ugro.trial.target_modules import check_modules, peft_config, say_what_stays_frozen
+from ugro.trial.models import BaseModel, evict_base_model
+from ugro.trial.target_modules import check_modules, peft_config, warn_about_frozen
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
@@ -28,7 +28,7 @@ ROWS = ("lora_A", "lora_embedding_A")  # [r, in]
 COLUMNS = ("lora_B", "lora_embedding_B")  # [out, r]
 
 # Initial states of adapters whose initialisation rewrites the base weights.
-_beginnings: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
+_initial_states: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -47,10 +47,10 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
         with _injected(base, config) as model:
             yield model
     except BaseException:
-        forget()
+        evict_base_model()
         raise
     if rewrites_base(config.init_lora_weights):
-        forget()
+        evict_base_model()
 
 
 def rewrites_base(initialisation: object) -> bool:
@@ -61,10 +61,10 @@ def rewrites_base(initialisation: object) -> bool:
 @contextmanager
 def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     use_cache = base.model.config.use_cache
-    model = new_adapter(base.model, config)
-    say_what_stays_frozen(model, config)
+    model = add_adapter(base.model, config)
+    warn_about_frozen(model, config)
     if rewrites_base(config.init_lora_weights):
-        _beginnings[model] = _state(model)
+        _initial_states[model] = _state(model)
     with trained_in_float32(model):
         yield model
     base.model.activation_checkpointing_disable()
@@ -74,8 +74,8 @@ def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     base.model.requires_grad_(False)
 
 
-def new_adapter(
-    model: PreTrainedModel, config: LoraConfig, weightless: bool = False
+def add_adapter(
+    model: PreTrainedModel, config: LoraConfig, on_meta: bool = False
 ) -> peft.PeftModel:
     """Add a new adapter to a model.
 
@@ -89,7 +89,7 @@ def new_adapter(
     """
     built = peft_config(config, model)
     where: AbstractContextManager[object] = nullcontext()
-    if weightless:  # PEFT's low_cpu_mem_usage would untie tied weights
+    if on_meta:  # PEFT's low_cpu_mem_usage would untie tied weights
         built.init_lora_weights = True
         where = torch.device("meta")
     try:
@@ -97,8 +97,8 @@ def new_adapter(
             warnings.simplefilter("ignore")  # about options set here, such as fan_in_fan_out
             return peft.get_peft_model(model, built)
     except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        refused = f"lora: PEFT cannot put this adapter onto {type(model).__name__}"
-        raise UserError(f"{refused} ({one_line(error)})") from error
+        refusal = f"lora: PEFT cannot put this adapter onto {type(model).__name__}"
+        raise UserError(f"{refusal} ({one_line(error)})") from error
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _to_cast(module: nn.Module, widened: bool) -> list[nn.Parameter]:
     float32 because an embedding in modules_to_save (``widened``) outputs float32.
     """
     own = list(module.parameters(recurse=False))
-    trained = [one for one in own if one.requires_grad]
+    trained = [tensor for tensor in own if tensor.requires_grad]
     return own if isinstance(module, nn.LayerNorm) and (trained or widened) else trained
 
 
@@ -143,12 +143,12 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
     """
     # Embeddings are those of the base model; PEFT would ask the hub whether they changed.
     model.save_pretrained(str(folder), save_embedding_layers=False)
-    beginning = _beginnings.get(model)
-    if beginning is None:
+    initial = _initial_states.get(model)
+    if initial is None:
         return
     config = copy.deepcopy(model.peft_config["default"])
     trained = _state(model)
-    doubled = {name: _doubled(name, trained[name], beginning, config.r) for name in trained}
+    doubled = {name: _doubled(name, trained[name], initial, config.r) for name in trained}
     save_file(doubled, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     config.init_lora_weights = True
     config.r *= 2
@@ -160,15 +160,17 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
 def _state(model: peft.PeftModel) -> dict[str, Tensor]:
     """Return the adapter's tensors, copied to host memory, under PEFT's saved names."""
     state = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {name: one.detach().to("cpu", copy=True).contiguous() for name, one in state.items()}
+    return {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()
+    }
 
 
-def _doubled(name: str, trained: Tensor, beginning: Mapping[str, Tensor], r: int) -> Tensor:
+def _doubled(name: str, trained: Tensor, initial: Mapping[str, Tensor], r: int) -> Tensor:
     """Return [A ; A0] or [B | -B0], zero-padded where a weight's rank is below r."""
     if any(part in name for part in ROWS):
-        both = torch.cat([trained, beginning[name]])
+        both = torch.cat([trained, initial[name]])
         return functional.pad(both, (0, 0, 0, 2 * r - len(both)))
     if any(part in name for part in COLUMNS):
-        both = torch.cat([trained, -beginning[name]], dim=1)
+        both = torch.cat([trained, -initial[name]], dim=1)
         return functional.pad(both, (0, 2 * r - both.shape[1]))
     return trained

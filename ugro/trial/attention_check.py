@@ -8,10 +8,10 @@ from ugro.errors import UserError, fault
 from ugro.trial.data.packing import Layout
 
 LENGTHS = (4, 5)  # tokens of the two examples
-MOST = 0.1  # times the logits' standard deviation; half-precision rounding stays below
+TOLERANCE = 0.1  # times the logits' standard deviation; half-precision rounding stays below
 
 
-def check_borders(model: nn.Module, layout: Layout, config: DataConfig) -> None:
+def check_example_isolation(model: nn.Module, layout: Layout, config: DataConfig) -> None:
     """Refuse packing for models whose attention crosses example borders.
 
     transformers derives the mask from restarting positions, in SDPA and eager attention. Models
@@ -31,13 +31,13 @@ def check_borders(model: nn.Module, layout: Layout, config: DataConfig) -> None:
     try:
         with torch.no_grad():
             packed = _logits(model, torch.cat([first, second]), positions)[LENGTHS[0] :]
-            alone = _logits(model, second, positions[LENGTHS[0] :])
+            unpacked = _logits(model, second, positions[LENGTHS[0] :])
     except TypeError as error:  # the model takes no positions
-        raise UserError(_refused(config)) from error
+        raise UserError(_error_message(config)) from error
     finally:
         model.train(was_training)
-    if (packed - alone).abs().max() > MOST * alone.std():
-        raise UserError(_refused(config))
+    if (packed - unpacked).abs().max() > TOLERANCE * unpacked.std():
+        raise UserError(_error_message(config))
 
 
 def _logits(model: nn.Module, input_ids: Tensor, position_ids: Tensor) -> Tensor:
@@ -46,6 +46,6 @@ def _logits(model: nn.Module, input_ids: Tensor, position_ids: Tensor) -> Tensor
     return logits
 
 
-def _refused(config: DataConfig) -> str:
+def _error_message(config: DataConfig) -> str:
     allowed = "none: this model lets examples that share a row see one another"
     return fault("data.packing", config.packing.name, allowed)

@@ -16,7 +16,7 @@ from ugro.trial.evaluation import Evaluation, perplexity
 from ugro.trial.hardware import peak_memory_mb
 
 
-class Reporter(TrainerCallback):
+class ReportCallback(TrainerCallback):
     """Send a :class:`Report` for each evaluation, including one after the last step.
 
     Args:
@@ -122,12 +122,12 @@ class Reporter(TrainerCallback):
         )
 
 
-class Keeper(TrainerCallback):
+class CheckpointCallback(TrainerCallback):
     """Seal each checkpoint and delete those that are no longer needed.
 
     Args:
         folder: folder of the checkpoints
-        training: identity of the training, from ``checkpoints.training_of``
+        training: identity of the training, from ``checkpoints.hash_training``
         keep: which checkpoints to keep
         interrupted: returns whether to end training after this checkpoint
         changed: called after checkpoints are written or deleted

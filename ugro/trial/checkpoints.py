@@ -14,7 +14,7 @@ SEAL = "seal.json"
 PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
 
 
-def training_of(config: Config, data: Mapping[str, str]) -> str:
+def hash_training(config: Config, data: Mapping[str, str]) -> str:
     """Return a hash of all settings that determine a trial's weights.
 
     Checkpoints are resumed only by a training with the same hash.
@@ -41,7 +41,7 @@ def seal(checkpoint: Path, training: str) -> None:
     _sync(checkpoint)
 
 
-def is_whole(checkpoint: Path, training: str) -> bool:
+def is_complete(checkpoint: Path, training: str) -> bool:
     """Return whether the seal belongs to this training and matches the files."""
     try:
         sealed = json.loads((checkpoint / SEAL).read_text())
@@ -56,10 +56,10 @@ def latest(checkpoints: Path, training: str) -> Path | None:
 
     Args:
         checkpoints: folder of the checkpoints, which may not exist
-        training: identity of the training, from :func:`training_of`
+        training: identity of the training, from :func:`hash_training`
     """
     for checkpoint in sorted(checkpoints.glob(f"{PREFIX}*"), key=step, reverse=True):
-        if is_whole(checkpoint, training):
+        if is_complete(checkpoint, training):
             return checkpoint
     return None
 

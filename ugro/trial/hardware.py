@@ -25,8 +25,8 @@ def device() -> torch.device:
 
 def device_name() -> str:
     """Return the GPU's model name, else the device type."""
-    found = device()
-    return torch.cuda.get_device_name(found) if found.type == "cuda" else found.type
+    current = device()
+    return torch.cuda.get_device_name(current) if current.type == "cuda" else current.type
 
 
 def on_one_device(arguments: TrainingArguments) -> TrainingArguments:
@@ -40,7 +40,7 @@ def on_one_device(arguments: TrainingArguments) -> TrainingArguments:
     return arguments
 
 
-def instructions() -> str:
+def vector_instructions() -> str:
     """Return torch's CPU vector instructions or CUDA version, which affect rounding."""
     if device().type == "cuda":
         return f"CUDA {torch.version.cuda}"
@@ -52,25 +52,25 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def precision(wanted: Dtype) -> torch.dtype:
+def precision(dtype: Dtype) -> torch.dtype:
     """Return the dtype of base weights and matrix products.
 
     Raises:
         UserError: the device does not support the configured dtype.
     """
-    found = device().type
-    match wanted:
+    device_type = device().type
+    match dtype:
         case Dtype.fp32:
             return torch.float32
-        case Dtype.bf16 if found == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
+        case Dtype.bf16 if device_type == "mps" and not torch.backends.mps.is_macos_or_newer(14, 0):
             raise UserError(fault("training.dtype", "bf16", "auto, fp32 or fp16 before macOS 14"))
         case Dtype.bf16:
             return torch.bfloat16
-        case Dtype.fp16 if found == "cpu":
+        case Dtype.fp16 if device_type == "cpu":
             raise UserError(fault("training.dtype", "fp16", "auto, fp32 or bf16 without a GPU"))
         case Dtype.fp16:
             return torch.float16
-    return _best_precision(found)
+    return _best_precision(device_type)
 
 
 def _best_precision(device_type: str) -> torch.dtype:
@@ -130,7 +130,7 @@ def peak_memory_mb() -> float:
     return lifetime / (MIB if sys.platform == "darwin" else 1024)
 
 
-def memory() -> int:
+def total_memory() -> int:
     """Return the total memory in bytes: of the GPU if present, else of the machine or container."""
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[1])
@@ -143,7 +143,7 @@ def memory() -> int:
 
 
 def memory_in_use() -> int:
-    """Return the memory in use in bytes, of the kind that :func:`memory` counts."""
+    """Return the memory in use in bytes, of the kind that :func:`total_memory` counts."""
     if torch.cuda.is_available():
         free, whole = torch.cuda.mem_get_info()
         return int(whole - free)  # includes other processes: a trial cannot use their memory

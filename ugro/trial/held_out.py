@@ -13,11 +13,11 @@ from ugro.trial import torch_errors
 from ugro.trial.data.packing import Numbers
 from ugro.trial.data.parts import Part
 from ugro.trial.evaluation import Evaluation, evaluate
-from ugro.trial.models import forget
+from ugro.trial.models import evict_base_model
 from ugro.trial.setup import set_up
 
 
-@torch_errors.named()
+@torch_errors.translated()
 def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     """Evaluate the adapter in a trial's folder on the test part, without training or writing.
 
@@ -41,7 +41,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     try:
         trained = evaluate(peft.PeftModel.from_pretrained(base.model, folder / ADAPTER), part, size)
     finally:
-        forget()  # the adapter's biases and modules_to_save stay in the model
+        evict_base_model()  # the adapter's biases and modules_to_save stay in the model
     gain, stderr = paired_gain(untrained, trained, part)
     documents = len(np.unique(_documents(part)))
     return TrialResult(

@@ -26,7 +26,7 @@ def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
     """
     device = next(model.parameters()).device
     prompts = _prompts(part, config).to(device)
-    how = GenerationConfig(
+    generation = GenerationConfig(
         max_new_tokens=config.new_tokens,
         min_new_tokens=config.new_tokens,  # an early end token would shorten the generation
         do_sample=False,
@@ -40,7 +40,9 @@ def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
     half = weights is not torch.float32
     try:
         with merged(model), torch.no_grad(), torch.autocast(device.type, weights, enabled=half):
-            seconds = [_seconds(model, prompts, how) for _ in range(config.warmup + config.repeats)]
+            seconds = [
+                _seconds(model, prompts, generation) for _ in range(config.warmup + config.repeats)
+            ]
     finally:
         model.train(was_training)
     return 1000 * statistics.median(seconds[config.warmup :])
@@ -58,11 +60,11 @@ def _prompts(part: Part, config: LatencyConfig) -> Tensor:
     return repeated[:wanted].view(config.batch_size, config.prompt_tokens)
 
 
-def _seconds(model: PeftModel, prompts: Tensor, how: GenerationConfig) -> float:
+def _seconds(model: PeftModel, prompts: Tensor, generation: GenerationConfig) -> float:
     _synchronize(prompts.device)
     began = time.perf_counter()
     model.generate(
-        input_ids=prompts, attention_mask=torch.ones_like(prompts), generation_config=how
+        input_ids=prompts, attention_mask=torch.ones_like(prompts), generation_config=generation
     )
     _synchronize(prompts.device)
     return time.perf_counter() - began
@@ -83,7 +85,7 @@ def merged(model: PeftModel) -> Iterator[None]:
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     bases: list[nn.Module] = [layer.get_base_layer() for layer in layers]
     kept = [
-        {name: one.detach().to("cpu", copy=True) for name, one in base.named_parameters()}
+        {name: weight.detach().to("cpu", copy=True) for name, weight in base.named_parameters()}
         for base in bases
     ]
     model.merge_adapter()
@@ -93,5 +95,5 @@ def merged(model: PeftModel) -> Iterator[None]:
         model.unmerge_adapter()
         with torch.no_grad():
             for base, values in zip(bases, kept, strict=True):
-                for name, one in base.named_parameters():
-                    one.copy_(values[name])
+                for name, weight in base.named_parameters():
+                    weight.copy_(values[name])

@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 IGNORED = -100  # label of tokens without loss, as in transformers
 CHUNK_BYTES = 64 * 2**20  # of float32 logits
-HELD_LOGITS = 3  # buffers of a chunk's size at the peak: logits, probabilities, temporaries
-SAME = 0.02  # times the largest logit: above bfloat16 rounding, below a different computation
+PEAK_BUFFERS = 3  # buffers of a chunk's size at the peak: logits, probabilities, temporaries
+TOLERANCE = 0.02  # times the largest logit: above bfloat16 rounding, below a different computation
 
-_in_chunks: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # cached by base model
+_chunkable: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # cached by base model
 
 
 def summed_loss(
@@ -50,12 +50,12 @@ def summed_loss(
     """
     if not torch.is_grad_enabled():
         return token_losses(model, input_ids, labels, position_ids).sum()
-    if not _works_in_chunks(model, input_ids):
+    if not _supports_chunks(model, input_ids):
         rows = _rows(input_ids, labels, position_ids)
         sums = [checkpoint(_row_sum, model, *row, use_reentrant=False) for row in rows]
         return torch.stack(sums).sum()
-    hidden, targets, logits_of = _predicting(model, input_ids, labels, position_ids)
-    trained = [one for one in model.parameters() if one.requires_grad]
+    hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
         hidden, targets, logits_of, chunk_tokens(model), *trained
     )
@@ -77,10 +77,10 @@ def token_losses(
     Returns:
         Float32 [tokens], in nats, ordered by row, then position.
     """
-    if not _works_in_chunks(model, input_ids):
+    if not _supports_chunks(model, input_ids):
         rows = _rows(input_ids, labels, position_ids)
         return torch.cat([_row_losses(model, *row) for row in rows])
-    hidden, targets, logits_of = _predicting(model, input_ids, labels, position_ids)
+    hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
     losses = [
         _negative_log_likelihood(logits_of(part).float(), wanted)
         for part, wanted in _chunks(hidden, targets, chunk_tokens(model))
@@ -103,7 +103,7 @@ def chunk_tokens(model: nn.Module) -> int:
 
 def chunk_bytes(model: nn.Module, tokens: int) -> int:
     """Return the peak bytes of a chunk when ``tokens`` tokens are predicted."""
-    return HELD_LOGITS * _logits_bytes(model) * min(tokens, chunk_tokens(model))
+    return PEAK_BUFFERS * _logits_bytes(model) * min(tokens, chunk_tokens(model))
 
 
 def _logits_bytes(model: nn.Module) -> int:
@@ -119,7 +119,7 @@ def backbone_output(model: nn.Module, **inputs: Any) -> Any:
 
     def kept(*arguments: Any, **options: Any) -> Any:
         returned.append(forward(*arguments, **options))
-        return _like(returned[0], returned[0][0][:, :0])
+        return _replace_hidden(returned[0], returned[0][0][:, :0])
 
     with _forward_of(backbone, kept):
         model(**inputs, use_cache=False)  # a cache disables transformers' packed attention
@@ -164,7 +164,7 @@ class _ChunkedLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients computed in the forward pass."""
-        of_hidden, *others = (of_loss * one for one in ctx.saved_tensors)
+        of_hidden, *others = (of_loss * gradient for gradient in ctx.saved_tensors)
         of_trained: list[Tensor | None] = [None] * ctx.trained
         for number, gradient in zip(ctx.of_which, others, strict=True):
             of_trained[number] = gradient
@@ -194,12 +194,12 @@ def _chunk_gradients(
     return loss, *torch.autograd.grad(logits, (hidden, *trained), slope, allow_unused=True)
 
 
-def _predicting(
+def _split_at_head(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
 ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
     """Return the predicting hidden states, [tokens, hidden], their targets, and the head."""
     output = backbone_output(model, input_ids=input_ids, **_positions(position_ids))
-    following = _following(labels).flatten()
+    following = _next_labels(labels).flatten()
     chosen = (following != IGNORED).nonzero().squeeze(1)
     hidden = output[0].flatten(0, 1).index_select(0, chosen.to(output[0].device))
     return hidden, following[chosen].to(hidden.device), _head(model, output, input_ids.device)
@@ -211,7 +211,7 @@ def _head(model: nn.Module, output: Any, device: torch.device) -> Callable[[Tens
 
     def logits_of(hidden: Tensor) -> Tensor:
         def given(*_: Any, **__: Any) -> Any:
-            return _like(output, hidden[None])
+            return _replace_hidden(output, hidden[None])
 
         unread = torch.zeros((1, len(hidden)), dtype=torch.long, device=device)
         with _forward_of(backbone, given):
@@ -221,18 +221,18 @@ def _head(model: nn.Module, output: Any, device: torch.device) -> Callable[[Tens
     return logits_of
 
 
-def _works_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
+def _supports_chunks(model: nn.Module, input_ids: Tensor) -> bool:
     """Return whether chunked logits equal the model's own; cached per base model."""
     base = _base(model)
-    if base not in _in_chunks:
-        _in_chunks[base] = _same_in_chunks(model, input_ids[:2, :4])
-        if not _in_chunks[base]:
+    if base not in _chunkable:
+        _chunkable[base] = _chunks_match(model, input_ids[:2, :4])
+        if not _chunkable[base]:
             log.info("%s: its logits are computed one row at a time", type(base).__name__)
-    return _in_chunks[base]
+    return _chunkable[base]
 
 
 @torch.no_grad()
-def _same_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
+def _chunks_match(model: nn.Module, input_ids: Tensor) -> bool:
     modes = {module: module.training for module in model.modules()}
     model.eval()  # disable dropout
     try:
@@ -243,7 +243,7 @@ def _same_in_chunks(model: nn.Module, input_ids: Tensor) -> bool:
             module.training = mode
     if chunked is None or own.shape != chunked.shape:
         return False
-    return bool((own - chunked).abs().max() <= SAME * own.abs().max())
+    return bool((own - chunked).abs().max() <= TOLERANCE * own.abs().max())
 
 
 def _logits_in_chunks(model: nn.Module, input_ids: Tensor) -> Tensor | None:
@@ -275,7 +275,7 @@ def _row_losses(
 ) -> Tensor:
     """Compute a row's negative log-likelihoods with the model's own forward pass."""
     logits = model(input_ids=input_ids, use_cache=False, **_positions(position_ids)).logits
-    following = _following(labels).flatten().to(logits.device)
+    following = _next_labels(labels).flatten().to(logits.device)
     predicting = following != IGNORED
     return _negative_log_likelihood(logits.flatten(0, 1)[predicting].float(), following[predicting])
 
@@ -292,7 +292,7 @@ def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor
     yield from zip(hidden.tensor_split(parts), targets.tensor_split(parts), strict=True)
 
 
-def _following(labels: Tensor) -> Tensor:
+def _next_labels(labels: Tensor) -> Tensor:
     """Return the label that each position predicts."""
     return functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
 
@@ -306,7 +306,7 @@ def _base(model: nn.Module) -> PreTrainedModel:
     return model.get_base_model() if isinstance(model, peft.PeftModel) else model
 
 
-def _like(output: Any, hidden: Tensor) -> Any:
+def _replace_hidden(output: Any, hidden: Tensor) -> Any:
     """Return a backbone output with other hidden states and no further fields."""
     if isinstance(output, tuple):
         return (hidden, *[None] * (len(output) - 1))

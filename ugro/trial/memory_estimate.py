@@ -12,17 +12,17 @@ from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
 from ugro.trial import hardware, random_llama
-from ugro.trial.adapter import new_adapter, trained_in_float32
+from ugro.trial.adapter import add_adapter, trained_in_float32
 from ugro.trial.loss import backbone_output, chunk_bytes
 from ugro.trial.models import check_fits, gguf_folder, no_such_model
-from ugro.trial.target_modules import check_modules, expert_parameters, say_what_stays_frozen
+from ugro.trial.target_modules import check_modules, expert_parameters, warn_about_frozen
 
 COUNTED = "counted"  # implementation of experts registered beside transformers' own
 ADAM_STATES = 2  # AdamW keeps two values per trainable parameter
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MemoryEstimate:
     """Memory of a single trial in bytes, unless stated otherwise."""
 
     parameters: int  # number of parameters, including the adapter
@@ -43,7 +43,7 @@ class Estimate:
         return self.weights + self.states + self.activations + self.process
 
 
-def estimated(config: Config) -> Estimate:
+def estimate_memory(config: Config) -> MemoryEstimate:
     """Count a trial's parameters and estimate the memory of a training step.
 
     Raises:
@@ -54,15 +54,15 @@ def estimated(config: Config) -> Estimate:
     base.requires_grad_(False)
     check_fits(base.config, config.data.block_size)
     check_modules(base, config.lora)
-    model = new_adapter(base, config.lora, weightless=True)
-    say_what_stays_frozen(model, config.lora)
+    model = add_adapter(base, config.lora, on_meta=True)
+    warn_about_frozen(model, config.lora)
     with trained_in_float32(model):
-        trained = [one for one in model.parameters() if one.requires_grad]
-        return Estimate(
-            parameters=sum(one.numel() for one in model.parameters()),
-            trainable=sum(one.numel() for one in trained),
-            weights=sum(one.nbytes for one in model.parameters()),
-            adapter=sum(one.nbytes for one in trained),
+        trained = [tensor for tensor in model.parameters() if tensor.requires_grad]
+        return MemoryEstimate(
+            parameters=sum(tensor.numel() for tensor in model.parameters()),
+            trainable=sum(tensor.numel() for tensor in trained),
+            weights=sum(tensor.nbytes for tensor in model.parameters()),
+            adapter=sum(tensor.nbytes for tensor in trained),
             activations=_activations(model, config),
             process=hardware.memory_in_use(),
         )
@@ -101,7 +101,7 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
     model.train()
     # Keep the tensors alive: a reused address would be counted once.
     saved: dict[int, torch.Tensor] = {}
-    own = {one.untyped_storage()._cdata for one in (*model.parameters(), *model.buffers())}
+    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
 
     def save(tensor: torch.Tensor) -> torch.Tensor:
         if (address := tensor.untyped_storage()._cdata) not in own:
@@ -112,34 +112,34 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
     blocks = torch.zeros(size, dtype=torch.long, device="meta")
     # Pass a full mask: transformers would inspect the data to build it.
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
-    folded = _folded_experts(model)
+    merged = _merged_expert_bytes(model)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         backbone_output(model, input_ids=blocks, attention_mask=mask)
-    sizes = [one.untyped_storage().nbytes() for one in saved.values()]
-    at_once = len(folded)
+    sizes = [tensor.untyped_storage().nbytes() for tensor in saved.values()]
+    at_once = len(merged)
     if training.gradient_checkpointing:  # experts of a single layer are held at a time
         at_once = -(-at_once // model.config.num_hidden_layers)
     # The head's chunk is freed before gradients of the backbone are computed.
-    on_top = max(chunk_bytes(model, blocks.numel()), 2 * max(sizes + folded, default=0))
-    return sum(sizes) + sum(folded[:at_once]) + on_top
+    on_top = max(chunk_bytes(model, blocks.numel()), 2 * max(sizes + merged, default=0))
+    return sum(sizes) + sum(merged[:at_once]) + on_top
 
 
-def _folded_experts(model: peft.PeftModel) -> list[int]:
+def _merged_expert_bytes(model: peft.PeftModel) -> list[int]:
     """Return the bytes of each expert weight with its adapter merged, which autograd keeps.
 
     PEFT disables autocast meanwhile, which the meta device does not support, nor does it support
     transformers' kernels: so the experts run without adapter, all tokens through a single expert.
     """
-    wrappers = [one for one in model.modules() if isinstance(one, ParamWrapper)]
+    wrappers = [module for module in model.modules() if isinstance(module, ParamWrapper)]
     for wrapper in wrappers:
         wrapper.enable_adapters(False)
     if expert_parameters(model):
-        ALL_EXPERTS_FUNCTIONS.register(COUNTED, _one_expert)
+        ALL_EXPERTS_FUNCTIONS.register(COUNTED, _first_expert)
         model.get_base_model().set_experts_implementation(COUNTED)
-    return [one.get_param().nbytes for one in wrappers if one.num_experts > 1]
+    return [w.get_param().nbytes for w in wrappers if w.num_experts > 1]
 
 
-def _one_expert(
+def _first_expert(
     experts: Any, hidden: torch.Tensor, chosen: torch.Tensor, shares: torch.Tensor
 ) -> torch.Tensor:
     """Send all tokens through the first expert: the saved tensors have the same size.
@@ -151,7 +151,7 @@ def _one_expert(
         shares: routing weights of the selected experts, [tokens, experts per token]
     """
     up, down = (experts.gate_up_proj if experts.has_gate else experts.up_proj), experts.down_proj
-    up, down = (one[0] if experts.is_transposed else one[0].T for one in (up, down))
+    up, down = (w[0] if experts.is_transposed else w[0].T for w in (up, down))
     inner = hidden.repeat_interleave(chosen.shape[-1], dim=0) @ up
     inner = experts._apply_gate(inner) if experts.has_gate else experts.act_fn(inner)
     weighted: torch.Tensor = (inner @ down) * shares.reshape(-1, 1)

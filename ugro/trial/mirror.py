@@ -15,7 +15,7 @@ from ugro.artifact_store import KEY, Folder, is_outage
 from ugro.config import Config
 from ugro.paths import CHECKPOINTS, METRICS, TRIALS
 from ugro.retries import one_line, retrying
-from ugro.trial.checkpoints import PREFIX, SEAL, is_whole, latest, step
+from ugro.trial.checkpoints import PREFIX, SEAL, is_complete, latest, step
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[
     Args:
         folder: folder of the trial; receives the mirrored checkpoints first
         config: configuration of the trial; nothing is copied without ``study.artifacts``
-        training: identity of the training, from :func:`training_of`
+        training: identity of the training, from :func:`hash_training`
 
     Raises:
         OSError: the remaining files could not be copied within the retry limit.
@@ -57,15 +57,15 @@ class Mirror:
         there: remote folder
     """
 
-    def __init__(self, folder: Path, there: Folder) -> None:
+    def __init__(self, folder: Path, remote: Folder) -> None:
         self._folder = folder
-        self._there = there
+        self._remote = remote
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
         self._waiting: Future[None] | None = None
 
     def fetch(self, training: str) -> None:
         """Fetch complete checkpoints if they are newer than the local checkpoints."""
-        names = retrying(is_outage, f"{KEY} cannot be read")(self._there.names)
+        names = retrying(is_outage, f"{KEY} cannot be read")(self._remote.names)
         sealed = [name for name in names if _is_seal(name)]
         here = latest(self._folder / CHECKPOINTS, training)
         farthest = max((step(Path(name).parent) for name in sealed), default=-1)
@@ -80,24 +80,24 @@ class Mirror:
     def _fetch_checkpoint(self, seal: str, names: list[str], training: str) -> None:
         """Replace a local checkpoint by the remote one; delete the remote copy if unusable."""
         here = self._folder / Path(seal).parent
-        if is_whole(here, training):
+        if is_complete(here, training):
             return
         shutil.rmtree(here, ignore_errors=True)  # the seal refuses extra files
         inside = [name for name in names if name.startswith(seal.removesuffix(SEAL))]
         # Fetch the seal last: an interrupted fetch must not look complete.
         for name in sorted(inside, key=_is_seal):
             self._get(name)
-        if not is_whole(here, training):
+        if not is_complete(here, training):
             shutil.rmtree(here)
             self._delete(seal)
 
     def _get(self, name: str) -> None:
         retrying(is_outage, f"{name} cannot be copied from {KEY}")(
-            self._there.get, name, self._folder / name
+            self._remote.get, name, self._folder / name
         )
 
     def _delete(self, name: str) -> None:
-        retrying(is_outage, f"{name} cannot be deleted from {KEY}")(self._there.delete, name)
+        retrying(is_outage, f"{name} cannot be deleted from {KEY}")(self._remote.delete, name)
 
     def changed(self) -> None:
         """Schedule a copy of the checkpoints; calls while a copy is queued have no effect."""
@@ -110,25 +110,25 @@ class Mirror:
         self._copy_checkpoints()
         every = (path.relative_to(self._folder) for path in self._folder.rglob("*"))
         others = [str(path) for path in every if path.parts[0] != CHECKPOINTS]
-        self._there.put_all(self._folder, sorted(others))
+        self._remote.put_all(self._folder, sorted(others))
 
     def _copy_checkpoints(self) -> None:
-        there = retrying(is_outage, f"{KEY} cannot be read")(self._there.names)
+        remote = retrying(is_outage, f"{KEY} cannot be read")(self._remote.names)
         here = [
             str(path.relative_to(self._folder))
             for seal in self._folder.glob(f"{CHECKPOINTS}/{PREFIX}*/{SEAL}")
             for path in seal.parent.rglob("*")
             if path.is_file()
         ]
-        whole_there = tuple(name.removesuffix(SEAL) for name in there if _is_seal(name))
-        copied = [name for name in here if not name.startswith(whole_there)]
+        complete = tuple(name.removesuffix(SEAL) for name in remote if _is_seal(name))
+        copied = [name for name in here if not name.startswith(complete)]
         try:
-            self._there.put_all(self._folder, [*sorted(copied, key=_is_seal), METRICS])
+            self._remote.put_all(self._folder, [*sorted(copied, key=_is_seal), METRICS])
         except FileNotFoundError:
             return  # deleted meanwhile; a later call copies its successor
-        gone = [name for name in there if name.startswith(CHECKPOINTS) and name not in here]
+        deleted = [name for name in remote if name.startswith(CHECKPOINTS) and name not in here]
         # Delete the seal first: a partly deleted checkpoint is incomplete.
-        for name in sorted(gone, key=_is_seal, reverse=True):
+        for name in sorted(deleted, key=_is_seal, reverse=True):
             self._delete(name)
 
 

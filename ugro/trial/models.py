@@ -18,7 +18,7 @@ from transformers import (
 from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
 from ugro.trial import random_llama
-from ugro.trial.data.cache import made_once
+from ugro.trial.data.cache import create_once
 from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
 
@@ -44,7 +44,7 @@ class BaseModel:
         return tuple(given) if isinstance(given, list) else () if given is None else (given,)
 
 
-_warm: dict[str, BaseModel] = {}  # holds at most the model used last by this process
+_cache: dict[str, BaseModel] = {}  # holds at most the model used last by this process
 
 
 def base_model(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
@@ -54,15 +54,15 @@ def base_model(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> Base
         UserError: the model does not exist or is not accessible.
     """
     key = repr((asdict(config), dtype))
-    if key not in _warm:
-        _warm.clear()  # free memory before loading: two models may not fit
-        _warm[key] = load(config, dtype, cache_dir)
-    return _warm[key]
+    if key not in _cache:
+        _cache.clear()  # free memory before loading: two models may not fit
+        _cache[key] = load(config, dtype, cache_dir)
+    return _cache[key]
 
 
-def forget() -> None:
+def evict_base_model() -> None:
     """Drop the cached model, so that the next trial loads it again."""
-    _warm.clear()
+    _cache.clear()
 
 
 def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
@@ -128,11 +128,11 @@ def positions(config: PreTrainedConfig) -> int | None:
     if not limits:
         return None
     rope = getattr(text, "rope_parameters", None) or {}
-    scaled = [one for one in (rope, *rope.values()) if isinstance(one, dict)]
+    scaled = [entry for entry in (rope, *rope.values()) if isinstance(entry, dict)]
     stretched = [
-        int(one["original_max_position_embeddings"] * one["factor"])
-        for one in scaled  # some models have an entry per kind of layer
-        if one.get("original_max_position_embeddings") and one.get("factor")
+        int(entry["original_max_position_embeddings"] * entry["factor"])
+        for entry in scaled  # some models have an entry per kind of layer
+        if entry.get("original_max_position_embeddings") and entry.get("factor")
     ]
     return max(limits + stretched)
 
@@ -186,7 +186,7 @@ def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
             quantization_config=GgufConfig(dequantize=True),  # quantised models cannot be saved
         ).save_pretrained(folder)
 
-    made_once(copy, write)
+    create_once(copy, write)
     return copy
 
 

@@ -10,7 +10,7 @@ from ugro.events.channel import Channel, StandaloneChannel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.trial import hardware
 from ugro.trial.data.rows import schedule
-from ugro.trial.memory_estimate import estimated
+from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
@@ -26,12 +26,12 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
     Returns:
         The estimate and, after a step, measured metrics and the data summary.
     """
-    what = asdict(estimate := estimated(config))
+    what = asdict(estimate := estimate_memory(config))
     known = {
         **{name: float(value) for name, value in what.items()},
         "memory": float(estimate.memory),
         "states": float(estimate.states),
-        "has": float(hardware.memory()),
+        "total_memory": float(hardware.total_memory()),
         "on_gpu": float(hardware.device().type != "cpu"),
         "cpus": float(hardware.cpus()),
     }

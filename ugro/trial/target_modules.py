@@ -55,7 +55,7 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
         convert_peft_config_for_transformers(built, model, None)
     except ValueError as error:
         allowed = "modules that PEFT can adapt together"
-        raise UserError(f"{fault(TARGETS, _listed(modules), allowed)} ({error})") from error
+        raise UserError(f"{fault(TARGETS, _join(modules), allowed)} ({error})") from error
     return built
 
 
@@ -108,7 +108,7 @@ def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
     modules = dict(model.named_modules())
     for name in config.modules_to_save or []:
         if not _matches(name, modules):
-            raise UserError(fault("lora.modules_to_save", name, f"of {_kinds(model)}"))
+            raise UserError(fault("lora.modules_to_save", name, f"of {_adaptable_modules(model)}"))
     built = peft_config(config, model)
     if config.target_modules != ALL_LINEAR:
         _check_targets(model, config, built)
@@ -123,12 +123,16 @@ def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraC
         raise UserError(fault(key, given, f"{allowed}, as {TARGETS} names experts"))
     for name in sorted(built.target_parameters or []):
         if not _matches(name, parameters):
-            raise UserError(fault(TARGETS, name, f"{ALL_LINEAR}, or of {_kinds(model)}"))
+            raise UserError(
+                fault(TARGETS, name, f"{ALL_LINEAR}, or of {_adaptable_modules(model)}")
+            )
     for name in built.target_modules or []:
-        found = [modules[one] for one in _matches(name, modules)]
-        fixed = sorted({type(one).__name__ for one in found if not can_be_adapted(one)})
+        found = [modules[candidate] for candidate in _matches(name, modules)]
+        fixed = sorted(
+            {type(candidate).__name__ for candidate in found if not can_be_adapted(candidate)}
+        )
         if fixed or not found:
-            allowed = f"{ALL_LINEAR}, or of {_kinds(model)}"
+            allowed = f"{ALL_LINEAR}, or of {_adaptable_modules(model)}"
             is_no = f"; {name} is of the kind {', '.join(fixed)}" if fixed else ""
             raise UserError(fault(TARGETS, name, f"{allowed}{is_no}"))
 
@@ -137,24 +141,27 @@ def _check_initialisation(
     model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig
 ) -> None:
     """Refuse settings with which PEFT's initialisations fail or compute wrong weights."""
-    how = str(config.init_lora_weights).lower()
+    initialisation = str(config.init_lora_weights).lower()
     modules = dict(model.named_modules())
     names = list(_linear(model))
     if config.target_modules != ALL_LINEAR:
         wanted = built.target_modules or []
-        names = [name for name in names if any(_matches(one, [name]) for one in wanted)]
-    if how == "orthogonal" and config.r % 2:
+        names = [name for name in names if any(_matches(candidate, [name]) for candidate in wanted)]
+    if initialisation == "orthogonal" and config.r % 2:
         raise UserError(
             fault("lora.r", config.r, "an even number with init_lora_weights=orthogonal")
         )
-    if how == "olora" and any(isinstance(modules[name], Conv1D) for name in names):
+    if initialisation == "olora" and any(isinstance(modules[name], Conv1D) for name in names):
         allowed = "another, as PEFT's OLoRA takes Conv1D weights the wrong way round"
-        raise UserError(fault("lora.init_lora_weights", how, allowed))
-    if how.startswith("pissa_niter") and names:
+        raise UserError(fault("lora.init_lora_weights", initialisation, allowed))
+    if initialisation.startswith("pissa_niter") and names:
         rank, narrowest = min((_rank(modules[name]), name) for name in names)
         if config.r > rank:
             kind = narrowest.rpartition(".")[-1]
-            allowed = f"{rank} at most with init_lora_weights={how}, which is the rank of {kind}"
+            allowed = (
+                f"{rank} at most with init_lora_weights={initialisation}, "
+                f"which is the rank of {kind}"
+            )
             raise UserError(fault("lora.r", config.r, allowed))
 
 
@@ -176,7 +183,7 @@ def can_be_adapted(module: nn.Module) -> bool:
     return True
 
 
-def say_what_stays_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
+def warn_about_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
     """Warn about linear layers and experts that all-linear does not adapt."""
     if config.target_modules != ALL_LINEAR:
         return
@@ -231,7 +238,7 @@ def _keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
     return any(name.rpartition(".")[-1] in EMBEDDING_LAYER_NAMES for name in modules_to_save)
 
 
-def _kinds(model: nn.Module) -> str:
+def _adaptable_modules(model: nn.Module) -> str:
     """Describe the adaptable modules: last name components, grouped by class."""
     by_class: dict[type[nn.Module], set[str]] = {}
     for name, module in model.named_modules():
@@ -239,7 +246,9 @@ def _kinds(model: nn.Module) -> str:
     kinds = [
         f"{', '.join(sorted(names))} ({kind.__name__})"
         for kind, names in by_class.items()
-        if can_be_adapted(next(one for one in model.modules() if type(one) is kind))
+        if can_be_adapted(
+            next(candidate for candidate in model.modules() if type(candidate) is kind)
+        )
     ]
     experts = sorted({".".join(n.split(".")[-2:]) for n in expert_parameters(model)})
     return ", ".join(kinds + ([f"{', '.join(experts)} (experts)"] if experts else []))
@@ -247,8 +256,8 @@ def _kinds(model: nn.Module) -> str:
 
 def _matches(name: str, names: Iterable[str]) -> list[str]:
     """Return the names that equal ``name`` or end with it as a dotted component, as in PEFT."""
-    return [one for one in names if one == name or one.endswith(f".{name}")]
+    return [known for known in names if known == name or known.endswith(f".{name}")]
 
 
-def _listed(modules: list[str] | str) -> str:
+def _join(modules: list[str] | str) -> str:
     return modules if isinstance(modules, str) else ", ".join(modules)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import torch
 
-MEMORY = "can't allocate memory"  # of DefaultCPUAllocator
-DISK = ("PytorchStreamWriter failed writing", "unexpected pos", os.strerror(errno.ENOSPC))
+OUT_OF_MEMORY = "can't allocate memory"  # of DefaultCPUAllocator
+DISK_FULL = ("PytorchStreamWriter failed writing", "unexpected pos", os.strerror(errno.ENOSPC))
 
 
 @contextmanager
-def named() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Translate torch's errors inside the block.
 
     Raises:
@@ -24,9 +24,9 @@ def named() -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise MemoryError(_first_line(error)) from error
     except RuntimeError as error:
-        if MEMORY in str(error):
+        if OUT_OF_MEMORY in str(error):
             raise MemoryError(_first_line(error)) from error
-        if any(said in str(error) for said in DISK):
+        if any(said in str(error) for said in DISK_FULL):
             raise OSError(errno.ENOSPC, _first_line(error)) from error
         raise
 

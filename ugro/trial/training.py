@@ -27,20 +27,20 @@ from transformers.trainer import TRAINER_STATE_NAME
 from ugro.config import Config, Keep
 from ugro.events.channel import Channel
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.callbacks import Keeper, Reporter
+from ugro.trial.callbacks import CheckpointCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate, schedule
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
 from ugro.trial.loss import summed_loss
-from ugro.trial.torch_errors import named
+from ugro.trial.torch_errors import translated
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """Outcome of training; the model holds the adapter of the best checkpoint."""
 
     best_loss: float
@@ -66,7 +66,7 @@ def train(
     folder: Path,
     channel: Channel,
     changed: Callable[[], None],
-) -> Trained:
+) -> TrainingResult:
     """Train until budget, patience or channel end it, then load the best checkpoint.
 
     A complete checkpoint of the same training is resumed with its optimizer, schedule, random
@@ -77,7 +77,7 @@ def train(
         data: training and evaluation data
         base: evaluation of the base model, reported at step 0
         config: configuration of the trial
-        training: identity of the training, from :func:`training_of`
+        training: identity of the training, from :func:`hash_training`
         folder: folder of the checkpoints
         channel: receives the report of step 0 and of each evaluation; returns whether to continue
         changed: called after checkpoints are written or deleted
@@ -88,9 +88,9 @@ def train(
     """
     begin_at = latest(folder, training)
     plan = schedule(config, data.train)
-    reporter = Reporter(channel, base, plan.tokens, data.fingerprints())
+    reporter = ReportCallback(channel, base, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
-    keeper = Keeper(folder, training, keep, channel.interrupted, changed)
+    keeper = CheckpointCallback(folder, training, keep, channel.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
@@ -107,8 +107,8 @@ def train(
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
         state = TrainerState.load_from_json(str(begin_at / TRAINER_STATE_NAME))
-        trainer.take_up(state)
-    if begin_at is None or not is_over(state):
+        trainer.restore(state)
+    if begin_at is None or not is_finished(state):
         trainer.train(resume_from_checkpoint=begin_at and str(begin_at))
         state = trainer.state
     if state.best_metric is None or not math.isfinite(state.best_metric):
@@ -116,7 +116,7 @@ def train(
     model.load_adapter(str(folder / f"{PREFIX}{state.best_global_step}"), "default")
     if keep is Keep.best:
         keep_only(folder, {state.best_global_step})
-    return Trained(
+    return TrainingResult(
         best_loss=state.best_metric,
         best_bits_per_byte=_logged_at(state, state.best_global_step)["eval_bits_per_byte"],
         best_step=state.best_global_step,
@@ -134,11 +134,13 @@ def train(
 
 def _logged_at(state: TrainerState, step: int) -> dict[str, float]:
     """Return the metrics evaluated after ``step``."""
-    evaluated = [one for one in state.log_history if "eval_loss" in one and one["step"] == step]
+    evaluated = [
+        logged for logged in state.log_history if "eval_loss" in logged and logged["step"] == step
+    ]
     return dict(evaluated[-1])
 
 
-def is_over(state: TrainerState) -> bool:
+def is_finished(state: TrainerState) -> bool:
     """Return whether training was complete when this state was saved."""
     return bool(state.global_step >= state.max_steps)
 
@@ -203,11 +205,11 @@ class ExampleTrainer(Trainer):
     held-out example alone.
     """
 
-    reporter: Reporter
+    reporter: ReportCallback
     data: Data
     eval_seconds = 0.0
 
-    def take_up(self, state: TrainerState) -> None:
+    def restore(self, state: TrainerState) -> None:
         """Restore elapsed times and peak memory of the resumed run."""
         evaluated = [logged for logged in state.log_history if "eval_loss" in logged]
         if evaluated:
@@ -233,7 +235,7 @@ class ExampleTrainer(Trainer):
         """Save a checkpoint as transformers does; wait while the disk is full."""
 
         def save() -> None:
-            with named():
+            with translated():
                 super(ExampleTrainer, self)._save_checkpoint(*arguments)
 
         retrying(is_disk_trouble, "The checkpoint cannot be written")(save)

@@ -19,20 +19,20 @@ from ugro.provenance import provenance
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import hardware, torch_errors
 from ugro.trial.adapter import adapted, save_adapter
-from ugro.trial.attention_check import check_borders
-from ugro.trial.checkpoints import keep_only, training_of
+from ugro.trial.attention_check import check_example_isolation
+from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.latency import latency_ms
 from ugro.trial.mirror import mirrored
 from ugro.trial.models import BaseModel
 from ugro.trial.setup import set_up
-from ugro.trial.training import Trained, train
+from ugro.trial.training import TrainingResult, train
 
 log = logging.getLogger(__name__)
 
 
-@torch_errors.named()
+@torch_errors.translated()
 def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     """Train one adapter and return its objective values.
 
@@ -57,17 +57,17 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     base, data = set_up(config)
     for line in data_lines(data.summary()):
         log.info("%s", line)
-    check_borders(base.model, data.train.layout, config.data)
+    check_example_isolation(base.model, data.train.layout, config.data)
     untrained = base_evaluation(base, data, config.training.eval_batch_size)
-    ran_with = _provenance(config, base, data)
+    origin = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
-        write_atomically, folder / PROVENANCE, json.dumps(ran_with, indent=1)
+        write_atomically, folder / PROVENANCE, json.dumps(origin, indent=1)
     )
 
     set_seed(config.seed)
-    training = training_of(config, data.fingerprints())
+    training = hash_training(config, data.fingerprints())
     with mirrored(folder, config, training) as changed, adapted(base, config.lora) as model:
-        written = Written(folder / METRICS, channel)
+        written = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
         trained = train(model, data, untrained, config, training, checkpoints, written, changed)
         seconds = trained.seconds - trained.seconds_before
@@ -84,10 +84,10 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
             keep_only(checkpoints, set())
 
     log.info("eval_loss %.4f, base model %.4f", trained.best_loss, untrained.loss)
-    return TrialResult(objectives_of(config.objectives).values(metrics), metrics, ran_with)
+    return TrialResult(objectives_of(config.objectives).values(metrics), metrics, origin)
 
 
-class Written:
+class RecordingChannel:
     """Append each report to ``metrics.jsonl`` before forwarding it to a channel.
 
     Reports that a resumed trial repeats replace the earlier lines.
@@ -148,7 +148,7 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
         **data.fingerprints(),
         "seed": str(config.seed),
         "device": hardware.device_name(),
-        "instructions": hardware.instructions(),
+        "instructions": hardware.vector_instructions(),
         "data": json.dumps(data.summary()),
         "dtype": str(weights.dtype).removeprefix("torch."),
         "threads": str(hardware.threads()),
@@ -157,7 +157,7 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
 
 
 def _metrics(
-    trained: Trained, untrained: Evaluation, startup_seconds: float, trainable: int
+    trained: TrainingResult, untrained: Evaluation, startup_seconds: float, trainable: int
 ) -> dict[str, float]:
     return {
         "eval_loss": trained.best_loss,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from ugro.errors import UserError
-from ugro.trial.data.chat import conversation
+from ugro.trial.data.chat import render_conversation
 from ugro.trial.data.chat_template import ChatTemplate
 from ugro.trial.data.messages import read_messages
 from ugro.trial.data.texts import Text
@@ -76,7 +76,7 @@ def content(texts: list[Text]) -> str:
 
 
 def convert(template: str, *messages: Any, special: tuple[str, ...] = (), **how: Any) -> list[Text]:
-    return conversation(list(messages), tokenizer(template, *special), PLACE, **how)
+    return render_conversation(list(messages), tokenizer(template, *special), PLACE, **how)
 
 
 # Where the answers stand
@@ -207,7 +207,7 @@ def test_turns_of_weight_0_are_seen_but_not_trained() -> None:
 
 
 def test_the_prompt_of_a_record_is_not_trained() -> None:
-    (text,) = convert(CHATML, user(), assistant("shown"), user(), assistant(), given=3)
+    (text,) = convert(CHATML, user(), assistant("shown"), user(), assistant(), prompt_length=3)
     assert trained(text) == ["a", "<|end|>\n"]
 
 
@@ -376,7 +376,7 @@ def test_a_tokenizer_without_a_template_is_told() -> None:
     plain = byte_tokenizer()
     plain.chat_template = None
     with pytest.raises(UserError, match="has no chat template"):
-        conversation([user(), assistant()], plain, PLACE)
+        render_conversation([user(), assistant()], plain, PLACE)
 
 
 def test_the_record_itself_is_left_as_it_is() -> None:

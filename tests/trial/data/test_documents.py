@@ -68,19 +68,25 @@ def test_its_length_is_the_characters_of_its_texts_without_roles_and_keys() -> N
 
 def test_near_duplicates_differ_in_punctuation_white_space_and_case_alone() -> None:
     one = Document("a:1", {"text": "It is, after all, Done."})
-    assert one.gist == Document("a:2", {"text": "it is - after all:\n done"}).gist
-    assert one.gist != Document("a:2", {"text": "it is after all undone"}).gist
+    assert (
+        one.normalised_digest
+        == Document("a:2", {"text": "it is - after all:\n done"}).normalised_digest
+    )
+    assert (
+        one.normalised_digest
+        != Document("a:2", {"text": "it is after all undone"}).normalised_digest
+    )
 
 
 def test_what_has_neither_letters_nor_digits_is_near_nothing_but_itself() -> None:
     shrug, smile = (Document("a:1", {"text": text}) for text in ("¯\\_(-)_/¯", ":-)"))
-    assert shrug.gist != smile.gist
+    assert shrug.normalised_digest != smile.normalised_digest
 
 
 def test_a_sum_is_no_near_duplicate_of_another_with_the_same_digits() -> None:
     sums = [("1+12=", "13"), ("11+2=", "13")]
     one, other = (Document("a:1", {"prompt": p, "completion": c}) for p, c in sums)
-    assert one.gist != other.gist
+    assert one.normalised_digest != other.normalised_digest
 
 
 # Python's own reference

@@ -8,7 +8,7 @@ from hypothesis import settings as property_settings
 from hypothesis import strategies as st
 from trl import pack_dataset
 
-from ugro.trial.data.packing import Layout, Numbers, alone, bfd, windows, wrapped
+from ugro.trial.data.packing import Layout, Numbers, bfd, unpacked, windows, wrapped
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=40).map(lambda given: np.array(given, np.int64))
 SIZES = st.integers(2, 24)
@@ -44,7 +44,7 @@ def consistent(layout: Layout) -> None:
 
 
 def test_each_example_has_a_row_of_its_own_and_is_cut_to_it() -> None:
-    layout = alone(np.array([3, 9, 2]), np.array([0, 1, 2]), size=4)
+    layout = unpacked(np.array([3, 9, 2]), np.array([0, 1, 2]), size=4)
     assert rows(layout) == [[(0, 0, 3)], [(1, 0, 4)], [(2, 0, 2)]]
     assert layout.lengths.tolist() == [3, 4, 2]
 
@@ -80,14 +80,14 @@ def test_windows_overlap_by_a_token() -> None:
     ]
 
 
-@pytest.mark.parametrize("pack", [alone, bfd, wrapped])
+@pytest.mark.parametrize("pack", [unpacked, bfd, wrapped])
 def test_only_the_examples_that_are_asked_for_are_laid_out(pack: type) -> None:
     layout = pack(np.array([3, 3, 3, 3]), np.array([1, 3]), 4)
     assert set(layout.examples.tolist()) == {1, 3}
     assert windows(np.array([3, 3, 3]), np.array([2]), 4).examples.tolist() == [2]
 
 
-@pytest.mark.parametrize("pack", [alone, bfd, wrapped, windows])
+@pytest.mark.parametrize("pack", [unpacked, bfd, wrapped, windows])
 def test_no_example_makes_no_row(pack: type) -> None:
     layout = pack(np.array([3]), np.array([], dtype=np.int64), 4)
     consistent(layout)
@@ -102,7 +102,10 @@ def test_no_example_makes_no_row(pack: type) -> None:
 @given(lengths=LENGTHS, size=SIZES)
 def test_alone_and_best_fit_hold_each_examples_beginning_once(lengths: Numbers, size: int) -> None:
     wanted = sorted((e, token) for e, n in enumerate(lengths) for token in range(min(n, size)))
-    for layout in (alone(lengths, numbered(lengths), size), bfd(lengths, numbered(lengths), size)):
+    for layout in (
+        unpacked(lengths, numbered(lengths), size),
+        bfd(lengths, numbered(lengths), size),
+    ):
         consistent(layout)
         assert covered(layout) == wanted
         assert (layout.lengths <= size).all()
@@ -175,7 +178,10 @@ def test_chosen_rows_keep_their_pieces_in_the_order_asked_for(
 @PROPERTY
 @given(lengths=LENGTHS, size=SIZES)
 def test_two_layouts_follow_one_another(lengths: Numbers, size: int) -> None:
-    one, other = alone(lengths, numbered(lengths), size), windows(lengths, numbered(lengths), size)
+    one, other = (
+        unpacked(lengths, numbered(lengths), size),
+        windows(lengths, numbered(lengths), size),
+    )
     both = one.then(other)
     consistent(both)
     assert rows(both) == rows(one) + rows(other)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.trial.made import data_config
 from ugro.config import DataConfig
 from ugro.errors import UserError
-from ugro.trial.data.split import ENOUGH, PARTS, Split, documents_of, split_of
+from ugro.trial.data.split import MIN_TEST_GROUPS, PARTS, Split, read_part, split_documents
 
 Made = Callable[..., DataConfig]
 
@@ -39,10 +39,8 @@ def as_record(one: Any) -> dict[str, Any]:
 
 
 def parts_of(config: DataConfig) -> dict[str, list[str]]:
-    split = split_of(config)
-    return {
-        part: [one.content["text"] for one in documents_of(config, split, part)] for part in PARTS
-    }
+    split = split_documents(config)
+    return {part: [one.content["text"] for one in read_part(config, split, part)] for part in PARTS}
 
 
 def sized(count: int, length: int = 10) -> list[str]:
@@ -54,8 +52,8 @@ def sized(count: int, length: int = 10) -> list[str]:
 
 def test_a_tenth_of_the_reference_is_held_out_and_another_to_test_on_never_more() -> None:
     config = data_config(source="pydocs", eval_fraction=0.1)
-    split = split_of(config)
-    lengths = {part: sum(one.length for one in documents_of(config, split, part)) for part in PARTS}
+    split = split_documents(config)
+    lengths = {part: sum(one.length for one in read_part(config, split, part)) for part in PARTS}
     total = sum(lengths.values())
     assert total > 350_000
     for part in ("eval", "test"):
@@ -64,11 +62,11 @@ def test_a_tenth_of_the_reference_is_held_out_and_another_to_test_on_never_more(
 
 def test_no_paragraph_of_the_reference_is_in_two_parts() -> None:
     config = data_config(source="pydocs", eval_fraction=0.1)
-    split = split_of(config)
+    split = split_documents(config)
     seen: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for part in PARTS:
-        for document in documents_of(config, split, part):
+        for document in read_part(config, split, part):
             for paragraph in document.content["text"].split("\n\n"):
                 normalised = " ".join(paragraph.split())
                 if len(normalised) >= 40:
@@ -128,7 +126,7 @@ def test_the_parts_are_disjoint_in_order_within_their_shares_and_together_everyt
         assert parts[part] == sorted(parts[part])
     assert parts["train"]
     assert parts["eval"]
-    assert bool(parts["test"]) == (len(texts) >= ENOUGH)
+    assert bool(parts["test"]) == (len(texts) >= MIN_TEST_GROUPS)
     left = texts
     for part in ("eval", "test"):
         most, shortest = shares[part] * sum(map(len, texts)), min(map(len, left))
@@ -150,7 +148,7 @@ def test_a_giant_among_small_documents_stays_in_the_training_set(made: Made) -> 
 # The test part
 
 
-@pytest.mark.parametrize(("count", "tested"), [(ENOUGH - 1, 0), (ENOUGH, 2)])
+@pytest.mark.parametrize(("count", "tested"), [(MIN_TEST_GROUPS - 1, 0), (MIN_TEST_GROUPS, 2)])
 def test_a_test_part_is_held_out_where_there_are_enough_documents(
     count: int, tested: int, made: Made
 ) -> None:
@@ -182,20 +180,20 @@ def test_a_test_part_is_held_out_beside_evaluation_files(made: Made) -> None:
 def test_what_stands_in_the_other_files_is_left_out_of_the_training_set(made: Made) -> None:
     config = made(["alone", "shared", "tested"], eval=["shared"], test=["tested"])
     assert parts_of(config)["train"] == ["alone"]
-    assert split_of(config).also_held_out == 2
+    assert split_documents(config).also_held_out == 2
 
 
 def test_what_the_files_of_evaluation_and_test_share_is_counted(made: Made) -> None:
     config = made(["alone"], eval=["shared", "own"], test=["shared", "other", "shared"])
-    assert split_of(config).evaluated_and_tested == 1
-    assert split_of(made(["alone"], eval=["own"], test=["other"])).evaluated_and_tested == 0
+    assert split_documents(config).evaluated_and_tested == 1
+    assert split_documents(made(["alone"], eval=["own"], test=["other"])).evaluated_and_tested == 0
 
 
 def test_repeated_records_stay_in_training_and_on_one_side(made: Made) -> None:
     texts = [*sized(5), *["twenty"] * 20]
     for seed in range(10):
         config = made(texts, eval_fraction=0.3, split_seed=seed, test_fraction=0.0)
-        parts, split = parts_of(config), split_of(config)
+        parts, split = parts_of(config), split_documents(config)
         assert not set(parts["train"]) & set(parts["eval"])
         assert len(parts["eval"]) == len(set(parts["eval"]))
         assert parts["train"].count("twenty") in (0, 20)
@@ -205,7 +203,7 @@ def test_repeated_records_stay_in_training_and_on_one_side(made: Made) -> None:
 def test_repeated_records_are_trained_on_once_if_asked_for(made: Made) -> None:
     config = made(["a", "b", "a", "a"], eval=["c"], deduplicate=True)
     assert parts_of(config)["train"] == ["a", "b"]
-    assert split_of(config).repeated == 2
+    assert split_documents(config).repeated == 2
 
 
 def by_user(*pairs: tuple[str, str]) -> list[dict[str, str]]:
@@ -247,7 +245,7 @@ def test_a_record_of_the_evaluation_files_is_not_trained_on_in_another_group(mad
         by_user(("shared", "1"), ("own", "1")), eval=by_user(("shared", "2")), group_by="user"
     )
     assert parts_of(config)["train"] == ["own"]
-    assert split_of(config).also_held_out == 1
+    assert split_documents(config).also_held_out == 1
 
 
 def test_a_record_of_the_evaluation_files_is_not_tested_on_in_another_group(made: Made) -> None:
@@ -262,7 +260,7 @@ def test_a_record_of_the_evaluation_files_is_not_tested_on_in_another_group(made
 
 def test_held_out_documents_that_nearly_stand_in_training_are_counted(made: Made) -> None:
     config = made(["It is done.", "other"], eval=["it is: Done", "neither"], test=["OTHER!"])
-    assert split_of(config).near_duplicates == 2
+    assert split_documents(config).near_duplicates == 2
 
 
 # Skipped
@@ -270,7 +268,7 @@ def test_held_out_documents_that_nearly_stand_in_training_are_counted(made: Made
 
 def test_malformed_records_of_all_files_are_counted_once(made: Made) -> None:
     config = made(["a", {"no": 1}], eval=["b", {"no": 2}, {"no": 3}], bad_records="skip")
-    split = split_of(config)
+    split = split_documents(config)
     assert split.skipped == 3
     assert split.first_skipped.startswith(f"{config.eval_files[0]}:2: ['no'] given")
     assert parts_of(config) == {"train": ["a"], "eval": ["b"], "test": []}
@@ -278,7 +276,7 @@ def test_malformed_records_of_all_files_are_counted_once(made: Made) -> None:
 
 def test_a_malformed_record_is_an_error_by_default(made: Made) -> None:
     with pytest.raises(UserError, match=r"train\.jsonl:2: \['no'\] given"):
-        split_of(made(["a", {"no": 1}]))
+        split_documents(made(["a", {"no": 1}]))
 
 
 # What cannot be split
@@ -286,22 +284,22 @@ def test_a_malformed_record_is_an_error_by_default(made: Made) -> None:
 
 def test_a_set_that_is_evaluated_on_as_a_whole_leaves_nothing_to_train_on(made: Made) -> None:
     with pytest.raises(UserError, match=r"^data: '0 documents to train, 1 to evaluate' given"):
-        split_of(made(["alone"], eval=["alone"]))
+        split_documents(made(["alone"], eval=["alone"]))
 
 
 def test_one_document_alone_cannot_be_split(made: Made) -> None:
     with pytest.raises(UserError, match="1 documents to train, 0 to evaluate"):
-        split_of(made(["alone"]))
+        split_documents(made(["alone"]))
     with pytest.raises(UserError, match="2 documents to train, 0 to evaluate"):
-        split_of(made(["alone", "alone"]))  # equal ones are never on both sides
+        split_documents(made(["alone", "alone"]))  # equal ones are never on both sides
 
 
 @pytest.mark.parametrize("part", ["eval", "test"])
 def test_files_without_a_document_are_refused(part: str, made: Made) -> None:
     with pytest.raises(UserError, match=r"^data"):
-        split_of(made(["a", "b"], **{part: []}))
+        split_documents(made(["a", "b"], **{part: []}))
 
 
 def test_a_split_is_in_the_order_in_which_documents_are_read(made: Made) -> None:
-    split = split_of(made(["a", "shared", "b"], eval=["shared"]))
+    split = split_documents(made(["a", "shared", "b"], eval=["shared"]))
     assert split == Split(("train", None, "train"), 0, 1, 0, 0, 0, "")

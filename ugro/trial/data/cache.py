@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 
-def made_once(folder: Path, write: Callable[[Path], None]) -> None:
+def create_once(folder: Path, write: Callable[[Path], None]) -> None:
     """Create a folder by ``write`` unless it exists; atomic and once among all processes."""
     if folder.exists():
         return

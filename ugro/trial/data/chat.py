@@ -4,18 +4,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ugro.errors import UserError
-from ugro.trial.data.chat_template import Answer, ChatTemplate, common
+from ugro.trial.data.chat_template import Answer, ChatTemplate, common_prefix
 from ugro.trial.data.messages import Message, read_messages, read_tools
 from ugro.trial.data.texts import Span, Text
 
 
-def conversation(
+def render_conversation(
     messages: list[Message],
     tokenizer: Any,
     place: str,
     *,
     tools: Any = None,
-    given: int = 0,
+    prompt_length: int = 0,
     stop_ids: tuple[int, ...] = (),
 ) -> list[Text]:
     """Render a conversation into texts whose spans cover the assistant's turns.
@@ -38,18 +38,18 @@ def conversation(
     """
     if not tokenizer.chat_template:
         raise UserError(f"{place}: chat records, but this model's tokenizer has no chat template")
-    read = read_messages(messages, place, given)
+    read = read_messages(messages, place, prompt_length)
     template = ChatTemplate(tokenizer, place, read_tools(tools, place), stop_ids)
     drafts: list[_Draft] = []
     for turn, trained in enumerate(read.trained):
         if trained:
             answer = template.answer(read.messages, turn)
-            extended = drafts[-1].extended(answer, turn, template) if drafts else None
-            if extended:
-                drafts[-1] = extended
+            try_append = drafts[-1].try_append(answer, turn, template) if drafts else None
+            if try_append:
+                drafts[-1] = try_append
             else:
-                drafts.append(_Draft().answered(answer, turn))
-    return [draft.finished(template, read.messages) for draft in drafts]
+                drafts.append(_Draft().append(answer, turn))
+    return [draft.finish(template, read.messages) for draft in drafts]
 
 
 @dataclass(frozen=True)
@@ -61,27 +61,27 @@ class _Draft:
     stop: int | None = 0
     turn: int = 0
 
-    def answered(self, answer: Answer, turn: int) -> "_Draft":
+    def append(self, answer: Answer, turn: int) -> "_Draft":
         """Append a turn whose prompt contains the text so far."""
         start = len(answer.prompt)
         spans = (replace(s, start=start + s.start, end=start + s.end) for s in answer.spans)
         stop = None if answer.stop is None else start + answer.stop
         return _Draft(answer.prompt + answer.text, (*self.spans, *spans), stop, turn)
 
-    def extended(self, answer: Answer, turn: int, template: ChatTemplate) -> "_Draft | None":
+    def try_append(self, answer: Answer, turn: int, template: ChatTemplate) -> "_Draft | None":
         """Append a turn if its prompt starts with the text up to its last stop token."""
         draft = self
         if draft.stop is None and answer.prompt.startswith(draft.text):
-            draft = draft.ended(template.stop_at(answer.prompt[len(draft.text) :]))
+            draft = draft.append_stop_token(template.stop_at(answer.prompt[len(draft.text) :]))
         if draft.stop is None or not answer.prompt.startswith(draft.text[: draft.stop]):
             return None
         # Keep what is common behind the stop token: Phi 3 ends the last turn with an extra token.
-        kept = common(draft.text[draft.stop :], answer.prompt[draft.stop :])
+        kept = common_prefix(draft.text[draft.stop :], answer.prompt[draft.stop :])
         end = draft.stop + len(kept)
         spans = (replace(s, end=min(s.end, end)) for s in draft.spans if s.start < end)
-        return replace(draft, spans=tuple(spans)).answered(answer, turn)
+        return replace(draft, spans=tuple(spans)).append(answer, turn)
 
-    def ended(self, token: str) -> "_Draft":
+    def append_stop_token(self, token: str) -> "_Draft":
         """Append a trained stop token that the template writes at the start of the next turn."""
         if not token:
             return self
@@ -89,9 +89,9 @@ class _Draft:
         span = Span(len(self.text), end, content=False)
         return replace(self, text=self.text + token, spans=(*self.spans, span), stop=end)
 
-    def finished(self, template: ChatTemplate, messages: list[Message]) -> Text:
+    def finish(self, template: ChatTemplate, messages: list[Message]) -> Text:
         """End the last turn with a stop token."""
         draft = self
         if draft.stop is None:
-            draft = draft.ended(template.stop_after(messages[: draft.turn + 1]))
+            draft = draft.append_stop_token(template.stop_after(messages[: draft.turn + 1]))
         return Text(draft.text, draft.spans, special_tokens=False, end_token=draft.stop is None)

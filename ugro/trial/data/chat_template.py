@@ -79,9 +79,9 @@ class ChatTemplate:
                     return self._apply(with_text_arguments(messages), generation_prompt)
                 except refusals:
                     pass
-            raise self.refused(" ".join(str(error).split())) from error
+            raise self.refusal(" ".join(str(error).split())) from error
 
-    def refused(self, reason: str) -> UserError:
+    def refusal(self, reason: str) -> UserError:
         """Return the error for a record that the template does not render."""
         return UserError(f"{self.place}: the chat template refuses this record ({reason})")
 
@@ -100,12 +100,12 @@ class ChatTemplate:
             before, after = self._frame
             for content in (message["content"], message["content"].strip()):
                 if text == before + content + after:
-                    return self._framed(prompt, text, message, content, after)
+                    return self._build_answer(prompt, text, message, content, after)
         rendered = full
         full, content, after = self._complete(messages, turn, full)
         prompt, text = self._split(messages, turn, prompt, rendered, full)
         self._check_reasoning_and_calls(message, text)
-        answer = self._framed(prompt, text, message, content, after)
+        answer = self._build_answer(prompt, text, message, content, after)
         if turn and plain and content is not None:
             start = len(text) - len(after) - len(content)
             self._frame = (text[:start], after) if start >= 0 else None
@@ -116,7 +116,7 @@ class ChatTemplate:
         if not self.stop_ids:
             return ""
         role = "tool" if "tool_calls" in messages[-1] else "user"
-        marked = [*messages[:-1], _bare(messages[-1])]  # templates may drop earlier reasoning
+        marked = [*messages[:-1], _masked(messages[-1])]  # templates may drop earlier reasoning
         ended = self.render(marked).rpartition(MARK)[2]
         following = self.render([*marked, {"role": role, "content": "."}]).rpartition(MARK)[2]
         return self.stop_at(following[len(ended) :]) if following.startswith(ended) else ""
@@ -127,7 +127,7 @@ class ChatTemplate:
         return next((token for token in tokens if token and text.startswith(token)), "")
 
     def _apply(self, messages: list[Message], generation_prompt: bool) -> str:
-        template = _dated(self.tokenizer.get_chat_template(None, self.tools))
+        template = _with_fixed_date(self.tokenizer.get_chat_template(None, self.tools))
         text = self.tokenizer.apply_chat_template(
             messages,
             tools=self.tools,
@@ -153,16 +153,16 @@ class ChatTemplate:
         fits = full.startswith(before) and full.endswith(after)
         if not (found and fits and len(full) >= len(before) + len(after)):
             # Omitted or rendered differently: Qwen3 moves reasoning out of the content.
-            if _squeezed(content) not in (_squeezed(full) if found else ""):
-                raise self.refused("it leaves out the content of an assistant message")
+            if _without_whitespace(content) not in (_without_whitespace(full) if found else ""):
+                raise self.refusal("it leaves out the content of an assistant message")
             return full, None, ""
         body = full[len(before) : len(full) - len(after)]
-        if _squeezed(body) == _squeezed(content):
+        if _without_whitespace(body) == _without_whitespace(content):
             return full, body, after
         if content.rstrip().endswith(body.rstrip()):
             return before + content.rstrip() + after, content.rstrip(), after
-        if _squeezed(body) in _squeezed(content):
-            raise self.refused("it leaves out a part of an assistant message's content")
+        if _without_whitespace(body) in _without_whitespace(content):
+            raise self.refusal("it leaves out a part of an assistant message's content")
         return full, body, after
 
     def _split(
@@ -170,7 +170,7 @@ class ChatTemplate:
     ) -> tuple[str, str]:
         """Split a rendering into model input and target text."""
         if turn == 0:  # no prompt precedes the first message
-            prompt = common(full, self.render([_bare(messages[0])]))
+            prompt = common_prefix(full, self.render([_masked(messages[0])]))
             return prompt, full[len(prompt) :]
         text = self._after(prompt, full)
         if text is not None:
@@ -186,13 +186,13 @@ class ChatTemplate:
         tail = full[len(rendered) - len(tail) :]
         if tail.startswith(asked):
             return prompt, tail[len(asked) :]
-        bare = self.render([*history, _bare(messages[turn])])
-        header = common(asked, bare.partition(MARK)[2] if asked != prompt else bare)
+        bare = self.render([*history, _masked(messages[turn])])
+        header = common_prefix(asked, bare.partition(MARK)[2] if asked != prompt else bare)
         if tail.startswith(header):
             self._opened = asked[len(header) :]
-            return prompt, _less(tail[len(header) :], self._opened)
+            return prompt, _without_opened_tag(tail[len(header) :], self._opened)
         # The prompt closes the reasoning that this answer contains (Qwen3.5 without thinking).
-        answer = tail[len(common(asked, tail)) :]
+        answer = tail[len(common_prefix(asked, tail)) :]
         return full[: len(full) - len(answer)], answer
 
     def _after(self, prompt: str, full: str) -> str | None:
@@ -201,17 +201,17 @@ class ChatTemplate:
             return full[len(prompt) :]
         opened = self._opened
         if opened and prompt.endswith(opened) and full.startswith(prompt[: -len(opened)]):
-            return _less(full[len(prompt) - len(opened) :], opened)
+            return _without_opened_tag(full[len(prompt) - len(opened) :], opened)
         return None
 
     def _check_reasoning_and_calls(self, message: Message, text: str) -> None:
-        if _squeezed(reasoning(message)) not in _squeezed(text):
-            raise self.refused("it leaves out the reasoning of an assistant message")
+        if _without_whitespace(reasoning(message)) not in _without_whitespace(text):
+            raise self.refusal("it leaves out the reasoning of an assistant message")
         names = [call["function"]["name"] for call in message.get("tool_calls", [])]
         if any(text.count(name) < names.count(name) for name in names):
-            raise self.refused("it leaves out a tool call of an assistant message")
+            raise self.refusal("it leaves out a tool call of an assistant message")
 
-    def _framed(
+    def _build_answer(
         self, prompt: str, text: str, message: Message, content: str | None, after: str
     ) -> Answer:
         """Mark the content of an answer and its stop token."""
@@ -263,18 +263,18 @@ def _any(tokens: set[str]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _dated(template: str) -> str:
+def _with_fixed_date(template: str) -> str:
     """Insert the fixed date into a template, which accepts no functions."""
     return DATE_CALL.sub(lambda call: f'"{TODAY.strftime(call["format"])}"', template)
 
 
-def _bare(message: Message) -> Message:
+def _masked(message: Message) -> Message:
     """Replace everything a message says by the mark."""
     kept = {key: value for key, value in message.items() if key not in REASONING}
     return {**kept, "content": MARK}
 
 
-def common(left: str, right: str) -> str:
+def common_prefix(left: str, right: str) -> str:
     """Return the common prefix of two texts, in units of words and tags."""
     length = 0
     for one, other in zip(PIECES.finditer(left), PIECES.finditer(right), strict=False):
@@ -284,13 +284,13 @@ def common(left: str, right: str) -> str:
     return left[:length]
 
 
-def _less(answer: str, opened: str) -> str:
+def _without_opened_tag(answer: str, opened: str) -> str:
     """Remove a leading tag that the prompt has opened already."""
     tag = opened.strip()
     return answer.removeprefix(tag) if tag else answer
 
 
-def _squeezed(text: str) -> str:
+def _without_whitespace(text: str) -> str:
     return "".join(text.split())
 
 

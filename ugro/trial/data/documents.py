@@ -47,7 +47,7 @@ class Document:
         return sum(map(len, _strings(self.content)))
 
     @cached_property
-    def gist(self) -> bytes:
+    def normalised_digest(self) -> bytes:
         """A digest of case-folded words and numbers, equal for near-duplicates."""
         text = " ".join(_strings(self.content))
         words = " ".join(WORD.findall(text)).casefold() or text

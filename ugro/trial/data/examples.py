@@ -42,7 +42,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Written:
+class ExamplesSummary:
     """Summary of a file of examples.
 
     Attributes:
@@ -79,7 +79,7 @@ class Examples:
             for column in map(table.column, ("input_ids", "kinds", "content_bytes"))
         ]
         offsets = [offsets for offsets, _ in self._columns[0]]
-        self._first = np.cumsum([0, *(len(one) - 1 for one in offsets)])
+        self._first = np.cumsum([0, *(len(example) - 1 for example in offsets)])
         none = np.empty(0, dtype=np.int64)
         self.lengths = np.concatenate([none, *map(np.diff, offsets)]).astype(np.int64)
         self.trained = table.column("trained").to_numpy()
@@ -110,7 +110,7 @@ class Examples:
 
 def write_examples(
     texts: Iterable[tuple[int, Text]], tokenizer: PreTrainedTokenizerBase, path: Path
-) -> Written:
+) -> ExamplesSummary:
     """Tokenise pairs of document index and text, streaming them into an Arrow file."""
     digest = hashlib.blake2b(digest_size=16)
     straddling, largest = 0, -1
@@ -118,23 +118,25 @@ def write_examples(
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as stream:
         while batch := list(islice(left, BATCH)):
             examples = tokenise([text for _, text in batch], tokenizer)
-            for one in examples:
-                digest.update(len(one.input_ids).to_bytes(8, "little"))
-                for array in (one.input_ids, one.kinds, one.content_bytes):
+            for example in examples:
+                digest.update(len(example.input_ids).to_bytes(8, "little"))
+                for array in (example.input_ids, example.kinds, example.content_bytes):
                     digest.update(array.tobytes())
-                straddling += one.straddles
-                largest = max(largest, int(one.input_ids.max(initial=-1)))
+                straddling += example.straddles
+                largest = max(largest, int(example.input_ids.max(initial=-1)))
             stream.write_batch(_batch(examples, batch))
-    return Written(digest.hexdigest(), straddling, largest)
+    return ExamplesSummary(digest.hexdigest(), straddling, largest)
 
 
 def _batch(examples: Sequence[Example], texts: Sequence[tuple[int, Text]]) -> pa.RecordBatch:
-    offsets = np.cumsum([0, *(len(one.input_ids) for one in examples)]).astype(np.int32)
+    offsets = np.cumsum([0, *(len(example.input_ids) for example in examples)]).astype(np.int32)
     tokens = [
-        pa.ListArray.from_arrays(offsets, np.concatenate([getattr(one, name) for one in examples]))
+        pa.ListArray.from_arrays(
+            offsets, np.concatenate([getattr(example, name) for example in examples])
+        )
         for name in ("input_ids", "kinds", "content_bytes")
     ]
-    trained = pa.array([np.count_nonzero(one.kinds[1:]) for one in examples], pa.int64())
+    trained = pa.array([np.count_nonzero(example.kinds[1:]) for example in examples], pa.int64())
     running = pa.array([text.running for _, text in texts])
     documents = pa.array([number for number, _ in texts], pa.int64())
     return pa.record_batch([*tokens, trained, running, documents], schema=SCHEMA)

@@ -29,7 +29,7 @@ class Messages:
     trained: list[bool]
 
 
-def read_messages(messages: list[Any], place: str, given: int = 0) -> Messages:
+def read_messages(messages: list[Any], place: str, prompt_length: int = 0) -> Messages:
     """Normalise messages as inference servers do and select the trained turns.
 
     Args:
@@ -41,10 +41,10 @@ def read_messages(messages: list[Any], place: str, given: int = 0) -> Messages:
         UserError: a message is malformed, or no message is trained.
     """
     if not messages or not all(isinstance(message, dict) for message in messages):
-        raise UserError(fault(place, _kinds(messages), "messages of {role, content}"))
+        raise UserError(fault(place, _type_names(messages), "messages of {role, content}"))
     read = [_message(message, f"{place}: message {i}") for i, message in enumerate(messages, 1)]
     weights = [_weight(message, f"{place}: message {i}") for i, message in enumerate(messages, 1)]
-    answers = [m["role"] == "assistant" and i >= given for i, m in enumerate(read)]
+    answers = [m["role"] == "assistant" and i >= prompt_length for i, m in enumerate(read)]
     trained = [answer and weight for answer, weight in zip(answers, weights, strict=True)]
     if not any(trained):
         reason = " (all have weight 0)" if any(answers) else ""
@@ -59,7 +59,7 @@ def read_tools(tools: Any, place: str) -> list[Message] | None:
     if not tools:
         return None
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise UserError(fault(f"{place}: tools", _kinds(tools), "a list of JSON schemas"))
+        raise UserError(fault(f"{place}: tools", _type_names(tools), "a list of JSON schemas"))
     return tools
 
 
@@ -92,17 +92,17 @@ def _message(message: Message, place: str) -> Message:
         if "role" not in message:
             raise UserError(fault(place, sorted(map(str, message)), "{role, content}"))
         raise UserError(fault(f"{place}: role", role, ", ".join(ROLES)))
-    told = {k: v for k, v in message.items() if v is not None and k not in ("weight", "train")}
-    if not told.get("tool_calls"):
-        told.pop("tool_calls", None)
+    kept = {k: v for k, v in message.items() if v is not None and k not in ("weight", "train")}
+    if not kept.get("tool_calls"):
+        kept.pop("tool_calls", None)
     else:
-        told["tool_calls"] = _tool_calls(told["tool_calls"], f"{place}: tool_calls")
+        kept["tool_calls"] = _tool_calls(kept["tool_calls"], f"{place}: tool_calls")
     for key in REASONING:
-        if not isinstance(told.get(key, ""), str):
-            raise UserError(fault(f"{place}: {key}", type(told[key]).__name__, "text"))
-    if "content" not in message and "tool_calls" not in told and not reasoning(told):
+        if not isinstance(kept.get(key, ""), str):
+            raise UserError(fault(f"{place}: {key}", type(kept[key]).__name__, "text"))
+    if "content" not in message and "tool_calls" not in kept and not reasoning(kept):
         raise UserError(fault(place, sorted(map(str, message)), "{role, content}"))
-    return {**told, "content": _content(told.get("content"), f"{place}: content")}
+    return {**kept, "content": _content(kept.get("content"), f"{place}: content")}
 
 
 def _content(content: Any, place: str) -> str:
@@ -116,13 +116,15 @@ def _content(content: Any, place: str) -> str:
                 if part.get("type") != "text" or not isinstance(part.get("text"), str):
                     raise UserError(fault(place, part.get("type"), "parts of type text"))
             return "".join(part["text"] for part in parts)
-    raise UserError(fault(place, _kinds(content), "text, null, or a list of {type: text, text}"))
+    raise UserError(
+        fault(place, _type_names(content), "text, null, or a list of {type: text, text}")
+    )
 
 
 def _tool_calls(calls: Any, place: str) -> list[Message]:
     allowed = "a list of {type: function, function: {name, arguments}}"
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        raise UserError(fault(place, _kinds(calls), allowed))
+        raise UserError(fault(place, _type_names(calls), allowed))
     read = []
     for call in calls:
         function = call.get("function", call)  # some records hold only {name, arguments}
@@ -163,7 +165,7 @@ def _json(text: str, place: str) -> Any:
         raise UserError(f"{place}: not JSON ({error})") from error
 
 
-def _kinds(value: Any) -> Any:
+def _type_names(value: Any) -> Any:
     """Return a short description of a value's type."""
     if isinstance(value, list):
         return sorted({type(item).__name__ for item in value})

@@ -59,7 +59,7 @@ class Layout:
         )
 
 
-def alone(lengths: Numbers, examples: Numbers, size: int) -> Layout:
+def unpacked(lengths: Numbers, examples: Numbers, size: int) -> Layout:
     """Give each example a row of its own, truncated to ``size`` tokens."""
     ends = np.minimum(lengths[examples], size)
     return Layout(np.arange(len(examples) + 1), examples, np.zeros_like(examples), ends)
@@ -73,24 +73,24 @@ def bfd(lengths: Numbers, examples: Numbers, size: int) -> Layout:
     """
     rows: list[list[int]] = []
     open_rows: dict[int, deque[int]] = {}  # rows by remaining space
-    rooms: list[int] = []  # remaining spaces that occur, ascending
+    free_spaces: list[int] = []  # remaining spaces that occur, ascending
     order = examples[np.argsort(-lengths[examples], kind="stable")]
     cut = np.minimum(lengths[order], size)
     for example, length in zip(order.tolist(), cut.tolist(), strict=True):
-        at = bisect_left(rooms, length)
-        if at == len(rooms):
+        at = bisect_left(free_spaces, length)
+        if at == len(free_spaces):
             rows.append([])
             row, room = len(rows) - 1, size
         else:
-            room = rooms[at]
+            room = free_spaces[at]
             row = open_rows[room].popleft()
             if not open_rows[room]:
-                del open_rows[room], rooms[at]
+                del open_rows[room], free_spaces[at]
         rows[row].append(example)
         if left := room - length:
             if left not in open_rows:
                 open_rows[left] = deque()
-                insort(rooms, left)
+                insort(free_spaces, left)
             open_rows[left].append(row)
     return _rows(rows, lengths, size)
 

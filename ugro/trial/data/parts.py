@@ -9,9 +9,9 @@ import numpy as np
 from ugro.config import DataConfig, Packing, TooLong
 from ugro.errors import UserError, fault
 from ugro.trial.data.examples import Examples
-from ugro.trial.data.packing import Layout, Numbers, alone, bfd, windows, wrapped
+from ugro.trial.data.packing import Layout, Numbers, bfd, unpacked, windows, wrapped
 
-PACK = {Packing.bfd: bfd, Packing.wrapped: wrapped, Packing.none: alone}
+PACK = {Packing.bfd: bfd, Packing.wrapped: wrapped, Packing.none: unpacked}
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
     """Select the examples of a part and lay them out in rows."""
     of_training = part == "train"
     size = config.block_size if of_training else config.eval_block_size or config.block_size
-    most = getattr(config, f"max_{part}_examples")
+    limit = getattr(config, f"max_{part}_examples")
     by_row = (config.packing is Packing.wrapped) if of_training else bool(examples.running.any())
     summary = PartSummary(known["documents"], len(examples), 0, 0, 0)
     chosen = np.arange(len(examples))
-    if most is not None and not by_row:
-        chosen = _drawn(chosen, most, config.split_seed)
+    if limit is not None and not by_row:
+        chosen = _sample(chosen, limit, config.split_seed)
         summary = replace(summary, not_drawn=len(examples) - len(chosen))
     limited = chosen if of_training and not by_row else chosen[~examples.running[chosen]]
     if not (of_training and by_row):
@@ -86,9 +86,9 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
     kept = np.flatnonzero(trained)
     if by_row:
         untrained = summary.untrained + len(layout) - len(kept)
-        not_drawn = 0 if most is None else max(0, len(kept) - most)
+        not_drawn = 0 if limit is None else max(0, len(kept) - limit)
         summary = replace(summary, unit="rows", untrained=untrained, not_drawn=not_drawn)
-        kept = kept if most is None else _drawn(kept, most, config.split_seed)
+        kept = kept if limit is None else _sample(kept, limit, config.split_seed)
     if not len(kept):
         cut = f" ({summary.cut_examples:,} examples are cut to {size} tokens)"
         given = f"no token of the {part} part carries loss{cut if summary.cut_examples else ''}"
@@ -127,7 +127,7 @@ def _fit(
         summary = replace(summary, dropped_examples=len(too_long), dropped_tokens=whole)
     elif len(too_long):
         summary = replace(summary, cut_examples=len(too_long), cut_tokens=lost)
-    trained = trained_tokens(examples, alone(examples.lengths, chosen, size))
+    trained = trained_tokens(examples, unpacked(examples.lengths, chosen, size))
     summary = replace(summary, untrained=int((trained == 0).sum()))
     return chosen[trained > 0], summary
 
@@ -139,7 +139,7 @@ def _layout(
         return PACK[config.packing](examples.lengths, chosen, size)
     running = chosen[examples.running[chosen]]
     records = chosen[~examples.running[chosen]]
-    both = (alone(examples.lengths, records, size), windows(examples.lengths, running, size))
+    both = (unpacked(examples.lengths, records, size), windows(examples.lengths, running, size))
     return both[0].then(both[1])
 
 
@@ -153,11 +153,11 @@ def trained_tokens(examples: Examples, layout: Layout) -> Numbers:
     return np.add.reduceat(counts, layout.rows[:-1]) if len(layout) else counts
 
 
-def _drawn(of: Numbers, most: int, seed: int) -> Numbers:
-    """Sample at most ``most`` elements, preserving their order."""
-    if len(of) <= most:
+def _sample(of: Numbers, limit: int, seed: int) -> Numbers:
+    """Sample at most ``limit`` elements, preserving their order."""
+    if len(of) <= limit:
         return of
-    return np.sort(np.random.default_rng(seed).choice(of, most, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(of, limit, replace=False))
 
 
 def _digests(

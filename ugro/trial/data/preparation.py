@@ -15,12 +15,12 @@ from ugro.config import BadRecords, DataConfig
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import counted
-from ugro.trial.data.cache import made_once
+from ugro.trial.data.cache import create_once
 from ugro.trial.data.documents import Document, Skipped, sources
-from ugro.trial.data.examples import Examples, Written, write_examples
+from ugro.trial.data.examples import Examples, ExamplesSummary, write_examples
 from ugro.trial.data.parts import Part, PartSummary, lay_out
-from ugro.trial.data.rendering import texts_of
-from ugro.trial.data.split import PARTS, documents_of, split_of
+from ugro.trial.data.rendering import render_document
+from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.texts import Text
 
 FORMAT = "2"  # version of the cache's file format
@@ -66,25 +66,25 @@ def prepare(
     Raises:
         UserError: the data cannot be read, a record is malformed, or a part is empty.
     """
-    tokenizer = _templated(tokenizer, config.chat_template)
+    tokenizer = _with_chat_template(tokenizer, config.chat_template)
     folder = cache_dir / "examples" / _key(config, tokenizer, stop_ids)
-    made_once(folder, lambda draft: _write(config, tokenizer, stop_ids, draft))
-    known = json.loads((folder / SUMMARY).read_text())
+    create_once(folder, lambda draft: _write(config, tokenizer, stop_ids, draft))
+    summary = json.loads((folder / SUMMARY).read_text())
     parts = {
-        part: lay_out(config, part, Examples(folder / f"{part}.arrow"), known["parts"][part])
+        part: lay_out(config, part, Examples(folder / f"{part}.arrow"), summary["parts"][part])
         for part in PARTS
-        if known["parts"][part]["documents"]
+        if summary["parts"][part]["documents"]
     }
     return Data(
         train=parts["train"],
         evaluation=parts["eval"],
         test=parts.get("test"),
-        largest_token=max(part["largest_token"] for part in known["parts"].values()),
-        notes=tuple(_notes(config, known, {name: part.summary for name, part in parts.items()})),
+        largest_token=max(part["largest_token"] for part in summary["parts"].values()),
+        notes=tuple(_notes(config, summary, {name: part.summary for name, part in parts.items()})),
     )
 
 
-def _templated(
+def _with_chat_template(
     tokenizer: PreTrainedTokenizerBase, chat_template: str | None
 ) -> PreTrainedTokenizerBase:
     """Return the tokenizer with the configured chat template."""
@@ -123,24 +123,24 @@ def _write(
     folder: Path,
 ) -> None:
     """Write the examples of all parts and their summary into a cache folder."""
-    split = split_of(config)
-    refused = Skipped(split.skipped, split.first_skipped)
+    split = split_documents(config)
+    skipped = Skipped(split.skipped, split.first_skipped)
     parts: dict[str, Any] = {}
     for part in PARTS:
-        render = partial(texts_of, tokenizer=tokenizer, stop_ids=stop_ids)
-        reading = _Reading(config, documents_of(config, split, part), render, refused)
-        written: Written = write_examples(reading, tokenizer, folder / f"{part}.arrow")
+        render = partial(render_document, tokenizer=tokenizer, stop_ids=stop_ids)
+        texts = _PartTexts(config, read_part(config, split, part), render, skipped)
+        written: ExamplesSummary = write_examples(texts, tokenizer, folder / f"{part}.arrow")
         parts[part] = {
             **asdict(written),
-            "documents": reading.count,
-            "identity": reading.identity(),
+            "documents": texts.count,
+            "identity": texts.identity(),
         }
-    known = {key: value for key, value in asdict(split).items() if key != "parts"}
-    known |= {"skipped": refused.count, "first_skipped": refused.first}
-    (folder / SUMMARY).write_text(json.dumps({**known, "parts": parts}, indent=1))
+    summary = {key: value for key, value in asdict(split).items() if key != "parts"}
+    summary |= {"skipped": skipped.count, "first_skipped": skipped.first}
+    (folder / SUMMARY).write_text(json.dumps({**summary, "parts": parts}, indent=1))
 
 
-class _Reading:
+class _PartTexts:
     """Iterate over document index and text of a part; count and digest the documents.
 
     Args:
@@ -155,13 +155,13 @@ class _Reading:
         config: DataConfig,
         documents: Iterator[Document],
         render: Callable[[Document], list[Text]],
-        refused: Skipped,
+        skipped: Skipped,
     ) -> None:
         self.count = 0
         self._skips = config.bad_records is BadRecords.skip
         self._documents = documents
         self._render = render
-        self._refused = refused
+        self._skipped = skipped
         self._digest = hashlib.blake2b(digest_size=16)
 
     def __iter__(self) -> Iterator[tuple[int, Text]]:
@@ -172,7 +172,7 @@ class _Reading:
             except UserError as error:  # refused by the chat template
                 if not self._skips:
                     raise
-                self._refused.note(str(error))
+                self._skipped.note(str(error))
                 first = first or error
                 continue
             self._digest.update(document.identity)
@@ -188,7 +188,7 @@ class _Reading:
 
 
 def _notes(
-    config: DataConfig, known: dict[str, Any], parts: dict[str, PartSummary]
+    config: DataConfig, summary: dict[str, Any], parts: dict[str, PartSummary]
 ) -> Iterator[str]:
     """Yield a sentence for each kind of omitted or questionable data."""
     for name, part in parts.items():
@@ -205,24 +205,24 @@ def _notes(
         ):
             if count:
                 yield f"{name}: {counted(count, unit.removesuffix('s'))} {said}"
-        if straddling := known["parts"][name]["straddling"]:
+        if straddling := summary["parts"][name]["straddling"]:
             yield (
                 f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"
                 " and completion; at inference the prompt ends there: end prompts without a space"
             )
-    if known["skipped"]:
-        skipped = counted(known["skipped"], "malformed record")
-        yield f"{skipped} skipped, the first: {known['first_skipped']}"
-    if known["repeated"]:
+    if summary["skipped"]:
+        skipped = counted(summary["skipped"], "malformed record")
+        yield f"{skipped} skipped, the first: {summary['first_skipped']}"
+    if summary["repeated"]:
         how = "used once" if config.deduplicate else "trained on as often as they stand there"
-        yield f"{counted(known['repeated'], 'repeated record')}, {how}"
-    if known["also_held_out"]:
-        left_out = counted(known["also_held_out"], "training record")
+        yield f"{counted(summary['repeated'], 'repeated record')}, {how}"
+    if summary["also_held_out"]:
+        left_out = counted(summary["also_held_out"], "training record")
         yield f"{left_out} left out, held out as well"
-    if known["evaluated_and_tested"]:
-        yield f"{counted(known['evaluated_and_tested'], 'test document')} evaluated on as well"
-    if known["near_duplicates"]:
-        near = counted(known["near_duplicates"], "held-out document")
+    if summary["evaluated_and_tested"]:
+        yield f"{counted(summary['evaluated_and_tested'], 'test document')} evaluated on as well"
+    if summary["near_duplicates"]:
+        near = counted(summary["near_duplicates"], "held-out document")
         yield f"{near} like one that is trained on but for punctuation, spaces or case"
     if "test" not in parts:
         yield "no test part: data.test_fraction or data.test_files hold one out"

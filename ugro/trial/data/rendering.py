@@ -2,12 +2,12 @@
 
 from transformers import PreTrainedTokenizerBase
 
-from ugro.trial.data.chat import conversation
+from ugro.trial.data.chat import render_conversation
 from ugro.trial.data.documents import Document
 from ugro.trial.data.texts import Span, Text
 
 
-def texts_of(
+def render_document(
     document: Document, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...] = ()
 ) -> list[Text]:
     """Render a document; a conversation may yield several texts.
@@ -28,9 +28,11 @@ def texts_of(
             whole = prompt + completion
             return [Text(whole, (Span(len(prompt), len(whole)),))]
         case {"prompt": [*prompt], "completion": [*completion]}:
-            messages, given = prompt + completion, len(prompt)
+            messages, prompt_length = prompt + completion, len(prompt)
         case _:
-            messages, given = content["messages"], 0
+            messages, prompt_length = content["messages"], 0
     tools = content.get("tools")
     place = document.place
-    return conversation(messages, tokenizer, place, tools=tools, given=given, stop_ids=stop_ids)
+    return render_conversation(
+        messages, tokenizer, place, tools=tools, prompt_length=prompt_length, stop_ids=stop_ids
+    )

@@ -130,20 +130,22 @@ def schedule(config: Config, part: Part) -> Schedule:
     ``training.max_tokens`` (after at least a single step), or after ``training.epochs``.
     """
     training, layout = config.training, part.layout
-    a_step = training.batch_size * training.gradient_accumulation_steps
+    rows_per_step = training.batch_size * training.gradient_accumulation_steps
     lengths = layout.lengths
     if training.max_steps is not None:
         steps = training.max_steps
     elif training.max_tokens is not None:
         passes = math.ceil(training.max_tokens / int(lengths.sum())) + 1
-        steps = max(1, math.ceil(passes * len(layout) / a_step))
+        steps = max(1, math.ceil(passes * len(layout) / rows_per_step))
     else:
-        steps = max(1, math.ceil((training.epochs or 1) * len(layout) / a_step))
-    order = _passes(config, lengths, steps * a_step)
-    tokens = np.concatenate([[0], np.cumsum(lengths[order].reshape(steps, a_step).sum(axis=1))])
+        steps = max(1, math.ceil((training.epochs or 1) * len(layout) / rows_per_step))
+    order = _passes(config, lengths, steps * rows_per_step)
+    tokens = np.concatenate(
+        [[0], np.cumsum(lengths[order].reshape(steps, rows_per_step).sum(axis=1))]
+    )
     if training.max_steps is None and training.max_tokens is not None:
         steps = max(1, int(np.searchsorted(tokens, training.max_tokens, side="right")) - 1)
-        order, tokens = order[: steps * a_step], tokens[: steps + 1]
+        order, tokens = order[: steps * rows_per_step], tokens[: steps + 1]
     read = lengths[order].reshape(-1, training.batch_size).max(axis=1).sum() * training.batch_size
     carried = part.summary.trained / part.summary.tokens
     return Schedule(order, tokens, float(carried), float(1 - tokens[-1] / read))

@@ -9,7 +9,7 @@ from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped, read
 
 PARTS = ("train", "eval", "test")
-ENOUGH = 20  # minimum number of distinct groups for a default test part
+MIN_TEST_GROUPS = 20  # minimum number of distinct groups for a default test part
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _DocumentKey:
     """Keys of a document for the split, small enough to hold millions in memory."""
 
     identity: bytes
     group: bytes
-    gist: bytes
+    normalised_digest: bytes
     length: int
 
 
-def split_of(config: DataConfig) -> Split:
+def split_documents(config: DataConfig) -> Split:
     """Read all documents and assign them to parts.
 
     The split depends on ``data.split_seed`` and the documents but not on the trial's seed or the
@@ -56,23 +56,25 @@ def split_of(config: DataConfig) -> Split:
         UserError: files or columns are missing, a record is malformed, or a part is empty.
     """
     skipped = Skipped()
-    given = {part: [*_known(read(config, part, skipped))] for part in _apart(config)}
-    train = [*_known(read(config, "train", skipped))]
-    apart = [one for part in given.values() for one in part]
-    taken = {one.group for one in apart} | {one.identity for one in apart}
-    kept = [one for one in train if one.group not in taken and one.identity not in taken]
+    given = {part: [*_keys(read(config, part, skipped))] for part in _separate_parts(config)}
+    train = [*_keys(read(config, "train", skipped))]
+    separate = [key for part in given.values() for key in part]
+    excluded = {key.group for key in separate} | {key.identity for key in separate}
+    kept = [key for key in train if key.group not in excluded and key.identity not in excluded]
     shares = _shares(config, kept)
     held_out = _hold_out(kept, shares, config.split_seed)
-    parts, repeated, also_held_out = _parts(train, taken, held_out, config.deduplicate)
-    trained = {one.gist for one, part in zip(train, parts, strict=True) if part == "train"}
-    apart += [one for one, part in zip(train, parts, strict=True) if part in shares]
-    both = ({one.identity for one in given.get(part, ())} for part in ("eval", "test"))
+    parts, repeated, also_held_out = _parts(train, excluded, held_out, config.deduplicate)
+    trained = {
+        key.normalised_digest for key, part in zip(train, parts, strict=True) if part == "train"
+    }
+    separate += [key for key, part in zip(train, parts, strict=True) if part in shares]
+    both = ({key.identity for key in given.get(part, ())} for part in ("eval", "test"))
     split = Split(
         parts=tuple(parts),
         repeated=repeated,
         also_held_out=also_held_out,
         evaluated_and_tested=len(set.intersection(*both)),
-        near_duplicates=sum(one.gist in trained for one in apart),
+        near_duplicates=sum(key.normalised_digest in trained for key in separate),
         skipped=skipped.count,
         first_skipped=skipped.first,
     )
@@ -80,9 +82,9 @@ def split_of(config: DataConfig) -> Split:
     return split
 
 
-def documents_of(config: DataConfig, split: Split, part: str) -> Iterator[Document]:
+def read_part(config: DataConfig, split: Split, part: str) -> Iterator[Document]:
     """Yield the documents of a part, reading the files again."""
-    if part in _apart(config):
+    if part in _separate_parts(config):
         yield from read(config, part, Skipped())
         return
     for document, where in zip(read(config, "train", Skipped()), split.parts, strict=True):
@@ -90,7 +92,7 @@ def documents_of(config: DataConfig, split: Split, part: str) -> Iterator[Docume
             yield document
 
 
-def _apart(config: DataConfig) -> list[str]:
+def _separate_parts(config: DataConfig) -> list[str]:
     """Return the parts with files or a dataset split of their own."""
     own = {
         "eval": config.eval_files or config.eval_split,
@@ -99,32 +101,32 @@ def _apart(config: DataConfig) -> list[str]:
     return [part for part, where in own.items() if where]
 
 
-def _known(documents: Iterable[Document]) -> Iterator[_Known]:
-    for one in documents:
-        group = one.identity if one.group is None else one.group.encode()
-        yield _Known(one.identity, group, one.gist, one.length)
+def _keys(documents: Iterable[Document]) -> Iterator[_DocumentKey]:
+    for document in documents:
+        group = document.identity if document.group is None else document.group.encode()
+        yield _DocumentKey(document.identity, group, document.normalised_digest, document.length)
 
 
-def _shares(config: DataConfig, documents: list[_Known]) -> dict[str, float]:
+def _shares(config: DataConfig, keys: list[_DocumentKey]) -> dict[str, float]:
     """Return the share of characters of each part to hold out of the training files."""
-    own, shares = _apart(config), {}
+    own, shares = _separate_parts(config), {}
     if "eval" not in own:
         shares["eval"] = config.eval_fraction
-    enough = len({one.group for one in documents}) >= ENOUGH
+    enough = len({key.group for key in keys}) >= MIN_TEST_GROUPS
     if "test" not in own and config.test_fraction and enough:
         shares["test"] = config.test_fraction
     return shares
 
 
-def _hold_out(documents: list[_Known], shares: dict[str, float], seed: int) -> dict[bytes, str]:
+def _hold_out(keys: list[_DocumentKey], shares: dict[str, float], seed: int) -> dict[bytes, str]:
     """Draw groups at random up to each part's share of characters.
 
     Groups longer than the remaining share are skipped, so that a single huge group does not consume
     the training part. If all are too long, the shortest is taken.
     """
     sizes: dict[bytes, int] = {}
-    for one in documents:
-        sizes[one.group] = sizes.get(one.group, 0) + one.length
+    for key in keys:
+        sizes[key.group] = sizes.get(key.group, 0) + key.length
     order = [*sizes]
     random.Random(seed).shuffle(order)
     held_out: dict[bytes, str] = {}
@@ -143,36 +145,36 @@ def _hold_out(documents: list[_Known], shares: dict[str, float], seed: int) -> d
 
 
 def _parts(
-    train: list[_Known], taken: set[bytes], held_out: dict[bytes, str], deduplicate: bool
+    train: list[_DocumentKey], excluded: set[bytes], held_out: dict[bytes, str], deduplicate: bool
 ) -> tuple[list[str | None], int, int]:
     """Assign each document to a part; count duplicates and documents held out elsewhere.
 
     Held-out documents appear once, however often repeated, and are excluded from training even if
     they also belong to another group.
     """
-    held_out_too = {one.identity for one in train if one.group in held_out}
+    also_held_out = {key.identity for key in train if key.group in held_out}
     seen: set[bytes] = set()
     parts: list[str | None] = []
-    repeated = elsewhere = 0
-    for one in train:
-        part: str | None = held_out.get(one.group, "train")
-        away = one.group in taken or one.identity in taken
-        if away or (part == "train" and one.identity in held_out_too):
-            elsewhere += 1
+    repeated = held_out_elsewhere = 0
+    for key in train:
+        part: str | None = held_out.get(key.group, "train")
+        elsewhere = key.group in excluded or key.identity in excluded
+        if elsewhere or (part == "train" and key.identity in also_held_out):
+            held_out_elsewhere += 1
             part = None
-        elif one.identity in seen:
+        elif key.identity in seen:
             repeated += 1
             part = None if deduplicate or part != "train" else part
         else:
-            seen.add(one.identity)
+            seen.add(key.identity)
         parts.append(part)
-    return parts, repeated, elsewhere
+    return parts, repeated, held_out_elsewhere
 
 
-def _check(config: DataConfig, split: Split, given: dict[str, list[_Known]]) -> None:
+def _check(config: DataConfig, split: Split, given: dict[str, list[_DocumentKey]]) -> None:
     count = {part: split.parts.count(part) + len(given.get(part, ())) for part in PARTS}
     if not count["train"] or not count["eval"]:
         found = f"{count['train']:,} documents to train, {count['eval']:,} to evaluate"
         raise UserError(fault("data", found, "at least one each, different from one another"))
-    if _apart(config).count("test") and not count["test"]:
+    if _separate_parts(config).count("test") and not count["test"]:
         raise UserError(fault("data.test_files", "no document", "at least one"))
