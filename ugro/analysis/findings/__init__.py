@@ -1,1 +1,1 @@
-"""Findings of a study: the best trial, its gain, its cost, and what to try next."""
+"""Derive the findings of a study: best trial, gain, certainty, cost, advice, and answers."""

@@ -1,4 +1,4 @@
-"""What to try next: what the data give a reason for, each with the command to paste."""
+"""Advice on what to try next, each with its evidence and a command."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,13 +19,13 @@ from ugro.shell import override
 from ugro.space.search_space import count as values_of
 from ugro.study.study import Study
 
-LATE, LONG_AGO = 0.75, 0.25  # of the trials: the best came after so many, or before
-FEWEST, MANY = 8, 20  # trials, before that says anything
-OFTEN = 0.2  # a share of the trials that ended in one bad way: it is no chance
-EARLY, ALIKE = 0.25, 0.8  # of a trial's tokens, and how its ranks there correlate with the last
+LATE, LONG_AGO = 0.75, 0.25  # share of trials before the best; above: recent, below: long ago
+FEWEST, MANY = 8, 20  # minimum numbers of trials for these two statements
+OFTEN = 0.2  # share of trials with the same bad outcome that is unlikely to be chance
+EARLY, ALIKE = 0.25, 0.8  # share of a trial's tokens; rank correlation with the final values
 CONFIRM = "study.confirm=3"
 
-# What helps where trials end so.
+# Remedies by frequent outcome.
 REMEDIES = {
     Outcome.DIVERGED.value: "lower the learning rates that are searched",
     Outcome.OUT_OF_MEMORY.value: "search smaller training.batch_size or lora.r, or set "
@@ -39,12 +39,12 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Advice:
-    """Something to try.
+    """A suggestion.
 
     Attributes:
-        why: a sentence: what in the data speaks for it
-        overrides: the change alone; empty where the advice is none of configuration
-        command: to paste; empty where nobody knows how the study was begun
+        why: evidence from the data, a sentence
+        overrides: suggested overrides; empty if the advice is not about configuration
+        command: command to run; empty if the study's original command is unknown
     """
 
     why: str
@@ -58,13 +58,13 @@ def advice_of(
     importances: Sequence[Importances],
     confirmation: Confirmation | None,
 ) -> tuple[Advice, ...]:
-    """What to try next, the most useful first.
+    """Return advice on what to try next, the most useful first.
 
     Args:
-        study: its record
-        tables: its values
-        importances: of its keys
-        confirmation: of its best trials, where there was one
+        study: record of the study
+        tables: tables of the study
+        importances: importance of the keys, by method
+        confirmation: confirmation of the best trials, if any
     """
     return (
         *_unfinished(tables),
@@ -86,7 +86,7 @@ def _unfinished(tables: Tables) -> Iterator[Advice]:
 
 
 def _endings(study: Study, tables: Tables) -> Iterator[Advice]:
-    """What to do about trials that failed, and about ways to end that are no chance."""
+    """Advise on failed trials and on frequent outcomes other than completion."""
     counts = Counter(tables.trials["ending"])
     failed = study.failed()
     if failed and counts[Outcome.FAILED.value] >= OFTEN * len(tables.trials):
@@ -142,7 +142,7 @@ def _together(tables: Tables, changes: Sequence[Change]) -> Advice:
 
 
 def _more(tables: Tables) -> Iterator[Advice]:
-    """More trials, where the best is young; none, where it is old."""
+    """Advise more trials if the best is recent, and none if it is long ago."""
     done = tables.trials[~tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value))]
     complete = tables.complete
     if len(done) < FEWEST or complete.empty or _is_exhausted(tables, len(done)):
@@ -168,7 +168,7 @@ def _more(tables: Tables) -> Iterator[Advice]:
 
 
 def _is_exhausted(tables: Tables, done: int) -> bool:
-    """Whether all that the space holds was run."""
+    """Return whether all points of a finite search space have run."""
     held = 1
     for over in tables.searched.values():
         values = values_of(over)
@@ -179,7 +179,7 @@ def _is_exhausted(tables: Tables, done: int) -> bool:
 
 
 def _stop_early(tables: Tables) -> Iterator[Advice]:
-    """Where trials' order early on is that of the end, and none was stopped."""
+    """Advise early stopping if early ranks agree with final ranks."""
     if not tables.is_ours or (tables.trials["ending"] == Outcome.RUNG.value).any():
         return
     early = _early(tables)
@@ -197,7 +197,7 @@ def _stop_early(tables: Tables) -> Iterator[Advice]:
 
 
 def _early(tables: Tables) -> pandas.Series:
-    """What complete trials had reported at a quarter of their tokens."""
+    """Return the values that complete trials reported at a quarter of their tokens."""
     complete = tables.complete.index
     reports = tables.reports[tables.reports["number"].isin(complete)]
     ends = reports.groupby("number")["tokens_seen"].transform("max")

@@ -1,4 +1,4 @@
-"""How are the findings told? Six questions that people have of a study, each with its answer."""
+"""Answers to six common questions about a study, in sentences."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from ugro.analysis.tables import RUNNING, Tables
 from ugro.events.outcome import Outcome
 from ugro.formatting import counted, duration, large, listed, number, share
 
-FEW = 3  # keys, trials or causes that one sentence names
+FEW = 3  # maximum keys, trials or causes per sentence
 
 BEST = "What is best?"
 SURE = "How sure is that?"
@@ -26,7 +26,7 @@ NEXT = "What to try next?"
 
 @dataclass(frozen=True)
 class Answer:
-    """A question and what is said to it, a sentence or two each."""
+    """A question and its answer in sentences."""
 
     question: str
     said: tuple[str, ...]
@@ -43,7 +43,7 @@ def answers_of(
     cost: Cost,
     advice: Sequence[Advice],
 ) -> tuple[Answer, ...]:
-    """The six, in the order in which they are asked; all of them, whatever there is to say."""
+    """Answer all six questions, in a fixed order."""
     return tuple(
         Answer(question, tuple(said))
         for question, said in (
@@ -90,7 +90,7 @@ def _words(ending: str) -> str:
 
 
 def test_said(test: TestPart | None) -> Iterator[str]:
-    """Say what the test part shows: the gain that the search has not flattered."""
+    """Describe the evaluation on the test part, which the search did not optimise."""
     if test is None:
         return
     between = (

@@ -1,4 +1,4 @@
-"""How good was the best at each moment, and at what cost? In tokens, and on the clock."""
+"""Cost at which each complete trial ended, in tokens and in seconds."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,12 @@ Numbers = NDArray[numpy.float64]
 
 @dataclass(frozen=True)
 class Spent:
-    """What all trials together had spent when each complete one ended.
+    """Cumulative cost of all trials at the end of each complete trial.
 
     Attributes:
-        values: the first objective of the complete trials, in the order in which they ended, by
-            their numbers
-        at: what had been spent by then, a number a value
-        total: what was spent in all; 0 where nobody knows
+        values: first objective of the complete trials, by trial number, ordered by their end
+        at: cumulative cost at the end of each of these trials
+        total: total cost; 0 if unknown
     """
 
     values: pandas.Series
@@ -28,7 +27,7 @@ class Spent:
     total: float
 
     def reached(self, target: float, minimised: bool) -> float | None:
-        """What had been spent when a value was as good as that; None: never, or nobody knows."""
+        """Return the cost at the first value as good as ``target``; None if unknown or never."""
         good = self.values <= target if minimised else self.values >= target
         if not self.total or not good.any():
             return None
@@ -36,7 +35,7 @@ class Spent:
 
 
 def in_order(tables: Tables) -> pandas.Series:
-    """The first objective of the complete trials, in the order in which they ended."""
+    """Return the first objective of the complete trials, ordered by their end."""
     complete = tables.trials[tables.trials["state"] == "complete"]
     values = pandas.to_numeric(complete[tables.objectives[0]], errors="coerce").dropna()
     ended = tables.trials["ended"]
@@ -44,30 +43,33 @@ def in_order(tables: Tables) -> pandas.Series:
 
 
 def tokens(tables: Tables, values: pandas.Series) -> Spent:
-    """Tokens that all trials had trained on, stopped and failed ones too.
+    """Return the cumulative training tokens of all trials, including stopped and failed trials.
 
-    Each report adds what was trained on since the last; untimed ones when their trial ended.
+    Each report adds the tokens since the previous report. Reports without time are added when
+    their trial ends.
 
     Args:
-        tables: the study's
-        values: of its complete trials, in the order in which they ended
+        tables: tables of the study
+        values: values of its complete trials, ordered by their end
     """
     told = tables.reports.sort_values(["number", "tokens_seen"])
     since = told.groupby("number")["tokens_seen"].diff().fillna(told["tokens_seen"])
     ended = told["number"].map(tables.trials["ended"])
     when = told.get("time", ended).fillna(ended).to_numpy(dtype="float64")
-    order = numpy.argsort(when, kind="stable")  # what runs, and is not timed, comes last
+    order = numpy.argsort(when, kind="stable")  # running trials without times come last
     sums = numpy.concatenate([[0.0], since.to_numpy(dtype="float64")[order].cumsum()])
     at = sums[numpy.searchsorted(when[order], _ends(tables, values), side="right")]
     return Spent(values, at, float(sums[-1]))
 
 
 def seconds(tables: Tables, values: pandas.Series) -> Spent:
-    """Seconds in which a driver ran, from the first trial on where drivers are not known.
+    """Return the cumulative seconds during which a driver ran.
+
+    Without driver sessions, the time starts with the first trial.
 
     Args:
-        tables: the study's
-        values: of its complete trials, in the order in which they ended
+        tables: tables of the study
+        values: values of its complete trials, ordered by their end
     """
     ends = _ends(tables, values)
     sessions = together(tables.sessions)

@@ -1,4 +1,4 @@
-"""What is best, and what has the search gained over the configuration as it was?"""
+"""The best trial, the Pareto front, and the gain over the baseline configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from ugro.study.study import Study, metrics
 
 @dataclass(frozen=True)
 class Best:
-    """A trial that is worth running again.
+    """A recommended trial.
 
     Attributes:
-        values: one an objective
-        parameters: what it searched
-        overrides: the same, to paste into a shell
-        untrained: ``eval_loss`` of the base model before training; None where it is not known
+        values: objective values
+        parameters: searched parameters
+        overrides: the parameters as overrides, quoted for a shell
+        untrained: ``eval_loss`` of the base model before training; None if unknown
     """
 
     number: int
@@ -31,12 +31,12 @@ class Best:
 
 @dataclass(frozen=True)
 class Gain:
-    """What an objective has gained.
+    """Gain in an objective over the baseline.
 
     Attributes:
-        number: the trial that is best in it
-        absolute: how much better it is, in the objective's unit; below 0: worse
-        relative: as a share of the baseline's value; None where that is 0
+        number: number of the best trial in this objective
+        absolute: improvement in the objective's unit; negative if worse
+        relative: improvement as a share of the baseline's value; None if that is 0
     """
 
     objective: str
@@ -49,11 +49,11 @@ class Gain:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The configuration as it was, and what the search has gained over it.
+    """The baseline trial, which runs the configuration without changes, and the gains over it.
 
     Attributes:
-        ending: how its trial stands
-        gains: one an objective; empty unless it is complete
+        ending: status of the trial
+        gains: gain in each objective; empty unless the trial is complete
     """
 
     number: int
@@ -62,13 +62,13 @@ class Baseline:
 
 
 def best_of(study: Study) -> Best | None:
-    """The complete trial with the best first objective."""
+    """Return the complete trial with the best first objective."""
     best = study.best()
     return None if best is None else _told(best)
 
 
 def front_of(study: Study) -> tuple[Best, ...]:
-    """The trials that no other one beats in every objective; empty with one objective."""
+    """Return the Pareto front; empty with a single objective."""
     if len(study.objectives) == 1:
         return ()
     return tuple(map(_told, study.front()))
@@ -82,7 +82,7 @@ def _told(trial: FrozenTrial) -> Best:
 
 
 def baseline_of(tables: Tables) -> Baseline | None:
-    """The baseline trial, where there is one."""
+    """Return the baseline trial, if there is one."""
     number = tables.baseline
     if number is None:
         return None

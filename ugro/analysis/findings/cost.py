@@ -1,4 +1,4 @@
-"""What did a study cost? Tokens, time in slots, time on the clock; what early stopping saved."""
+"""Cost of a study: tokens, slot time, wall time, and the savings of early stopping."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,29 @@ import pandas
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.events.outcome import Outcome
 
-# Endings by which training less was the point.
+# Outcomes of trials that were shortened on purpose.
 STOPPED = (Outcome.RUNG.value, Outcome.DIVERGED.value, Outcome.PLATEAU.value)
 FAILED = (Outcome.FAILED.value, Outcome.OUT_OF_MEMORY.value)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What was spent.
+    """Cost of a study.
 
     Attributes:
-        trials: that were started
-        finished: of these, those that have ended, however they did
-        tokens: trained on in all trials; None where another program ran them
-        slot_seconds: time that trials stayed in slots, added up
-        wall_seconds: time in which a driver ran, or from the first trial to the last where only
-            the record is known; None where nothing was timed
-        slots: the most that could run at once; None where nobody said
-        utilisation: the share of the slots' time that trials filled; None where the slots are not
-            known, or several drivers ran side by side
-        saved: the share of the tokens of full-length training that early stopping left out; None
-            where no trial has ended
-        failed: trials that ended in an error
-        retried: times that a trial was run again, as its worker was lost
+        trials: number of started trials
+        finished: number of ended trials, whatever their outcome
+        tokens: training tokens of all trials; None for studies of other programs
+        slot_seconds: total time of trials in slots
+        wall_seconds: time during which a driver ran, else from the first to the last trial;
+            None without times
+        slots: maximum number of concurrent slots; None if unknown
+        utilisation: share of the slots' time used by trials; None without known slots, or with
+            concurrent drivers
+        saved: share of the tokens of full-length training saved by early stopping; None before a
+            trial has ended
+        failed: number of trials that ended with an error
+        retried: number of retries after the loss of a worker
     """
 
     trials: int
@@ -46,11 +46,11 @@ class Cost:
 
 
 def cost_of(tables: Tables, retried: int) -> Cost:
-    """Add it up.
+    """Compute the cost of a study.
 
     Args:
-        tables: the study's
-        retried: times that a trial was run again
+        tables: tables of the study
+        retried: number of retries
     """
     trials = tables.trials
     used = _used(tables)
@@ -70,7 +70,7 @@ def cost_of(tables: Tables, retried: int) -> Cost:
 
 
 def _used(tables: Tables) -> pandas.Series:
-    """Tokens, or whatever its reports count, that each trial has trained on."""
+    """Return the resource used by each trial: tokens, or the steps of its reports."""
     reported = tables.reports.groupby("number")["tokens_seen"].max()
     used = reported.reindex(tables.trials.index)
     if "tokens_seen" in tables.trials:
@@ -80,7 +80,7 @@ def _used(tables: Tables) -> pandas.Series:
 
 
 def _saved(tables: Tables, used: pandas.Series) -> float | None:
-    """Against training each trial that came to an end, or was stopped, at its full length."""
+    """Return the saving relative to training all finished trials to full length."""
     complete = tables.trials["ending"] == Outcome.COMPLETE.value
     stopped = tables.trials["ending"].isin(STOPPED)
     length = used.where(complete)
@@ -99,10 +99,10 @@ def _wall_seconds(tables: Tables) -> float | None:
 
 
 def together(sessions: pandas.DataFrame) -> list[tuple[float, float]]:
-    """When a driver ran, those that ran side by side taken as one.
+    """Merge overlapping driver sessions into disjoint intervals.
 
     Args:
-        sessions: as in :class:`Tables`
+        sessions: sessions as in :class:`Tables`
     """
     merged: list[tuple[float, float]] = []
     for began, ended in sorted(zip(sessions["began"], sessions["ended"], strict=True)):

@@ -1,4 +1,4 @@
-"""What does a person want to know of a study first? Its best, how sure, what it gained and cost."""
+"""The findings of a study, as in its report and ``summary.json``."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,26 +19,26 @@ from ugro.study.study import Study, retried
 
 @dataclass(frozen=True)
 class Findings:
-    """What came out of a study, running or finished.
+    """Findings of a running or finished study.
 
     Attributes:
-        name: the study's
-        objectives: their names, one or several
-        directions: ``minimize`` or ``maximize``, one an objective
-        counts: trials by how they stand: an Outcome's value, or running
-        total: trials that it shall have; None where nobody said
-        finished_because: why the last driver ended; None while it runs, or where it was killed
-        best: the complete trial with the best first objective; None before there is one
-        front: with several objectives, the trials that no other one beats in all of them
-        baseline: the configuration as it was, and what was gained over it; None without one
-        test: the best, the baseline and the base model on the test part; None where not measured
-        data: what became of the documents, by part, and notes
-        certainty: how sure the best is the best
-        confirmation: the best trained again with other seeds; None where that was not asked for
-        importances: what mattered
-        cost: what it cost
+        name: name of the study
+        objectives: names of the objectives
+        directions: ``minimize`` or ``maximize`` for each objective
+        counts: number of trials by status: an Outcome's value, or running
+        total: planned number of trials; None if unknown
+        finished_because: why the last driver ended; None if it runs or was killed
+        best: complete trial with the best first objective; None without a complete trial
+        front: Pareto front of several objectives
+        baseline: the baseline trial and the gains over it; None without a baseline
+        test: evaluation on the test part; None if not measured
+        data: document counts by part, and notes
+        certainty: certainty that the best trial is the best
+        confirmation: the best trials trained with other seeds; None if not requested
+        importances: importance of the keys, by method
+        cost: cost of the study
         advice: what to try next, the most useful first
-        answers: the same in sentences, to the six questions that people have
+        answers: the findings in sentences, as answers to six questions
     """
 
     name: str
@@ -66,13 +66,13 @@ def findings_of(
     importances: Sequence[Importances],
     confirmation: Confirmation | None,
 ) -> Findings:
-    """Find them.
+    """Derive the findings.
 
     Args:
-        study: its record
-        tables: its values
-        importances: of its keys; none where they were not asked for
-        confirmation: of its best trials, where there was one
+        study: record of the study
+        tables: tables of the study
+        importances: importance of the keys, by method; empty if not computed
+        confirmation: confirmation of the best trials, if any
     """
     best, front, baseline = best_of(study), front_of(study), baseline_of(tables)
     test = held_out_of(study, tables)

@@ -1,4 +1,4 @@
-"""Read what the test part says of the best trial; it chose neither checkpoint nor trial."""
+"""Scores on the test part, which selects neither checkpoints nor trials."""
 
 import math
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from ugro.analysis.tables import Tables
 from ugro.study.study import Study
 
-NORMAL_95 = 1.96  # standard errors to either side that hold 95% of a normal distribution
+NORMAL_95 = 1.96  # standard errors on each side of a 95% normal interval
 
 
 @dataclass(frozen=True)
 class Score:
-    """How good a model is on the test part.
+    """Scores of a model on the test part.
 
     Attributes:
-        number: the trial's; None for the base model
-        loss: nats a token
-        bits_per_byte: of the targets' content
+        number: trial number; None for the base model
+        loss: nats per token
+        bits_per_byte: bits per byte of the targets' content
     """
 
     number: int | None
@@ -27,23 +27,23 @@ class Score:
 
 @dataclass(frozen=True)
 class TestPart:
-    """What was measured on the test part.
+    """Evaluation on the test part.
 
     Attributes:
-        best: the best trial
-        baseline: the configuration as it was; None without one that is complete
-        base_model: before training
-        gain: how much lower the best one's loss is than the base model's
-        gain_low: lower end of its 95% interval, documents paired; None where there is one alone
-        gain_high: upper end
-        gain_over_baseline: how much lower the best one's loss is than the baseline's, or None
-        documents: in the test part
-        tokens: of them, those that carry loss
-        measured: trials that were measured as the best, this one included; above 1 where a study
-            was extended: the more often the test part is looked at, the less it is unseen
+        best: best trial
+        baseline: baseline trial; None unless complete
+        base_model: base model before training
+        gain: loss of the base model minus that of the best trial
+        gain_low: lower end of the 95% interval, paired by document; None for a single document
+        gain_high: upper end of the interval
+        gain_over_baseline: loss of the baseline minus that of the best trial, or None
+        documents: documents of the test part
+        tokens: target tokens of the test part
+        measured: number of trials measured as the best so far, including this trial. Extending a
+            study raises it above 1: each further look makes the test part less independent
     """
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # pytest must not collect this class
 
     best: Score
     baseline: Score | None
@@ -58,14 +58,14 @@ class TestPart:
 
 
 def held_out_of(study: Study, tables: Tables) -> TestPart | None:
-    """Return what was measured of the best trial; None where it was not."""
+    """Return the scores of the best trial; None if not measured."""
     tests, best = study.tests(), study.best()
     if best is None or best.number not in tests:
         return None
     found = tests[best.number]
     baseline = tests.get(tables.baseline) if tables.baseline is not None else None
     gain, error = found["test_gain"], found["test_gain_stderr"]
-    known = not math.isnan(error)  # as it is with one document
+    known = not math.isnan(error)  # NaN for a single document
     return TestPart(
         best=_score(best.number, found),
         baseline=_score(tables.baseline, baseline) if baseline else None,

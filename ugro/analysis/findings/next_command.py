@@ -1,4 +1,4 @@
-"""Commands with which a study goes on, or a better one begins: the one that began it, changed."""
+"""Build commands that resume a study, start a follow-up study, or run a single trial."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,28 +10,28 @@ TRAIN = ("python", "train.py", "-m")
 
 
 def goes_on(tables: Tables, *changes: str) -> str:
-    """The same study again; empty where nobody knows how it was begun."""
+    """Return the command that resumes the study; empty if its command is unknown."""
     return _command(tables.overrides, [f"study.name={literal(tables.name)}", *changes])
 
 
 def begins(tables: Tables, *changes: str) -> str:
-    """A new study that runs this one's best first; empty where nobody knows how this was begun."""
+    """Return the command of a new, warm-started study; empty if the original is unknown."""
     given = {_key(one): one for one in tables.overrides}
     folder = given.get("study.dir", "").partition("=")[2] or literal(tables.name)
     first = [f"study.warm_start=[{folder}]"]
     if "$" in folder or "hydra.sweeper.storage" in given:
-        first = []  # warm starts are read from a folder's database
+        first = []  # warm starts read the database in the study's folder
     kept = [one for key, one in given.items() if key != "study.dir"]
     return _command(kept, [f"study.name={literal(_next(tables.name))}", *first, *changes])
 
 
 def alone(tables: Tables, overrides: Sequence[str]) -> str:
-    """One trial by itself, to see what it says; empty where nobody knows how it was begun."""
+    """Return the command that runs a single trial; empty if the study's command is unknown."""
     if not tables.overrides:
         return ""
     kept = [one for one in tables.overrides if not _key(one).startswith(("study.", "hydra"))]
     own = {_key(one) for one in overrides}
-    kept = [one for one in kept if _key(one) in own or not is_sweep(one)]  # not searched in it
+    kept = [one for one in kept if _key(one) in own or not is_sweep(one)]  # drop unused sweeps
     return shlex.join(["python", "train.py", *_last((*kept, *overrides))])
 
 
@@ -40,7 +40,7 @@ def _command(given: Sequence[str], changes: Sequence[str]) -> str:
 
 
 def _last(overrides: Iterable[str]) -> list[str]:
-    """Of overrides of one key the last, at the place of the first."""
+    """Keep the last override of each key, at the position of the first."""
     return list({_key(one): one for one in overrides}.values())
 
 
@@ -49,7 +49,7 @@ def _key(override: str) -> str:
 
 
 def _next(name: str) -> str:
-    """``mine`` is followed by ``mine_2``, that by ``mine_3``."""
+    """Return the next name: ``mine_2`` after ``mine``, ``mine_3`` after ``mine_2``."""
     stem, _, count = name.rpartition("_")
     return (
         f"{stem}_{int(count) + 1}" if stem and count.isdigit() and len(count) < 3 else f"{name}_2"

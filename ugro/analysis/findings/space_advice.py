@@ -1,4 +1,4 @@
-"""Where should a next study look? Beyond an edge, nearer to the best, at fewer keys."""
+"""Advice on the search space: widen it, narrow it, or fix keys."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ from ugro.formatting import listed, number
 from ugro.shell import override
 from ugro.space.search_space import as_sweep
 
-FEWEST = 5  # trials at the top, without which nothing is said of a region
-A_KEY = 10  # trials, without which nothing is said of a key that does not matter
-TOP = 0.1  # of the trials: the best
-EDGE, NEAR_EDGE = 0.05, 0.2  # of a range: where the best is, and where most of the top are
-MOST = (0.05, 0.95)  # quantiles, between which most of the top are
-NARROW = 0.5  # of a range: if they are within as much, the rest need not be searched
-ROOM = 0.1  # of a range, that is left on each side of them
-NOTHING = 0.05  # a share that is no more than that is nothing
+FEWEST = 5  # minimum number of top trials for advice on a range
+A_KEY = 10  # minimum number of trials per key for advice to fix keys
+TOP = 0.1  # share of trials that count as top
+EDGE, NEAR_EDGE = 0.05, 0.2  # share of a range next to a bound: for the best, for other top trials
+MOST = (0.05, 0.95)  # quantiles of the top trials that a narrowed range must cover
+NARROW = 0.5  # maximum share of a range for advice to narrow it
+ROOM = 0.1  # share of a range added as margin on each side
+NOTHING = 0.05  # maximum importance of a negligible key
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Change:
     """A change of the search space.
 
     Attributes:
-        why: a sentence, from the data
-        overrides: what makes it so
+        why: evidence from the data, a sentence
+        overrides: overrides that make the change
     """
 
     why: str
@@ -46,7 +46,7 @@ class Change:
 
 @dataclass(frozen=True)
 class _Line:
-    """A key and where the top trials are on it; the first of them is the best."""
+    """Positions of the top trials along a key; the first is the best trial."""
 
     axis: Axis
     top: NDArray[numpy.float64]
@@ -60,11 +60,11 @@ class _Line:
 def changes_of(
     ranked: Sequence[FrozenTrial], importances: Sequence[Importances]
 ) -> tuple[Change, ...]:
-    """What to change of the space, the most telling first.
+    """Return suggested changes of the search space, the most important first.
 
     Args:
-        ranked: the trials, the best first, those that were stopped behind the complete ones
-        importances: of the same study
+        ranked: trials, the best first, stopped trials behind complete trials
+        importances: importance of the keys, by method
     """
     complete = sum(trial.state is TrialState.COMPLETE for trial in ranked)
     if len(ranked) < 2 * FEWEST or complete < FEWEST:
@@ -89,11 +89,11 @@ def _lines(ranked: Sequence[FrozenTrial], count: int) -> Iterator[_Line]:
             yield _Line(axis, column[there], values)
 
 
-# Wider
+# Widen
 
 
 def _wider(line: _Line) -> Change | None:
-    """Where the best is at an edge, and most of the top are near it."""
+    """Suggest a wider range if the best trial and half of the top trials are near a bound."""
     ends = _ends(line.axis)
     if ends is None:
         return None
@@ -114,10 +114,10 @@ def _wider(line: _Line) -> Change | None:
 
 
 def _ends(axis: Axis) -> tuple[float, float] | None:
-    """Where a line's edges begin; None where it has none."""
+    """Return the positions where the edges begin; None for unordered choices."""
     match axis.over:
         case CategoricalDistribution(choices=choices):
-            half = 0.5 / len(choices)  # the first and the last of the choices
+            half = 0.5 / len(choices)  # the first and last choice are the edges
             return (half + 1e-9, 1 - half - 1e-9) if axis.ordered and len(choices) > 1 else None
         case IntDistribution(low=low, high=high):
             half = 0.5 / (high - low + 1)
@@ -126,7 +126,7 @@ def _ends(axis: Axis) -> tuple[float, float] | None:
 
 
 def _extended(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
-    """The same and more on one side; None where there is nothing beyond."""
+    """Extend a distribution on one side; None if that is impossible."""
     if isinstance(over, CategoricalDistribution):
         choices: Any = over.choices
         further = _further(sorted(choices), upper)
@@ -146,7 +146,7 @@ def _extended(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
     elif low > 0:
         low = max(_round(low - (high - low) / 2), 0.0)
     else:
-        return None  # below 0 there is nothing, for all that is searched here
+        return None  # searched keys are not negative
     if isinstance(over, IntDistribution):
         low, high = max(int(low), 1), int(high)
         return (
@@ -156,7 +156,7 @@ def _extended(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
 
 
 def _further(choices: Sequence[float], upper: bool) -> float | None:
-    """The next number of a row of numbers: by their ratio if that is even, else by their steps."""
+    """Continue a series of numbers: geometrically if its ratio is at least 1.5, else linearly."""
     row = list(choices) if upper else list(choices)[::-1]
     last, before = row[-1], row[-2]
     if min(row) > 0 and (max(last, before) / min(last, before) >= 1.5):
@@ -170,11 +170,11 @@ def _further(choices: Sequence[float], upper: bool) -> float | None:
     return _round(found)
 
 
-# Nearer, fewer
+# Narrow
 
 
 def _nearer(line: _Line, importances: Sequence[Importances]) -> Change | None:
-    """Where all of the top are in one part of a key that matters."""
+    """Suggest a narrower range if the top trials concentrate in a part of an important key."""
     if not any(_mattered(line.key, one) for one in importances):
         return None
     over, count = line.axis.over, len(line.top)
@@ -221,7 +221,7 @@ def _value_at(over: FloatDistribution | IntDistribution, at: float) -> float:
 
 
 def _fixed(idle: Sequence[_Line], importances: Sequence[Importances]) -> Iterator[Change]:
-    """Keys that do not matter need not be searched."""
+    """Suggest to fix negligible keys."""
     if not idle:
         return
     basis = next(one.basis for one in importances if one.method == FANOVA)
@@ -237,12 +237,12 @@ def _fixed(idle: Sequence[_Line], importances: Sequence[Importances]) -> Iterato
 
 
 def _mattered(key: str, importances: Importances) -> bool:
-    """Whether a key is among the two that matter most, and surely matters."""
+    """Return whether a key is among the two most important and clearly not negligible."""
     return any(one.key == key and one.low > NOTHING for one in importances.of[:2])
 
 
 def _is_idle(key: str, importances: Sequence[Importances]) -> bool:
-    """Whether both methods say so, of those that can tell; fANOVA must."""
+    """Return whether a key is negligible by fANOVA and not important by the other method."""
     said = {one.method: _by_key(one) for one in importances if one.of}
     if FANOVA not in said:
         return False
