@@ -1,1 +1,1 @@
-"""What came out of a study? Tables, figures, report; nothing here knows Ray or torch."""
+"""Analyse a study: tables, findings, figures, report. Imports neither Ray nor torch."""

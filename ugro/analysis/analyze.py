@@ -1,4 +1,4 @@
-"""Write a study's results, report and figures, and print its summary."""
+"""Write a study's result files, figures and report, and print its summary."""
 
 import shlex
 from collections.abc import Iterator
@@ -16,16 +16,16 @@ from ugro.paths import ANALYSIS, CONFIRM, REPORT, SUMMARY, TABLE
 from ugro.study.confirmed import confirmation_record
 from ugro.study.study import Study
 
-FEW = 2  # pieces of advice on a terminal; the report has all
+FEW = 2  # maximum suggestions on a terminal; the report lists all
 
 
 def analyze(study: Study, folder: Path, whole: bool = True) -> None:
     """Write a study's result files and print its summary.
 
     Args:
-        study: finished, running or stopped; anyone's that Optuna can read
-        folder: the study's own
-        whole: also what takes seconds: which keys mattered, pictures, report
+        study: running, stopped or finished study, also of another program that uses Optuna
+        folder: folder of the study
+        whole: also compute what takes seconds: importances, figures, report
     """
     tables = tables_of(study, folder)
     confirmation = confirmation_of(folder)
@@ -52,7 +52,7 @@ def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
 
 
 def _last_lines(findings: Findings) -> Iterator[str]:
-    """How sure the result is, and what to try next."""
+    """Yield the certainty of the result and the first suggestions."""
     yield from findings.certainty.said
     for one in findings.advice[:FEW]:
         yield f"Next: {one.why}"

@@ -1,4 +1,4 @@
-"""Which values of trials can be compared, where some were stopped early?"""
+"""Comparable values of trials, some of which were stopped early."""
 
 import math
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ import pandas
 from ugro.analysis.tables import Tables
 from ugro.events.outcome import Outcome
 
-# Ended because they were worse than others. Whatever else ended says nothing of the objective.
+# Outcomes caused by a bad objective value; other outcomes say nothing about it.
 BEHIND = (Outcome.RUNG.value, Outcome.DIVERGED.value)
-ENOUGH = 0.8  # the share of the trials that a comparison has to take in
+ENOUGH = 0.8  # minimum share of trials that a comparison covers
 
 
 @dataclass(frozen=True)
 class Comparable:
-    """Trials with a number each, by which they can be compared.
+    """A comparable value for each trial.
 
     Attributes:
-        values: by trial number; smaller is better
-        of: what they are, for people
+        values: values by trial number; smaller is better
+        of: description of the values
     """
 
     values: pandas.Series
@@ -28,11 +28,11 @@ class Comparable:
 
 
 def comparable(tables: Tables) -> Comparable:
-    """The values at equal tokens, the most that four trials in five have come to.
+    """Return values at equal tokens, at the largest number that 80% of the trials reached.
 
-    Where hardly any trial was stopped for being behind, these are the final values. Else the
-    complete trials are a choice of good ones, in which what the bad ones did wrong cannot be seen.
-    Values that are far too bad count as bad, no more: a few trials that diverged are not the study.
+    If few trials were stopped for bad values, these are the final values. Otherwise the complete
+    trials are a biased selection of good trials. Extreme values are clipped, so that a few diverged
+    trials do not dominate.
     """
     complete = tables.complete
     behind = tables.trials["ending"].isin(BEHIND).sum()
@@ -43,7 +43,7 @@ def comparable(tables: Tables) -> Comparable:
     )
     reports = tables.reports.astype({"tokens_seen": "float64", "value": "float64"})
     reports = reports[numpy.isfinite(reports["value"])]
-    reports = reports[reports["tokens_seen"] > 0]  # at 0 all are the same untrained model
+    reports = reports[reports["tokens_seen"] > 0]  # at 0 all trials share the untrained model
     if len(complete) >= ENOUGH * (len(complete) + behind) or reports.empty:
         return final
     reached = reports.groupby("number")["tokens_seen"].max()
@@ -63,9 +63,9 @@ def comparable(tables: Tables) -> Comparable:
 
 
 def _fenced(values: pandas.Series) -> pandas.Series:
-    """At most three times the interquartile range above it.
+    """Clip values above the third quartile plus three interquartile ranges.
 
-    The outer fence of Tukey, Exploratory Data Analysis, 1977.
+    This is the outer fence of Tukey, Exploratory Data Analysis, 1977.
     """
     finite = values[numpy.isfinite(values)]
     if finite.empty:
@@ -75,9 +75,9 @@ def _fenced(values: pandas.Series) -> pandas.Series:
 
 
 def ranked(tables: Tables) -> Comparable:
-    """Trials in the order in which Optuna's TPE takes them to be good, as ranks from 0.
+    """Rank trials from 0 in the order of Optuna's TPE.
 
-    The complete ones by their value, then those that were behind, the farthest first.
+    Complete trials come first, sorted by value, then stopped trials, sorted by resource.
     """
     complete = tables.complete
     stopped = tables.trials[tables.trials["ending"].isin(BEHIND)]
@@ -92,10 +92,10 @@ def ranked(tables: Tables) -> Comparable:
 
 
 def unit(tables: Tables) -> str:
-    """What reports are counted in: another program's are not known to be tokens."""
+    """Return the unit of the reports: tokens in UGRO's studies, steps in others."""
     return "tokens" if tables.configuration or "step" in tables.reports else "steps"
 
 
 def _minimised(tables: Tables, values: pandas.Series) -> pandas.Series:
-    numbers = values.astype("float64")  # of no trial, a column is of no type
+    numbers = values.astype("float64")  # an empty column has dtype object
     return -numbers if tables.directions[0] == "maximize" else numbers

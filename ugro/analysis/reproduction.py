@@ -1,11 +1,11 @@
-"""Does a trial that is run again come out the same? Its numbers, and what it was run with."""
+"""Compare a trial with a repeated run of it: metrics, reports and provenance."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# What a training comes to; the rest of what is measured depends on the machine and on the moment.
+# Deterministic results of a training; other metrics depend on machine and time.
 REPORTED = ("eval_loss", "train_loss", "learning_rate", "tokens_seen")
 MEASURED = (
     "eval_loss",
@@ -16,24 +16,24 @@ MEASURED = (
     "trainable_parameters",
     "steps",
 )
-# With another of these it is another training, ...
+# A difference in these makes it a different training.
 TRAINING = ("base_model", "base_model_commit", "train_data", "eval_data", "seed", "dtype")
-# ... with another of these the same one to the last digit, with another of any others nearly so:
-# sums of floating-point numbers depend on their order.
+# A difference in these has no effect. Any other difference changes results only by rounding, as
+# floating-point sums depend on their order.
 WITHOUT_EFFECT = ("host", "cpus", "memory_mb", "hydra-core", "optuna", "ray")
-NEARLY = 1e-3  # of a value
-CPU = "cpu"  # the only device that adds up in the same order each time
+NEARLY = 1e-3  # relative tolerance
+CPU = "cpu"  # the only device with a deterministic order of summation
 
 
 @dataclass(frozen=True)
 class Ran:
-    """A trial that was run.
+    """Results of a run of a trial.
 
     Attributes:
-        reports: as in ``metrics.jsonl``, a mapping each
-        metrics: all that it measured in the end; empty where it did not come to one
-        provenance: what it was run with
-        error: in which it ended; empty where it did not
+        reports: lines of ``metrics.jsonl``
+        metrics: final metrics; empty if the run has none
+        provenance: provenance of the run
+        error: final error; empty if there was none
     """
 
     reports: Sequence[Mapping[str, Any]]
@@ -44,10 +44,13 @@ class Ran:
 
 @dataclass(frozen=True)
 class Number:
-    """One number of both.
+    """A number of both runs.
 
     Attributes:
-        step: of the report; None: of the end
+        name: name of the metric
+        step: step of the report; None for final metrics
+        then: value of the original run
+        now: value of the repeated run
     """
 
     name: str
@@ -57,7 +60,7 @@ class Number:
 
     @property
     def off(self) -> float:
-        """How far they are apart, as a share of what it was."""
+        """Difference relative to the original value."""
         if self.then == self.now or (math.isnan(self.then) and math.isnan(self.now)):
             return 0.0
         apart = abs(self.now - self.then)
@@ -68,7 +71,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that it was run with, and is not now; empty where it was not written down."""
+    """A difference in provenance; missing values are empty."""
 
     name: str
     then: str
@@ -76,24 +79,24 @@ class Change:
 
     @property
     def is_another_training(self) -> bool:
-        """Whether its numbers need not have anything to do with the others."""
+        """Whether the difference makes it a different training."""
         return self.name in TRAINING
 
     @property
     def is_without_effect(self) -> bool:
-        """Whether its numbers are the same nevertheless."""
+        """Whether the difference cannot affect results."""
         return self.name in WITHOUT_EFFECT
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of it.
+    """Result of the comparison.
 
     Attributes:
-        numbers: of all reports, then of the end
-        changes: what it was run with, where that differs
-        tolerance: how far a number may be off, as a share of what it was
-        errors: in which it ended then and now; empty where it did not
+        numbers: numbers of all reports, then final metrics
+        changes: differences in provenance
+        tolerance: maximum relative difference
+        errors: errors of the original and the repeated run; empty if there were none
     """
 
     numbers: tuple[Number, ...]
@@ -103,24 +106,24 @@ class Reproduction:
 
     @property
     def missed(self) -> tuple[Number, ...]:
-        """The numbers that are not the same."""
+        """Numbers that differ by more than the tolerance."""
         return tuple(one for one in self.numbers if one.off > self.tolerance)
 
     @property
     def other_training(self) -> tuple[Change, ...]:
-        """What makes it another training."""
+        """Differences that make it a different training."""
         return tuple(one for one in self.changes if one.is_another_training)
 
     @property
     def succeeded(self) -> bool:
-        """Whether it is the same training with the same numbers and the same end."""
+        """Whether training, numbers and errors agree."""
         then, now = self.errors
         comparable = bool(self.numbers) or bool(then)
         return comparable and not self.missed and not self.other_training and then == now
 
     @property
     def verdict(self) -> str:
-        """A sentence."""
+        """The result as a sentence."""
         then, now = self.errors
         if self.other_training:
             names = ", ".join(one.name for one in self.other_training)
@@ -150,13 +153,13 @@ class Reproduction:
 
 
 def reproduction_of(then: Ran, now: Ran, tolerance: float | None = None) -> Reproduction:
-    """Compare a trial with the same trial run again.
+    """Compare a trial with a repeated run.
 
     Args:
-        then: as the study has it
-        now: run again, as far as it was run then
-        tolerance: how far a number may be off, as a share of what it was; None: not at all with the
-            same software on the same CPU, else 0.001
+        then: original run in the study
+        now: repeated run, up to the same step
+        tolerance: maximum relative difference; by default 0 with the same software on the same
+            CPU, else 0.001
     """
     changes = tuple(_changes(then.provenance, now.provenance))
     if tolerance is None:
@@ -178,7 +181,7 @@ def _numbers(then: Ran, now: Ran) -> Iterator[Number]:
 def _pairs(
     names: Sequence[str], step: int | None, then: Mapping[str, Any], now: Mapping[str, Any]
 ) -> Iterator[Number]:
-    """What is missing now is no number."""
+    """Pair the numbers by name; a missing number of the repeated run is NaN."""
     for name in names:
         if then.get(name) is not None:
             found = now.get(name)

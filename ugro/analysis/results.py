@@ -1,4 +1,4 @@
-"""What a study leaves: a table, the best configuration, and upstream's result file."""
+"""Write the result files of a study: table of trials, best configuration, upstream's results."""
 
 import csv
 import math
@@ -16,19 +16,19 @@ from ugro.shell import override
 from ugro.study.study import Study, ending, group, metrics, searched_by, source
 
 OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet runs
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # prefixes that spreadsheets evaluate
 
 
 def write_results(study: Study, tables: Tables, folder: Path, preferred: int | None = None) -> None:
     """Write ``trials.csv``, ``optimization_results.yaml`` and ``experiment/best.yaml``.
 
-    The latter two are written once a trial is complete.
+    The latter two require a complete trial.
 
     Args:
-        study: finished, running or stopped
-        tables: its own
-        folder: the study's own, with its trials' folders in ``trials/``
-        preferred: the trial that a confirmation clearly prefers to the best one: to be run again
+        study: running, stopped or finished study
+        tables: tables of the study
+        folder: folder of the study, with trial folders in ``trials/``
+        preferred: trial that the confirmation prefers to the best trial, used for ``best.yaml``
     """
     write_table(study, tables, folder / TABLE)
     best = study.best()
@@ -44,7 +44,7 @@ def write_results(study: Study, tables: Tables, folder: Path, preferred: int | N
 
 
 def _as_upstream(study: Study, best: FrozenTrial) -> dict[str, Any]:
-    """What the upstream sweeper writes: the best trial, or the front of several objectives."""
+    """Return the results in the upstream sweeper's format: best trial or Pareto front."""
     if len(study.objectives) == 1:
         return {"name": "optuna", "best_params": best.params, "best_value": best.value}
     front = [{"params": trial.params, "values": list(trial.values)} for trial in study.front()]
@@ -52,11 +52,11 @@ def _as_upstream(study: Study, best: FrozenTrial) -> dict[str, Any]:
 
 
 def write_table(study: Study, tables: Tables, path: Path) -> None:
-    """A row a trial: number, state, value, the searched keys, what it measured, reason.
+    """Write a CSV row per trial: number, state, value, searched keys, metrics, reason.
 
-    With several objectives each has a column of its own instead of ``value``. A pruned trial's
-    value is its last intermediate one. Seconds are those that it stayed in slots. Where there are
-    several groups of trials, which are not ranked with one another, a column says which.
+    Several objectives have a column each instead of ``value``. The value of a pruned trial is its
+    last intermediate value. Seconds are the time in slots. Several groups of trials, which are not
+    ranked together, have a ``group`` column.
     """
     trials = study.of_all_groups()
     groups = {group(trial) for trial in trials} | {study.group}
@@ -95,7 +95,7 @@ def _values(trial: FrozenTrial, count: int) -> list[float | None]:
 
 
 def _cell(value: Any) -> Any:
-    """What nobody's spreadsheet runs: a text like a formula gets an apostrophe in front.
+    """Escape a text that a spreadsheet would evaluate as a formula with an apostrophe.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """
@@ -112,7 +112,7 @@ def _is_number(text: str) -> bool:
 
 
 def experiment(best: FrozenTrial, trial_config: Path, why: str = "") -> str:
-    """The best trial's configuration, less what is of its study alone, as a Hydra experiment."""
+    """Return the best trial's configuration, without study settings, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
     for name in OF_STUDY:
         config.pop(name, None)
@@ -122,11 +122,11 @@ def experiment(best: FrozenTrial, trial_config: Path, why: str = "") -> str:
         f"# Trial {best.number}, value {', '.join(map(str, best.values))}{why}.\n"
         f"# As overrides: {pasted}\n"
         "defaults:\n"
-        "- override /objectives: empty\n"  # metrics of another option would join those below
+        "- override /objectives: empty\n"  # else metrics of another option would be merged
     )
     return head + OmegaConf.to_yaml(config)
 
 
 def best_overrides(trial: FrozenTrial) -> str:
-    """A trial's searched keys as overrides to paste into a shell."""
+    """Return a trial's parameters as overrides, quoted for a shell."""
     return shlex.join(override(key, value) for key, value in trial.params.items())

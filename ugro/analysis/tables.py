@@ -1,10 +1,10 @@
-"""A study as tables: from its record, and from its event log where it has one.
+"""Tables of a study, read from its record and its event log.
 
-Everything that analyses a study begins here; nothing else in this room reads storage or log.
+Every analysis starts from these tables; other modules of this package read neither record nor log,
+except for confirmations.
 """
 
-import json
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,58 +13,58 @@ import pandas
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from ugro.analysis.event_log_tables import EventLogTables
 from ugro.events.event_log import read as read_events
 from ugro.paths import EVENTS
 from ugro.study.study import Study, ending, group, metrics, source
 
-# How a trial stands: an Outcome's value, or one of these.
+# Status of a trial: the value of an Outcome, or one of these.
 RUNNING = "running"
-OF_OTHERS = {  # where another program ran the trials
+OF_OTHERS = {  # status by state for trials of other programs
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "rung",
     TrialState.FAIL: "failed",
     TrialState.RUNNING: RUNNING,
     TrialState.WAITING: "interrupted",
 }
-# Columns of every table of trials, whatever a study's keys and objectives are called.
+# Columns of every trials table; keys and objectives with these names get a suffix.
 FIXED = ("number", "state", "ending", "source", "error", "began", "ended", "seconds", "last_value")
-TAKEN = (*FIXED, "reason")  # which is in trials.csv
+TAKEN = (*FIXED, "reason")  # a column of trials.csv
 
 
 @dataclass(frozen=True)
 class Tables:
-    """A study, running or finished, as it is now.
+    """Snapshot of a running or finished study.
 
     Attributes:
-        name: the study's
-        objectives: their names, one or several
-        directions: ``minimize`` or ``maximize``, one an objective
-        searched: the keys that trials searched, and over what; a key (or an objective) that is
-            called as another column is told apart by ``(searched)`` (or ``(objective)``)
-        trials: a row a trial, by number. Columns: ``state`` (Optuna's, lower case), ``ending`` (an
-            ``Outcome``'s value, or running), ``source``, ``error``, ``began`` and ``ended`` (Unix
-            time, NaN where it is not known), ``seconds``; a column an objective, under its name,
-            NaN unless the trial is complete, and one under ``measured NAME`` with what any trial
-            measured of it, an infeasible one too; ``last_value``, the last number that its
-            scheduler compared; the searched keys, NaN where a trial did not search one; every
-            metric that trials measured, under its name, where no objective is called so.
-        reports: a row an evaluation, in order. Columns: ``number``, ``tokens_seen``, ``value``
-            (what the scheduler compared, in the direction of the first objective); from the log,
-            besides: ``step``, ``total_tokens``, ``seconds`` (of training), ``time`` (Unix),
-            ``rung``, ``stop`` (the Outcome's value with which it was told to stop, or None) and the
-            reported metrics.
-        spans: a row a stay of a trial in a slot. Columns: ``number``, ``worker``, ``began``,
-            ``ended`` (Unix time; of a trial that runs, the time of the latest event)
-        slots: how many trials could run at once. Columns: ``time``, ``slots``
-        configuration: as the study was begun, interpolations as written; empty where it is unknown
-        provenance: what its driver was run with
-        total: trials that it shall have; None where nobody said
-        finished_because: why the last driver ended; None while it runs, or where it was killed
-        data: what a trial said of its data, counts in ``parts`` and ``notes``; empty where unknown
-        overrides: of the command line that began it, or last went on with it
-        sessions: a row a driver. Columns: ``by`` (who, where), ``began``, ``ended`` (Unix time; of
-            one that runs or was killed, the time of its latest event)
-        stays: seconds in slots by trial number, of earlier groups too; all else is of the newest
+        name: name of the study
+        objectives: names of the objectives
+        directions: ``minimize`` or ``maximize`` for each objective
+        searched: distributions of the searched keys. A key or objective with the name of another
+            column gets the suffix ``(searched)`` or ``(objective)``
+        trials: a row per trial, indexed by number. Columns: ``state`` (Optuna's, lower case),
+            ``ending`` (an ``Outcome``'s value, or running), ``source``, ``error``, ``began`` and
+            ``ended`` (Unix time, NaN if unknown), ``seconds``; each objective (NaN unless the trial
+            is complete) and ``measured OBJECTIVE`` (also for infeasible trials); ``last_value``,
+            the last value that the scheduler compared; each searched key (NaN if the trial did not
+            search it); each measured metric that is not an objective
+        reports: a row per evaluation, in order. Columns: ``number``, ``tokens_seen``, ``value``
+            (compared by the scheduler, in the direction of the first objective); from the event
+            log: ``step``, ``total_tokens``, ``seconds`` (of training), ``time`` (Unix), ``rung``,
+            ``stop`` (Outcome's value of the stop signal, or None) and the reported metrics
+        spans: a row per run of a trial in a slot. Columns: ``number``, ``worker``, ``began``,
+            ``ended`` (Unix time; for running trials the time of the latest event)
+        slots: number of slots over time. Columns: ``time``, ``slots``
+        configuration: initial configuration with unresolved interpolations; empty if unknown
+        provenance: provenance of the driver
+        total: planned number of trials; None if unknown
+        finished_because: why the last driver ended; None if it runs or was killed
+        data: document counts (``parts``) and ``notes`` of a trial; empty if unknown
+        overrides: command-line overrides of the driver that started or last resumed the study
+        sessions: a row per driver. Columns: ``by`` (name and host), ``began``, ``ended`` (Unix
+            time; for running or killed drivers the time of their latest event)
+        stays: seconds in slots by trial number, including earlier groups; everything else covers
+            only the newest group
     """
 
     name: str
@@ -86,7 +86,7 @@ class Tables:
 
     @property
     def complete(self) -> pandas.DataFrame:
-        """The trials with a value, the best first objective first."""
+        """Complete trials, sorted by the first objective, the best first."""
         done = self.trials[self.trials["state"] == "complete"]
         return done.sort_values(
             self.objectives[0], ascending=self.directions[0] == "minimize", kind="stable"
@@ -94,34 +94,34 @@ class Tables:
 
     @property
     def slot_seconds(self) -> pandas.Series:
-        """How long each trial has stayed in slots, by its number."""
+        """Seconds in slots by trial number."""
         return _stays(self.spans)
 
     @property
     def is_ours(self) -> bool:
-        """Whether UGRO ran it, and not another program."""
+        """Whether UGRO ran the study, rather than another program."""
         return bool((self.trials["source"] != "").any())
 
     def column(self, key: str) -> str:
-        """What a searched key's column is called: as the key, where nothing else is."""
+        """Return the column name of a searched key, with a suffix if the name is taken."""
         return _column(key, self.objectives)
 
     @property
     def baseline(self) -> int | None:
-        """The number of the trial that ran the configuration as it was; None without one."""
+        """Number of the baseline trial; None without a baseline."""
         numbers = self.trials.index[self.trials["source"] == "baseline"]
         return int(numbers[0]) if len(numbers) else None
 
 
 def tables_of(study: Study, folder: Path | None = None) -> Tables:
-    """Read a study once.
+    """Read the tables of a study.
 
     Args:
-        study: its record
-        folder: its own, with its event log; None, or a folder without one: the record alone
+        study: record of the study
+        folder: folder of the study with its event log; without a log only the record is used
     """
     trials = study.trials()
-    log = _Log(read_events(folder / EVENTS) if folder else ())
+    log = EventLogTables(read_events(folder / EVENTS) if folder else ())
     recorded = _reports(trials)
     objectives = tuple(_free(one, TAKEN, "objective") for one in study.objectives)
     searched = study.searched()
@@ -170,12 +170,13 @@ def _trials(
     objectives: Sequence[str],
     keys: list[str],
 ) -> pandas.DataFrame:
-    """A row a trial.
+    """Build the table of trials.
 
     Args:
-        measured_as: what trials call the objectives among their metrics
-        objectives: what their columns are called
-        keys: that were searched
+        trials: trials of the study
+        measured_as: names of the objectives among the trials' metrics
+        objectives: column names of the objectives
+        keys: searched keys
     """
     columns = {key: _column(key, objectives) for key in keys}
     head = [*FIXED, *objectives, *map(_of_any, objectives), *columns.values()]
@@ -225,83 +226,10 @@ def _reports(trials: list[FrozenTrial]) -> pandas.DataFrame:
 
 
 def _spans(trials: list[FrozenTrial]) -> pandas.DataFrame:
-    """From the record alone, which does not know workers."""
+    """Derive spans from the record, which does not know workers."""
     rows = [
         (trial.number, "", trial.datetime_start.timestamp(), trial.datetime_complete.timestamp())
         for trial in trials
         if trial.datetime_start and trial.datetime_complete
     ]
     return pandas.DataFrame(rows, columns=["number", "worker", "began", "ended"])
-
-
-class _Log:
-    """What the event log tells beyond the record."""
-
-    def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
-        self.started: Mapping[str, Any] = {}
-        self.finished_because: str | None = None
-        self.data: Mapping[str, Any] = {}
-        self.counted: list[tuple[float, int]] = []
-        self.spanned: list[list[Any]] = []  # number, worker, began, ended
-        self._reported: list[dict[str, Any]] = []
-        self._sessions: list[list[Any]] = []  # by, began, ended
-        self._session_of: dict[str, list[Any]] = {}
-        self._open: dict[int, list[Any]] = {}
-        self._latest = 0.0
-        for said in events:
-            self._latest = said["time"]
-            self._hear(said)
-            self._lasts(said)
-        for span in self._open.values():
-            span[3] = self._latest
-
-    def _hear(self, said: Mapping[str, Any]) -> None:
-        match said["event"]:
-            case "StudyStarted":
-                self.started, self.finished_because = said, None
-            case "StudyFinished":
-                self.finished_because = said["reason"]
-            case "SlotsCounted":
-                self.counted.append((said["time"], said["slots"]))
-            case "TrialStarted":
-                self._close(said)
-                span = [said["number"], said.get("worker", ""), said["time"], said["time"]]
-                self._open[said["number"]] = span
-                self.spanned.append(span)
-            case "TrialReported":
-                self._reported.append(dict(said))
-            case "TrialRetried":
-                self._close(said)
-            case "TrialFinished":
-                self._close(said)
-                if data := said.get("provenance", {}).get("data"):
-                    self.data = json.loads(data)
-
-    def _lasts(self, said: Mapping[str, Any]) -> None:
-        """Whoever writes an event runs until then at least."""
-        by, at = said.get("by", ""), said["time"]
-        if said["event"] == "StudyStarted" or by not in self._session_of:
-            self._session_of[by] = [by, at, at]
-            self._sessions.append(self._session_of[by])
-        self._session_of[by][2] = at
-
-    def _close(self, said: Mapping[str, Any]) -> None:
-        span = self._open.pop(said["number"], None)
-        if span is not None:
-            span[3] = said["time"]
-
-    def reports(self) -> pandas.DataFrame:
-        """The reports' further columns; of one that was repeated, the latest."""
-        found = pandas.DataFrame(self._reported)
-        if found.empty:
-            return pandas.DataFrame({"number": [], "tokens_seen": []}).astype("int64")
-        found = found.drop(columns=["event", "utc", "by"])
-        return found.drop_duplicates(["number", "tokens_seen"], keep="last")
-
-    def sessions(self) -> pandas.DataFrame:
-        """Which driver ran, and when."""
-        return pandas.DataFrame(self._sessions, columns=["by", "began", "ended"])
-
-    def spans(self) -> pandas.DataFrame:
-        """Who was where, and when."""
-        return pandas.DataFrame(self.spanned, columns=["number", "worker", "began", "ended"])

@@ -1,4 +1,4 @@
-"""A study on a terminal: the trials, the best one, what it gained, how to use it."""
+"""Summary of a study on a terminal: trials, best trial, gain, and how to use the result."""
 
 import textwrap
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from ugro.paths import ADAPTER, REPORT, TABLE, trial_folder
 from ugro.shell import best_command, python
 from ugro.study.study import Study, ending, metrics, source
 
-MOST_ROWS = 20  # the best ones
-ANY_WIDTH = 10_000  # columns, more than a table has
-STATE = 8  # columns of a folded state: most of them are one word
+MOST_ROWS = 20  # maximum rows, the best trials
+ANY_WIDTH = 10_000  # columns; wider than any table
+STATE = 8  # columns of a wrapped state; most states are a single word
 
 
 def show(
@@ -30,14 +30,14 @@ def show(
     test: Sequence[str] = (),
     besides: Sequence[str] = (),
 ) -> None:
-    """Print the summary of a study, running or finished.
+    """Print the summary of a running or finished study.
 
     Args:
-        study: its record
-        folder: its own
-        console: the terminal's unless another is given
-        test: lines that say how good the best is on the test part
-        besides: lines that end it: how sure it is, what to try next
+        study: record of the study
+        folder: folder of the study
+        console: console to print to; the terminal by default
+        test: lines about the test part
+        besides: final lines: certainty and suggestions
     """
     console = console or Console()
     console.print(_table(study, console))
@@ -45,11 +45,11 @@ def show(
     best = study.best()
     none = ["No trial is complete yet: there is no best configuration."]
     for line in (*(_best(study, best, folder, test) if best else none), *besides):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no style
+        console.print(line, soft_wrap=True, highlight=False, markup=False)  # [q_proj] is no markup
 
 
 def _table(study: Study, console: Console) -> Table:
-    """The trials in the roomiest layout that fits; the last keys are left out if none does."""
+    """Return the table in the widest layout that fits; as a last resort, drop the last keys."""
     trials, keys = _ranked(study), list(study.searched())
     narrowest = replace(LAYOUTS[-1], keys=len(keys))
     layouts = [replace(layout, keys=len(keys)) for layout in LAYOUTS]
@@ -64,13 +64,13 @@ def _table(study: Study, console: Console) -> Table:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How much room a table takes."""
+    """Column layout of a table."""
 
-    folded: bool  # whether headings are
-    tight: bool  # whether states are folded, too, and one blank parts the columns
-    cost: bool  # whether tokens and seconds are shown
-    digits: int  # of a parameter
-    keys: int = 0  # how many are shown
+    folded: bool  # wrap headings at underscores
+    tight: bool  # also wrap states, and separate columns by a single space
+    cost: bool  # show tokens and seconds
+    digits: int  # significant digits of a parameter
+    keys: int = 0  # number of keys shown
 
 
 LAYOUTS = (
@@ -112,7 +112,7 @@ def _objectives(study: Study) -> list[str]:
 
 
 def _ranked(study: Study) -> list[FrozenTrial]:
-    """Complete trials, best first; then the others, those that came farthest first."""
+    """Return complete trials, the best first, then the others by resource, descending."""
     ranked = study.ranked()
     rest = [trial for trial in study.trials() if trial.state is not TrialState.COMPLETE]
     rest.sort(key=lambda trial: (not trial.state.is_finished(), -(trial.last_step or 0)))
@@ -176,14 +176,14 @@ def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) ->
         *lines,
         *_gain(study, best),
         f"As overrides: {best_overrides(best)}",
-        *(ours if source(best) else []),  # another program's trial has no files here
+        *(ours if source(best) else []),  # trials of other programs have no files
         f"All trials: {folder / TABLE}",
         *([f"Report: {report}"] if (report := folder / REPORT).exists() else []),
     ]
 
 
 def _gain(study: Study, best: FrozenTrial) -> list[str]:
-    """What the search has gained over the configuration as it was."""
+    """Describe the gain over the baseline trial."""
     baseline = next((trial for trial in study.finished() if source(trial) == "baseline"), None)
     if baseline is None:
         return []

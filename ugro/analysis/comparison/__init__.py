@@ -1,1 +1,1 @@
-"""Comparison of several studies."""
+"""Compare several studies."""

@@ -1,4 +1,4 @@
-"""How do studies compare? Side by side: what each found, what it took, what mattered in all."""
+"""Comparison of studies: results, cost, importances, and differing settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,17 @@ from ugro.study.study import Study, retried
 
 @dataclass(frozen=True)
 class Side:
-    """One of the studies.
+    """A study in a comparison.
 
     Attributes:
-        name: as it was asked for
-        baseline: the configuration as it was; None where it was not run
-        importances: by each method
-        tokens: what had been trained on when each complete trial ended
-        seconds: how long drivers had run by then
+        name: name as given by the user
+        tables: tables of the study
+        best: best trial, or None
+        baseline: baseline trial, or None
+        cost: cost of the study
+        importances: importance of the keys, by method
+        tokens: cumulative tokens at the end of each complete trial
+        seconds: cumulative driver time at the end of each complete trial
     """
 
     name: str
@@ -37,16 +40,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Studies of the same objectives.
+    """Studies with the same objectives.
 
     Attributes:
-        objective: the first one, by which they are compared
+        objective: first objective, which is compared
         minimised: whether smaller is better
-        sides: as they were asked for
-        target: the worst of their bests, which all of them have reached; None where one has none
-        method: by which all of them can tell what mattered; empty where there is none
-        shared: keys that all of them searched, the most important first by that method
-        differing: what is not the same in all of them, by key
+        sides: studies in the given order
+        target: worst of the best values, which all studies have reached; None if any has none
+        method: importance method with results for all studies, or empty
+        shared: keys searched by all studies, the most important first by that method
+        differing: settings that differ between studies, by key
     """
 
     objective: str
@@ -59,18 +62,18 @@ class Comparison:
 
     @property
     def winner(self) -> Side | None:
-        """The study with the best value; None where none has any."""
+        """Study with the best value; None without any value."""
         found = [side for side in self.sides if side.best is not None]
         better = min if self.minimised else max
         return better(found, key=lambda side: side.best.values[0]) if found else None  # type: ignore[union-attr]
 
     def importance(self, side: Side, key: str) -> Importance | None:
-        """How much a key mattered in a study, by the method that all of them can tell it by."""
+        """Return the importance of a key in a study by the shared method."""
         return _by(self.method, side).get(key)
 
 
 def side_of(name: str, study: Study, tables: Tables) -> Side:
-    """What is to be known of a study, to set it beside others."""
+    """Analyse a study for a comparison."""
     values = in_order(tables)
     return Side(
         name=name,
@@ -85,10 +88,10 @@ def side_of(name: str, study: Study, tables: Tables) -> Side:
 
 
 def check_comparable(names: Sequence[str], studies: Sequence[Tables]) -> None:
-    """Refuse studies of different objectives.
+    """Refuse studies with different objectives.
 
     Raises:
-        UserError: the first that is not like the one before it.
+        UserError: a study has other objectives than the first study.
     """
     told = [
         ", ".join(f"{name} ({direction})" for name, direction in zip(*of, strict=True))
@@ -101,10 +104,10 @@ def check_comparable(names: Sequence[str], studies: Sequence[Tables]) -> None:
 
 
 def comparison_of(sides: Sequence[Side]) -> Comparison:
-    """Set them side by side.
+    """Compare studies.
 
     Args:
-        sides: two or more, of the same objectives
+        sides: two or more studies with the same objectives
     """
     first = sides[0].tables
     minimised = first.directions[0] == "minimize"
@@ -130,5 +133,5 @@ def _shared(method: str, sides: Sequence[Side]) -> tuple[str, ...]:
 
 
 def _by(method: str, side: Side) -> dict[str, Importance]:
-    """How much each key mattered, by a method."""
+    """Return the importance of each key by a method."""
     return {one.key: one for told in side.importances if told.method == method for one in told.of}

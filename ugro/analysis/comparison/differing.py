@@ -1,4 +1,4 @@
-"""In what do studies differ? In their spaces, their configurations, what Hydra was told."""
+"""Settings that differ between studies: search space, configuration, Hydra overrides."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from ugro.analysis.tables import Tables
 from ugro.space.search_space import described
 
-# A study's own business: it decides nothing that trials come to.
+# Settings without effect on the trials' values.
 APART = ("study.name", "study.dir", "study.artifacts", "study.analysis", "study.confirm",
          "tracking", "monitoring", "cache_dir")  # fmt: skip
-# With another of these, values are not of the same thing.
+# Values are comparable only if these settings agree.
 OF_THE_TASK = ("model.", "data.", "objectives.")
 RAN_WITH = ("git_commit", "torch", "transformers", "peft", "processor", "cpus")
 NOT_SEARCHED, NOT_THERE, NOT_KNOWN, DEFAULT = "not searched", "none", "not known", "default"
 
 
 def differing(studies: Sequence[Tables]) -> dict[str, tuple[str, ...]]:
-    """What is not the same in all of them: for each key its value in each study.
+    """Return the settings that differ, with their value in each study.
 
-    A searched key's value is what was searched. What a study does not tell differs from nothing.
+    The value of a searched key is its distribution. Unknown values count as equal to any value.
     """
     told = [_settings(tables) for tables in studies]
     searched = {key for tables in studies for key in tables.searched}
@@ -32,7 +32,7 @@ def differing(studies: Sequence[Tables]) -> dict[str, tuple[str, ...]]:
 
 
 def of_another_task(rows: Mapping[str, Any]) -> list[str]:
-    """The keys among them that make values incomparable."""
+    """Return the differing keys that make values incomparable."""
     return [key for key in rows if key.startswith(OF_THE_TASK)]
 
 
@@ -48,7 +48,7 @@ def _is_hydras(override: str) -> bool:
 
 
 def _unsaid(key: str, tables: Tables, searched: bool) -> str:
-    """What holds where a study says nothing of a key."""
+    """Return the placeholder for a key that a study does not set."""
     if not tables.configuration:
         return NOT_SEARCHED if searched else NOT_KNOWN
     return DEFAULT if key.startswith("hydra") else NOT_KNOWN if key in RAN_WITH else NOT_THERE

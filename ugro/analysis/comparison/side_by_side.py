@@ -1,4 +1,4 @@
-"""How is a comparison of studies told? In tables on a terminal, and in ``comparison.json``."""
+"""Comparison of studies as terminal tables and as the content of ``comparison.json``."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from ugro.analysis.comparison.differing import of_another_task
 from ugro.analysis.findings.anytime import Spent
 from ugro.formatting import duration, large, listed, number, share
 
-MOST_ROWS = 20  # of what differs
+MOST_ROWS = 20  # maximum rows of differing settings
 NOTHING = "-"
 
 
 def summary(found: Comparison) -> dict[str, Any]:
-    """What programs read.
+    """Return the content of ``comparison.json``.
 
-    ``objective``, ``direction``, ``best_study``, ``target`` (the worst of the bests), ``studies``
-    (by name: ``best`` and ``baseline`` with ``trial`` and ``value``, ``gain``, ``parameters``,
-    ``trials``, ``tokens``, ``slot_seconds``, ``wall_seconds``, ``utilisation``,
+    Keys: ``objective``, ``direction``, ``best_study``, ``target`` (worst of the best values),
+    ``studies`` (by name: ``best`` and ``baseline`` with ``trial`` and ``value``, ``gain``,
+    ``parameters``, ``trials``, ``tokens``, ``slot_seconds``, ``wall_seconds``, ``utilisation``,
     ``tokens_to_target``, ``seconds_to_target``), ``importance`` (``method``, then by key and study
     ``share``, ``low``, ``high``) and ``differing`` (by key and study).
     """
@@ -75,7 +75,7 @@ def _reached(found: Comparison, spent: Spent) -> float | None:
 
 
 def show(found: Comparison, console: Console) -> None:
-    """Print the comparison: results and cost, what mattered, what differs."""
+    """Print the comparison: results and cost, importances, differing settings."""
     console.print(_table("", found, list(_results(found))))
     if found.shared:
         console.print(_table(f"What mattered, by {found.method}", found, list(_mattered(found))))

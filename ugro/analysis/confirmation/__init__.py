@@ -1,1 +1,1 @@
-"""Confirmation of the best trials with other seeds, and how certain the best is."""
+"""Confirm the best trials with other seeds and estimate the certainty of the result."""

@@ -1,7 +1,7 @@
-"""Configurations that were trained again with other seeds, and their values.
+"""Configurations retrained with other seeds, and their values.
 
-Told by two event logs, the study's and that of its confirmation: wherever their records are kept,
-the logs are in their folders.
+They are read from the event logs of the study and of its confirmation, which are in their folders
+even if the records are stored elsewhere.
 """
 
 import math
@@ -20,16 +20,15 @@ RANKS = (BEST, "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration that was trained again.
+    """A retrained configuration.
 
     Attributes:
-        number: of its trial in the study
-        role: baseline, or best, second, ... by the study's own values
-        values: its first objective with each seed of the confirmation, in their order; NaN where
-            that training has no value, or has not ended yet
-        mean: of the values that there are; NaN without any
-        spread: their sample standard deviation; NaN with fewer than two
-        found: its value in the study; NaN where it was stopped there
+        number: number of its trial in the study
+        role: baseline, or best, second, ... by the study's values
+        values: first objective for each seed, in order; NaN if missing or not finished
+        mean: mean of the finite values; NaN without any
+        spread: sample standard deviation of the finite values; NaN with fewer than two
+        found: value in the study; NaN if stopped early there
     """
 
     number: int
@@ -41,13 +40,13 @@ class Candidate:
 
     @property
     def named(self) -> str:
-        """As a sentence names it: ``trial 3, the second``."""
+        """The trial with its role: ``trial 3, the second``."""
         return f"trial {self.number}, the {self.role}"
 
 
 @dataclass
 class Trained:
-    """What a log tells of a trial."""
+    """A trial in the event log."""
 
     parameters: Mapping[str, Any]
     source: str
@@ -57,11 +56,14 @@ class Trained:
 
 @dataclass
 class Told:
-    """What a log tells of a study.
+    """A study in the event log.
 
     Attributes:
-        total: trials that it shall have
-        group: of its trials, the newest
+        objective: name of the first objective
+        maximised: whether larger values are better
+        total: planned number of trials
+        group: newest group of trials
+        trials: trials of this group by number
     """
 
     objective: str = "value"
@@ -72,11 +74,11 @@ class Told:
 
     @property
     def ended(self) -> list[Trained]:
-        """The trials that have; one that was interrupted has not."""
+        """Ended trials, except interrupted trials."""
         return [one for one in self.trials.values() if one.ending not in (None, _GOES_ON)]
 
     def ranked(self) -> dict[object, int]:
-        """The complete trials' numbers by their configurations, the best first."""
+        """Return the best complete trial of each configuration, sorted by value."""
         complete = [one for one in self.trials.items() if math.isfinite(one[1].value)]
         complete.sort(key=lambda one: one[1].value, reverse=self.maximised)
         ranked: dict[object, int] = {}
@@ -89,7 +91,7 @@ _GOES_ON = Outcome.INTERRUPTED
 
 
 def told(events: Iterable[Mapping[str, Any]]) -> Told:
-    """Read a log; of two tales of a trial the later one holds."""
+    """Read an event log; later events of a trial replace earlier events."""
     study = Told()
     for said in events:
         match said["event"]:
@@ -108,14 +110,14 @@ def told(events: Iterable[Mapping[str, Any]]) -> Told:
 
 
 def configuration(parameters: Mapping[str, Any]) -> object:
-    """What two trainings have in common that differ by their seeds."""
+    """Return the identity of a configuration without its seed."""
     return identity({key: value for key, value in parameters.items() if key != SEED})
 
 
 def candidates_of(study: Told, again: Told, seeds: Sequence[int]) -> tuple[Candidate, ...]:
-    """All that were trained again, the best of the study first, its baseline last.
+    """Return all retrained configurations, the best first and the baseline last.
 
-    A baseline that is the best is told as the best.
+    A baseline that is also the best has the role of the best.
     """
     by_seed: dict[object, dict[int, float]] = {}
     for trial in again.trials.values():
@@ -136,7 +138,7 @@ def _candidate(number: int, role: str, values: Sequence[float], study: Told) -> 
 
 
 def _roles(study: Told) -> dict[object, tuple[int, str]]:
-    """Each configuration's trial and role."""
+    """Map each configuration to its trial and role."""
     roles: dict[object, tuple[int, str]] = {
         which: (number, RANKS[place] if place < len(RANKS) else f"number {place + 1}")
         for place, (which, number) in enumerate(study.ranked().items())
@@ -145,5 +147,5 @@ def _roles(study: Told) -> dict[object, tuple[int, str]]:
         which = configuration(trial.parameters)
         if trial.source == BASELINE and roles.get(which, (number, ""))[1] != BEST:
             roles.pop(which, None)
-            roles[which] = number, BASELINE  # last now
+            roles[which] = number, BASELINE  # moves to the end
     return roles

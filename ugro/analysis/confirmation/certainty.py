@@ -1,4 +1,4 @@
-"""How sure is it that the best is the best? From a confirmation, or from what else is known."""
+"""Certainty that the best trial is the best, from its confirmation or the study itself."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,21 @@ from ugro.analysis.tables import Tables
 from ugro.formatting import counted, number
 from ugro.study.study import Study
 
-NEAR = 0.01  # of the best value
-APART = 2.0  # standard deviations; values that lie nearer cannot be told apart
-ENOUGH, A_KEY, FEWEST = 24, 4, 5  # complete trials in all, for a key, in the best quarter
+NEAR = 0.01  # relative difference from the best value
+APART = 2.0  # standard deviations below which values are not distinguishable
+ENOUGH, A_KEY, FEWEST = 24, 4, 5  # minimum complete trials: total, per key, in the best quarter
 SEEDS, REPEATS, RESIDUALS = "seeds", "repeats", "residuals"
 
 
 @dataclass(frozen=True)
 class Noise:
-    """By how much a value differs when nothing that is searched does.
+    """Noise of the first objective at a fixed configuration.
 
     Attributes:
-        deviation: a standard deviation, in the unit of the first objective
-        of: what it was estimated from: ``seeds`` of a confirmation, ``repeats`` of a
-            configuration, or ``residuals``, what a random forest cannot predict of the best
-            quarter of the trials, which is more than the noise
+        deviation: standard deviation
+        of: source of the estimate: ``seeds`` of a confirmation, ``repeats`` of a configuration, or
+            out-of-bag ``residuals`` of a random forest on the best quarter of the trials, which
+            overestimate the noise
     """
 
     deviation: float
@@ -37,17 +37,16 @@ class Noise:
 
 @dataclass(frozen=True)
 class Certainty:
-    """What is known of how sure the result is.
+    """Certainty of the result.
 
     Attributes:
-        confirmed: whether the best trials were trained again with other seeds
-        second: the trial with the second best first objective; None with fewer than two
-        gap: how much worse it is
-        near: how many other trials lie within 1% of the best value
-        noise: None where nothing tells it
-        within_noise: how many other trials cannot be told from the best: they lie within two
-            standard deviations
-        said: sentences for people
+        confirmed: whether the best trials were retrained with other seeds
+        second: number of the second best trial; None with fewer than two complete trials
+        gap: difference of its value from the best value
+        near: number of other trials within 1% of the best value
+        noise: estimated noise; None if unknown
+        within_noise: number of other trials within two standard deviations of the best value
+        said: the certainty in sentences
     """
 
     confirmed: bool
@@ -62,13 +61,13 @@ class Certainty:
 def certainty_of(
     study: Study, tables: Tables, confirmation: Confirmation | None, seed: int = 0
 ) -> Certainty:
-    """How sure the best trial's place is.
+    """Estimate the certainty of the best trial.
 
     Args:
-        study: its record
-        tables: its values
-        confirmation: of its best trials, where there was one
-        seed: of the forest
+        study: record of the study
+        tables: tables of the study
+        confirmation: confirmation of the best trials, if any
+        seed: seed of the random forest
     """
     ranked = study.ranked()
     gaps = _gaps(ranked)
@@ -89,7 +88,7 @@ def certainty_of(
 
 
 def _gaps(ranked: Sequence[FrozenTrial]) -> list[float]:
-    """How much worse each trial is than the best, which is left out."""
+    """Return the difference of each further trial from the best value."""
     return [abs(one.values[0] - ranked[0].values[0]) for one in ranked[1:]]
 
 
@@ -105,7 +104,7 @@ def _noise(
 
 
 def _repeats(ranked: Sequence[FrozenTrial]) -> Noise | None:
-    """From configurations that were run more than once; not where a seed made them all equal."""
+    """Estimate the noise from repeated configurations, unless a fixed seed made them equal."""
     groups: dict[tuple[str, ...], list[float]] = {}
     for trial in ranked:
         same = tuple(sorted(f"{key}={value!r}" for key, value in trial.params.items()))
@@ -117,7 +116,7 @@ def _repeats(ranked: Sequence[FrozenTrial]) -> Noise | None:
 
 
 def _residuals(ranked: Sequence[FrozenTrial], seed: int) -> Noise | None:
-    """What a forest cannot predict of the best quarter: noise, and what it has not understood."""
+    """Estimate an upper bound from the residuals of a random forest on the best quarter."""
     points = points_of(ranked)
     if len(ranked) < max(ENOUGH, A_KEY * len(points.axes)) or not points.axes:
         return None

@@ -1,7 +1,7 @@
-"""Is the winner the winner? What came of training the best again, with other seeds.
+"""Confirmation of a study: its best trials retrained with other seeds.
 
-The best of many trials is in part the luckiest: what it had in the search is too good to be true.
-So the seed of the search is not among those that it is confirmed with.
+The best of many trials is partly the luckiest, so its value in the search is biased (winner's
+curse). The seed of the search is therefore not among the seeds of the confirmation.
 """
 
 import math
@@ -21,15 +21,15 @@ __all__ = ["Candidate", "Confirmation", "confirmation_of"]
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What is known of the best, and of the configuration as it was.
+    """Results of the confirmation.
 
     Attributes:
-        seeds: with which each was trained
-        candidates: the best of the study first, the baseline last
-        verdicts: sentences for people
-        objective: the first one's name
-        direction: minimize or maximize
-        preferred: the trial that the seeds clearly prefer to the study's best; None: there is none
+        seeds: seeds of the confirmation
+        candidates: retrained configurations, the best first and the baseline last
+        verdicts: conclusions in sentences
+        objective: name of the first objective
+        direction: ``minimize`` or ``maximize``
+        preferred: trial that is clearly better than the study's best trial, or None
     """
 
     seeds: tuple[int, ...]
@@ -41,7 +41,7 @@ class Confirmation:
 
 
 def confirmation_of(folder: Path) -> Confirmation | None:
-    """Read what a study's folder holds of its confirmation, finished or not; None without one."""
+    """Read the confirmation of a study, finished or not; None without a confirmation."""
     again = told(read(folder / CONFIRM / EVENTS))
     if not again.trials:
         return None
@@ -63,7 +63,7 @@ def confirmation_of(folder: Path) -> Confirmation | None:
 
 
 def _preferred(candidates: Sequence[Candidate], maximised: bool) -> int | None:
-    """The best mean among the complete trials that clearly beat the best of the study."""
+    """Return the best mean among complete trials that clearly beat the study's best trial."""
     if not candidates or candidates[0].role != BEST:
         return None
     leader, *others = candidates

@@ -1,9 +1,9 @@
-"""Is one configuration better than another, as far as some seeds can tell?
+"""Paired difference of two configurations trained with the same seeds.
 
-Both were trained with the same seeds, which order the data and draw the adapters alike: what a seed
-does to both falls out of the difference. So the differences seed by seed are looked at, their mean
-with Student's t interval (https://doi.org/10.1093/biomet/6.1.1). It is wide where seeds are few: of
-two, 12.7 standard errors to either side, of three 4.3, of five 2.8.
+A seed fixes data order and initial adapter of both, so its common effect cancels in the difference
+per seed. The mean difference has a Student's t interval (https://doi.org/10.1093/biomet/6.1.1),
+which is wide for few seeds: 12.7 standard errors on each side for two seeds, 4.3 for three, 2.8 for
+five.
 """
 
 import math
@@ -15,13 +15,13 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one is than the other, in the objective's unit; below 0: worse.
+    """Improvement over another configuration in the objective's unit; negative if worse.
 
     Attributes:
-        mean: over the seeds
-        low: of the interval in which it truly lies, with 95% confidence
-        high: of the same
-        seeds: so many
+        mean: mean over the seeds
+        low: lower end of the 95% confidence interval
+        high: upper end of the interval
+        seeds: number of seeds
     """
 
     mean: float
@@ -31,23 +31,23 @@ class Difference:
 
     @property
     def is_better(self) -> bool:
-        """Whether the one is better beyond what seeds do."""
+        """Whether the configuration is significantly better."""
         return self.low > 0
 
     @property
     def is_worse(self) -> bool:
-        """Whether the other one is."""
+        """Whether the configuration is significantly worse."""
         return self.high < 0
 
 
 def difference(
     one: Sequence[float], other: Sequence[float], maximised: bool = False
 ) -> Difference | None:
-    """Compare them; None with fewer than two seeds that both have a value of.
+    """Compare two configurations; None with fewer than two seeds with both values.
 
     Args:
-        one: its values by seed, NaN where there is none
-        other: the other's, by the same seeds
+        one: values of the first configuration by seed, NaN if missing
+        other: values of the second configuration by the same seeds
         maximised: whether larger values are better
     """
     sign = 1.0 if maximised else -1.0
@@ -64,7 +64,7 @@ def difference(
 
 
 def spread(values: Sequence[float]) -> float:
-    """The sample standard deviation; NaN with fewer than two."""
+    """Return the sample standard deviation; NaN with fewer than two values."""
     if len(values) < 2:
         return math.nan
     mean = math.fsum(values) / len(values)

@@ -1,4 +1,4 @@
-"""What do people need to know of a confirmation? Whether the best is it, or as good as others."""
+"""Conclusions from a confirmation, in sentences."""
 
 import math
 from collections import Counter
@@ -11,13 +11,13 @@ from ugro.analysis.confirmation.difference import CONFIDENCE, Difference, differ
 def verdicts_of(
     study: Told, again: Told, candidates: Sequence[Candidate], seeds: Sequence[int]
 ) -> Iterator[str]:
-    """A sentence each, the most important ones first.
+    """Yield the conclusions, the most important first.
 
     Args:
-        study: what its log tells
-        again: what the confirmation's log tells
-        candidates: what was trained again, the best of the study first
-        seeds: with which
+        study: event log of the study
+        again: event log of the confirmation
+        candidates: retrained configurations, the best first
+        seeds: seeds of the confirmation
     """
     best = next(iter(study.ranked().values()), None)
     if best is not None and best not in [one.number for one in candidates]:
@@ -78,7 +78,7 @@ def _compared(leader: Candidate, other: Candidate, found: Difference) -> str:
 
 
 def _interval(mean: float, low: float, high: float) -> str:
-    """With a place for the number of seeds."""
+    """Format mean and interval, with a placeholder for the number of seeds."""
     noise = (high - low) / 2
     shown = f"{digits(low, noise)} to {digits(high, noise)}"
     return f"{digits(mean, noise)} on average of {{}} seeds ({CONFIDENCE:.0%} interval {shown})"
@@ -108,14 +108,14 @@ def _without_value(again: Told) -> Iterator[str]:
 
 
 def with_spread(one: Candidate) -> str:
-    """``3.2563 ± 0.0021``; the mean alone where there is one value."""
+    """Return ``3.2563 ± 0.0021``, or only the mean of a single value."""
     mean = digits(one.mean, one.spread)
     return mean if math.isnan(one.spread) else f"{mean} ± {digits(one.spread, one.spread)}"
 
 
 def digits(value: float, noise: float) -> str:
-    """As many digits as the noise lets stand: to the second one of its own."""
-    if not noise > 1e-9 * abs(value):  # there is none, or nothing but rounding
+    """Format a value with the digits that are significant given its noise."""
+    if not noise > 1e-9 * abs(value):  # no noise beyond rounding
         return f"{value:.5g}"
     return f"{value:.{max(0, 1 - math.floor(math.log10(noise)))}f}"
 

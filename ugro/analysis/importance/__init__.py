@@ -1,1 +1,1 @@
-"""Importance of the searched keys."""
+"""Estimate the importance of the searched keys."""

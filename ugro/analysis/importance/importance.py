@@ -1,10 +1,11 @@
-"""Which searched keys mattered? By fANOVA and PED-ANOVA, with intervals; or data cannot tell.
+"""Importance of the searched keys by fANOVA and PED-ANOVA, with bootstrap intervals.
 
-fANOVA (Hutter et al. 2014, https://proceedings.mlr.press/v32/hutter14.html): the share of the
-objective's variance over the whole space that a key explains by itself; what is left of 1 is the
-keys' working together. PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255; with conditions: arXiv
-2601.20800): how differently the best tenth of the trials is spread along a key. Both are Optuna's.
-With several objectives both look at the first.
+fANOVA (Hutter et al. 2014, https://proceedings.mlr.press/v32/hutter14.html) gives the share of the
+objective's variance over the full space that a key explains by itself; interactions account for
+the rest. PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255; conditional spaces: arXiv 2601.20800)
+measures how the distribution of the best 10% of trials along a key differs from that of all trials.
+Both implementations are Optuna's and use the first objective. Data that do not support a ranking
+give a reason instead of importances.
 """
 
 import warnings
@@ -27,26 +28,26 @@ from ugro.analysis.tables import Tables
 from ugro.study.study import Study
 
 FANOVA, PED_ANOVA = "fANOVA", "PED-ANOVA"
-# Below these and on noise alone, both methods name a winner: probed on made-up functions.
+# With fewer trials, or on pure noise, both methods still rank keys (tested on synthetic functions).
 FEWEST, FEWEST_A_KEY = 12, 4  # trials
-EXPLAINED = 0.2  # of the variance, by a forest asked about trials that it has not seen
-DEALT = 20  # times that values are dealt out by chance; what was found must beat them all
-UNSURE = 0.3  # a mean interval as wide as that, and none apart from another, is no order
-ROUNDS, LOW, HIGH = 32, 10, 90  # of the bootstrap, and its percentiles
-# So many trials are drawn for a round; Optuna's trees are plain Python, 0.1 s for each.
+EXPLAINED = 0.2  # minimum share of variance explained out of bag by a random forest
+DEALT = 20  # random permutations of the values that the result must exceed
+UNSURE = 0.3  # mean interval width above which overlapping intervals give no order
+ROUNDS, LOW, HIGH = 32, 10, 90  # bootstrap rounds and percentiles
+# Maximum trials per round; Optuna's trees are pure Python and take 0.1 s each.
 MOST_FANOVA, DEPTH, MOST_PED_ANOVA, MOST_SURROGATE = 500, 7, 2000, 1000
-BEST, FEWEST_BEST = 0.1, 5  # PED-ANOVA's best tenth; Optuna's documentation asks for five trials
+BEST, FEWEST_BEST = 0.1, 5  # PED-ANOVA's share of best trials and Optuna's recommended minimum
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much a key mattered.
+    """Importance of a key.
 
     Attributes:
-        key: as its column is called in the tables
-        share: 0 to 1, the median of the bootstrap
-        low: its 10th percentile
-        high: its 90th
+        key: column name of the key
+        share: median of the bootstrap, 0 to 1
+        low: 10th percentile
+        high: 90th percentile
     """
 
     key: str
@@ -57,12 +58,13 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """How much each key mattered, by one method.
+    """Importance of all keys by one method.
 
     Attributes:
-        of: the largest first; empty where the data cannot tell
-        why_not: a sentence, where it cannot
-        basis: which values of which trials were looked at
+        method: name of the method
+        of: importances, the largest first; empty if the data do not support a ranking
+        why_not: why there are no importances, a sentence
+        basis: description of the values used
     """
 
     method: str
@@ -72,16 +74,16 @@ class Importances:
 
 
 def importances_of(study: Study, tables: Tables, seed: int = 0) -> tuple[Importances, ...]:
-    """Each method's findings; the same for the same trials.
+    """Compute the importances by both methods, deterministically.
 
     Args:
-        study: its record, for what trials searched
-        tables: its values
-        seed: of all that is drawn
+        study: record of the study
+        tables: tables of the study
+        seed: seed of all random choices
     """
     by_number = {trial.number: trial for trial in study.trials()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna's, of what is asked for knowingly
+        warnings.simplefilter("ignore")  # of Optuna, about experimental features used on purpose
         found = (
             _importances(FANOVA, _fanova, comparable(tables), by_number, seed),
             _importances(PED_ANOVA, _ped_anova, ranked(tables), by_number, seed),
@@ -92,7 +94,7 @@ def importances_of(study: Study, tables: Tables, seed: int = 0) -> tuple[Importa
 
 @dataclass(frozen=True)
 class _Data:
-    """Trials as a method takes them; values are better where they are smaller."""
+    """Trials as input of a method; smaller values are better."""
 
     trials: Sequence[FrozenTrial]
     points: Points
@@ -103,7 +105,7 @@ class _Data:
         return [axis.key for axis in self.points.axes]
 
 
-# Takes trials and a seed; a row a round, a column a key.
+# Takes trials and a seed; returns [rounds, keys] or why there is no result.
 _Method = Callable[[_Data, int], "NDArray[numpy.float64] | str"]
 
 
@@ -157,7 +159,7 @@ def _unexplained(data: _Data, seed: int) -> str:
 
 
 def _no_order(found: Sequence[Importance]) -> str:
-    """Whether intervals are so wide that the order says nothing."""
+    """Return a reason if the intervals are too wide for an order."""
     wide = numpy.mean([one.high - one.low for one in found]) > UNSURE
     apart = max(one.low for one in found) > min(one.high for one in found)
     if len(found) == 1 or apart or not wide:
@@ -173,7 +175,7 @@ def _drawn(count: int, most: int, draw: numpy.random.Generator) -> NDArray[numpy
 
 
 def _fanova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
-    """One tree a round: the forest of Optuna's fANOVA grows each on a bootstrap sample."""
+    """Fit one tree per round; the forest of Optuna's fANOVA bootstraps the trials of each."""
     draw = numpy.random.default_rng(seed)
     over: dict[str, BaseDistribution] = {key: FloatDistribution(0.0, 1.0) for key in data.keys}
     lines = [
@@ -186,7 +188,7 @@ def _fanova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
         forest = FanovaImportanceEvaluator(n_trees=1, max_depth=DEPTH, seed=seed + tree)
         try:
             found = forest.evaluate(some)
-        except RuntimeError:  # the sample's values are all the same
+        except RuntimeError:  # all values of the sample are equal
             continue
         rounds.append([found[key] for key in over])
     return numpy.array(rounds) if rounds else "Hardly any trial's value differs from the others'."
@@ -196,7 +198,7 @@ def _fanova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
 
 
 def _ped_anova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
-    """Bootstrapped, if the trials as they are say more than values that were dealt by chance."""
+    """Bootstrap the divergences if they exceed those of randomly permuted values."""
     draw = numpy.random.default_rng(seed)
     whole = _drawn(len(data.trials), MOST_PED_ANOVA, draw)
     trials, values = _searched_alike(data, whole), data.values[whole]
@@ -220,9 +222,9 @@ def _ped_anova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
 
 
 def _searched_alike(data: _Data, some: NDArray[numpy.int64]) -> list[FrozenTrial]:
-    """The trials with one distribution a key, numbered as their values are.
+    """Return the trials with a single distribution per key, numbered like their values.
 
-    Where bounds have changed in a study that went on, Optuna would take each as a key of its own.
+    A resumed study may have changed bounds, which Optuna would treat as separate keys.
     """
     over = {axis.key: axis.over for axis in data.points.axes}
     has = ~numpy.isnan(data.points.at)
@@ -238,7 +240,7 @@ def _searched_alike(data: _Data, some: NDArray[numpy.int64]) -> list[FrozenTrial
 def _divergences(
     trials: Sequence[FrozenTrial], values: NDArray[numpy.float64], keys: Sequence[str]
 ) -> NDArray[numpy.float64]:
-    """A Pearson divergence a key, 0 where no trial of these has it."""
+    """Return the Pearson divergence of each key, 0 for keys without values."""
     share = min(max(BEST, FEWEST_BEST / len(trials)), 0.5)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
     found = evaluator.evaluate(_study(trials), target=lambda trial: float(values[trial.number]))
@@ -260,7 +262,7 @@ def _trial(
 
 
 class _These(InMemoryStorage):
-    """A storage that has these trials, some perhaps twice, without a copy of each."""
+    """Storage of given trials, possibly repeated, without copying them."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
         super().__init__()
@@ -276,6 +278,6 @@ class _These(InMemoryStorage):
 
 
 def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """A minimised study of these trials."""
+    """Return a minimised study with these trials."""
     storage: BaseStorage = _These(trials)
     return optuna.create_study(storage=storage)

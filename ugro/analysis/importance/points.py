@@ -1,4 +1,4 @@
-"""Where do trials lie in their search space? As points of a unit cube, whatever their keys are."""
+"""Map trials to points of a unit cube, with an axis per searched key."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ from optuna.trial import FrozenTrial
 
 @dataclass(frozen=True)
 class Axis:
-    """A searched key as a line from 0 to 1.
+    """A searched key mapped to the interval from 0 to 1.
 
-    A key that is searched by its logarithm is laid out by it. Of a finite key each value takes an
-    equal share of the line: numbers in their order, other choices in the order that was given.
+    Keys with a log distribution are mapped by their logarithm. The values of a finite key take
+    equal shares of the interval: numbers in ascending order, other choices in the given order.
     """
 
     key: str
@@ -30,21 +30,21 @@ class Axis:
 
     @property
     def ordered(self) -> bool:
-        """Whether what lies near is alike: numbers, not names."""
+        """Whether neighbouring positions are similar: numbers rather than names."""
         return not isinstance(self.over, CategoricalDistribution) or all(
             isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one)
             for one in self.over.choices
         )
 
     def at(self, value: Any) -> float:
-        """Where a value lies."""
+        """Return the position of a value."""
         over = self.over
         if isinstance(over, CategoricalDistribution):
             return self._choices[int(over.to_internal_repr(value))]
         assert isinstance(over, FloatDistribution | IntDistribution)
         low, high = float(over.low), float(over.high)
         if isinstance(over, IntDistribution):
-            low, high = low - 0.5, high + 0.5  # a log range of whole numbers begins at 1
+            low, high = low - 0.5, high + 0.5  # log ranges of integers start at 1
         if low == high:
             return 0.5
         if over.log:
@@ -63,21 +63,21 @@ class Axis:
 
 @dataclass(frozen=True)
 class Points:
-    """Trials in their space.
+    """Positions of trials.
 
     Attributes:
-        axes: the searched keys of which the trials have more than one value
-        at: a row a trial, a column an axis; NaN where a trial did not search a key
+        axes: searched keys with more than a single value
+        at: positions, [trials, axes]; NaN where a trial did not search a key
     """
 
     axes: tuple[Axis, ...]
     at: NDArray[numpy.float64]
 
     def filled(self) -> NDArray[numpy.float64]:
-        """Without gaps: where a key was not searched it is at its median.
+        """Return positions with missing values replaced by the key's median.
 
-        So the key explains nothing there, and what leaving it out changed is put down to the key
-        on which it depends.
+        The key then explains nothing for these trials, and the effect of its absence is attributed
+        to the key that it depends on.
         """
         if not self.at.size:
             return self.at
@@ -85,7 +85,7 @@ class Points:
 
 
 def points_of(trials: Sequence[FrozenTrial]) -> Points:
-    """The points of these trials."""
+    """Return the positions of these trials."""
     axes = list(_axes(trials))
     at = numpy.full((len(trials), len(axes)), numpy.nan)
     for column, axis in enumerate(axes):
@@ -106,7 +106,7 @@ def _axes(trials: Sequence[FrozenTrial]) -> Iterator[Axis]:
 
 
 def united(overs: Sequence[BaseDistribution]) -> BaseDistribution:
-    """What holds all over which a key was searched: bounds may change in a study that goes on."""
+    """Return the union of a key's distributions, whose bounds may change in a resumed study."""
     latest = overs[-1]
     alike = [one for one in overs if _alike(one, latest)]
     if len(alike) == 1:
@@ -123,7 +123,7 @@ def united(overs: Sequence[BaseDistribution]) -> BaseDistribution:
 
 
 def _alike(one: BaseDistribution | None, other: BaseDistribution) -> bool:
-    """Both of choices, or both of numbers."""
+    """Return whether both are categorical or both are numeric."""
     return one is not None and isinstance(one, CategoricalDistribution) == isinstance(
         other, CategoricalDistribution
     )

@@ -1,4 +1,4 @@
-"""How much of the objective do the searched keys explain? A forest, asked about unseen trials."""
+"""Random forest of the objective with out-of-bag predictions."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ TREES = 64
 
 @dataclass(frozen=True)
 class Surrogate:
-    """What a random forest says of trials that it was not grown on.
+    """Out-of-bag results of a random forest.
 
     Attributes:
-        predicted: a value a trial, by the trees that have not seen it
-        explained: the share of the variance; 0 where it predicts no better than the mean
+        predicted: out-of-bag prediction of each trial
+        explained: out-of-bag share of explained variance; 0 if not better than the mean
     """
 
     predicted: NDArray[numpy.float64]
@@ -22,12 +22,12 @@ class Surrogate:
 
 
 def surrogate(at: NDArray[numpy.float64], values: NDArray[numpy.float64], seed: int) -> Surrogate:
-    """Grow the forest.
+    """Fit the forest.
 
     Args:
-        at: a row a trial, a column a key
-        values: one a trial
-        seed: of the forest
+        at: positions, [trials, keys]
+        values: objective values, [trials]
+        seed: seed of the forest
     """
     from sklearn.ensemble import RandomForestRegressor
 
