@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from ugro.trial import loss
+from ugro.trial import chunked_head
 from ugro.trial.loss import IGNORED, summed_loss, token_losses
 
 VOCABULARY = 97
@@ -63,7 +63,7 @@ Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "CHUNK_BYTES", CHUNK * 4 * VOCABULARY)
+    monkeypatch.setattr(chunked_head, "CHUNK_BYTES", CHUNK * 4 * VOCABULARY)
 
 
 def make(name: str) -> PreTrainedModel:

@@ -7,7 +7,7 @@ import torch
 from tests.conftest import QUICK
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial import hardware, loss
+from ugro.trial import chunked_head, hardware
 from ugro.trial.adapter import adapted
 from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.models import load
@@ -137,5 +137,5 @@ def test_logits_are_counted_by_the_chunk(
     config = settings(*QUICK, "training.batch_size=8", "training.gradient_checkpointing=true")
     one_chunk = estimate_memory(config).activations
     assert one_chunk >= 3 * 4 * 258 * 8 * 32  # logits, probabilities and as much again
-    monkeypatch.setattr(loss, "CHUNK_BYTES", 0)  # a token each
+    monkeypatch.setattr(chunked_head, "CHUNK_BYTES", 0)  # a token each
     assert estimate_memory(config).activations < 0.5 * one_chunk

@@ -13,7 +13,7 @@ from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
 from ugro.trial import hardware, random_llama
 from ugro.trial.adapter import add_adapter, trained_in_float32
-from ugro.trial.loss import backbone_output, chunk_bytes
+from ugro.trial.chunked_head import backbone_output, chunk_bytes
 from ugro.trial.models import check_fits, gguf_folder, no_such_model
 from ugro.trial.target_modules import check_modules, expert_parameters, warn_about_frozen
 
