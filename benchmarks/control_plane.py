@@ -1,10 +1,9 @@
-"""What does a trial cost the driver? Asking, composing, submitting, telling; nothing is trained.
+"""Measure the driver's processor time per trial: proposal, composition, submission, result.
 
-Two slots on Ray, the whole LoRA space (eight keys), multivariate TPE unless random draws are asked
-for; UGRO on its SQLite study beside the upstream plugins in memory, as they come, with a quarter of
-the trials, 250 at most (they take long).
-The driver's time is the processor time of its thread; those of Ray and of the recorder are not in
-it, and neither slot waits for them.
+Nothing is trained. Two slots on Ray, the full LoRA space (eight keys), multivariate TPE by default.
+UGRO stores its study in SQLite; the upstream plugins keep theirs in memory and run a quarter of the
+trials, 250 at most, as they take long. Only the processor time of the driver's thread counts, not
+that of Ray or the recorder, for which no slot waits.
 
     python benchmarks/control_plane.py [TRIALS] [random]
 """
@@ -21,11 +20,11 @@ SAMPLERS = {
     "tpe": ("multivariate=true", "constant_liar=true"),
     "random": (),
 }
-MOST = 250  # trials of upstream
+MOST = 250  # maximum trials of upstream
 
 
 def main(trials: int, sampler: str) -> None:
-    """Print a line a sweeper."""
+    """Print a line per sweeper."""
     ours = 0.0
     sweepers = (("UGRO", UGRO, trials), ("upstream", UPSTREAM, min(MOST, trials // 4)))
     for name, sweeper, count in sweepers:
@@ -43,7 +42,7 @@ def main(trials: int, sampler: str) -> None:
 
 
 def driver_time(sweeper: tuple[str, ...], trials: int, sampler: str) -> tuple[float, float]:
-    """Processor time of the driver's thread and wall clock of a sweep, in seconds."""
+    """Return processor time of the driver's thread and wall time of a sweep, in seconds."""
     asked = f"hydra/sweeper/sampler={sampler}"
     sweeper = (*(one for one in sweeper if "sampler=" not in one), asked)
     overrides = ["search_space=lora", f"hydra.sweeper.n_trials={trials}", SEED]

@@ -1,8 +1,8 @@
-"""Peak memory and seconds of a step on SmolLM2-135M: the logits of a batch at once, and in chunks.
+"""Measure peak memory and time of a step on SmolLM2-135M, with full and with chunked logits.
 
-Before: the model's own loss, and for evaluation the logits of the whole batch. After:
-``ugro.trial.loss``. Each variant runs in a process of its own, in turns, so that other work on the
-machine slows all of them. Seconds are of the CPU, one thread; memory is the peak after loading.
+Before: the model's own loss, and for evaluation the logits of the full batch. After:
+``ugro.trial.loss``. Variants alternate, each in its own process, so that other load affects all of
+them. Times are CPU seconds of a single thread; memory is the peak after loading.
 
     python -m benchmarks.loss_memory [ROUNDS]
 """
@@ -15,13 +15,13 @@ import time
 from itertools import product
 from pathlib import Path
 
-SHAPES = ((8, 512), (4, 64))  # blocks, tokens each
+SHAPES = ((8, 512), (4, 64))  # blocks, tokens per block
 KINDS = ("training", "checkpointing", "evaluation")
-STEPS = 2  # the first is not timed
+STEPS = 2  # the first step is a warm-up
 
 
 def main(rounds: int) -> None:
-    """Print a table: a line for each shape and kind of step."""
+    """Print a table with a row per shape and kind of step."""
     print("| step | tokens | peak before | after | ratio | CPU s before | after | ratio |")
     print("|---|---|---|---|---|---|---|---|")
     for (batch, length), kind in product(SHAPES, KINDS):
@@ -52,7 +52,7 @@ def main(rounds: int) -> None:
 
 
 def measure(variant: str, kind: str, batch: int, length: int) -> None:
-    """Take a few steps and print a step's CPU seconds and the peak of memory in MiB."""
+    """Run a few steps; print a step's CPU seconds and the peak memory in MiB."""
     import peft
     import torch
     from torch import Tensor

@@ -1,9 +1,8 @@
-"""A task with nothing to train, for measuring what is around the trials.
+"""A task without training, for measuring the overhead around trials.
 
-It sleeps ``SECONDS * 10 ** u`` seconds, where u in [0, 1) is drawn from ``seed``: lengths vary
-tenfold. It writes when it began and ended into its folder and returns a number. ``DRIVER_LOG``
-names a file for what the driver did: seconds in all, seconds in which it waited for Ray, and
-seconds of processor time of its thread.
+It sleeps ``SECONDS * 10 ** u`` seconds, with u in [0, 1) drawn from ``seed``, so that durations
+vary tenfold. It writes its start and end into its folder and returns a number. ``DRIVER_LOG`` names
+a file for the driver's total seconds, seconds waiting for Ray, and processor seconds of its thread.
 """
 
 import json
@@ -28,7 +27,7 @@ CALLABLE = ("ugro.*", "hydra_plugins.*", "optuna.*", "ray.tune.schedulers.*")
 
 @hydra.main(config_path="../conf", config_name="config", execution_whitelist=CALLABLE)
 def main(config: DictConfig) -> float:
-    """Sleep, and return what a bowl over the learning rate gives."""
+    """Sleep and return a parabola of the log learning rate."""
     began = time.time()
     drawn = random.Random(config.seed).random()
     time.sleep(float(os.environ.get("SECONDS", "0")) * 10**drawn)
@@ -38,7 +37,7 @@ def main(config: DictConfig) -> float:
 
 
 def measured() -> None:
-    """Run the sweep and write down the driver's seconds and how many of them it waited."""
+    """Run the sweep and record the driver's total and waiting seconds."""
     waited = 0.0
 
     def timed(function: Any) -> Any:

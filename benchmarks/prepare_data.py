@@ -1,8 +1,8 @@
-"""How long does it take to prepare data, and how much memory?
+"""Measure time and memory of data preparation.
 
-Records of about 200 tokens of a temporary JSONL file, each count in a fresh process: read, split,
-tokenised and laid out; then once more, from the cache. Memory is the peak above what importing and
-the tokenizer take, on Linux. SmolLM2's tokenizer unless ``tiny`` is given, a token a byte.
+Records of about 200 tokens in a temporary JSONL file, each count in a fresh process: read, split,
+tokenised and laid out, then again from the cache. Memory is the peak above imports and tokenizer,
+on Linux. The tokenizer is SmolLM2's, or with ``tiny`` a byte tokenizer.
 
     python -m benchmarks.prepare_data [tiny] [COUNT ...]
 """
@@ -30,7 +30,7 @@ MIB = 2**20
 
 
 def main(arguments: list[str]) -> None:
-    """Print a row of a table for each count."""
+    """Print a table row per count."""
     which = "tiny" if "tiny" in arguments else "smollm2"
     counts = [one for one in arguments if one.isdigit()] or COUNTS
     print("| tokenizer | records | seconds | from the cache | peak memory | on disk |")
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
 
 
 def alone(which: str, count: int) -> None:
-    """Measure one count, in this process."""
+    """Measure a single count in this process."""
     tokenizer = byte_tokenizer() if which == "tiny" else smollm2()
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -55,7 +55,7 @@ def alone(which: str, count: int) -> None:
             packing=Packing.bfd,
         )
         tokenizer(["warm up"])
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         before = _memory("VmRSS")
         first, seconds = _timed(config, tokenizer, folder)
         peak = _memory("VmHWM") - before
@@ -70,7 +70,7 @@ def alone(which: str, count: int) -> None:
 
 
 def smollm2() -> PreTrainedTokenizerBase:
-    """Load the embedded base model's tokenizer."""
+    """Load SmolLM2's tokenizer."""
     folder = gguf_folder(SMOLLM2)
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         folder, gguf_file=SMOLLM2.gguf_file
@@ -79,7 +79,7 @@ def smollm2() -> PreTrainedTokenizerBase:
 
 
 def _write(path: Path, count: int, words: int) -> None:
-    """Write records of so many words, most of them a token each; none is repeated."""
+    """Write distinct records of ``words`` words, most of them a single token."""
     draw = random.Random(0)
     with path.open("w") as file:
         for number in range(count):
@@ -98,7 +98,7 @@ def _timed(
 
 
 def _memory(name: str) -> int:
-    """Return this process's memory in bytes: ``VmRSS`` now, ``VmHWM`` at most."""
+    """Return this process's memory in bytes: ``VmRSS`` (current) or ``VmHWM`` (peak)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     (kilobytes,) = (line.split()[1] for line in lines if line.startswith(f"{name}:"))
     return 1024 * int(kilobytes)

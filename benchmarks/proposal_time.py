@@ -1,8 +1,8 @@
-"""How long does a sampler take for a proposal, by how many trials it knows?
+"""Measure the time of a sampler's proposal by the number of known trials.
 
-The whole LoRA space (eight keys), one thread. The trials are of a made-up problem; a tenth are
-complete, the others were stopped at a quarter of their tokens. No study is written: this is the
-sampler's own part of what benchmarks/control_plane.py measures.
+The full LoRA space (eight keys), a single thread. Trials come from a synthetic problem: a tenth is
+complete, the others stopped at a quarter of their tokens. No study is written: this is the
+sampler's share of the time in benchmarks/control_plane.py.
 
     python -m benchmarks.proposal_time [SAMPLER ...]
 """
@@ -23,19 +23,19 @@ from .tabular.problems import problem
 from .tabular.record import quasi_random
 
 KNOWN = {"tpe_multivariate": (25, 100, 400, 1000), "gp": (25, 50, 100, 200, 400)}
-ASKED = 8  # proposals, of which the median is told
+ASKED = 8  # proposals per median
 MADE_UP = problem("agreeing:0")
 
 
 def main(samplers: list[str]) -> None:
-    """Print a line a sampler and number of trials."""
+    """Print a line per sampler and number of trials."""
     for name in samplers or KNOWN:
         for known in KNOWN.get(name, (25, 100, 400)):
             print(f"{name}: {1000 * seconds(name, known):.0f} ms after {known} trials", flush=True)
 
 
 def seconds(name: str, known: int) -> float:
-    """Of a proposal, the median."""
+    """Return the median seconds of a proposal."""
     plan = planned("tracking=none", "search_space=lora", f"hydra/sweeper/sampler={name}")
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)
     sampling = Sampler(sampler, ["minimize"], plan.feasible, past(known))
@@ -51,7 +51,7 @@ def seconds(name: str, known: int) -> float:
 
 
 def past(count: int) -> list[FrozenTrial]:
-    """Trials of a study with early stopping."""
+    """Return trials of a study with early stopping."""
     found = []
     for number, parameters in enumerate(quasi_random(space(), count)[:count]):
         reports = MADE_UP.curve(plain(parameters), 0).reports()

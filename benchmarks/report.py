@@ -1,9 +1,9 @@
-"""How long does the whole analysis of a study take, part by part, and how much memory?
+"""Measure time and memory of a study's analysis, step by step.
 
     python benchmarks/report.py [trials] [reports] [whole]
 
-On a study that benchmarks/synthetic_study.py makes up. Seconds are the clock's, then the
-processor's; memory is the most that the process has held by then.
+The study is synthetic (benchmarks/synthetic_study.py). Each line has wall seconds, processor
+seconds and the peak memory of the process so far.
 """
 
 import resource
@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MEGABYTE = 1024  # kilobytes, in which Linux tells it
+MEGABYTE = 1024  # kilobytes, Linux's unit of ru_maxrss
 
 
 @contextmanager
 def told(part: str) -> Iterator[None]:
-    """Print what a part took."""
+    """Print the time and memory of a step."""
     clock, processor = time.perf_counter(), time.process_time()
     yield
     clock, processor = time.perf_counter() - clock, time.process_time() - processor
@@ -29,7 +29,7 @@ def told(part: str) -> Iterator[None]:
 
 
 def main(folder: Path) -> None:
-    """Analyse a study, step by step as ``ugro.analysis.analyze`` does."""
+    """Analyse a study step by step as ``ugro.analysis.analyze`` does."""
     with told("imports"):
         from ugro.analysis.findings.findings import findings_of
         from ugro.analysis.importance.importance import importances_of

@@ -1,8 +1,8 @@
-"""How many reports a second can one driver take? The sweep's own loop, on slots that only report.
+"""Measure reports per second of a driver, with the sweep's own loop and slots that only report.
 
-Each report is judged by adaptive ASHA, appended to ``events.jsonl`` on the disk and handed to the
-recorder, whose thread writes it into a study in SQLite behind the loop. Told apart: how many a
-second the loop takes, which is what slots wait for, and how many once the record is whole.
+Each report is judged by adaptive ASHA, appended to ``events.jsonl`` on disk and passed to the
+recorder, whose thread writes it to a study in SQLite. Two rates are printed: that of the loop,
+which slots wait for, and that of the complete record.
 
     python -m benchmarks.report_throughput [TRIALS] [REPORTS]
 """
@@ -31,30 +31,30 @@ SWEEP = ("hydra/sweeper/sampler=random", "study.baseline=false", "scheduler=adap
 
 @dataclass(frozen=True)
 class Chatty:
-    """A problem whose trials report often; all are alike, so that few are stopped."""
+    """A problem with frequent reports and equal trials, so that few are stopped."""
 
     reports: int
     name: str = "chatty"
 
     def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
-        """Falling losses, the same for each configuration."""
+        """Return falling losses, equal for all configurations."""
         shares = numpy.arange(self.reports + 1) / self.reports
         return Curve((4 - shares).tolist(), (2 * shares).tolist(), 0.0, 1000 * self.reports, 3.0)
 
 
 class Counting:
-    """An observer that counts reports and knows when the last one came."""
+    """An observer that counts reports and stores the time of the last report."""
 
     count, last = 0, 0.0
 
     def observe(self, event: Event) -> None:
-        """Take note of a report."""
+        """Count a report."""
         if isinstance(event, TrialReported):
             self.count, self.last = self.count + 1, time.perf_counter()
 
 
 def main(trials: int, reports: int) -> None:
-    """Print a line without a record in SQLite and one with it."""
+    """Print a line without and a line with a record in SQLite."""
     for recorded in (False, True):
         counting = Counting()
         with tempfile.TemporaryDirectory() as folder:

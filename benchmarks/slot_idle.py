@@ -1,10 +1,9 @@
-"""How much of their time are slots idle while there is still something to launch?
+"""Measure the share of slot time that is idle while trials remain to be launched.
 
-Eight slots, trials whose lengths vary tenfold (5 to 50 s), UGRO and the upstream plugins in one
-run.
+Eight slots, trials with durations of 5 to 50 s, UGRO and the upstream plugins.
 
-A slot counts as idle from the end of a task to the beginning of the next one's, with all that Hydra
-does in between (its folder, its logging: 0.1 s).
+A slot is idle from the end of a task to the start of the next, including Hydra's work in between
+(folder and logging, 0.1 s).
 
     python benchmarks/slot_idle.py [trials]
 """
@@ -19,14 +18,14 @@ SLOTS = 8
 
 
 def idle(found: list[tuple[float, float]]) -> float:
-    """The share of the slots' time, from the first launch to the last, in which nothing ran."""
+    """Return the idle share of the slots' time between first and last launch."""
     first, last = found[0][0], found[-1][0]
     busy = sum(min(ended, last) - began for began, ended in found)
     return 1 - busy / (SLOTS * (last - first))
 
 
 def main(trials: int) -> None:
-    """Print a line a sweeper."""
+    """Print a line per sweeper."""
     seeds = ",".join(map(str, range(trials)))
     for name, sweeper in (("UGRO", UGRO), ("upstream", UPSTREAM)):
         overrides = [f"seed={seeds}", f"hydra.sweeper.n_trials={trials}"]

@@ -1,4 +1,4 @@
-"""UGRO's sweeper and the upstream one on the same task: what both benchmarks run."""
+"""Run UGRO's and the upstream sweeper on the same task without training."""
 
 import json
 import os
@@ -14,7 +14,7 @@ RAY = "++hydra.launcher.ray.init."
 
 
 def run(sweeper: tuple[str, ...], overrides: list[str], folder: Path, **environment: str) -> None:
-    """Run a sweep of the task that trains nothing, in ``folder``."""
+    """Run a sweep of the task without training in ``folder``."""
     folder.mkdir(parents=True)
     slots = [f"{RAY}include_dashboard=false", f"{RAY}log_to_driver=false"]
     subprocess.run(
@@ -27,6 +27,6 @@ def run(sweeper: tuple[str, ...], overrides: list[str], folder: Path, **environm
 
 
 def spans(folder: Path) -> list[tuple[float, float]]:
-    """When each trial began and ended, in the order in which they began."""
+    """Return start and end of each trial, sorted by start."""
     found = [json.loads(path.read_text()) for path in folder.glob("**/slept.json")]
     return sorted((one["began"], one["ended"]) for one in found)

@@ -1,9 +1,9 @@
-"""A study of any size without training: record and event log as a sweep would leave them.
+"""Generate a study of any size without training: record and event log as a sweep writes them.
 
     python benchmarks/synthetic_study.py FOLDER [trials] [reports] [whole]
 
-Eight keys of the LoRA space, ASHA-like stops (``whole``: none), eight slots, some failures. Each
-loss falls towards a floor that the learning rate decides, then rank and target modules.
+Eight keys of the LoRA space, stops as by ASHA (none with ``whole``), eight slots, some failures.
+Each loss falls towards a floor that depends on learning rate, then rank and target modules.
 """
 
 import json
@@ -67,7 +67,7 @@ BEGAN = 1_790_000_000.0  # Unix time
 
 
 def main(folder: Path, trials: int = 1000, reports: int = 20, stops: bool = True) -> None:
-    """Write ``study.db`` and ``events.jsonl`` of a study that is called as its folder."""
+    """Write ``study.db`` and ``events.jsonl`` of a study named like its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     quieten()
     storage = open_storage(f"sqlite:///{folder}/study.db")
@@ -79,9 +79,9 @@ def main(folder: Path, trials: int = 1000, reports: int = 20, stops: bool = True
 
 
 def _write(trials: list[FrozenTrial], database: Path) -> None:
-    """Write trials into a database of Optuna that holds an empty study.
+    """Write trials into an Optuna database that holds an empty study.
 
-    In one transaction: Optuna's own add_trial takes 20 ms for each.
+    A single transaction is used: Optuna's add_trial takes 20 ms per trial.
     """
     numbers = [(one.number + 1, one) for one in trials]
     over = {key: distribution_to_json(one) for key, one in SPACE.items()}
@@ -124,12 +124,12 @@ def _write(trials: list[FrozenTrial], database: Path) -> None:
 
 
 class _Made:
-    """Trials as they would have run, and the events of that."""
+    """Generator of trials and their events."""
 
     def __init__(self, folder: Path, count: int, reports: int, stops: bool) -> None:
         self._draw, self._stops = random.Random(0), stops
         self._count, self._reports = count, reports
-        self._free = [BEGAN] * SLOTS  # when each slot is
+        self._free = [BEGAN] * SLOTS  # time at which each slot becomes free
         self._rungs: dict[int, list[float]] = {}
         objective, direction = ("eval_loss",), ("minimize",)
         given = ("search_space=lora", f"study.name={folder.name}")
@@ -139,7 +139,7 @@ class _Made:
         self.events: list[Event] = [started, SlotsCounted(SLOTS, time=BEGAN)]
 
     def trials(self) -> Iterator[FrozenTrial]:
-        """Each trial in turn."""
+        """Yield the trials in order."""
         for number in range(self._count):
             yield self._trial(number, BASELINE if number == 0 else self._parameters())
         self.events.append(StudyFinished("all trials are done", time=max(self._free)))
@@ -196,7 +196,7 @@ class _Made:
         return self._ended(number, one, told, values, (began, ended), tokens)
 
     def _passed(self, step: int, loss: float) -> int:
-        """The number of rungs passed, below zero where the trial is behind at the last of them."""
+        """Return the number of passed rungs, negative if stopped at the last of them."""
         rungs = [
             step for step in (self._reports // 8, self._reports // 4, self._reports // 2) if step
         ]

@@ -1,7 +1,7 @@
-"""How long from a trial's hand-over to its first training step, in a cold and in a warm worker?
+"""Measure the time from a trial's submission to its first step, in a cold and a warm worker.
 
-Runs a sweep of four trials on one Ray slot and reads when each was handed over (the study) and when
-it began to train (the first line of its metrics.jsonl).
+Runs a sweep of four trials in a single Ray slot. The study has the time of submission, the first
+line of metrics.jsonl the start of training.
 
     python benchmarks/warm_start.py model=tiny
     python benchmarks/warm_start.py model=smollm2_135m
@@ -31,7 +31,7 @@ SWEEP = (
 
 
 def start_seconds(folder: Path) -> list[float]:
-    """Seconds from hand-over to training, by trial number."""
+    """Return the seconds from submission to training by trial number."""
     study = folder / "multirun" / "warm"
     record = optuna.load_study(study_name="warm", storage=f"sqlite:///{study / 'study.db'}")
     seconds = []
@@ -44,7 +44,7 @@ def start_seconds(folder: Path) -> list[float]:
 
 
 def main() -> None:
-    """Run the sweep with the command line's overrides and print a line a trial."""
+    """Run the sweep with the given overrides and print a line per trial."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "train.py"), "-m", *SWEEP, *sys.argv[1:]]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)

@@ -1,1 +1,1 @@
-"""Sweeps over recorded and made-up learning curves: whole studies in less than a second."""
+"""Benchmark sweeps on recorded and synthetic learning curves with a simulated clock."""

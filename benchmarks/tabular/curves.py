@@ -1,6 +1,6 @@
-"""What is a learning curve, and how is it lived through? As a trial in simulated slots.
+"""Learning curves and their replay as trials in simulated slots.
 
-An hour of training is a second of a replay, simulated or real.
+An hour of training is replayed as a second, simulated or real.
 """
 
 import math
@@ -14,20 +14,20 @@ import numpy
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.simulated_executor import Course
 
-POINTS = 12  # evaluations after the one at step 0
-HOURS = 2.0  # of the median trial
+POINTS = 12  # evaluations, not counting step 0
+HOURS = 2.0  # duration of the median trial
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a run of a configuration measures.
+    """Measurements of a run of a configuration.
 
     Attributes:
-        losses: at step 0 and at each evaluation, [POINTS + 1]
-        hours: since training began, at the same moments, [POINTS + 1]
-        startup_hours: before that
-        tokens: trained on in all
-        true_loss: the best of the curve without its noise, by which configurations are judged
+        losses: loss at step 0 and at each evaluation, [POINTS + 1]
+        hours: time since the start of training, [POINTS + 1]
+        startup_hours: time before training
+        tokens: total training tokens
+        true_loss: minimum of the noise-free curve, by which configurations are judged
     """
 
     losses: Sequence[float]
@@ -37,7 +37,7 @@ class Curve:
     true_loss: float
 
     def reports(self) -> list[Report]:
-        """As a trial reports it."""
+        """Return the reports of a trial with this curve."""
         last = len(self.losses) - 1
         return [
             Report(
@@ -53,14 +53,14 @@ class Curve:
         ]
 
     def course(self) -> Course:
-        """As a trial lives through it."""
+        """Return the course of a simulated trial with this curve."""
         return Course(self.startup_hours, self.reports(), result)
 
     def paced(self, beat: float, number: int) -> "Curve":
-        """A third of the reports, one a beat; trial 1 begins half a beat late.
+        """Return a third of the reports, one per beat; trial 1 starts half a beat late.
 
-        So two slots never report at nearly the same time, and what real time adds, as long as it
-        is less than half a beat, does not change the order of what happens.
+        Two slots then never report at nearly the same time, and delays of real time below half a
+        beat do not change the order of events.
         """
         losses = self.losses[::3]
         hours = [beat * point for point in range(len(losses))]
@@ -69,16 +69,16 @@ class Curve:
 
 
 class Problem(Protocol):
-    """Something to search over."""
+    """A problem to search."""
 
     name: str
 
     def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
-        """The curve of a configuration as :func:`plain` writes it; the seed is of its noise."""
+        """Return the curve of a configuration in :func:`plain` form, with noise of this seed."""
 
 
 def result(reports: Sequence[Report]) -> TrialResult:
-    """What a trial comes to: its best evaluation, that at step 0 aside.
+    """Return a trial's result: its best evaluation after step 0.
 
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
@@ -94,7 +94,7 @@ def result(reports: Sequence[Report]) -> TrialResult:
 
 
 def plain(parameters: Mapping[str, Any]) -> dict[str, float | str]:
-    """A configuration in one manner of writing: a sampler's 2 is 2.0, a list is as its choice."""
+    """Normalise a configuration: numbers are floats, lists are strings."""
     return {key: _plain(value) for key, value in parameters.items()}
 
 
@@ -105,6 +105,6 @@ def _plain(value: Any) -> float | str:
 
 
 def noise_of(parameters: Mapping[str, float | str], seed: int) -> numpy.random.Generator:
-    """A generator of its own for each configuration and seed, whatever was drawn before."""
+    """Return a generator that depends only on configuration and seed."""
     written = repr(sorted(parameters.items())).encode()
     return numpy.random.default_rng((seed, zlib.crc32(written)))

@@ -1,12 +1,12 @@
-"""What may learning curves be like elsewhere? Made-up families; one model's own are too kind.
+"""Families of synthetic learning curves, which complement those recorded with a single model.
 
-All are over search_space=lora. A seed chooses where the optimum is and how much each key matters.
+All use search_space=lora. A seed determines the optimum and the importance of each key.
 
-- agreeing: every configuration has the same shape, early ranks are the last ones
-- noisy: the same, each evaluation with as much noise as good configurations differ by
-- crossing: high learning rates fall fast and end early; what is best is behind for half the time
-- slow: many good ones, of high rank, stay where they are for up to half of their tokens
-- diverging: high learning rates fall fastest, then explode or give no number at all
+- agreeing: all curves have the same shape, so early ranks equal final ranks
+- noisy: likewise, with noise per evaluation as large as differences of good configurations
+- crossing: high learning rates fall fast and stagnate; the best are behind for half of the time
+- slow: many good configurations of high rank stagnate for up to half of their tokens
+- diverging: high learning rates fall fastest, then explode or return NaN
 """
 
 import math
@@ -20,15 +20,15 @@ import numpy
 from .curves import HOURS, POINTS, Curve, noise_of
 
 FAMILIES = ("agreeing", "noisy", "crossing", "slow", "diverging")
-BASE_LOSS = 3.6  # of the untrained model, nats
+BASE_LOSS = 3.6  # loss of the untrained model, nats
 TOKENS = 1_000_000
-NOISE = {"noisy": 0.04}  # nats; of the others a tenth of that
+NOISE = {"noisy": 0.04}  # nats; other families have a tenth of it
 MODULES = {"[q_proj,v_proj]": 0.0, "[q_proj,k_proj,v_proj,o_proj]": 0.5, "all-linear": 1.0}
 
 
 @dataclass(frozen=True)
 class Family:
-    """A problem of a family."""
+    """A problem of a family, with a landscape given by its seed."""
 
     name: str
     seed: int
@@ -49,7 +49,7 @@ class Family:
         return {name: float(draw.uniform(*between)) for name, between in ranges.items()}
 
     def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
-        """The curve of a configuration; the seed is that of its noise."""
+        """Return the curve of a configuration with noise of this seed."""
         shares = numpy.arange(1, POINTS + 1) / POINTS
         gain, rate = self._gain(parameters)
         true = BASE_LOSS - gain * self._shape(parameters, rate, shares)
@@ -68,7 +68,7 @@ class Family:
         )
 
     def _gain(self, one: Mapping[str, Any]) -> tuple[float, float]:
-        """What training gains in all, and the decades that the learning rate is too high."""
+        """Return the total gain of training and the excess of the learning rate in decades."""
         own = self._weights
         lr = math.log10(one["training.learning_rate"])
         rate = lr + 0.3 * math.log2(one["lora.alpha_ratio"]) - own["rate"]
@@ -82,7 +82,7 @@ class Family:
         return gain, rate
 
     def _shape(self, one: Mapping[str, Any], rate: float, shares: Any) -> Any:
-        """Which part of its gain a configuration has after each share of its tokens; 1 at last."""
+        """Return the share of the gain reached after each share of the tokens; 1 at the end."""
         speed, delay = 4.0, 0.0
         if self.name == "crossing":
             speed = 4.0 * math.exp(1.2 * min(max(rate, -1.5), 1.0))
@@ -94,7 +94,7 @@ class Family:
         return (1 - numpy.exp(-speed * passed)) / (1 - math.exp(-speed))
 
     def _hours(self, one: Mapping[str, Any]) -> float:
-        """Higher ranks and more modules take longer, large batches a little less."""
+        """Return the duration, which rises with rank and modules and falls with batch size."""
         share = 0.75 + 0.25 * MODULES[one["lora.target_modules"]]
         share += 0.05 * math.log2(one["lora.r"] / 8)
         return HOURS * share * (1.1 - 0.05 * math.log2(one["training.batch_size"] / 4))

@@ -1,4 +1,4 @@
-"""What do the outcomes look like? Regret against time and against tokens, some with bands."""
+"""Figure of regret against time and tokens."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,21 +10,21 @@ import numpy
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from .headline import MethodOutcome
 from .methods import BOHB, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
+from .outcomes import MethodOutcome
 
-LEAST = 1e-3  # regrets below are drawn there
+LEAST = 1e-3  # lower regrets are clipped
 SHOWN = (SEQUENTIAL, PROCESS, "GP", OPTUNA, TUNE, BOHB, UPSTREAM)
 BANDED = (SEQUENTIAL, "GP", UPSTREAM)  # more bands would hide each other
 
 
 def anytime(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Path) -> None:
-    """A column a problem; above against hours, below against whole trials' worth of tokens."""
+    """Draw a column per problem: regret against hours above, against full trials below."""
     figure, axes = pyplot.subplots(
         2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
     )
     shown = [method for method in METHODS if method.name in SHOWN]
-    colors = ["black", *pyplot.colormaps["tab10"].colors]  # black: what all are measured by
+    colors = ["black", *pyplot.colormaps["tab10"].colors]  # black: the reference
     for column, problem in enumerate(problems):
         for method, color in zip(shown, colors, strict=False):
             mine = [o for o in outcomes if (o.method, o.problem) == (method.name, problem)]
@@ -46,7 +46,7 @@ def anytime(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Pa
 
 
 def _band(axis: Any, mine: Sequence[MethodOutcome], tokens: bool, color: Any, name: str) -> None:
-    """The median over seeds, some shaded from the first quartile to the third."""
+    """Draw the median over seeds, with an interquartile band for some methods."""
     ends = [o.tokens / o.trial_tokens if tokens else o.hours for o in mine]
     at = numpy.geomspace(1.0, float(numpy.median(ends)), 120)
     curves = numpy.array([_steps(o, at, tokens) for o in mine])
@@ -57,7 +57,7 @@ def _band(axis: Any, mine: Sequence[MethodOutcome], tokens: bool, color: Any, na
 
 
 def _steps(one: MethodOutcome, at: Any, tokens: bool) -> Any:
-    """The regret at each of those moments; 1.5 before the first trial is complete."""
+    """Return the regret at each position; 1.5 before the first complete trial."""
     when = [t / one.trial_tokens if tokens else hours for hours, t, _ in one.best]
     regrets = [1.5, *(max(LEAST, regret) for _, _, regret in one.best)]
     return numpy.array(regrets)[numpy.searchsorted(when, at, side="right")]

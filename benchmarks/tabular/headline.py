@@ -1,69 +1,36 @@
-"""How long until a sweep is as good as 50 sequential trials? UGRO and its peers, side by side.
+"""Measure how long sweeps of UGRO and its peers take to match 50 sequential trials.
 
     python -m benchmarks.tabular.headline FOLDER SEEDS [PROBLEMS]
 
-Every method searches every problem with every seed, on a simulated clock, in one run. A made-up
-problem has another landscape for each seed. Writes headline.md and headline.png into FOLDER.
-What is ended early goes on where it was: multirun/headline.jsonl has what was run; it is to be
-deleted when the code has changed.
+Every method searches every problem with every seed on a simulated clock. A synthetic problem has
+another landscape for each seed. Writes headline.md and headline.png into FOLDER. An interrupted run
+resumes from multirun/headline.jsonl, which must be deleted when the code has changed.
 """
 
 import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 from ugro.study.study import quieten
 
-from .curves import Problem, plain
 from .families import FAMILIES
+from .figures import anytime
 from .methods import METHODS
-from .problems import TABLES, many, problem
+from .outcomes import MethodOutcome, problem_of, scale
 from .table import RECORDED, Table
+from .tables import written
 
 KEPT = Path("multirun/headline.jsonl")
-ENOUGH = 128  # recorded configurations, for a fit of them to be a problem worth solving
-
-
-@dataclass(frozen=True)
-class MethodOutcome:
-    """What a method came to on a problem with a seed."""
-
-    method: str
-    problem: str
-    seed: int
-    best: Sequence[tuple[float, int, float]]  # hours, tokens, normalised regret at each change
-    hours: float  # in all
-    tokens: int  # in all
-    trials: int
-    trial_tokens: int  # of a whole trial
-    idle: float
-
-    @property
-    def reached(self) -> float:
-        """The normalised regret at the end."""
-        return self.best[-1][2] if self.best else math.inf
-
-    def until(self, target: float) -> tuple[float, float]:
-        """Hours and whole trials' worth of tokens until the regret is as low; infinity: never."""
-        for hours, tokens, regret in self.best:
-            if regret <= target + 1e-9:
-                return hours, tokens / self.trial_tokens
-        return math.inf, math.inf
+ENOUGH = 128  # minimum number of recorded configurations for the recorded problem
 
 
 def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
-    """Run what was not run yet; write the tables and the picture."""
-    from .figures import anytime
-    from .tables import written
-
+    """Run what is missing; write tables and figure."""
     found = _kept(names, seeds)
     work = [(name, seed) for seed in range(seeds) for name in names if (name, seed) not in found]
     KEPT.parent.mkdir(exist_ok=True)
@@ -82,7 +49,7 @@ def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
 
 
 def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[MethodOutcome]]:
-    """What an earlier run has come to, by problem and seed."""
+    """Return the results of an earlier run by problem and seed."""
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
     every = [[MethodOutcome(**one) for one in json.loads(line)] for line in lines]
     found = {(each[0].problem, each[0].seed): each for each in every}
@@ -90,7 +57,7 @@ def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[Method
 
 
 def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
-    """Of all methods on a problem."""
+    """Run all methods on a problem."""
     found = problem_of(family, seed)
     low, middle = scale(found)
     told = []
@@ -112,27 +79,6 @@ def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
             )
         )
     return told
-
-
-def problem_of(family: str, seed: int) -> Problem:
-    """A family's landscape for a seed; a table has one."""
-    return problem(family if family in TABLES else f"{family}:{seed}")
-
-
-def scale(found: Problem) -> tuple[float, float]:
-    """The best loss and the median one of many configurations: regret 0 and 1.
-
-    What a sweep finds may be better still: its regret is then below zero.
-    """
-    losses = [found.curve(one, 0).true_loss for one in map(plain, many())]
-    return min(losses), median(losses)
-
-
-@cache
-def near(family: str, seed: int) -> float:
-    """The normalised regret of a loss that is a hundredth above the best."""
-    low, middle = scale(problem_of(family, seed))
-    return 0.01 * low / (middle - low)
 
 
 def _quiet() -> None:

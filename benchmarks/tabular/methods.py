@@ -1,4 +1,4 @@
-"""Who takes part? UGRO in several configurations, and the peers, each with its slots."""
+"""The compared methods: configurations of UGRO and its peers, with slots and budgets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from .simulate import simulate
 from .trace import Trace
 
 SLOTS = 8
-WARM = 3  # configurations that a warm start begins with: study.warm_start_trials
+WARM = 3  # configurations of a warm start: study.warm_start_trials
 Run = Callable[[Problem, int, int], Trace]  # problem, trials, seed
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to search."""
+    """A search method."""
 
     name: str
     run: Run
-    trials: int  # its budget; what stops trials early can afford more
+    trials: int  # budget; methods with early stopping get more trials
 
 
 def _ugro(
@@ -38,7 +38,7 @@ def _ugro(
 
 
 def _warm_started(problem: Problem, trials: int, seed: int) -> Trace:
-    """The best that many configurations had before are run first, as study.warm_start has them."""
+    """Start with the best configurations of an earlier study, as with study.warm_start."""
     before, overrides = earlier(problem), (*_JOINT, _ADAPTIVE)
     known = sorted(many(), key=lambda one: before.curve(plain(one), seed).true_loss)
     first = [Planned(one, "warm_start") for one in known[:WARM]]
@@ -46,7 +46,7 @@ def _warm_started(problem: Problem, trials: int, seed: int) -> Trace:
 
 
 def _optuna(problem: Problem, trials: int, seed: int) -> Trace:
-    """As its documentation recommends it where several trials run at once."""
+    """Run Optuna with its recommended settings for parallel trials."""
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     pruner = optuna.pruners.SuccessiveHalvingPruner()
     return search(OptunaAlone(sampler, pruner), problem, SLOTS, trials, seed)
@@ -72,7 +72,7 @@ SEQUENTIAL, OPTUNA = "sequential TPE", "Optuna: TPE, halving"
 PROCESS = "adaptive ASHA, GP"
 TUNE, BOHB = "Ray Tune: OptunaSearch, ASHA", "Syne Tune: BOHB"
 UPSTREAM = "upstream (model): batches of 8, TPE"
-# Trials: those that are stopped cost a third or less; the Gaussian process takes most of the time.
+# Budgets: stopped trials cost a third or less; the Gaussian process takes most computing time.
 WHOLE, STOPPED, FEWER = 50, 100, 60
 _NO_BASELINE = "study.baseline=false"
 _RANDOM = ("hydra/sweeper/sampler=random", _NO_BASELINE)
@@ -94,7 +94,7 @@ METHODS = (
     Method("sequential random", partial(_ugro, _RANDOM, 1), WHOLE),
     Method(OPTUNA, _optuna, STOPPED),
     Method(TUNE, _ray_tune, STOPPED),
-    # An extra of its own: pip install -e .[bench]
+    # Optional dependency: pip install -e .[bench]
     *([Method(BOHB, partial(_syne_tune, "BOHB"), STOPPED)] if find_spec("syne_tune") else []),
     Method(UPSTREAM, _upstream, WHOLE),
 )

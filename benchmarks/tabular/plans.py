@@ -1,4 +1,4 @@
-"""What does a command line plan? Composed as a sweep composes it, nothing is launched."""
+"""Compose the plan of a command line without launching a sweep."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def planned(*overrides: str) -> Plan:
-    """The plan of ``python train.py -m OVERRIDES``."""
+    """Return the plan of ``python train.py -m OVERRIDES``."""
     _registered()
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
@@ -29,12 +29,12 @@ def planned(*overrides: str) -> Plan:
 
 @cache
 def space() -> Mapping[str, BaseDistribution]:
-    """What is searched: search_space=lora as Optuna has it."""
+    """Return the Optuna distributions of search_space=lora."""
     return planned("search_space=lora", "study.name=simulated").feasible.space.distributions
 
 
 @cache
 def _registered() -> None:
-    if "schema.yaml" not in ConfigStore.instance().repo:  # Hydra warns of what is registered twice
+    if "schema.yaml" not in ConfigStore.instance().repo:  # Hydra warns of repeated registration
         register_schema()
         register_plugins()

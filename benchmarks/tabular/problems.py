@@ -1,4 +1,4 @@
-"""Which problems are there, and by which configurations is it known what one holds?"""
+"""The problems by name, and the configurations that determine their scale."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,12 +11,12 @@ from .record import quasi_random
 from .table import RECORDED, SHORT, Table
 
 TABLES = {"recorded": RECORDED, "recorded_short": SHORT}
-MANY = 255  # configurations that tell what a problem holds
-APART = 1000  # from a seed to that of another landscape
+MANY = 255  # quasi-random configurations that determine the scale of a problem
+APART = 1000  # offset of the seed of another landscape
 
 
 def problem(name: str) -> Problem:
-    """A table's, or a family's with its seed: ``crossing:3``.
+    """Return a recorded table, or a family with a seed: ``crossing:3``.
 
     Raises:
         ValueError: there is no such problem.
@@ -32,12 +32,12 @@ def problem(name: str) -> Problem:
 
 @cache
 def many() -> tuple[Mapping[str, Any], ...]:
-    """So many configurations, as a study has them."""
+    """Return the quasi-random configurations."""
     return tuple(quasi_random(space(), MANY))
 
 
 def earlier(than: Problem) -> Problem:
-    """What may have been searched before: the same with shorter runs, or another landscape."""
+    """Return the problem of an earlier study: shorter runs, or another landscape."""
     return (
         Family(than.name, than.seed + APART)
         if isinstance(than, Family)

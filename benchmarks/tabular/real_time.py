@@ -1,10 +1,10 @@
-"""Do sweeps in real time go as simulated ones? UGRO, the upstream plugins and Ray Tune on Ray.
+"""Compare sweeps in real time with simulated sweeps: UGRO, the upstream plugins and Ray Tune.
 
     python -m benchmarks.tabular.real_time PROBLEM SEED [SECONDS_AN_HOUR] > TABLE.md
 
-One after another, eight slots each, the same replay trial: nothing is trained, so that the driver's
-own work and Ray's are all that slows a sweep down. UGRO and upstream are shown beside the
-simulation of the same sweep, which knows of neither.
+The sweeps run one after another on Ray with eight slots and the same replay trial. Nothing is
+trained, so only the overhead of driver and Ray slows them down. UGRO and upstream are shown beside
+a simulation of the same sweep, which has no such overhead.
 """
 
 import json
@@ -25,14 +25,14 @@ from .simulate import simulate
 from .trace import Ended, Trace
 
 ROOT = Path(__file__).parents[2]
-STOPPED = 60  # trials, of which most are stopped early
+STOPPED = 60  # trials of methods with early stopping
 UGRO = ("hydra/sweeper/sampler=tpe_multivariate", "study.baseline=false")
 ADAPTIVE = (*UGRO, "scheduler=adaptive_asha")
 UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")
 
 
 def main(name: str, seed: int, scale: float) -> None:
-    """Print a table, a row a sweep."""
+    """Print a table with a row per sweep."""
     found = problem(name)
     sequential = simulate(
         found, ("hydra/sweeper/sampler=tpe", "study.baseline=false"), 1, WHOLE, seed
@@ -70,7 +70,7 @@ def _tell(who: str, trace: Trace, target: float) -> None:
 
 
 def by_hydra(sweeper: tuple[str, ...], name: str, trials: int, seed: int, scale: float) -> Trace:
-    """A sweep of replay trials from the command line."""
+    """Run a sweep of replay trials from the command line."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [
@@ -91,7 +91,7 @@ def by_hydra(sweeper: tuple[str, ...], name: str, trials: int, seed: int, scale:
 
 
 def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
-    """Ray Tune by its documentation: a function that reports, OptunaSearch, ASHA."""
+    """Run Ray Tune as documented: a reporting function, OptunaSearch, ASHA."""
     import ray
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
@@ -105,7 +105,7 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
             sys.path.insert(0, str(ROOT))
             from benchmarks.tabular.replay_trial import replay
 
-            class ToTune:  # no annotations: the class is made where Ray sends it
+            class ToTune:  # unannotated, as Ray serialises the class
                 def report(self, report):  # type: ignore[no-untyped-def]
                     if report.step:
                         tune.report({"loss": report.metrics["eval_loss"], "step": report.step})
@@ -137,7 +137,7 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
 
 
 def _read(folder: Path, scale: float) -> Trace:
-    """What the trials have noted."""
+    """Read the results that trials have written."""
     notes = [json.loads(path.read_text()) for path in folder.glob("**/replayed.json")]
     notes.sort(key=lambda one: one["began"])
     first = notes[0]["began"]

@@ -1,19 +1,18 @@
-"""What do real LoRA runs look like? Their learning curves over search_space=lora, as a table.
+"""Record learning curves of real LoRA runs over search_space=lora in a table.
 
     OMP_NUM_THREADS=1 nice -n 19 python -m benchmarks.tabular.record TABLE COUNT [OVERRIDES]
 
-Each run is UGRO's own trial with no trial scheduler, in one of so many processes as ``--at-once``
-says (1); each loads the base model once. The guides' defaults come first, then Sobol's sequence
-over the space (its first n points are the same however many are asked for), and after every tenth
-configuration the last one again with another seed, so that noise is known. OVERRIDES choose another
-model, data or length.
+Each run is a trial of UGRO without trial scheduler, in one of ``--at-once`` processes (default 1),
+each of which loads the base model once. First come the guides' defaults, then a Sobol sequence over
+the space (a larger COUNT only appends to it); after every tenth configuration, the last one is
+repeated with another seed to measure the noise. OVERRIDES select another model, data or length.
 
-The table is a Parquet file with a row a report. It is written whole after each run: ended at any
-moment, the recorder has lost the runs in flight alone, and the same command goes on after the last.
+The table is a Parquet file with a row per report, rewritten after each run: an interruption loses
+only running trials, and the same command resumes.
 
-A run is short, so that a core records some hundreds in hours: with blocks of 8 tokens even the
-largest batch takes twelve steps within 3,072 tokens. A GPU has time for more, and for several
-processes: a small model alone leaves most of it idle.
+Runs are short, so that a core records some hundreds within hours: with blocks of 8 tokens even the
+largest batch takes twelve steps within 3,072 tokens. A GPU allows longer runs and several
+processes, as a small model leaves most of it idle.
 """
 
 import argparse
@@ -51,10 +50,10 @@ SHORT = (
     "data.block_size=8",
     "data.max_eval_examples=32",
     "training.max_tokens=3072",
-    "training.eval_steps=0.0833",  # twelve: a share that rounds up to a twelfth of any length
+    "training.eval_steps=0.0833",  # twelve evaluations for any length, as steps round up
 )
 ALWAYS = ("scheduler=none", "tracking=none", "study.name=table", "study.keep_checkpoints=none")
-# What else the guides begin with (docs/search_spaces.md), as changes of the baseline.
+# Further defaults of the guides (docs/search_spaces.md), as changes of the baseline.
 GUIDES: tuple[dict[str, Any], ...] = (
     {},
     {"training.learning_rate": 1e-4},
@@ -66,15 +65,15 @@ GUIDES: tuple[dict[str, Any], ...] = (
     {"training.batch_size": 4},
 )
 SEEDS = (42, 43)
-EVERY = 10  # configurations, of which one is run with both seeds
+EVERY = 10  # every tenth configuration runs with both seeds
 METADATA = b"benchmark"
 
 
 @dataclass
 class Recording:
-    """A channel that keeps what is reported, with the processor's seconds.
+    """A channel that stores reports with processor seconds.
 
-    Those are what a machine that does nothing else would take, if one thread trains.
+    They equal wall seconds of an otherwise idle machine if training uses a single thread.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -82,7 +81,7 @@ class Recording:
     began: float | None = None
 
     def report(self, report: Report) -> bool:
-        """Keep it; every run goes to its end."""
+        """Store the report; runs are never stopped."""
         now = time.process_time()
         if self.began is None:
             self.began = now
@@ -91,18 +90,18 @@ class Recording:
         return True
 
     def interrupted(self) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
 
 def main(path: Path, count: int, at_once: int, overrides: list[str]) -> None:
-    """Record until the table holds so many configurations, so many runs at once."""
+    """Record up to ``count`` configurations, ``at_once`` in parallel."""
     given = [SPACE, *SHORT, *ALWAYS, *overrides]
     plan = planned(*given)
     rows = _begun(path, given)
     done = {(row["configuration"], row["seed"]) for row in rows}
     todo = [run for run in _runs(plan, count) if (run[0], run[2]) not in done]
-    # CUDA cannot be used in a process that was forked from one that has used it.
+    # CUDA does not work in processes forked after its initialisation.
     processes = ProcessPoolExecutor(at_once, mp_context=get_context("spawn"))
     try:
         running = {}
@@ -117,7 +116,7 @@ def main(path: Path, count: int, at_once: int, overrides: list[str]) -> None:
             _write(rows, path, given)
             _tell(running[run], count, heard, error)
     finally:
-        processes.shutdown(cancel_futures=True)  # after an error or Ctrl-C none is begun
+        processes.shutdown(cancel_futures=True)  # start no more runs after an error or Ctrl-C
 
 
 def _tell(known: Mapping[str, Any], count: int, heard: list[dict[str, Any]], error: str) -> None:
@@ -128,7 +127,7 @@ def _tell(known: Mapping[str, Any], count: int, heard: list[dict[str, Any]], err
 
 
 def recorded(settings: Config) -> tuple[list[dict[str, Any]], str]:
-    """What a run reports, and what ended it before its time."""
+    """Return the reports of a run and the error that ended it, or an empty string."""
     from ugro.trial.trial import run_trial
 
     heard = Recording()
@@ -141,7 +140,7 @@ def recorded(settings: Config) -> tuple[list[dict[str, Any]], str]:
 
 
 def _runs(plan: Plan, count: int) -> Iterator[tuple[int, Mapping[str, Any], int]]:
-    """Number, parameters and seed of each run."""
+    """Yield number, parameters and seed of each run."""
     for index, parameters in enumerate(configurations(plan, count)):
         yield index, parameters, SEEDS[0]
         if index % EVERY == EVERY - 1:
@@ -149,7 +148,7 @@ def _runs(plan: Plan, count: int) -> Iterator[tuple[int, Mapping[str, Any], int]
 
 
 def configurations(plan: Plan, count: int) -> list[Mapping[str, Any]]:
-    """The guides' defaults, then a quasi-random sequence; none twice."""
+    """Return the guides' defaults, then a quasi-random sequence, without duplicates."""
     over = plan.feasible.space.distributions
     [baseline] = [one.parameters for one in plan.first if one.source == "baseline"]
     first = [{**baseline, **changes} for changes in GUIDES]
@@ -158,7 +157,7 @@ def configurations(plan: Plan, count: int) -> list[Mapping[str, Any]]:
 
 
 def quasi_random(over: Mapping[str, BaseDistribution], count: int) -> list[Mapping[str, Any]]:
-    """At least so many points of Sobol's sequence."""
+    """Return at least ``count`` points of a Sobol sequence."""
     drawn = qmc.Sobol(len(over), rng=numpy.random.default_rng(0)).random_base2(count.bit_length())
     return [
         {key: _at(one, float(u)) for (key, one), u in zip(over.items(), row, strict=True)}
@@ -167,7 +166,7 @@ def quasi_random(over: Mapping[str, BaseDistribution], count: int) -> list[Mappi
 
 
 def _at(over: BaseDistribution, u: float) -> Any:
-    """What the distribution has at a share u in [0, 1) of its probability."""
+    """Return the quantile of a distribution at u in [0, 1)."""
     if isinstance(over, CategoricalDistribution):
         return over.choices[int(u * len(over.choices))]
     assert isinstance(over, FloatDistribution)
@@ -177,7 +176,7 @@ def _at(over: BaseDistribution, u: float) -> Any:
 
 
 def _begun(path: Path, given: list[str]) -> list[dict[str, Any]]:
-    """The rows that are there already.
+    """Read the rows recorded so far.
 
     Raises:
         UserError: they were recorded with other overrides.
@@ -194,7 +193,7 @@ def _begun(path: Path, given: list[str]) -> list[dict[str, Any]]:
 
 
 def _write(rows: list[dict[str, Any]], path: Path, given: list[str]) -> None:
-    """Write the table whole, with what made it."""
+    """Write the complete table with its metadata."""
     from ugro.trial.hardware import device_name
 
     names = dict.fromkeys(name for row in rows for name in row)
@@ -215,7 +214,7 @@ def _write(rows: list[dict[str, Any]], path: Path, given: list[str]) -> None:
 
 
 def _fast_disk() -> str | None:
-    """Checkpoints of half a GB are thrown away again: in memory, where there is such a disk."""
+    """Return a folder in memory, if there is one, for temporary checkpoints of half a GB."""
     return "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 

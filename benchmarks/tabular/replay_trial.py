@@ -1,10 +1,10 @@
-"""A trial whose training is read from a problem's curve, in real time: it sleeps and reports.
+"""A trial that replays a problem's learning curve in real time: it sleeps and reports.
 
     REPLAY=recorded python benchmarks/tabular/replay_trial.py -m search_space=lora ...
 
-REPLAY names the problem (``recorded`` or a family and its seed, ``crossing:3``),
-REPLAY_SECONDS_AN_HOUR how fast it goes (1), REPLAY_BEAT gives every trial a report so often,
-in hours, whatever its curve says.
+REPLAY names the problem (``recorded``, or a family and its seed such as ``crossing:3``),
+REPLAY_SECONDS_AN_HOUR sets the speed (1), and REPLAY_BEAT sets a common interval of reports in
+hours, instead of the curve's own.
 """
 
 import json
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 register_schema()
 register_plugins()
-# Ray's workers look there, too.
+# Ray's workers also import from there.
 os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONPATH", "")])
 
 
-ALLOWED = (*CALLABLE, "optuna.*", "ray.tune.schedulers.*")  # upstream's sweeper makes samplers
+ALLOWED = (*CALLABLE, "optuna.*", "ray.tune.schedulers.*")  # upstream's sweeper creates samplers
 
 
 @hydra.main(config_path="../../conf", config_name="config", execution_whitelist=ALLOWED)
 def main(config: DictConfig) -> TrialResult:
-    """Replay what the configuration would have measured."""
+    """Replay the curve of the configuration."""
     from benchmarks.tabular.curves import plain
     from benchmarks.tabular.problems import problem
     from benchmarks.tabular.table import KEYS
@@ -61,9 +61,9 @@ def main(config: DictConfig) -> TrialResult:
 def replay(
     curve: "Curve", began: float, seconds_an_hour: float, to: Channel, note: Path
 ) -> TrialResult:
-    """Sleep until each report is due; end where the channel says so.
+    """Sleep until each report is due; stop if the channel says so.
 
-    What it has come to is noted before each report: a peer may kill the process there.
+    The result is written before each report, as a peer may kill the process there.
     """
     from benchmarks.tabular.curves import result
 
@@ -83,12 +83,12 @@ def replay(
 
 
 def on_the_beat(folder: Path, number: int, beat: float) -> float:
-    """When the trial would have begun if handing it over took no time: a half beat is the grid.
+    """Return the start time without submission delay, on a grid of half beats.
 
     Args:
-        folder: of all trials; the first one writes down there when it began
-        number: of the trial
-        beat: seconds
+        folder: folder of all trials; the first trial writes its start time there
+        number: number of the trial
+        beat: interval in seconds
     """
     origin = folder / "origin"
     if number == 0:

@@ -1,7 +1,7 @@
-"""Run UGRO's own loop over a problem, on simulated slots.
+"""Run UGRO's own loop on a problem with simulated slots.
 
-Sampler, proposals, early stopping, trial scheduler, limits and events are a sweep's own. Only the
-record is left out: nobody reads it afterwards, and it would take most of the time.
+Sampler, proposals, early stopping, trial scheduler, limits and events are those of a real sweep.
+Only the record is omitted: nobody reads it, and it would take most of the time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,18 +54,18 @@ def simulate(
     recorder: Recorder | None = None,
     observers: Sequence[Observer] = (),
 ) -> Trace:
-    """Run a whole sweep.
+    """Run a complete sweep.
 
     Args:
-        problem: what there is to find
+        problem: problem to search
         overrides: sampler, scheduler, limits, as on the command line
-        slots: trials at once
-        trials: in total
-        seed: of the sampler, of the scheduler and of the curves' noise
-        beat: hours between two reports of each trial; None: as its curve has them
-        first: configurations that are run before the sampler is asked
-        recorder: of a study that is to be written, too
-        observers: who else is to hear of what happens
+        slots: number of concurrent trials
+        trials: total number of trials
+        seed: seed of sampler, scheduler and noise
+        beat: hours between reports of a trial; by default those of its curve
+        first: configurations to run before the sampler's proposals
+        recorder: recorder of a study to write, if any
+        observers: further observers of the events
     """
     plan = _plan(overrides)
     of, feasible, objectives = plan.config, plan.feasible, objectives_of(plan.config.objectives)
@@ -101,7 +101,7 @@ def simulate(
 
 @dataclass
 class _Watching:
-    """An observer that makes the trace."""
+    """An observer that builds the trace."""
 
     slots: SimulatedExecutor
     curves: Mapping[int, Curve]
@@ -111,7 +111,7 @@ class _Watching:
     _tokens: dict[int, int] = field(default_factory=dict)
 
     def observe(self, event: Event) -> None:
-        """Take note of an event."""
+        """Add an event to the trace."""
         self.trace.events.append(event)
         match event:
             case TrialAsked(number=number, parameters=parameters):
@@ -134,7 +134,7 @@ class _Watching:
 
 
 class _NoRecord:
-    """A recorder that keeps nothing but the numbers."""
+    """A recorder that only numbers the trials."""
 
     next_number = 0
 
@@ -143,11 +143,11 @@ class _NoRecord:
         return self.next_number - 1
 
     def _nothing(self, *_: Any) -> None:
-        """Nobody will ask."""
+        """Do nothing."""
 
     report = tell = retry = withdraw = take_up = _nothing
 
     def hurry(self) -> None:
-        """Nothing is waited for."""
+        """Do nothing."""
 
     close = hurry

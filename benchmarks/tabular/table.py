@@ -1,8 +1,8 @@
-"""What would a configuration have measured that was not recorded? A fit of the recorded runs says.
+"""A problem fitted to recorded runs, which predicts curves of other configurations.
 
-A Gaussian process over the configurations gives the losses at each evaluation point, another the
-processor's seconds. So curves here are smoother than real ones; what two seeds of the same
-configuration differ by is put on top as noise. :func:`errors` tells how good the fit is.
+A Gaussian process over the configurations predicts the losses at each evaluation point, a linear
+model the processor seconds. These curves are smoother than real ones; the difference between two
+seeds of a configuration is added as noise. :func:`errors` measures the accuracy of the fit.
 """
 
 import math
@@ -20,7 +20,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from .curves import HOURS, Curve, noise_of, plain
 from .families import MODULES
 
-# By the tokens of a run: on an H100, and on a core of a laptop's kind.
+# Named by the tokens of a run: on an H100, and on a core of a laptop.
 RECORDED = Path(__file__).with_name("smollm2_pydocs_147k.parquet")
 SHORT = Path(__file__).with_name("smollm2_pydocs_3k.parquet")
 KEYS = (
@@ -37,19 +37,19 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Table:
-    """The problem that recorded runs pose."""
+    """A problem fitted to recorded runs."""
 
     name: str = "recorded"
     path: Path = RECORDED
 
     @cached_property
     def runs(self) -> pandas.DataFrame:
-        """A row a report."""
+        """Recorded reports, a row each."""
         return pandas.read_parquet(self.path)
 
     @cached_property
     def whole(self) -> pandas.DataFrame:
-        """A row a configuration: its first seed's losses and seconds; without those that blew up.
+        """Losses and seconds of each configuration with its first seed, without diverged runs.
 
         Columns are KEYS, then loss_0, loss_1, ..., and seconds_0, ...
         """
@@ -61,7 +61,7 @@ class Table:
 
     @cached_property
     def _noise(self) -> Any:
-        """How much the seed moves the loss at each point, [points], as one standard deviation."""
+        """Standard deviation of the loss between seeds at each point, [points]."""
         second = _wide(self.runs[self.runs.seed == self.runs.seed.max()])
         both = second.join(self.whole, rsuffix="_first", how="inner")
         names = _names(self.whole, "loss")
@@ -69,9 +69,9 @@ class Table:
         return numpy.sqrt((apart**2).mean(axis=0) / 2)
 
     def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
-        """The curve of a configuration; the seed is that of its noise."""
+        """Return the curve of a configuration with noise of this seed."""
         losses, seconds = self._fit.at(parameters)
-        draw = noise_of(parameters, seed).normal(0, 1)  # a seed is lucky or not all along
+        draw = noise_of(parameters, seed).normal(0, 1)  # fully correlated along the curve
         scale = HOURS / self._fit.median_seconds
         return Curve(
             (losses + draw * self._noise).tolist(),
@@ -87,14 +87,14 @@ class _Fit:
     """Weights of the recorded configurations for each evaluation point."""
 
     points: Any  # features, [configurations, features]
-    scales: Any  # of each feature, [features]
-    weights: Any  # [configurations, points], for log losses
-    center: Any  # [points]
-    log_seconds: Any  # linear in the features, [1 + features, points - 1]
+    scales: Any  # length scales, [features]
+    weights: Any  # of log losses, [configurations, points]
+    center: Any  # mean log losses, [points]
+    log_seconds: Any  # linear coefficients, [1 + features, points - 1]
     median_seconds: float
 
     def at(self, parameters: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Losses and seconds, [points] each."""
+        """Return losses and seconds, [points] each."""
         here = features(parameters)
         apart = ((self.points - here) / self.scales) ** 2
         near = numpy.exp(-0.5 * apart.sum(axis=1))
@@ -104,7 +104,7 @@ class _Fit:
 
 
 def features(one: Mapping[str, Any]) -> Any:
-    """A configuration as numbers that are about as far apart as their effects."""
+    """Map a configuration to features scaled to similar effects."""
     return numpy.array(
         [
             math.log2(one["lora.r"] / 8) / 4,
@@ -120,7 +120,7 @@ def features(one: Mapping[str, Any]) -> Any:
 
 
 def _fitted(whole: pandas.DataFrame) -> _Fit:
-    """Length scales by the likelihood of the last loss; the same for all points."""
+    """Fit length scales by the likelihood of the last loss, shared by all points."""
     points = numpy.stack([features(plain(one)) for one in whole[list(KEYS)].to_dict("records")])
     losses = numpy.log(whole[_names(whole, "loss")].to_numpy())
     seconds = whole[_names(whole, "seconds")].to_numpy()[:, 1:]
@@ -140,7 +140,7 @@ def _fitted(whole: pandas.DataFrame) -> _Fit:
 
 
 def errors(table: Table, folds: int = 10) -> dict[str, float]:
-    """How well configurations are foretold that the fit has not seen: of the last loss."""
+    """Cross-validate the predicted last loss."""
     whole = table.whole
     order = numpy.random.default_rng(0).permutation(len(whole))
     told = numpy.empty(len(whole))
@@ -159,7 +159,7 @@ def errors(table: Table, folds: int = 10) -> dict[str, float]:
 
 
 def _wide(runs: pandas.DataFrame) -> pandas.DataFrame:
-    """A row a configuration whose losses are all finite."""
+    """Return a row per configuration with only finite losses."""
     runs = runs.assign(point=runs.groupby(["configuration", "seed"]).cumcount())
     wide = runs.pivot(index="configuration", columns="point", values=["eval_loss", "cpu_seconds"])
     wide.columns = [f"{'loss' if of == 'eval_loss' else 'seconds'}_{n}" for of, n in wide.columns]

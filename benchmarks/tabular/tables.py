@@ -1,4 +1,4 @@
-"""What do the outcomes say in figures? The tables of headline.md."""
+"""The tables of headline.md."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from statistics import median, median_high, median_low
 
 import numpy
 
-from .headline import MethodOutcome, near
 from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
+from .outcomes import MethodOutcome, near_optimal_regret
 from .problems import MANY
 from .table import RECORDED, SHORT, Table
 
-# What there was before anything was measured, and what UGRO has to offer beside.
+# Methods of the claim table, with the figures claimed before any measurement.
 CLAIMED = {
     SEQUENTIAL: "100 h, 50",
     "ASHA": "14 h, 40",
@@ -27,37 +27,37 @@ CLAIMED = {
 
 @dataclass(frozen=True)
 class Results:
-    """Outcomes by method, problem and seed; per problem the regret that is aimed at."""
+    """Outcomes by method, problem and seed, and the figures derived from them."""
 
     found: Mapping[tuple[str, str], Sequence[MethodOutcome]]  # by method and problem, a seed each
     problems: Sequence[str]
 
     def target(self, problem: str) -> float:
-        """What sequential TPE typically comes to: the median over seeds."""
+        """Return the median final regret of sequential TPE."""
         return median_high(one.reached for one in self.found[SEQUENTIAL, problem])
 
     def hours(self, method: str, problem: str) -> float:
-        """Until the target, the median over seeds; infinity: more often never."""
+        """Return the median hours until the target; infinity if most seeds never reach it."""
         target = self.target(problem)
         return median_low(one.until(target)[0] for one in self.found[method, problem])
 
     def hours_until_near(self, method: str, problem: str) -> float:
-        """Until the loss is within a hundredth of the best of many configurations."""
+        """Return the median hours until the loss is within 1% of the best configuration."""
         found = self.found[method, problem]
-        return median_low(one.until(near(problem, one.seed))[0] for one in found)
+        return median_low(one.until(near_optimal_regret(problem, one.seed))[0] for one in found)
 
     def whole_trials(self, method: str, problem: str) -> float:
-        """The same in whole trials' worth of tokens."""
+        """Return the median tokens until the target, in full trials."""
         target = self.target(problem)
         return median_low(one.until(target)[1] for one in self.found[method, problem])
 
     def times(self, method: str, problem: str) -> float:
-        """How much faster than all of the sequential trials."""
+        """Return the speed-up over running all sequential trials."""
         whole = median(one.hours for one in self.found[SEQUENTIAL, problem])
         return whole / self.hours(method, problem)
 
     def than(self, peer: str) -> Callable[[str, str], float]:
-        """How much faster than a peer that is given the same seeds."""
+        """Return a function for the speed-up over a peer."""
         return lambda method, problem: (
             self.hours(peer, problem) / self.hours(method, problem)
             if numpy.isfinite(self.hours(method, problem))
@@ -65,18 +65,18 @@ class Results:
         )
 
     def reached(self, method: str, problem: str) -> float:
-        """The share of the seeds in which it was reached."""
+        """Return the percentage of seeds that reach the target."""
         target = self.target(problem)
         ends = [one.until(target)[0] for one in self.found[method, problem]]
         return 100 * float(numpy.isfinite(ends).mean())
 
     def at_the_end(self, of: Callable[[MethodOutcome], float]) -> Callable[[str, str], float]:
-        """The median over seeds of a figure of an outcome."""
+        """Return a function for the median over seeds of an outcome's figure."""
         return lambda method, problem: median(of(one) for one in self.found[method, problem])
 
 
 def written(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: int) -> str:
-    """All tables."""
+    """Return the text of headline.md."""
     found: dict[tuple[str, str], list[MethodOutcome]] = {}
     for one in outcomes:
         found.setdefault((one.method, one.problem), []).append(one)
@@ -108,7 +108,7 @@ def written(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: i
 def _table(
     title: str, cell: Callable[[str, str], float], form: str, problems: Sequence[str]
 ) -> str:
-    """A row a method, a column a problem."""
+    """Return a table with a row per method and a column per problem."""
     lines = [f"## {title}", "", f"| | {' | '.join(problems)} |", f"|{'---|' * (len(problems) + 1)}"]
     for method in METHODS:
         cells = [form.format(cell(method.name, problem)) for problem in problems]
@@ -118,7 +118,7 @@ def _table(
 
 
 def _claims(results: Results) -> str:
-    """Hours and whole trials until as good: the four rows that were claimed, measured, and ours."""
+    """Return the table of claimed and measured hours and full trials until the target."""
     problems = results.problems
     lines = [
         "## The claim, measured",

@@ -1,4 +1,4 @@
-"""What came out of a sweep over a problem, whoever ran it? The same few numbers for all."""
+"""Trace of a sweep on a problem, in the same form for all methods."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,26 +10,26 @@ from ugro.events.events import Event, TrialAsked, TrialFinished, TrialReported
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that has ended."""
+    """An ended trial."""
 
     number: int
     began: float  # hours
     ended: float  # hours
     tokens: int
-    value: float | None  # what the sampler was told; None where the trial was stopped
-    true_loss: float  # of its configuration, noise aside
+    value: float | None  # value reported to the sampler; None if the trial was stopped
+    true_loss: float  # noise-free loss of the configuration
 
 
 @dataclass
 class Trace:
-    """A sweep's trials in the order in which they ended, and all that happened if UGRO ran it."""
+    """Trials of a sweep, ordered by their end, and UGRO's events."""
 
     slots: int
     trials: list[Ended] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     def best(self) -> Iterator[tuple[float, int, float]]:
-        """Hours, tokens and the true loss of the best that is complete, each time it changes."""
+        """Yield hours, tokens and true loss of the best complete trial whenever it changes."""
         told, true, tokens = math.inf, math.inf, 0
         for one in self.trials:
             tokens += one.tokens
@@ -38,24 +38,24 @@ class Trace:
                 yield one.ended, tokens, true
 
     def until(self, target: float) -> tuple[float, int] | None:
-        """Hours and tokens until the best is as good as the target; None: never."""
+        """Return hours and tokens until the best reaches the target; None if never."""
         return next(
             ((hours, tokens) for hours, tokens, loss in self.best() if loss <= target), None
         )
 
     @property
     def hours(self) -> float:
-        """In all."""
+        """Total hours."""
         return max((one.ended for one in self.trials), default=0.0)
 
     @property
     def tokens(self) -> int:
-        """Trained on in all."""
+        """Total training tokens."""
         return sum(one.tokens for one in self.trials)
 
     @property
     def idle(self) -> float:
-        """The share of the slots' time, until the last trial begins, in which none ran."""
+        """Idle share of the slots' time before the start of the last trial."""
         last = max(one.began for one in self.trials)
         if not last:
             return 0.0
@@ -63,12 +63,12 @@ class Trace:
         return 1 - busy / (self.slots * last)
 
     def decisions(self) -> list[tuple[Any, ...]]:
-        """What the sweep decided, in order."""
+        """Return the decisions of the sweep, in order."""
         return decisions(self.events)
 
 
 def decisions(events: Iterable[Event]) -> list[tuple[Any, ...]]:
-    """What was asked, what each report was answered and how trials ended, in order."""
+    """Return proposals, responses to reports and ends of trials, in order."""
     told: list[tuple[Any, ...]] = []
     for event in events:
         match event:

@@ -1,1 +1,1 @@
-"""How do others search? Each by its own documentation, on the clock that simulated sweeps have."""
+"""Peer methods, configured as documented, on the clock of simulated sweeps."""

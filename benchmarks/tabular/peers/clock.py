@@ -1,7 +1,7 @@
-"""How does a peer go over a problem? A free slot gets its next trial at once, and nobody waits.
+"""Run a peer's search on a problem: a free slot gets its next trial without delay.
 
-What a peer's own controller adds in real time is left out, to the peer's advantage: Ray Tune's
-second and a half a trial, for one. real_time.py has it.
+The overhead of a peer's own controller is omitted, to the peer's advantage; Ray Tune's is a second
+and a half per trial. real_time.py includes it.
 """
 
 import math
@@ -15,54 +15,54 @@ from ..trace import Ended, Trace
 
 
 class Peer(Protocol):
-    """A searcher with its trial scheduler; trials are numbered in the order in which they begin."""
+    """A searcher with its trial scheduler; trials are numbered in order of their start."""
 
     def ask(self, number: int) -> Mapping[str, Any]:
-        """The parameters of a new trial."""
+        """Return the parameters of a new trial."""
 
     def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
-        """Whether the trial goes on after an evaluation, the first of which is 1."""
+        """Return whether the trial continues after an evaluation, counted from 1."""
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
-        """The trial is over.
+        """Process the end of a trial.
 
         Args:
-            number: of the trial
-            evaluation: its last one
-            loss: measured there
-            value: what it came to; None: it was stopped. Not a number: no evaluation gave one.
+            number: number of the trial
+            evaluation: its last evaluation
+            loss: loss at this evaluation
+            value: final value; None if stopped, NaN if diverged
         """
 
 
 @dataclass
 class Playing:
-    """A trial that runs."""
+    """A running trial."""
 
     number: int
     curve: Curve
     began: float
-    told: int = 0  # reports so far
+    told: int = 0  # number of reports so far
 
     def next_at(self) -> float:
-        """When it reports again, in hours."""
+        """Return the time of its next report, in hours."""
         return self.began + self.curve.startup_hours + self.curve.hours[self.told]
 
     def value(self) -> float:
-        """What it has come to; not a number where training diverged."""
+        """Return its value so far; NaN if training diverged."""
         try:
             return result(self.curve.reports()[: self.told]).values[0]
         except FloatingPointError:
             return math.nan
 
     def traced(self, now: float, value: float | None) -> Ended:
-        """As the trace has it."""
+        """Convert it to an entry of the trace."""
         tokens = self.curve.reports()[self.told - 1].tokens_seen
         told = None if value is None or math.isnan(value) else value
         return Ended(self.number, self.began, now, tokens, told, self.curve.true_loss)
 
 
 def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> Trace:
-    """Run a whole search; the report at step 0 is the untrained model's and kept from peers."""
+    """Run a complete search; peers do not see the report at step 0."""
     trace, due, now = Trace(slots), [], 0.0
 
     def start(number: int) -> None:

@@ -1,4 +1,4 @@
-"""How does Optuna search by itself? By its ask and tell, its pruner asked at each evaluation."""
+"""Optuna by itself: ask and tell, with its pruner at each evaluation."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from ..plans import space
 
 
 class OptunaAlone:
-    """A study in memory."""
+    """An in-memory study."""
 
     def __init__(
         self, sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner
@@ -20,17 +20,17 @@ class OptunaAlone:
         self._trials: dict[int, optuna.Trial] = {}
 
     def ask(self, number: int) -> Mapping[str, Any]:
-        """The parameters of a new trial."""
+        """Return the parameters of a new trial."""
         self._trials[number] = self._study.ask(dict(space()))
         return self._trials[number].params
 
     def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
-        """Whether the pruner lets it."""
+        """Return whether the pruner continues the trial."""
         self._trials[number].report(loss, evaluation)
         return not self._trials[number].should_prune()
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
-        """Complete, pruned or, without a number, failed."""
+        """Record the trial as complete, pruned or, if diverged, failed."""
         trial = self._trials.pop(number)
         if value is None:
             self._study.tell(trial, state=TrialState.PRUNED)

@@ -1,6 +1,6 @@
-"""How does Ray Tune search? OptunaSearch and ASHA, both as they come, told as its controller does.
+"""Ray Tune's OptunaSearch and ASHA with default settings, without its controller.
 
-Tune's callbacks are called in the order in which its controller calls them, without the controller.
+Tune's callbacks are called in the same order as by its controller.
 """
 
 import math
@@ -25,20 +25,20 @@ class RayTune:
         self._scheduler = ASHAScheduler(time_attr="training_iteration", max_t=POINTS, **of)
 
     def ask(self, number: int) -> Mapping[str, Any]:
-        """The parameters of a new trial."""
+        """Return the parameters of a new trial."""
         parameters: Mapping[str, Any] = self._searcher.suggest(str(number))
         self._scheduler.on_trial_add(None, Handle(str(number)))
         return parameters
 
     def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
-        """Whether ASHA lets it; Tune stops what has reached ``max_t``, where it ends anyway."""
+        """Return whether ASHA continues the trial; at Tune's ``max_t`` trials end anyway."""
         told = _result(evaluation, loss)
         decision = self._scheduler.on_trial_result(None, Handle(str(number)), told)
         self._searcher.on_trial_result(str(number), told)
         return bool(decision != STOP)
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
-        """The searcher hears of the last evaluation, whether the trial was stopped or complete."""
+        """Pass the last evaluation to the searcher, whether the trial was stopped or complete."""
         self._scheduler.on_trial_remove(None, Handle(str(number)))
         failed = value is not None and math.isnan(value)
         told = None if failed else _result(evaluation, loss)

@@ -1,6 +1,6 @@
-"""How does Syne Tune search? Its baselines with ASHA, told as its tuner does.
+"""Syne Tune's baselines with ASHA, called as by its tuner.
 
-``pip install -e .[bench]`` brings it.
+Requires ``pip install -e .[bench]``.
 """
 
 import math
@@ -25,7 +25,7 @@ class SyneTune:
     """A baseline of Syne Tune."""
 
     def __init__(self, baseline: str, seed: int) -> None:
-        numpy.random.seed(seed)  # BOHB's random configurations are drawn from the global generator
+        numpy.random.seed(seed)  # BOHB draws random configurations from the global generator
         self._scheduler = BASELINES[baseline](
             {key: _domain(over) for key, over in space().items()},
             metric="loss",
@@ -36,14 +36,14 @@ class SyneTune:
         self._trials: dict[int, Trial] = {}
 
     def ask(self, number: int) -> Mapping[str, Any]:
-        """The parameters of a new trial."""
+        """Return the parameters of a new trial."""
         suggested = self._scheduler.suggest()
         self._trials[number] = Trial(number, suggested.config, datetime.now())
         self._scheduler.on_trial_add(self._trials[number])
         return dict(suggested.config)
 
     def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
-        """Whether ASHA lets it; a loss that is no number is not reported, its models take none."""
+        """Return whether ASHA continues the trial; its models refuse NaN, which is not reported."""
         if math.isnan(loss):
             return True
         told = {"loss": loss, "epoch": evaluation}
@@ -51,7 +51,7 @@ class SyneTune:
         return bool(decision != SchedulerDecision.STOP)
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
-        """Complete, stopped or, without a number, failed."""
+        """Record the trial as complete, stopped or, if diverged, failed."""
         trial = self._trials.pop(number)
         if math.isnan(loss):
             self._scheduler.on_trial_error(trial)
@@ -62,7 +62,7 @@ class SyneTune:
 
 
 def _domain(over: BaseDistribution) -> Any:
-    """A searched key as its documentation has such ones."""
+    """Convert a distribution to Syne Tune's domain."""
     if isinstance(over, CategoricalDistribution):
         numbers = [float(one) for one in over.choices if isinstance(one, int | float)]
         return ordinal(numbers) if numbers else choice(list(over.choices))

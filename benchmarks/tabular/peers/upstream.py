@@ -1,6 +1,6 @@
-"""How does hydra-optuna-sweeper search? A model of it; real_time.py checks it against the plugins.
+"""A model of hydra-optuna-sweeper, checked by real_time.py against the plugins.
 
-It asks for a batch, waits for all of it and then tells; no trial is ever stopped.
+It proposes a batch, waits for all of it and records the results; trials are never stopped.
 """
 
 import optuna
@@ -13,9 +13,9 @@ from .clock import Playing
 
 
 def in_batches(problem: Problem, slots: int, trials: int, seed: int) -> Trace:
-    """As its TPE with ``n_jobs`` equal to the slots.
+    """Search with its TPE and ``n_jobs`` equal to the slots.
 
-    Its configuration switches off what Optuna 5 has come to switch on.
+    Its configuration disables options that Optuna 5 enables by default.
     """
     sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False, constant_liar=False)
     study = optuna.create_study(sampler=sampler)
@@ -25,7 +25,7 @@ def in_batches(problem: Problem, slots: int, trials: int, seed: int) -> Trace:
         ends = []
         for trial in asked:
             for key, over in space().items():
-                trial._suggest(key, over)  # as it does
+                trial._suggest(key, over)  # as upstream does
             one = Playing(trial.number, problem.curve(plain(trial.params), seed), now)
             one.told = len(one.curve.losses) - 1
             ends.append(one.next_at())
