@@ -1,49 +1,13 @@
-"""Train one LoRA with the composed configuration; with ``-m``, sweep over configurations."""
+"""Train one LoRA, or sweep with ``-m``: the same as ``ugro train`` and ``ugro sweep``.
 
-import sys
-from pathlib import Path
+    python train.py lora.r=16                 # one LoRA
+    python train.py -m lora.r=8,16            # a sweep
+    python train.py --help                    # groups and keys
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
+``ugro/cli/train.py`` holds the steps: compose, validate, run, return the objective.
+"""
 
-from ugro.config import register_schema, typed
-from ugro.config.validation import validate
-from ugro.errors import UserError, fault
-from ugro.events.channel import channel
-from ugro.events.trial_report import TrialResult
-from ugro.plugins.sweeper import CALLABLE, register_plugins
-
-register_schema()
-register_plugins()
-
-
-@hydra.main(config_path="conf", config_name="config", execution_whitelist=CALLABLE)
-def main(config: DictConfig) -> TrialResult:
-    """Compose, validate, run, return the objective."""
-    try:
-        settings = typed(config)
-        validate(settings)
-        # torch is imported only when something is trained
-        if settings.study.preflight:
-            if HydraConfig.get().mode is not RunMode.MULTIRUN:
-                raise UserError(fault("study.preflight", True, "false, or a sweep: add -m"))
-            from ugro.trial.probe import probe as run
-        elif settings.study.measure_test:
-            from ugro.trial.held_out import measure_test as run
-        else:
-            from ugro.trial.trial import run_trial as run
-
-        return run(settings, Path(HydraConfig.get().runtime.output_dir), channel())
-    except UserError as error:
-        if HydraConfig.get().mode is RunMode.MULTIRUN:
-            raise  # the sweeper tells it
-        sys.exit(f"error: {error}")
-
+from ugro.cli.train import main
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)  # the sweep's results are written by then
+    main()

@@ -1,7 +1,8 @@
 """``python -m ugro.analyze``: the same as ``ugro analyze``."""
 
-from ugro.cli.analyze import main
-from ugro.cli.study_lookup import run
+import sys
+
+from ugro.cli.main import main
 
 if __name__ == "__main__":
-    run(main)
+    main(["analyze", *sys.argv[1:]])

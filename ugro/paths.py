@@ -1,7 +1,10 @@
-"""Names of a study's files, stable for users and other programs, and atomic writes."""
+"""Names of a study's files, stable for users and other programs; where the code is; atomic writes."""
 
 import os
 from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+CODE = PACKAGE.parent  # the checkout, or site-packages of an installed wheel
 
 # In a study's folder.
 DATABASE = "study.db"
@@ -24,6 +27,16 @@ METRICS = "metrics.jsonl"
 PROVENANCE = "provenance.json"
 CHECKPOINTS = "checkpoints"
 ADAPTER = "adapter"
+
+
+def is_checkout() -> bool:
+    """Report whether the code runs from its repository: a wheel carries ``conf/`` inside."""
+    return not (PACKAGE / "conf").is_dir()
+
+
+def configuration_folder() -> Path:
+    """Return ``conf/``: beside the package in a checkout, inside it in an installed wheel."""
+    return CODE / "conf" if is_checkout() else PACKAGE / "conf"
 
 
 def trial_subdir(number: int) -> str:

@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ugro.paths import CODE, is_checkout
+
 # What a trial's numbers depend on.
 PACKAGES = (
     "ugro",
@@ -24,7 +26,6 @@ PACKAGES = (
     "gguf",
     "numpy",
 )
-CODE = Path(__file__).parents[1]
 GIT_SECONDS = 10.0  # on a slow network drive
 
 
@@ -49,6 +50,8 @@ def this_process() -> str:
 
 def _commit() -> dict[str, str]:
     """Of the checkout that the code is in; nothing where it is installed without one."""
+    if not is_checkout():
+        return {}  # site-packages may lie in some other project's checkout
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no")
     if commit is None or changed is None:

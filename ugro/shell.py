@@ -6,18 +6,21 @@ import shutil
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from ugro.paths import is_checkout
+
 
 def override(key: str, value: object) -> str:
-    """Write one override as the command line takes it.
+    """Write an override as the command line takes it.
 
     Args:
-        key: to be set
-        value: a text is one of Hydra's grammar, ``[q_proj,v_proj]``; what is none is quoted
+        key: the key to set
+        value: text in Hydra's grammar stays as it is, ``[q_proj,v_proj]``; other text is quoted
     """
     if isinstance(value, str):
         return f"{key}={value if _is_value(value) else _quoted(value)}"
@@ -25,7 +28,7 @@ def override(key: str, value: object) -> str:
 
 
 def literal(value: object) -> str:
-    """Write a value so that Hydra reads it back, of the same type: ``"8"`` is a text."""
+    """Write a value so that Hydra reads it back with its type: ``"8"`` stays text."""
     match value:
         case None:
             return "null"
@@ -41,7 +44,7 @@ def literal(value: object) -> str:
 
 
 def is_sweep(given: str) -> bool:
-    """Whether an override sweeps over several values: ``lora.r=4,8``."""
+    """Report whether an override sweeps over several values: ``lora.r=4,8``."""
     try:
         return bool(OverridesParser.create().parse_override(given).is_sweep_override())
     except HydraException:
@@ -49,25 +52,66 @@ def is_sweep(given: str) -> bool:
 
 
 def python() -> str:
-    """Say how this interpreter is called: ``python`` where that is this one, else its path."""
-    found = shutil.which("python")
-    if found is not None and os.path.abspath(found) == os.path.abspath(sys.executable):
-        return "python"
-    below = os.path.relpath(sys.executable)
-    return sys.executable if below.startswith(os.pardir) else below
+    """Return ``python`` if that runs this interpreter, else the interpreter's path."""
+    return _called("python", Path(sys.executable))
+
+
+def train_command(sweep: bool = False, exact: bool = False) -> list[str]:
+    """Return the words that start a training: ``python train.py``, or ``ugro train``.
+
+    The entry is that of this process; ``ugro`` in an installation without ``train.py``.
+
+    Args:
+        sweep: whether to sweep
+        exact: call this very interpreter, by its path if need be
+    """
+    if not _is_ugro():
+        return [python() if exact else "python", "train.py", *(["-m"] if sweep else [])]
+    return [*(_ugro() if exact else ["ugro"]), "sweep" if sweep else "train"]
 
 
 def this_command(name: str) -> str:
-    """Give the command of this process, with the name of the study that it has begun."""
+    """Return the command of this process, a sweep, with the name of its study."""
     is_named = any(one.startswith("study.name=") for one in sys.argv)
     named = [] if is_named else [f"study.name={literal(name)}"]
-    return shlex.join([python(), *sys.argv, *named])
+    if not _is_ugro():
+        return shlex.join([python(), *sys.argv, *named])
+    given = [one for one in sys.argv[1:] if one not in ("-m", "--multirun")]
+    return shlex.join([*train_command(sweep=True, exact=True), *given, *named])
 
 
-def best_command(folder: object, interpreter: str = "python") -> str:
-    """Give the command that trains the best of the study in a folder by itself."""
+def best_command(folder: object, exact: bool = False) -> str:
+    """Return the command that trains the best configuration of a study by itself.
+
+    Args:
+        folder: the study's
+        exact: call this very interpreter, by its path if need be
+    """
     config_dir = ["--config-dir", str(folder)]
-    return shlex.join([interpreter, "train.py", *config_dir, "experiment=best"])
+    return shlex.join([*train_command(exact=exact), *config_dir, "experiment=best"])
+
+
+def _is_ugro() -> bool:
+    """Report whether this process was started as ``ugro``, or is installed without train.py."""
+    started = Path(sys.argv[0])
+    if started.name == "train.py":
+        return False
+    is_ugro = started.stem == "ugro" or started.parts[-2:] == ("ugro", "__main__.py")
+    return is_ugro or not is_checkout()
+
+
+def _ugro() -> list[str]:
+    script = Path(sys.executable).with_name("ugro")
+    return [_called("ugro", script)] if script.exists() else [python(), "-m", "ugro"]
+
+
+def _called(name: str, program: Path) -> str:
+    """Return a program's name if the shell finds this very one by it, else its path."""
+    found = shutil.which(name)
+    if found is not None and os.path.abspath(found) == os.path.abspath(program):
+        return name
+    below = os.path.relpath(program)
+    return str(program) if below.startswith(os.pardir) else below
 
 
 @lru_cache(maxsize=1024)
@@ -80,7 +124,7 @@ def _is_value(text: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _is_bare(text: str) -> bool:
-    """Whether a text needs no quotes, in a list neither."""
+    """Report whether text needs no quotes, in a list neither."""
     try:
         read = OverridesParser.create().parse_override(f"key=[{text}]").value()
     except HydraException:

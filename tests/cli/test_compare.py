@@ -150,7 +150,7 @@ def test_studies_of_different_objectives_are_refused() -> None:
         (["study=[a,a]"], "study: '[a,a]' given, allowed: two studies or more: study=[a,b]"),
         ([], "study: None given, allowed: two studies or more: study=[a,b]"),
         (["study=[a,b]"], "study: 'b' given, allowed: a study's name or folder; there is no "),
-        (["studies=[a,b]"], "argument: 'studies=[a,b]' given, allowed: study, storage, to"),
+        (["studies=[a,b]"], "argument: 'studies=[a,b]' given, allowed: storage, study, to"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], line: str) -> None:

@@ -62,7 +62,7 @@ def test_what_was_configured_is_taken_unless_another_is_asked_for(
         ("study.name=other", "study.name: 'other' given"),
         ("tracking=mlfow", "tracking: 'mlfow' given, allowed: mlflow, mlflow_server, none, wandb"),
         ("tracking=none", "tracking: 'none' given"),
-        ("nonsense=1", "argument: 'nonsense' given"),
+        ("nonsense=1", "argument: 'nonsense=1' given"),
         ("tracking.mlflow.url=x", "tracking.mlflow.url"),
     ],
 )

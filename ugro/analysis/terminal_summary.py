@@ -15,7 +15,7 @@ from rich.text import Text
 from ugro.analysis.results import best_overrides
 from ugro.formatting import short_keys, short_value
 from ugro.paths import ADAPTER, REPORT, TABLE, trial_folder
-from ugro.shell import best_command, python
+from ugro.shell import best_command
 from ugro.study.study import Study, ending, metrics, source
 
 MOST_ROWS = 20  # maximum rows, the best trials
@@ -169,7 +169,7 @@ def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) ->
         lines.append(f"eval_loss {loss:.4f}; the untrained base model has {base:.4f}")
     adapter = trial_folder(folder, best.number) / ADAPTER
     ours = [
-        f"Run it again: {best_command(folder, python())}",
+        f"Run it again: {best_command(folder, exact=True)}",
         *([f"Its adapter: {adapter}"] if adapter.exists() else []),
     ]
     return [

@@ -1,31 +1,35 @@
-"""Print what happened in a study, and check it by its record: ``ugro audit``."""
+"""Print a study's events and check them against its record: ``ugro audit``."""
 
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from ugro.cli.study_lookup import study_arguments
+from ugro.cli.arguments import parse
+from ugro.cli.study_lookup import find_study
 from ugro.errors import UserError, fault
 from ugro.events.event_log import cut_off, read
 from ugro.paths import EVENTS
 from ugro.study.consistency import disagreements
 
-SHOWN_OTHERWISE = ("event", "utc", "by", "time", "number")
+IN_FRONT = ("event", "utc", "by", "time", "number")  # fields that each line begins with, or omits
 
 
 def main(arguments: list[str]) -> None:
-    """Print the log of ``study.name=NAME`` readably and check that it agrees with the study.
+    """Print a study's audit log, an event a line, and check that it agrees with the study.
 
-    Exits with 1 where the two disagree.
+    Exit with 1 if the two disagree.
+
+    Args:
+        arguments: ``study.name=NAME``, ``study.dir=FOLDER``, ``storage=URL``
 
     Raises:
         UserError: there is no such study, or it has no log.
     """
-    what = study_arguments(arguments)
-    study, path = what.study(), what.folder / EVENTS
+    where = find_study(parse("audit", arguments))
+    study, path = where.study(), where.folder / EVENTS
     if not path.exists():
-        raise UserError(fault("study.name", what.name, f"a study with a log {path}"))
+        raise UserError(fault("study.name", where.name, f"a study with a log {path}"))
     events = list(read(path))
     for line in lines(events):
         print(line)
@@ -36,24 +40,24 @@ def main(arguments: list[str]) -> None:
     if not found:
         print(f"Log and study agree: {len(study.of_all_groups())} trials, {len(events)} events.")
         return
-    for one in found:
-        print(f"Disagreement: {one}", file=sys.stderr)
+    for disagreement in found:
+        print(f"Disagreement: {disagreement}", file=sys.stderr)
     sys.exit(1)
 
 
 def lines(events: list[dict[str, Any]]) -> Iterator[str]:
-    """An event a line: when by this machine's clock, who, which trial, what."""
-    for said in events:
-        when = datetime.fromisoformat(said["utc"]).astimezone()
-        trial = f"trial {said['number']}" if "number" in said else "study"
-        more = {key: value for key, value in said.items() if key not in SHOWN_OTHERWISE}
-        shown = f"{when:%Y-%m-%d %H:%M:%S}  {said['by']}  {trial}  {said['event']}  {_shown(more)}"
-        yield shown.rstrip()
+    """Format each event as a line: local time, process, trial, event, fields."""
+    for event in events:
+        when = datetime.fromisoformat(event["utc"]).astimezone()
+        trial = f"trial {event['number']}" if "number" in event else "study"
+        fields = _fields({key: value for key, value in event.items() if key not in IN_FRONT})
+        line = f"{when:%Y-%m-%d %H:%M:%S}  {event['by']}  {trial}  {event['event']}  {fields}"
+        yield line.rstrip()
 
 
-def _shown(said: Mapping[str, Any]) -> str:
+def _fields(event: Mapping[str, Any]) -> str:
     flat: dict[str, Any] = {}
-    for key, value in said.items():
+    for key, value in event.items():
         if isinstance(value, Mapping):
             flat |= value
         elif value not in (None, "", []):

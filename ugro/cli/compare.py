@@ -1,4 +1,4 @@
-"""How do several studies compare? ``ugro compare study=[a,b,c]``."""
+"""Compare several studies: ``ugro compare study=[a,b,c]``."""
 
 import json
 import time
@@ -10,27 +10,29 @@ from rich.console import Console
 from ugro.analysis.comparison.comparison import Comparison, check_comparable, comparison_of, side_of
 from ugro.analysis.comparison.side_by_side import show, summary
 from ugro.analysis.tables import tables_of
-from ugro.cli.study_lookup import STUDIES, StudyArguments, study_arguments
+from ugro.cli.arguments import parse
+from ugro.cli.study_folders import STUDIES
+from ugro.cli.study_lookup import StudyLocation, find_study
 from ugro.errors import UserError, fault
 from ugro.formatting import listed
 from ugro.paths import DATABASE, write_atomically
 from ugro.study.study import names
 
 PICTURE, SUMMARY = "comparison.png", "comparison.json"
-ARGUMENTS = ("study", "storage", "to")
-LONGEST = 60  # letters of the studies' names in a folder's name
+MAX_LETTERS = 60  # of the studies' names in a folder's name
 
 
 def main(arguments: list[str]) -> None:
-    """Set the studies of ``study=[a,b,c]`` side by side, each a name in ``multirun/`` or a folder.
+    """Print studies side by side; write a summary and a figure.
 
-    ``storage=URL`` is where they are instead, by name; ``to=FOLDER`` is where a picture and a
-    summary are written, by default ``multirun/comparison-a-b-c/``.
+    Args:
+        arguments: ``study=[a,b,c]``, names in ``multirun/`` or folders; ``storage=URL`` that holds
+            all of them instead; ``to=FOLDER``, by default ``multirun/comparison-a-b-c``
 
     Raises:
         UserError: there is no such study, fewer than two, or studies of different objectives.
     """
-    given, storage, to = _asked(arguments)
+    given, storage, to = _parsed(arguments)
     meant = [_study(name, storage) for name in given]
     studies = [one.study() for one in meant]
     tables = [tables_of(study, of.folder) for study, of in zip(studies, meant, strict=True)]
@@ -44,30 +46,27 @@ def main(arguments: list[str]) -> None:
     print(f"Written: {to / SUMMARY}" + (f", {to / PICTURE}" if drawn else ""))
 
 
-def _asked(arguments: Sequence[str]) -> tuple[list[str], str | None, Path]:
-    for argument in arguments:
-        if argument.partition("=")[0] not in ARGUMENTS:
-            raise UserError(fault("argument", argument, ", ".join(ARGUMENTS)))
-    given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
+def _parsed(arguments: Sequence[str]) -> tuple[list[str], str | None, Path]:
+    given = parse("compare", arguments)
     inside = given.get("study", "").removeprefix("[").removesuffix("]")
     studies = list(dict.fromkeys(name.strip().rstrip("/") for name in inside.split(",")))
     if len(studies) < 2 or not all(studies):
         raise UserError(fault("study", given.get("study"), "two studies or more: study=[a,b]"))
     joined = "-".join(name.replace("/", "_") for name in studies)
-    called = joined if len(joined) <= LONGEST else time.strftime("%Y-%m-%d_%H-%M-%S")
+    called = joined if len(joined) <= MAX_LETTERS else time.strftime("%Y-%m-%d_%H-%M-%S")
     return studies, given.get("storage"), Path(given.get("to") or STUDIES / f"comparison-{called}")
 
 
 def _shown(studies: Sequence[str]) -> list[str]:
-    """Folders by their last names, where those tell them apart."""
+    """Shorten folders to their last names if those are distinct."""
     last = [Path(one).name for one in studies]
     return last if len(set(last)) == len(last) else list(studies)
 
 
-def _study(name: str, storage: str | None) -> StudyArguments:
-    """A study and its folder, which need not exist where a storage is given."""
+def _study(name: str, storage: str | None) -> StudyLocation:
+    """Find a study by its name or folder; in a given storage by its name."""
     if storage is not None:
-        return study_arguments([f"storage={storage}", f"study.name={name}"])
+        return find_study({"storage": storage, "study.name": name})
     folder = Path(name) if Path(name, DATABASE).exists() else STUDIES / name
     database = folder / DATABASE
     if not database.exists():
@@ -77,14 +76,12 @@ def _study(name: str, storage: str | None) -> StudyArguments:
     own = [called for called in (name, folder.name) if called in known]
     if not own and len(known) > 1:
         raise UserError(fault("study", name, f"the name of one of its studies: {listed(known)}"))
-    # A folder may have got another name than its study.
-    return study_arguments(
-        [f"storage={url}", f"study.dir={folder}", f"study.name={[*own, *known][0]}"]
-    )
+    # A renamed folder has another name than its study.
+    return find_study({"storage": url, "study.dir": str(folder), "study.name": [*own, *known][0]})
 
 
 def _draw(found: Comparison, path: Path) -> bool:
-    """Write the picture; False where there is nothing to draw."""
+    """Write the figure; return False if there is nothing to draw."""
     from ugro.analysis.pictures.comparison import draw  # matplotlib takes a second to import
     from ugro.analysis.pictures.style import save
     from ugro.analysis.pictures.subject import NothingToDrawError

@@ -2,27 +2,36 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
 
-COMMANDS = {
-    "analyze": "write and show the results of a study",
-    "compare": "compare several studies",
-    "reproduce": "run a trial again and compare its numbers",
-    "audit": "print a study's events and check them against its record",
-    "backup": "copy a study's record while it may be written",
-    "track": "send to the trackers what they have not received",
-}
+from ugro.cli.commands import COMMANDS, usage, usage_of
+
+HELP = ("-h", "--help")
 
 
-def main() -> None:
-    """Run ``ugro COMMAND [KEY=VALUE ...]``."""
-    command, *arguments = sys.argv[1:] or ["--help"]
-    if command in ("-h", "--help"):
-        print("usage: ugro COMMAND [KEY=VALUE ...]\n")
-        for name, summary in COMMANDS.items():
-            print(f"  {name:<12}{summary}")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``ugro COMMAND [KEY=VALUE ...]``.
+
+    Args:
+        arguments: by default those of this process
+    """
+    name, *given = (sys.argv[1:] if arguments is None else list(arguments)) or HELP[:1]
+    if name in HELP:
+        print(usage())
         return
-    if command not in COMMANDS:
-        sys.exit(f"error: command: {command!r} given, allowed: {', '.join(COMMANDS)}")
-    from ugro.cli.study_lookup import run  # imports Optuna
+    if name not in COMMANDS:
+        sys.exit(f"error: command: {name!r} given, allowed: {', '.join(COMMANDS)}")
+    if any(argument in HELP for argument in given):
+        print(usage_of(name))
+        if COMMANDS[name].hydra is None:
+            return
+        print()
+    from ugro.cli.arguments import run  # takes most of a second, as it imports Hydra
 
-    run(importlib.import_module(f"ugro.cli.{command}").main, arguments)
+    hydra = COMMANDS[name].hydra
+    if hydra is None:
+        run(importlib.import_module(f"ugro.cli.{name}").main, given)
+    else:
+        from ugro.cli.train import main as train
+
+        train([*hydra, *given])

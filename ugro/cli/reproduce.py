@@ -1,4 +1,4 @@
-"""Run a trial again and compare: ``ugro reproduce study.name=NAME trial=7``."""
+"""Run a trial again and compare its numbers: ``ugro reproduce study.name=NAME trial=7``."""
 
 import json
 import logging
@@ -15,8 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ugro.analysis.reproduction import Change, Number, Ran, Reproduction, reproduction_of
-from ugro.cli.rerun import AsFar, configuration_of, provenance_of, reports_of, run_again, stop_of
-from ugro.cli.study_lookup import StudyArguments, study_arguments
+from ugro.cli.arguments import parse
+from ugro.cli.rerun import (
+    ReplayChannel,
+    configuration_of,
+    provenance_of,
+    reports_of,
+    run_again,
+    stop_of,
+)
+from ugro.cli.study_lookup import StudyLocation, find_study
 from ugro.config import register_schema
 from ugro.errors import UserError, fault
 from ugro.paths import LOG, REPRODUCED, trial_folder, write_atomically
@@ -24,24 +32,27 @@ from ugro.plugins.sweeper import register_plugins
 from ugro.study.study import metrics
 
 COMPARISON = "reproduction.json"
-OF_THE_END = "the end"
+AT_END = "the end"
 
 
 def main(arguments: list[str]) -> None:
-    """Run a trial of ``study.name=NAME`` again, as far as it was run, and compare.
+    """Run a trial of a study again, up to the step that it reached, and compare the numbers.
 
-    ``trial=7`` says which, ``to=FOLDER`` where it is run, by default in ``reproduced/`` of the
-    study's folder; ``tolerance=0.01`` how far a number may be off. The study is not touched. Exits
-    with 1 where it does not come out the same.
+    The study is not changed. Exit with 1 if the numbers differ.
+
+    Args:
+        arguments: the study, ``trial=NUMBER``, ``to=FOLDER`` (a new one, by default in the study's
+            ``reproduced/``), ``tolerance=SHARE`` of a value
 
     Raises:
         UserError: there is no such trial, or its configuration is of another version of UGRO.
     """
     register_schema()
     register_plugins()
-    what = study_arguments(arguments, ["trial", "to", "tolerance"])
-    trial, tolerance = _trial(what), _tolerance(what)
-    folder = trial_folder(what.folder, trial.number)
+    given = parse("reproduce", arguments)
+    where = find_study(given)
+    trial, tolerance = _trial(where, given.get("trial", "")), _tolerance(given.get("tolerance"))
+    folder = trial_folder(where.folder, trial.number)
     then = Ran(
         list(reports_of(folder)),
         metrics(trial),
@@ -51,31 +62,29 @@ def main(arguments: list[str]) -> None:
     config = configuration_of(folder)
     if threads := then.provenance.get("threads"):
         os.environ["OMP_NUM_THREADS"] = threads  # sums depend on it; torch reads it when imported
-    into = _into(what, trial.number)
+    into = _new_folder(where, trial.number, given.get("to"))
     logging.basicConfig(filename=into / LOG, level=logging.INFO)
     logging.captureWarnings(True)
     console = Console()
-    told = f"Trial {trial.number} of study {what.name}, run again in {into}"
-    console.print(told, markup=False, highlight=False, soft_wrap=True)
-    channel = AsFar(then, stop_of(what.folder, trial.number, then), console)
+    title = f"Trial {trial.number} of study {where.name}, run again in {into}"
+    console.print(title, markup=False, highlight=False, soft_wrap=True)
+    channel = ReplayChannel(then, stop_of(where.folder, trial.number, then), console)
     found = reproduction_of(then, run_again(config, into, channel), tolerance)
-    told_whole = {**asdict(found), "verdict": found.verdict, "succeeded": found.succeeded}
-    write_atomically(into / COMPARISON, json.dumps(told_whole, indent=1))
+    written = {**asdict(found), "verdict": found.verdict, "succeeded": found.succeeded}
+    write_atomically(into / COMPARISON, json.dumps(written, indent=1))
     show(found, then.provenance, console)
     sys.exit(0 if found.succeeded else 1)
 
 
-def _trial(what: StudyArguments) -> FrozenTrial:
-    known = {trial.number: trial for trial in what.study().of_all_groups()}
-    given = what.more.get("trial", "")
+def _trial(where: StudyLocation, given: str) -> FrozenTrial:
+    known = {trial.number: trial for trial in where.study().of_all_groups()}
     if not given.isdigit() or int(given) not in known:
-        allowed = f"the number of one of the {len(known)} trials of study {what.name}"
+        allowed = f"the number of one of the {len(known)} trials of study {where.name}"
         raise UserError(fault("trial", given or None, allowed))
     return known[int(given)]
 
 
-def _tolerance(what: StudyArguments) -> float | None:
-    given = what.more.get("tolerance")
+def _tolerance(given: str | None) -> float | None:
     if given is None:
         return None
     try:
@@ -87,10 +96,9 @@ def _tolerance(what: StudyArguments) -> float | None:
     return tolerance
 
 
-def _into(what: StudyArguments, number: int) -> Path:
-    """A new folder."""
+def _new_folder(where: StudyLocation, number: int, to: str | None) -> Path:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    into = Path(what.more.get("to") or what.folder / REPRODUCED / f"{number:04d}-{now}")
+    into = Path(to or where.folder / REPRODUCED / f"{number:04d}-{now}")
     if into.exists():
         raise UserError(fault("to", str(into), "a folder that does not exist yet"))
     into.mkdir(parents=True)
@@ -98,12 +106,12 @@ def _into(what: StudyArguments, number: int) -> Path:
 
 
 def show(found: Reproduction, then: Mapping[str, str], console: Console) -> None:
-    """Print the numbers that differ and those of the end, what was changed, and the verdict.
+    """Print the numbers that differ, the final ones, the changes in the setup, and the verdict.
 
     Args:
-        found: what came of it
-        then: what the trial was run with
-        console: where it is printed
+        found: the comparison
+        then: the trial's provenance
+        console: to print to
     """
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("at step", "", "then", "now", "off by"):
@@ -113,7 +121,7 @@ def show(found: Reproduction, then: Mapping[str, str], console: Console) -> None
             table.add_row(*_row(one))
     console.print(table)
     for change in found.changes:
-        console.print(_told(change), markup=False, highlight=False, soft_wrap=True)
+        console.print(_change(change), markup=False, highlight=False, soft_wrap=True)
     if then.get("git_dirty", "0") != "0":
         console.print(
             f"It was run with changes in {then['git_dirty']} files that are in no commit.",
@@ -123,11 +131,11 @@ def show(found: Reproduction, then: Mapping[str, str], console: Console) -> None
 
 
 def _row(one: Number) -> list[str]:
-    at = OF_THE_END if one.step is None else str(one.step)
+    at = AT_END if one.step is None else str(one.step)
     return [at, one.name, repr(one.then), repr(one.now), f"{one.off:.1g}" if one.off else "0"]
 
 
-def _told(change: Change) -> str:
+def _change(change: Change) -> str:
     then, now = change.then or "not written down", change.now or "not written down"
     if change.is_another_training:
         return f"{change.name}: {then} then, {now} now: another training"

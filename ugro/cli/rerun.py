@@ -1,4 +1,4 @@
-"""Run a trial again, from what its folder holds and as far as it was run."""
+"""Run a trial again from the files in its folder, up to the step that it reached."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,33 +17,30 @@ from ugro.errors import UserError, fault
 from ugro.events.event_log import read
 from ugro.events.events import TrialReported
 from ugro.events.trial_report import Report
-from ugro.paths import CONFIG, EVENTS, METRICS, PROVENANCE
-from ugro.provenance import CODE
+from ugro.paths import CONFIG, EVENTS, METRICS, PROVENANCE, configuration_folder
 from ugro.retries import one_line
-
-CONF = CODE / "conf"
 
 
 def configuration_of(folder: Path) -> Config:
-    """A trial's configuration as it was composed, for a run that belongs to no study.
+    """Restore a trial's configuration for a run outside its study.
 
     Args:
         folder: the trial's
 
     Raises:
-        UserError: it is not there, or has keys that this version does not know.
+        UserError: the configuration is missing, or has keys that this version does not know.
     """
     path = folder / CONFIG
     if not path.exists():
         raise UserError(fault("trial", folder.name, f"one that has its configuration, {path}"))
-    with initialize_config_dir(config_dir=str(CONF)):
-        # Checkpoints are of no use, as nobody goes on with it.
+    with initialize_config_dir(config_dir=str(configuration_folder())):
+        # Nothing resumes this run, so it keeps no checkpoints.
         always = ["study.name=again", "study.keep_checkpoints=none", "objectives=empty"]
         config = compose("config", always)
     own = OmegaConf.load(path)
     assert isinstance(own, DictConfig)
     try:
-        with open_dict(config):  # a key that the schema has not is refused when it is typed
+        with open_dict(config):  # typed() refuses keys that the schema lacks
             for key in own:
                 if key not in OF_STUDY:
                     OmegaConf.update(config, str(key), own[key], force_add=True)
@@ -55,13 +52,13 @@ def configuration_of(folder: Path) -> Config:
 
 
 def provenance_of(folder: Path) -> dict[str, str]:
-    """What a trial was run with; nothing where it did not come so far."""
+    """Read a trial's provenance; empty if the trial ended before it was written."""
     path = folder / PROVENANCE
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def reports_of(folder: Path) -> Iterator[dict[str, Any]]:
-    """A trial's reports, a torn one left out."""
+    """Read a trial's reports, without a truncated last line."""
     path = folder / METRICS
     for line in path.read_text().splitlines() if path.exists() else ():
         if line.endswith("}"):
@@ -69,26 +66,26 @@ def reports_of(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def stop_of(study: Path, number: int, then: Ran) -> int | None:
-    """The step at which a trial was told to stop, or which it came to; None: not known of any.
+    """Return the step at which a trial was stopped, else its last one; None if it reported none.
 
     Args:
-        study: its folder
+        study: the study's folder
         number: the trial's
-        then: what it came to
+        then: the trial as it ran
     """
-    reports = (said for said in read(study / EVENTS) if said["event"] == TrialReported.__name__)
-    told = [said["step"] for said in reports if said["number"] == number and said["stop"]]
-    come_to = [report["step"] for report in then.reports]
-    return next(reversed(told or come_to), None)
+    reports = (event for event in read(study / EVENTS) if event["event"] == TrialReported.__name__)
+    stopped = [event["step"] for event in reports if event["number"] == number and event["stop"]]
+    reported = [report["step"] for report in then.reports]
+    return next(reversed(stopped or reported), None)
 
 
-class AsFar:
-    """The channel of a trial that is run as far as it was; shows its reports beside those.
+class ReplayChannel:
+    """Channel that stops a trial where it stopped before, and prints old and new values.
 
     Args:
-        then: what the trial came to
-        stop_at: the step at which it is told to stop; None: it goes to its end
-        console: where it is shown
+        then: the trial as it ran
+        stop_at: step at which to stop; None: run to the end
+        console: to print to
     """
 
     def __init__(self, then: Ran, stop_at: int | None, console: Console) -> None:
@@ -97,20 +94,20 @@ class AsFar:
         self._console = console
 
     def report(self, report: Report) -> bool:
-        """Show it; go on until then."""
+        """Print the report; return whether to go on."""
         now, then = report.metrics["eval_loss"], self._then.get(report.step, {}).get("eval_loss")
         step = f"step {report.step} of {report.total_steps}"
         self._console.print(f"{step}: eval_loss {now!r}, then {then!r}", highlight=False)
         return report.last or self._stop_at is None or report.step < self._stop_at
 
     def interrupted(self) -> bool:
-        """Ctrl-C ends this process at once."""
+        """Return False: Ctrl-C ends this process at once."""
         return False
 
 
-def run_again(config: Config, folder: Path, channel: AsFar) -> Ran:
-    """Run it in that folder."""
-    from ugro.trial.trial import run_trial  # torch is imported with the threads that are set
+def run_again(config: Config, folder: Path, channel: ReplayChannel) -> Ran:
+    """Run a trial in a folder and collect its numbers."""
+    from ugro.trial.trial import run_trial  # torch reads OMP_NUM_THREADS when imported
 
     measured: Mapping[str, float] = {}
     error = ""

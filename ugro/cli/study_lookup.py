@@ -1,32 +1,29 @@
-"""The study that a command means: ``study.name=NAME``, or the latest one."""
+"""Find the study that a command names, or the latest one."""
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ugro.cli.study_folders import STUDIES, study_folders
 from ugro.errors import UserError, fault
-from ugro.paths import DATABASE, EVENTS
+from ugro.paths import DATABASE
 from ugro.retries import one_line
 from ugro.study.storage import file_of, redacted
 from ugro.study.study import Study, names, read, read_renamed
 
-STUDIES = Path("multirun")
-MOST = 10  # names of studies that a message lists
-ARGUMENTS = ("storage", "study.dir", "study.name")
+MAX_LISTED = 10  # names of studies in a message
 
 
 @dataclass(frozen=True)
-class StudyArguments:
-    """What a command line asks for."""
+class StudyLocation:
+    """Where a study's record and files are."""
 
     name: str
     folder: Path
     storage: str
-    more: Mapping[str, str]  # the command's own arguments
 
     def study(self) -> Study:
-        """The study's record.
+        """Read the study's record.
 
         Raises:
             UserError: the storage holds no study of this name, or another Optuna's.
@@ -37,54 +34,66 @@ class StudyArguments:
         except KeyError as error:
             allowed = f"a study that the storage holds: {_listed(names(self.storage))}"
             raise UserError(fault("study.name", self.name, allowed)) from error
-        except RuntimeError as error:  # written by an Optuna of long ago, or one to come
+        except RuntimeError as error:  # written by an incompatible Optuna
             allowed = f"one that this Optuna reads ({one_line(error)})"
             raise UserError(fault("storage", redacted(self.storage), allowed)) from error
 
 
-def study_arguments(arguments: Sequence[str], more: Sequence[str] = ()) -> StudyArguments:
-    """The study that the arguments name.
+def find_study(given: Mapping[str, str]) -> StudyLocation:
+    """Find the study that the keys name, by default the latest one.
 
     Args:
-        arguments: ``study.name=NAME``, ``study.dir=FOLDER``, ``storage=URL`` and the command's own
-        more: names of the command's own
+        given: values by key: ``study.name``, ``study.dir``, ``storage``
 
     Raises:
-        UserError: there is no such study, or an argument that is not known.
+        UserError: there is no such study.
     """
-    known = sorted({*ARGUMENTS, *more})
-    for argument in arguments:
-        if argument.partition("=")[0] not in known:
-            raise UserError(fault("argument", argument, ", ".join(known)))
-    given = {key: value for key, _, value in (a.partition("=") for a in arguments)}
-    if url := given.get("storage"):
-        _check_exists(url)
-        given["study.name"] = given.get("study.name") or _only(url)
-    folder = Path(given.get("study.dir") or _folder(given.get("study.name")))
-    name = given.get("study.name") or folder.name
+    name, storage = given.get("study.name"), given.get("storage")
+    if storage:
+        _check_exists(storage)
+        name = name or _only(storage)
+    folder = study_folder(given.get("study.dir"), name)
+    name = name or folder.name
     database = folder / DATABASE
-    if not given.get("storage") and not database.exists():
+    if not storage and not database.exists():
         raise UserError(fault("study.name", name, f"a study with a database {database}"))
-    storage = given.get("storage") or _in(folder)
-    return StudyArguments(
-        name, folder, storage, {key: given[key] for key in more if given.get(key)}
-    )
+    return StudyLocation(name, folder, storage or _in(folder))
+
+
+def study_folder(folder: str | None, name: str | None, file: str = DATABASE) -> Path:
+    """Return a study's folder as given, that of its name, or the latest study's.
+
+    Args:
+        folder: ``study.dir``
+        name: ``study.name``
+        file: that the latest study has
+
+    Raises:
+        UserError: neither is given and there is no study yet.
+    """
+    if folder:
+        return Path(folder)
+    if name:
+        return STUDIES / name
+    if latest := study_folders(file):
+        return latest[0]
+    raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
 
 
 def _in(folder: Path) -> str:
-    """The storage of a study that has its record in its folder."""
+    """Return the storage of a study that keeps its record in its folder."""
     return f"sqlite:///{folder / DATABASE}"
 
 
 def _check_exists(url: str) -> None:
-    """A command reads: it does not make a database where a name is misspelt."""
+    """Refuse a database that does not exist: reading would create it."""
     database = file_of(url)
     if database is not None and not database.exists():
         raise UserError(fault("storage", redacted(url), "a database that exists"))
 
 
 def _only(url: str) -> str:
-    """The name of a storage's study, where it has but one."""
+    """Return the name of a storage's only study."""
     held = names(url)
     if len(held) != 1:
         raise UserError(fault("study.name", None, f"a study of the storage: {_listed(held)}"))
@@ -92,37 +101,5 @@ def _only(url: str) -> str:
 
 
 def _listed(held: Sequence[str]) -> str:
-    more = [f"and {len(held) - MOST} more"] if len(held) > MOST else []
-    return ", ".join([*held[:MOST], *more]) or "it holds none"
-
-
-def _folder(name: str | None) -> Path:
-    if name:
-        return STUDIES / name
-    folders = [database.parent for database in STUDIES.glob(f"*/{DATABASE}")]
-    if not folders:
-        raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
-    return max(folders, key=_last_written)
-
-
-def _last_written(folder: Path) -> float:
-    """When a study was last written; SQLite writes into the log beside the database first.
-
-    Who only reads leaves that log empty.
-    """
-    files = (folder / DATABASE, folder / f"{DATABASE}-wal", folder / EVENTS)
-    written = (one.stat() for one in files if one.exists())
-    return max((one.st_mtime for one in written if one.st_size), default=0.0)
-
-
-def run(command: Callable[[list[str]], object], arguments: Sequence[str] | None = None) -> None:
-    """Run a command; a user's mistake is one line.
-
-    Args:
-        command: its ``main``
-        arguments: this process' own unless given
-    """
-    try:
-        command(list(sys.argv[1:] if arguments is None else arguments))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    more = [f"and {len(held) - MAX_LISTED} more"] if len(held) > MAX_LISTED else []
+    return ", ".join([*held[:MAX_LISTED], *more]) or "it holds none"

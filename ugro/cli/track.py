@@ -1,9 +1,8 @@
-"""What of a study have its trackers not got? ``ugro track study.name=NAME`` sends it.
+"""Send a study's missing events to its trackers: ``ugro track study.name=NAME``.
 
-A server that knows nothing of the study gets all of it, from the audit log alone.
+A server that does not know the study gets all of it, from the audit log alone.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,33 +10,34 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.cli.study_lookup import STUDIES
+from ugro.cli.arguments import parse
+from ugro.cli.study_lookup import study_folder
 from ugro.config import TrackingConfig
 from ugro.errors import UserError, fault
 from ugro.events.event_log import read
 from ugro.events.events import StudyStarted
-from ugro.paths import EVENTS
+from ugro.paths import EVENTS, configuration_folder
 from ugro.retries import one_line
 from ugro.tracking.exporter_process import SendLock, silence_mlflow
 from ugro.tracking.outbox import Outbox, count_pending
 from ugro.tracking.trackers import check, trackers_of
 from ugro.tracking.updates import Tracker
 
-GROUP = Path(__file__).parents[2] / "conf" / "tracking"
 DEFAULT, SERVER = "mlflow", "mlflow_server"
-ARGUMENTS = ("study.dir", "study.name", "tracking", "uri")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Send what is left of ``study.name=NAME``, by default the latest study of ``multirun/``.
+    """Send the events that a study's trackers lack.
 
-    ``tracking=mlflow`` (or ``[mlflow,wandb]``) sends it elsewhere than the study was run with,
-    ``uri=...`` to that MLflow; keys as ``tracking.wandb.mode=offline`` are those of ``train.py``.
+    Args:
+        arguments: the study, by default the latest; ``tracking=[mlflow,wandb]`` for other trackers
+            than the study ran with; ``uri=URI`` for another MLflow; settings of the trackers as
+            ``ugro train`` takes them, ``tracking.wandb.mode=offline``
 
     Raises:
-        UserError: there is no such study, a tracker cannot be reached.
+        UserError: there is no such study, or a tracker cannot be reached.
     """
-    given = _given(arguments)
+    given = parse("track", arguments)
     folder = _folder(given)
     config = configured(folder, given)
     check(config)
@@ -45,20 +45,20 @@ def main(arguments: Sequence[str]) -> None:
     trackers = trackers_of(config, folder)
     if not trackers:
         raise UserError(fault("tracking", "none", f"{', '.join(_options())} or a list of them"))
-    faults = [said for one in trackers if (said := _send(folder, one))]
+    faults = [line for one in trackers if (line := _send(folder, one))]
     if faults:
         raise UserError("\n".join(faults))
 
 
 def configured(folder: Path, given: Mapping[str, str]) -> TrackingConfig:
-    """The trackers: those that are asked for, else those that the study was run with.
+    """Return the settings of the trackers that are asked for, else of those of the study.
 
     Args:
         folder: the study's
-        given: arguments by name
+        given: values by key
 
     Raises:
-        UserError: there is no such tracker, or no such key of it.
+        UserError: there is no such tracker, or it has no such key.
     """
     if "uri" in given:
         own = _chosen(given.get("tracking", SERVER).replace(SERVER, DEFAULT))
@@ -78,22 +78,9 @@ def configured(folder: Path, given: Mapping[str, str]) -> TrackingConfig:
     return config
 
 
-def _given(arguments: Sequence[str]) -> dict[str, str]:
-    given = {key: value for key, _, value in (one.partition("=") for one in arguments)}
-    for key in given:
-        if key not in ARGUMENTS and not key.startswith("tracking."):
-            raise UserError(fault("argument", key, f"{', '.join(ARGUMENTS)}, tracking.KEY"))
-    return given
-
-
 def _folder(given: Mapping[str, str]) -> Path:
-    """The study's, which needs nothing but the audit log."""
-    folder = Path(given.get("study.dir") or STUDIES / given.get("study.name", ""))
-    if "study.dir" not in given and "study.name" not in given:
-        logs = sorted(STUDIES.glob(f"*/{EVENTS}"), key=os.path.getmtime)
-        if not logs:
-            raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
-        folder = logs[-1].parent
+    """Return the study's folder; it needs no database."""
+    folder = study_folder(given.get("study.dir"), given.get("study.name"), EVENTS)
     if not (folder / EVENTS).exists():
         raise UserError(
             fault("study.name", folder.name, f"a study with an audit log {folder / EVENTS}")
@@ -102,23 +89,27 @@ def _folder(given: Mapping[str, str]) -> Path:
 
 
 def _chosen(text: str) -> dict[str, Any]:
-    """The options of the group that are named, put together."""
+    """Merge the named options of ``conf/tracking/``."""
     chosen: dict[str, Any] = {}
     for name in text.strip("[] ").split(","):
         if name.strip() not in _options():
             raise UserError(fault("tracking", name.strip(), ", ".join(_options())))
-        chosen |= _plain(OmegaConf.load(GROUP / f"{name.strip()}.yaml"))
+        chosen |= _plain(OmegaConf.load(_group() / f"{name.strip()}.yaml"))
     return chosen
 
 
 def _options() -> list[str]:
-    return sorted(path.stem for path in GROUP.glob("*.yaml"))
+    return sorted(path.stem for path in _group().glob("*.yaml"))
+
+
+def _group() -> Path:
+    return configuration_folder() / "tracking"
 
 
 def _of(folder: Path) -> dict[str, Any]:
-    """What the study was last run with; the default where it was run without any."""
-    said = [one for one in read(folder / EVENTS) if one["event"] == StudyStarted.__name__]
-    tracking = said[-1].get("configuration", {}).get("tracking", {}) if said else {}
+    """Return the trackers that the study last ran with, the default if it ran without."""
+    starts = [event for event in read(folder / EVENTS) if event["event"] == StudyStarted.__name__]
+    tracking = starts[-1].get("configuration", {}).get("tracking", {}) if starts else {}
     own = {name: one for name, one in tracking.items() if one is not None}
     return own or _chosen(DEFAULT)
 
@@ -129,7 +120,7 @@ def _plain(config: Any) -> dict[str, Any]:
 
 
 def _send(folder: Path, tracker: Tracker) -> str:
-    """Send a study to one tracker; what is wrong, where that fails."""
+    """Send a study to a tracker; return the error, empty if there is none."""
     what = f"{tracker.name} at {tracker.where}"
     lock = SendLock(folder, tracker.name)
     if not lock.acquire():

@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -13,6 +12,8 @@ from hydra_plugins.hydra_optuna_sweeper.config import SamplerConfig
 from hydra_plugins.hydra_ray_launcher._config import RayLauncherConf
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import MISSING, DictConfig, OmegaConf
+
+from ugro.paths import PACKAGE
 
 # All that Hydra may call for a configuration's _target_; trial schedulers have a list of their own.
 CALLABLE = (
@@ -126,4 +127,4 @@ def register_plugins() -> None:
 
 def _package() -> str:
     """Where this package is, for nodes that have another version of it or none."""
-    return str(Path(__file__).parents[1])
+    return str(PACKAGE)

@@ -20,13 +20,12 @@ from omegaconf import OmegaConf
 
 from ugro.config import TrackingConfig
 from ugro.events.events import Event, StudyStarted, TrialFinished
-from ugro.paths import TRACKING
+from ugro.paths import CODE, TRACKING
 from ugro.shell import python
 from ugro.tracking.outbox import count_pending
 from ugro.tracking.trackers import only, trackers_of
 from ugro.tracking.updates import Tracker
 
-SOURCE_ROOT = Path(__file__).parents[2]
 FINISH_SECONDS = 20.0  # to wait at the end of a sweep for pending events
 log = logging.getLogger(__name__)
 _exporters: list["Exporter"] = []  # in this process
@@ -123,7 +122,7 @@ def _settings(folder: Path, config: TrackingConfig) -> str:
 def _path() -> list[str]:
     """Return the import path on which the process finds this code."""
     before = os.environ.get("PYTHONPATH")
-    return [str(SOURCE_ROOT), *([before] if before else [])]
+    return [str(CODE), *([before] if before else [])]
 
 
 def _relay(output: IO[bytes]) -> None:

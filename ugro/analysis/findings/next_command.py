@@ -4,9 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from ugro.analysis.tables import Tables
-from ugro.shell import is_sweep, literal
-
-TRAIN = ("python", "train.py", "-m")
+from ugro.shell import is_sweep, literal, train_command
 
 
 def goes_on(tables: Tables, *changes: str) -> str:
@@ -32,11 +30,11 @@ def alone(tables: Tables, overrides: Sequence[str]) -> str:
     kept = [one for one in tables.overrides if not _key(one).startswith(("study.", "hydra"))]
     own = {_key(one) for one in overrides}
     kept = [one for one in kept if _key(one) in own or not is_sweep(one)]  # drop unused sweeps
-    return shlex.join(["python", "train.py", *_last((*kept, *overrides))])
+    return shlex.join([*train_command(), *_last((*kept, *overrides))])
 
 
 def _command(given: Sequence[str], changes: Sequence[str]) -> str:
-    return shlex.join([*TRAIN, *_last((*given, *changes))]) if given else ""
+    return shlex.join([*train_command(sweep=True), *_last((*given, *changes))]) if given else ""
 
 
 def _last(overrides: Iterable[str]) -> list[str]:

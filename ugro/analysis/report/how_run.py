@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from ugro.analysis.findings.next_command import TRAIN
 from ugro.analysis.tables import Tables
 from ugro.formatting import counted, data_lines, duration
 from ugro.redaction import redacted
+from ugro.shell import train_command
 from ugro.space.search_space import described
 
 
@@ -34,7 +34,9 @@ class HowRun:
 
 def how_run(tables: Tables) -> HowRun:
     """What the study's log tells of that."""
-    command = shlex.join([*TRAIN, *tables.overrides]) if tables.overrides else ""
+    command = (
+        shlex.join([*train_command(sweep=True), *tables.overrides]) if tables.overrides else ""
+    )
     return HowRun(
         command=redacted(command),
         facts=tuple((name, redacted(value)) for name, value in _facts(tables)),

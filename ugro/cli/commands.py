@@ -1,0 +1,111 @@
+"""The commands of ``ugro`` and their keys; imports nothing heavy, so that ``--help`` is quick."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+ANY = "KEY"  # ends the name of a key that stands for many: tracking.KEY
+
+
+@dataclass(frozen=True)
+class Key:
+    """One ``name=value`` argument of a command."""
+
+    name: str
+    placeholder: str
+    summary: str
+
+    def accepts(self, name: str) -> bool:
+        """Report whether an argument of this name sets the key."""
+        if self.name.endswith(f".{ANY}"):
+            return name.startswith(self.name.removesuffix(ANY))
+        return name == self.name
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: ``ugro.cli.<name>`` unless it runs Hydra."""
+
+    summary: str
+    keys: tuple[Key, ...] = ()
+    # Arguments that turn `train` into this command; None: the command has keys of its own.
+    hydra: tuple[str, ...] | None = None
+
+
+STUDY = (
+    Key("study.name", "NAME", "the study; by default the latest one in multirun/"),
+    Key("study.dir", "FOLDER", "its folder; by default multirun/NAME"),
+)
+STORAGE = Key("storage", "URL", "its Optuna storage; by default study.db in its folder")
+PORT = Key("port", "PORT", "port on 127.0.0.1")
+
+COMMANDS: Mapping[str, Command] = {
+    "train": Command("train one LoRA", hydra=()),
+    "sweep": Command("search over configurations", hydra=("-m",)),
+    "plan": Command("print what a sweep would do", hydra=("-m", "study.dry_run=true")),
+    "check": Command("check that a sweep would work", hydra=("-m", "study.preflight=true")),
+    "analyze": Command("write and show the results of a study", (*STUDY, STORAGE)),
+    "compare": Command(
+        "compare several studies",
+        (
+            Key("study", "[A,B]", "two studies or more: names in multirun/, or folders"),
+            Key("storage", "URL", "an Optuna storage that holds all of them"),
+            Key("to", "FOLDER", "output folder; by default multirun/comparison-A-B"),
+        ),
+    ),
+    "reproduce": Command(
+        "run a trial again and compare its numbers",
+        (
+            *STUDY,
+            STORAGE,
+            Key("trial", "NUMBER", "the trial"),
+            Key("to", "FOLDER", "new output folder; by default in reproduced/ of the study"),
+            Key(
+                "tolerance",
+                "SHARE",
+                "largest relative difference; by default 0 on an equal CPU, or 0.001",
+            ),
+        ),
+    ),
+    "audit": Command("print a study's events and check them against its record", (*STUDY, STORAGE)),
+    "backup": Command(
+        "copy a study's record, also while a sweep runs",
+        (*STUDY, STORAGE, Key("to", "FILE", "the copy; by default in backups/ of the study")),
+    ),
+    "track": Command(
+        "send a study's missing events to its trackers",
+        (
+            *STUDY,
+            Key("tracking", "[A,B]", "trackers; by default those that the study ran with"),
+            Key("uri", "URI", "another MLflow server"),
+            Key("tracking.KEY", "VALUE", "a tracker's setting, as of `ugro train`"),
+        ),
+    ),
+    "mlflow": Command(
+        "open the latest study's trials in MLflow",
+        (PORT, Key("uri", "URI", "MLflow's store; by default sqlite:///multirun/mlflow.db")),
+    ),
+    "dashboard": Command("open a study in optuna-dashboard", (*STUDY, STORAGE, PORT)),
+    "completion": Command("print the script that completes commands: bash, zsh or fish"),
+}
+
+
+def usage() -> str:
+    """Return the help text of ``ugro``."""
+    rows = [(name, command.summary) for name, command in COMMANDS.items()]
+    more = "Keys of a command: ugro COMMAND --help"
+    return f"usage: ugro COMMAND [KEY=VALUE ...]\n\n{_columns(rows)}\n\n{more}"
+
+
+def usage_of(name: str) -> str:
+    """Return the help text of a command."""
+    command = COMMANDS[name]
+    head = f"usage: ugro {name} [KEY=VALUE ...]\n\n{command.summary.capitalize()}."
+    if not command.keys:
+        return head
+    rows = [(f"{key.name}={key.placeholder}", key.summary) for key in command.keys]
+    return f"{head}\n\n{_columns(rows)}"
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"  {name:<{width}}{summary}" for name, summary in rows)

@@ -1,0 +1,58 @@
+"""Train one LoRA with the composed configuration; with ``-m``, sweep over configurations."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from ugro.config import register_schema, typed
+from ugro.config.validation import validate
+from ugro.errors import UserError, fault
+from ugro.events.channel import channel
+from ugro.events.trial_report import TrialResult
+from ugro.paths import configuration_folder
+
+
+def train(config: DictConfig) -> TrialResult:
+    """Compose, validate, run, return the objective."""
+    try:
+        settings = typed(config)
+        validate(settings)
+        # torch is imported only when something is trained
+        if settings.study.preflight:
+            if HydraConfig.get().mode is not RunMode.MULTIRUN:
+                raise UserError(fault("study.preflight", True, "false, or a sweep: add -m"))
+            from ugro.trial.probe import probe as run
+        elif settings.study.measure_test:
+            from ugro.trial.held_out import measure_test as run
+        else:
+            from ugro.trial.trial import run_trial as run
+
+        return run(settings, Path(HydraConfig.get().runtime.output_dir), channel())
+    except UserError as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            raise  # the sweeper reports it
+        sys.exit(f"error: {error}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run Hydra on ``conf/``.
+
+    Args:
+        arguments: overrides and Hydra's flags, by default those of this process
+    """
+    from ugro.plugins.sweeper import CALLABLE, register_plugins  # Ray's workers need neither
+
+    register_schema()
+    register_plugins()
+    if arguments is not None:
+        sys.argv[1:] = arguments  # Hydra reads no others
+    conf = str(configuration_folder())
+    try:
+        hydra.main(config_path=conf, config_name="config", execution_whitelist=CALLABLE)(train)()
+    except KeyboardInterrupt:
+        sys.exit(130)  # the sweep has written its results by then
