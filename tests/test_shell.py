@@ -11,7 +11,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from ugro.shell import best_command, is_sweep, literal, override, python, this_command
+from ugro.shell import (
+    best_command,
+    is_sweep,
+    literal,
+    override,
+    python,
+    this_command,
+    train_command,
+)
 
 from .conftest import ROOT
 
@@ -116,6 +124,42 @@ def test_the_command_of_this_process_names_its_study(monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "study.name=mine"])
     assert this_command("mine") == "python train.py -m study.name=mine"
+
+
+@pytest.fixture(params=["ugro", "ugro/__main__.py"])
+def _started_as_ugro(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Hydra finds the arguments: ``ugro sweep`` is ``-m``."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "ugro").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [f"/anywhere/{request.param}", "-m", "lora.r=4,8"])
+
+
+@pytest.mark.usefixtures("_started_as_ugro")
+def test_commands_are_those_of_ugro_if_it_was_started_so() -> None:
+    assert this_command("mine") == "ugro sweep lora.r=4,8 study.name=mine"
+    assert best_command("a b") == "ugro train --config-dir 'a b' experiment=best"
+    assert train_command(sweep=True) == ["ugro", "sweep"]
+
+
+@pytest.mark.usefixtures("_started_as_ugro")
+def test_ugro_is_called_as_it_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(tmp_path)
+    assert train_command(exact=True) == ["ugro", "train"]
+    monkeypatch.chdir(tmp_path.parent)
+    assert train_command(exact=True) == [f"{tmp_path.name}/ugro", "train"]
+    (tmp_path / "ugro").unlink()
+    assert train_command(exact=True) == [f"{tmp_path.name}/python", "-m", "ugro", "train"]
+
+
+def test_without_train_py_commands_are_those_of_ugro(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ugro.shell.is_checkout", lambda: False)
+    assert train_command() == ["ugro", "train"]
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    assert train_command() == ["python", "train.py"]
 
 
 def test_the_best_of_a_folder_of_any_name_is_trained_again() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ugro.cli.arguments import parse, run
+from ugro.cli.arguments import parse
+from ugro.cli.main import main
 from ugro.cli.study_lookup import StudyLocation, find_study
 from ugro.errors import UserError
 from ugro.study.study import create_or_continue
@@ -140,6 +141,6 @@ def test_where_nothing_was_swept_yet_the_first_step_is_named() -> None:
 
 
 def test_a_mistake_ends_the_process_with_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["command", "study=s"])
+    monkeypatch.setattr(sys, "argv", ["ugro", "analyze", "study=s"])
     with pytest.raises(SystemExit, match=r"^error: argument: 'study=s' given"):
-        run(lambda arguments: parse("analyze", arguments))
+        main()

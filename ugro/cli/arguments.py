@@ -1,7 +1,6 @@
-"""Parse ``key=value`` arguments of a command, and end the process on a user's mistake."""
+"""Parse the ``key=value`` arguments of a command."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ugro.cli.commands import COMMANDS
 from ugro.errors import UserError, fault
@@ -29,18 +28,3 @@ def parse(command: str, arguments: Sequence[str]) -> dict[str, str]:
             raise UserError(fault("argument", argument, allowed))
         given[name] = value
     return {name: value for name, value in given.items() if value}
-
-
-def run(command: Callable[[list[str]], object], arguments: Sequence[str] | None = None) -> None:
-    """Run a command; exit with one line on a user's mistake.
-
-    Args:
-        command: its ``main``
-        arguments: by default those of this process
-    """
-    try:
-        command(list(sys.argv[1:] if arguments is None else arguments))
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ugro.cli.commands import COMMANDS, usage, usage_of
 
@@ -21,17 +21,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if name not in COMMANDS:
         sys.exit(f"error: command: {name!r} given, allowed: {', '.join(COMMANDS)}")
+    hydra = COMMANDS[name].hydra
     if any(argument in HELP for argument in given):
         print(usage_of(name))
-        if COMMANDS[name].hydra is None:
+        if hydra is None:
             return
-        print()
-    from ugro.cli.arguments import run  # takes most of a second, as it imports Hydra
+        hydra = ()  # Hydra's own help follows; it takes no other mode beside it
+    module = name if hydra is None else "train"
+    run(importlib.import_module(f"ugro.cli.{module}").main, [*(hydra or ()), *given])
 
-    hydra = COMMANDS[name].hydra
-    if hydra is None:
-        run(importlib.import_module(f"ugro.cli.{name}").main, given)
-    else:
-        from ugro.cli.train import main as train
 
-        train([*hydra, *given])
+def run(command: Callable[[list[str]], object], arguments: Sequence[str]) -> None:
+    """Run a command; exit with one line on a user's mistake.
+
+    Args:
+        command: its ``main``
+        arguments: what follows the command's name
+    """
+    try:
+        command(list(arguments))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        from ugro.errors import UserError  # takes most of a second, as it imports Hydra
+
+        if isinstance(error, UserError):
+            sys.exit(f"error: {error}")
+        raise
