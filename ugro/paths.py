@@ -1,4 +1,4 @@
-"""Names of a study's files, stable for users and other programs; where the code is; atomic writes."""
+"""Names of a study's files, which other programs rely on; where the code is; atomic writes."""
 
 import os
 from pathlib import Path

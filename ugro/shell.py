@@ -70,6 +70,11 @@ def train_command(sweep: bool = False, exact: bool = False) -> list[str]:
     return [*(_ugro() if exact else ["ugro"]), "sweep" if sweep else "train"]
 
 
+def command(name: str) -> str:
+    """Return how to run a command: ``make analyze`` in a checkout, else ``ugro analyze``."""
+    return f"ugro {name}" if _is_ugro() else f"make {name}"
+
+
 def this_command(name: str) -> str:
     """Return the command of this process, a sweep, with the name of its study."""
     is_named = any(one.startswith("study.name=") for one in sys.argv)

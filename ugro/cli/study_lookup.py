@@ -8,6 +8,7 @@ from ugro.cli.study_folders import STUDIES, study_folders
 from ugro.errors import UserError, fault
 from ugro.paths import DATABASE
 from ugro.retries import one_line
+from ugro.shell import command
 from ugro.study.storage import file_of, redacted
 from ugro.study.study import Study, names, read, read_renamed
 
@@ -77,7 +78,7 @@ def study_folder(folder: str | None, name: str | None, file: str = DATABASE) -> 
         return STUDIES / name
     if latest := study_folders(file):
         return latest[0]
-    raise UserError(f"no study in {STUDIES}/ yet; run: make sweep")
+    raise UserError(f"no study in {STUDIES}/ yet; run: {command('sweep')}")
 
 
 def _in(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What is done when a sweep ends, however it ends? Its results are written, shown and copied."""
+"""Write, print and copy a study's results when a sweep ends."""
 
 import logging
 from pathlib import Path
@@ -7,16 +7,17 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from ugro.shell import command
 from ugro.sweep.drivers import active_study
 
 log = logging.getLogger(__name__)
 
 
 class WriteResults(Callback):
-    """Writes the study's results into its folder, prints the summary, copies what is kept."""
+    """Write a study's results to its folder, print its summary, copy its artifacts."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Also after Ctrl-C, SIGTERM or an error; not where the command was refused."""
+        """Run after Ctrl-C, SIGTERM or an error too; not if the command was refused."""
         folder = Path(config.study.dir)
         study = active_study(folder)
         if study is None:
@@ -32,10 +33,12 @@ class WriteResults(Callback):
             analyze(study, folder, whole=config.study.analysis)
         except TROUBLE as error:
             why = one_line(error.__cause__ or error)
-            log.error("The results in %s are not written (%s); later: make analyze", folder, why)
+            again = command("analyze")
+            log.error("The results in %s are not written (%s); later: %s", folder, why, again)
             return
         except Exception:  # Hydra would turn it into a warning that nobody reads
-            log.exception("The results in %s could not be written; try: make analyze", folder)
+            again = command("analyze")
+            log.exception("The results in %s could not be written; try: %s", folder, again)
             return
         finally:
             send_the_rest()

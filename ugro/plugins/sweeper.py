@@ -1,4 +1,4 @@
-"""What does Hydra see of UGRO? A sweeper; what is heavy is imported when it is used."""
+"""Hydra's plugins: the streaming sweeper and the Ray launcher; heavy modules are imported late."""
 
 import logging
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from ugro.paths import PACKAGE
 
-# All that Hydra may call for a configuration's _target_; trial schedulers have a list of their own.
+# Targets that Hydra may call for a _target_ key; trial schedulers have their own list.
 CALLABLE = (
     "ugro.plugins.callbacks.*",
     "ugro.logs.*",
@@ -27,9 +27,9 @@ CALLABLE = (
 
 @dataclass
 class StreamingSweeperConf:
-    """``hydra.sweeper``: the upstream sweeper's keys, with a total and slots that find themselves.
+    """``hydra.sweeper``: the upstream sweeper's keys, with automatic numbers of trials and slots.
 
-    The sampler is any of upstream's ``hydra/sweeper/sampler``.
+    The sampler is any option of upstream's ``hydra/sweeper/sampler``.
     """
 
     _target_: str = "ugro.plugins.sweeper.StreamingSweeper"
@@ -61,18 +61,17 @@ class StreamingSweeperConf:
 
 
 class StreamingSweeper(Sweeper):
-    """Asks Optuna for a trial whenever a slot is free, and tells it the result at once."""
+    """Start a trial whenever a slot is free; pass its result to Optuna at once."""
 
     def __init__(self, **_: Any) -> None:
-        """What Hydra hands over is read from the configuration in :meth:`sweep`."""
+        """Ignore Hydra's arguments: :meth:`sweep` reads the configuration."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Take up the launcher that the configuration names.
+        """Create the configured launcher, and fix the study's name.
 
-        A study named by the time gets its name here, once: each copy of a configuration works out
-        ``${now:...}`` anew.
+        Each copy of a configuration would resolve ``${now:...}`` to another name.
         """
         config.study.name = str(config.study.name)
         self._master = config
@@ -85,7 +84,7 @@ class StreamingSweeper(Sweeper):
         """Run the study."""
         from ugro.sweep.sweeper import run_sweep
 
-        logging.captureWarnings(True)  # they go to sweep.log
+        logging.captureWarnings(True)  # to sweep.log
         name = f"study.name={self._master.study.name}"
         given = any(argument.startswith("study.name=") for argument in arguments)
         shared = arguments if given else [name, *arguments]
@@ -94,7 +93,7 @@ class StreamingSweeper(Sweeper):
 
 @dataclass
 class StreamingRayLauncherConf(RayLauncherConf):  # type: ignore[misc]  # upstream has no types
-    """``hydra.launcher``: the upstream launcher's keys, and secrets by their names."""
+    """``hydra.launcher``: the upstream launcher's keys, and the names of secrets."""
 
     _target_: str = "ugro.plugins.sweeper.StreamingRayLauncher"
 
@@ -103,11 +102,11 @@ class StreamingRayLauncherConf(RayLauncherConf):  # type: ignore[misc]  # upstre
 
 
 class StreamingRayLauncher(RayLauncher):  # type: ignore[misc]
-    """The upstream launcher; the sweeper makes slots of it.
+    """The upstream launcher, which the sweeper wraps in an executor.
 
     Args:
-        ray: what ``ray.init`` and ``ray.remote`` are given
-        secrets: names of variables of the driver's environment
+        ray: arguments of ``ray.init`` and ``ray.remote``
+        secrets: names of the driver's environment variables to pass to trials
     """
 
     def __init__(self, ray: DictConfig, secrets: list[str]) -> None:
@@ -116,7 +115,7 @@ class StreamingRayLauncher(RayLauncher):  # type: ignore[misc]
 
 
 def register_plugins() -> None:
-    """Make sweeper and launcher and their configurations known to Hydra."""
+    """Register sweeper, launcher and their configurations with Hydra."""
     Plugins.instance().register(StreamingSweeper)
     Plugins.instance().register(StreamingRayLauncher)
     store = ConfigStore.instance().store
@@ -126,5 +125,5 @@ def register_plugins() -> None:
 
 
 def _package() -> str:
-    """Where this package is, for nodes that have another version of it or none."""
+    """Return this package's folder, for nodes that have another version of it or none."""
     return str(PACKAGE)

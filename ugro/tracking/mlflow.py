@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ugro.config import MlflowConfig
 from ugro.retries import one_line
+from ugro.shell import command
 from ugro.tracking.mlflow_view import VIEW, view_best_first
 from ugro.tracking.updates import Point, RunUpdate, Status, StudyFile
 
@@ -211,7 +212,7 @@ def _is_server(config: MlflowConfig) -> bool:
 def _command(where: str) -> str:
     """Return the command that opens a database."""
     own = where == public_uri(EMBEDDED)
-    return "make mlflow" if own else f"mlflow server --backend-store-uri {shlex.quote(where)}"
+    return command("mlflow") if own else f"mlflow server --backend-store-uri {shlex.quote(where)}"
 
 
 def _curves(point: Point) -> list[tuple[str, int]]:

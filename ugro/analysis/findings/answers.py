@@ -13,6 +13,7 @@ from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.events.outcome import Outcome
 from ugro.formatting import counted, duration, large, listed, number, share
+from ugro.shell import command
 
 FEW = 3  # maximum keys, trials or causes per sentence
 
@@ -138,7 +139,7 @@ def _gained(gain: Gain, baseline: int) -> str:
 
 def _mattered(importances: Sequence[Importances]) -> Iterator[str]:
     if not importances:
-        yield "Not worked out: make analyze does."
+        yield f"Not worked out: {command('analyze')} does."
     for one in importances:
         if one.why_not:
             yield f"By {one.method}, that cannot be told. {one.why_not}"
