@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy
 
 from ugro.events.trial_report import Report, TrialResult
-from ugro.executors.simulated_executor import Course
+from ugro.executors.simulated_executor import SimulatedTrial
 
 POINTS = 12  # evaluations, not counting step 0
 HOURS = 2.0  # duration of the median trial
@@ -52,9 +52,9 @@ class Curve:
             for index, (loss, hours) in enumerate(zip(self.losses, self.hours, strict=True))
         ]
 
-    def course(self) -> Course:
-        """Return the course of a simulated trial with this curve."""
-        return Course(self.startup_hours, self.reports(), result)
+    def course(self) -> SimulatedTrial:
+        """Return a simulated trial with this curve."""
+        return SimulatedTrial(self.startup_hours, self.reports(), result)
 
     def paced(self, beat: float, number: int) -> "Curve":
         """Return a third of the reports, one per beat; trial 1 starts half a beat late.

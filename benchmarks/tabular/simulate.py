@@ -19,7 +19,7 @@ from ugro.events.events import (
     TrialStarted,
 )
 from ugro.executors.executor import Task
-from ugro.executors.simulated_executor import Course, SimulatedExecutor
+from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.sampler import Sampler, sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
@@ -72,7 +72,7 @@ def simulate(
     curves: dict[int, Curve] = {}
     watching: _Watching
 
-    def course(task: Task) -> Course:
+    def course(task: Task) -> SimulatedTrial:
         curve = problem.curve(plain(watching.parameters[task.number]), seed)
         curves[task.number] = curve
         return (curve if beat is None else curve.paced(beat, task.number)).course()

@@ -1,4 +1,4 @@
-"""Executor of each kind; Ray is started once for all of them."""
+"""Executors of each kind; Ray is started once for all of them."""
 
 import os
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from hydra.types import RunMode
 
 from tests.conftest import ROOT
 
-from .scripted import ON_RAY, Driver, Make, scripted, slots_for
+from .scripted import ON_RAY, Driver, Make, executor_for, scripted
 
 
 @pytest.fixture(scope="package")
 def _ray() -> Iterator[None]:
     import ray
 
-    os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it, where nobody else did
+    os.environ.pop("OMP_NUM_THREADS", None)  # Ray sets it if it is not set
     ray.init(
         address="local",
         num_cpus=2,
-        num_gpus=1,  # declared: what fits where does not need the device
+        num_gpus=1,  # declared only: placement does not need the device
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
@@ -35,7 +35,7 @@ def _ray() -> Iterator[None]:
 
 @pytest.fixture
 def make(tmp_path: Path, _ray: None) -> Iterator[Make]:
-    """``make("hydra/launcher=basic", ...)``: the slots of such a sweep."""
+    """Return a function that builds a driver: ``make("hydra/launcher=basic", ...)``."""
 
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
@@ -43,11 +43,11 @@ def make(tmp_path: Path, _ray: None) -> Iterator[Make]:
         def _make(*overrides: str) -> Driver:
             given = [f"hydra.sweep.dir={tmp_path}", *overrides]
             config = loader.load_configuration("config", given, RunMode.MULTIRUN)
-            return Driver(slots_for(config, loader, scripted), config, loader)
+            return Driver(executor_for(config, loader, scripted), config, loader)
 
         yield _make
 
 
 @pytest.fixture(params=[("hydra/launcher=basic",), ON_RAY], ids=["basic", "ray"])
-def slots(request: pytest.FixtureRequest, make: Make) -> Driver:
+def driver(request: pytest.FixtureRequest, make: Make) -> Driver:
     return make(*request.param)

@@ -1,4 +1,4 @@
-"""A trial that does as it is told, and what the sweep does with slots."""
+"""A scripted trial, and a driver that uses an executor as the sweep does."""
 
 import io
 import os
@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 from ugro.events.channel import channel
 from ugro.events.trial_report import Report
 from ugro.executors.executor import Executor, Task
-from ugro.executors.messages import FileChunk, Packed, RayChannel
+from ugro.executors.messages import ArchiveComplete, FileChunk, RayChannel
 from ugro.space.composition import Composer
 from ugro.space.search_space import SearchSpace
 from ugro.sweep.sweeper import executor_of
@@ -29,10 +29,10 @@ ON_RAY = ("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0")
 
 
 def scripted(config: DictConfig) -> Any:
-    """A trial that does as ``model.path`` tells it: a test of faults needs no training."""
+    """Run a trial scripted by ``model.path``: tests of faults need no training."""
     match config.model.path:
         case "fail":
-            raise ValueError("as told")
+            raise ValueError("as scripted")
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
@@ -51,15 +51,15 @@ def scripted(config: DictConfig) -> Any:
                 if not channel().report(report(step)):
                     time.sleep(1.8)
                     return "all is saved"
-        case "TwoSides":
-            raise TwoSides("as told", code=7)
-        case "OnlyHere":
-            raise OnlyHere("as told")
+        case "NotUnpicklable":
+            raise NotUnpicklable("as scripted", code=7)
+        case "WorkerOnly":
+            raise WorkerOnly("as scripted")
         case "die late":
             channel().report(report(1))
             os.kill(os.getpid(), signal.SIGKILL)
         case "lead out":
-            bring_out_of_the_folder()
+            send_escaping_archive()
         case "gpu":
             return os.environ["CUDA_VISIBLE_DEVICES"]
         case "folder":
@@ -73,37 +73,37 @@ def scripted(config: DictConfig) -> Any:
     return config.seed
 
 
-def bring_out_of_the_folder() -> None:
-    """What a worker sends that has fallen into wrong hands."""
+def send_escaping_archive() -> None:
+    """Send an archive that would write outside the folder, as a malicious worker could."""
     import ray
 
-    to = cast(RayChannel, channel())
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
+    queue_channel = cast(RayChannel, channel())
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("../../outside"))
-    ray.get(to._mailbox.send.remote(to._number, FileChunk(made.getvalue())))
-    ray.get(to._mailbox.ask.remote(to._number, Packed()))
+    ray.get(queue_channel._queue.send.remote(queue_channel._number, FileChunk(content.getvalue())))
+    ray.get(queue_channel._queue.ask.remote(queue_channel._number, ArchiveComplete()))
 
 
-class TwoSides(Exception):  # noqa: N818
-    """As many a library's error, it can be pickled and not be read again."""
+class NotUnpicklable(Exception):  # noqa: N818
+    """An exception that can be pickled but not unpickled, as in many libraries."""
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
 
 
-class OnlyHere(Exception):  # noqa: N818
-    """Of a module that only the worker has."""
+class WorkerOnly(Exception):  # noqa: N818
+    """An exception of a module that only the worker has."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return read_back, (os.getpid(), str(self))
 
 
-def read_back(written_by: int, message: str) -> OnlyHere:
+def read_back(written_by: int, message: str) -> WorkerOnly:
     if os.getpid() != written_by:
         raise ImportError("no such module")
-    return OnlyHere(message)
+    return WorkerOnly(message)
 
 
 def report(step: int) -> Report:
@@ -111,19 +111,19 @@ def report(step: int) -> Report:
     return Report(step, 5, step * 100, 500, step * 1.0, metrics, time=0.0)
 
 
-class Heard:
-    """A listener that stops every trial at step ``stop_at``."""
+class RecordingListener:
+    """A listener that records messages and stops every trial at step ``stop_at``."""
 
     def __init__(self, stop_at: int = 100) -> None:
         self.stop_at = stop_at
-        self.begun: list[int] = []
+        self.started_numbers: list[int] = []
         self.reports: list[tuple[int, Report]] = []
 
     def interrupted(self) -> bool:
         return False
 
     def started(self, number: int, worker: str) -> None:
-        self.begun.append(number)
+        self.started_numbers.append(number)
 
     def reported(self, number: int, report: Report) -> bool:
         self.reports.append((number, report))
@@ -131,15 +131,15 @@ class Heard:
 
 
 class Driver:
-    """What the sweep does with slots."""
+    """Use an executor as the sweep does."""
 
-    def __init__(self, slots: Executor, master: DictConfig, loader: ConfigLoader) -> None:
-        self.slots = slots
-        self.heard = Heard()
+    def __init__(self, executor: Executor, master: DictConfig, loader: ConfigLoader) -> None:
+        self.executor = executor
+        self.listener = RecordingListener()
         self._composer = Composer(SearchSpace({}, ()), master, loader)
 
     def count(self) -> int:
-        return self.slots.count()
+        return self.executor.count()
 
     def submit(
         self,
@@ -148,17 +148,17 @@ class Driver:
         seconds: float | None = None,
         silence: float = 0.0,
     ) -> None:
-        shared, values = self._composer.shared(dict(one.split("=") for one in overrides))
-        self.slots.submit(Task(number, overrides, shared, values, seconds, silence))
+        shared, values = self._composer.shared(dict(each.split("=") for each in overrides))
+        self.executor.submit(Task(number, overrides, shared, values, seconds, silence))
 
     def wait(self) -> tuple[int, JobReturn]:
-        ended = self.slots.wait(self.heard, 120)
+        ended = self.executor.wait(self.listener, 120)
         assert ended is not None
         return ended
 
 
-def slots_for(config: DictConfig, loader: ConfigLoader, task: TaskFunction) -> Executor:
-    """The slots of a sweep's launcher."""
+def executor_for(config: DictConfig, loader: ConfigLoader, task: TaskFunction) -> Executor:
+    """Return the executor of a sweep's launcher."""
     with open_dict(config.hydra):
         config.hydra.job.name = "test"
     launcher = Plugins.instance().instantiate_launcher(

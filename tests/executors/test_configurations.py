@@ -1,4 +1,4 @@
-"""A trial is configured alike wherever it runs: a worker sets values, Hydra's launcher composes."""
+"""A trial's configuration is the same on every executor: Ray workers set values, Hydra composes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,19 +21,23 @@ from ugro.space.composition import Composer
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
 
-from .scripted import slots_for
+from .scripted import executor_for
 
 NAMED = sorted(path.stem for path in (ROOT / "conf" / "search_space").glob("*.yaml"))
-# What a command line may hold besides: groups, lists, truth values, nothing.
-MORE = ("model=tiny,smollm2_135m", "lora.use_dora=true,false", "training.max_tokens=null,4096")
+# Other kinds of values on a command line: groups, lists, booleans, null.
+EXTRA = (
+    "model=tiny,smollm2_135m",
+    "lora.use_dora=true,false",
+    "training.max_tokens=null,4096",
+)
 Written = Callable[[str, str], list[str]]
 
 
 def nothing(config: DictConfig) -> Any:
-    """A trial that ends at once; Hydra has written its configuration."""
+    """End at once; Hydra has written the configuration."""
 
 
-class Patient:
+class Listener:
     def interrupted(self) -> bool:
         return False
 
@@ -46,26 +50,26 @@ class Patient:
 
 @pytest.fixture
 def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
-    """``written("ray_local", "lora")``: ``.hydra/config.yaml`` of some trials of that space."""
+    """Return a function that runs trials and reads their ``.hydra/config.yaml``."""
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
 
         def _written(launcher: str, name: str) -> list[str]:
             folder = tmp_path / launcher
-            asked = ["study.name=s", f"search_space={name}", f"hydra/launcher={launcher}"]
-            asked.append(f"hydra.sweep.dir={folder}")
-            config = loader.load_configuration("config", asked, RunMode.MULTIRUN)
-            slots = slots_for(config, loader, nothing)
-            space = parse(config.hydra.sweeper.params, [*asked[:2], *MORE])
+            overrides = ["study.name=s", f"search_space={name}", f"hydra/launcher={launcher}"]
+            overrides.append(f"hydra.sweep.dir={folder}")
+            config = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+            executor = executor_for(config, loader, nothing)
+            space = parse(config.hydra.sweeper.params, [*overrides[:2], *EXTRA])
             composer = Composer(space, config, loader)
             constraints = constraints_of(ConstraintsConfig([]), lambda key: True)
-            draws = at_random(FeasibleSpace(space, composer, constraints), seed=0)
+            proposals = at_random(FeasibleSpace(space, composer, constraints), seed=0)
             for number in range(4):
-                parameters = draws.ask().parameters
+                parameters = proposals.ask().parameters
                 shared, values = composer.shared(parameters)
-                slots.submit(Task(number, space.overrides(parameters), shared, values, None, 60))
+                executor.submit(Task(number, space.overrides(parameters), shared, values, None, 60))
             for _ in range(4):
-                ended = slots.wait(Patient(), 120)
+                ended = executor.wait(Listener(), 120)
                 assert ended is not None
                 assert ended[1].status is JobStatus.COMPLETED
             trials = sorted((folder / "trials").iterdir())
@@ -78,7 +82,7 @@ def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
 def test_a_trial_has_the_same_configuration_in_this_process_and_on_ray(
     name: str, written: Written
 ) -> None:
-    here, on_ray = written("basic", name), written("ray_local", name)
-    assert on_ray == here
-    assert len(here) == 4
-    assert len(set(here)) > 1
+    in_process, on_ray = written("basic", name), written("ray_local", name)
+    assert on_ray == in_process
+    assert len(in_process) == 4
+    assert len(set(in_process)) > 1

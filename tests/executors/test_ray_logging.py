@@ -4,18 +4,18 @@ import pytest
 from ray._private import worker
 from ray.util.client import logsclient
 
-from ugro.executors.ray_logging import brief, redirect_to_log
+from ugro.executors.ray_logging import first_sentence, redirect_to_log
 
 
-def test_what_ray_prints_of_lost_workers_is_logged_and_workers_output_is_not(
+def test_messages_about_lost_workers_are_logged_and_worker_output_is_printed(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    printed = []
-    # Also restores it: the function is Ray's, and this process may have other tests.
+    output_lines = []
+    # monkeypatch also restores Ray's function for other tests.
     monkeypatch.setattr(
-        worker, "print_to_stdstream", lambda data, ignore_prefix: printed.append(data)
+        worker, "print_to_stdstream", lambda data, ignore_prefix: output_lines.append(data)
     )
     monkeypatch.setattr(logging.getLogger("ray"), "propagate", False)
     caplog.set_level(logging.WARNING, "ray")
@@ -27,11 +27,11 @@ def test_what_ray_prints_of_lost_workers_is_logged_and_workers_output_is_not(
         worker.print_to_stdstream(data, ignore_prefix=False)
     assert caplog.messages == ["A worker died\nof this"]
     assert capsys.readouterr() == ("", "")
-    assert printed == [output]
+    assert output_lines == [output]
 
 
-class Heard(logging.Handler):
-    """What reaches the handlers of the sweep, which are the root's."""
+class RecordingHandler(logging.Handler):
+    """Handler that records what reaches the root's handlers, which are the sweep's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,20 +41,20 @@ class Heard(logging.Handler):
         self.messages.append(record.getMessage())
 
 
-def test_what_a_cluster_sends_to_rays_client_goes_into_the_log(
+def test_warnings_sent_to_rays_client_are_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "ray")  # other tests' clusters set it to ERROR
-    heard = Heard()
-    monkeypatch.setattr(logging.getLogger(), "handlers", [heard])
+    caplog.set_level(logging.WARNING, "ray")  # clusters of other tests set ERROR
+    handler = RecordingHandler()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
     monkeypatch.setattr(logging.getLogger("ray"), "propagate", False)
-    monkeypatch.setattr(logsclient.logger, "propagate", False)  # as Ray has it
+    monkeypatch.setattr(logsclient.logger, "propagate", False)  # as in Ray
     monkeypatch.setattr(worker, "print_to_stdstream", worker.print_to_stdstream)
     redirect_to_log.cache_clear()
     redirect_to_log()
     client = object.__new__(logsclient.LogstreamClient)  # its methods need no connection
     client.log(logging.WARNING, "SIGTERM handler is not set")
-    assert heard.messages == ["SIGTERM handler is not set"]
+    assert handler.messages == ["SIGTERM handler is not set"]
 
 
 LOST = (
@@ -71,7 +71,7 @@ DIED = "The worker died unexpectedly while executing this task. Check python-cor
 
 
 @pytest.mark.parametrize(
-    ("advice", "told"),
+    ("advice", "sentence"),
     [
         (LOST, "Task failed because the node it was running on is dead or unavailable"),
         (
@@ -84,13 +84,13 @@ DIED = "The worker died unexpectedly while executing this task. Check python-cor
         ("", ""),
     ],
 )
-def test_a_paragraph_of_advice_is_one_sentence_and_logged_whole(
+def test_an_error_is_shortened_to_a_sentence_and_logged_in_full(
     advice: str,
-    told: str,
+    sentence: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(logging.getLogger("ray"), "propagate", True)
     caplog.set_level(logging.WARNING, "ray")
-    assert brief(RuntimeError(advice)) == told
-    assert set(caplog.messages) == {advice}  # some loggers are listened to twice
+    assert first_sentence(RuntimeError(advice)) == sentence
+    assert set(caplog.messages) == {advice}  # some loggers have two handlers

@@ -1,4 +1,4 @@
-"""Ray's temporary files are where its sockets' paths are short enough, and nobody else looks."""
+"""Ray's temporary files have short socket paths and a private folder."""
 
 import stat
 from pathlib import Path
@@ -24,12 +24,12 @@ def mode(folder: Path) -> int:
     return stat.S_IMODE(folder.stat().st_mode)
 
 
-def test_a_usual_folder_is_left_to_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_default_folder_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", "/tmp")
     assert with_short_paths(LOCAL) == LOCAL
 
 
-def test_a_long_one_is_replaced_by_one_of_this_user_alone(
+def test_a_long_default_folder_is_replaced_by_a_private_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TMPDIR", LONG)
@@ -37,7 +37,7 @@ def test_a_long_one_is_replaced_by_one_of_this_user_alone(
     folder = Path(init["_temp_dir"]).parent
     assert folder.parent == tmp_path
     assert mode(folder) == 0o700
-    assert with_short_paths(LOCAL) == init  # the same one again
+    assert with_short_paths(LOCAL) == init  # the same folder again
 
 
 def test_a_folder_that_others_can_enter_is_not_used(
@@ -54,8 +54,8 @@ def test_a_folder_that_others_can_enter_is_not_used(
     assert Path(with_short_paths(LOCAL)["_temp_dir"]).parent not in (known, other)
 
 
-def test_the_longest_path_that_ray_makes_just_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = ray_temp_dir.LONGEST_PATH - ray_temp_dir.BELOW
+def test_the_longest_path_just_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = ray_temp_dir.MAX_SOCKET_PATH - ray_temp_dir.SUFFIX_LENGTH
     fits = OmegaConf.create({"address": "local", "_temp_dir": "/" + (most - 1) * "d"})
     assert with_short_paths(fits) == fits
     longer = OmegaConf.create({"address": "local", "_temp_dir": "/" + most * "d"})
@@ -63,7 +63,7 @@ def test_the_longest_path_that_ray_makes_just_fits(monkeypatch: pytest.MonkeyPat
         with_short_paths(longer)
 
 
-def test_a_clusters_folder_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_a_cluster_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", LONG)
     joined = OmegaConf.create({"address": "auto"})
     assert with_short_paths(joined) == joined

@@ -1,4 +1,4 @@
-"""Executor on a clock of their own: what happens when, by hand."""
+"""Simulated executor with a timeline worked out by hand."""
 
 from collections.abc import Sequence
 
@@ -8,59 +8,59 @@ from omegaconf import OmegaConf
 
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Task
-from ugro.executors.simulated_executor import Course, SimulatedExecutor
+from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 
-Heard = list[tuple[float, int, int | None]]
+Messages = list[tuple[float, int, int | None]]
 
 
-class Listening:
-    """Notes when it hears what; a trial goes on until the step at which it is to stop."""
+class RecordingListener:
+    """A listener that records messages with their time and stops trials at given steps."""
 
     def __init__(self, stop_at: dict[int, int]) -> None:
-        self.heard: Heard = []
-        self.slots: SimulatedExecutor
+        self.messages: Messages = []
+        self.executor: SimulatedExecutor
         self._stop_at = stop_at
 
     def started(self, number: int, worker: str) -> None:
-        self.heard.append((self.slots.now, number, None))
+        self.messages.append((self.executor.now, number, None))
 
     def reported(self, number: int, report: Report) -> bool:
-        assert report.time == self.slots.now
-        self.heard.append((self.slots.now, number, report.step))
+        assert report.time == self.executor.now
+        self.messages.append((self.executor.now, number, report.step))
         return self._stop_at.get(number) != report.step
 
     def interrupted(self) -> bool:
         return False
 
 
-def of_two_reports(seconds: float) -> Course:
-    """Loading takes a second, then there are two evaluations."""
+def two_reports(seconds: float) -> SimulatedTrial:
+    """Return a trial with a startup of one second and two evaluations."""
     reports = [Report(n, 2, n, 2, n * seconds, {"eval_loss": 9.0 - n}, 0.0) for n in range(3)]
-    return Course(1.0, reports, best)
+    return SimulatedTrial(1.0, reports, best)
 
 
-def best(told: Sequence[Report]) -> TrialResult:
-    return TrialResult((min(one.metrics["eval_loss"] for one in told),), {})
+def best(reports: Sequence[Report]) -> TrialResult:
+    return TrialResult((min(report.metrics["eval_loss"] for report in reports),), {})
 
 
 def task(number: int) -> Task:
     return Task(number, [], OmegaConf.create(), {}, None, 60.0)
 
 
-def playing(courses: dict[int, Course], **stop_at: int) -> Listening:
-    listener = Listening({int(name[1:]): step for name, step in stop_at.items()})
-    listener.slots = SimulatedExecutor(lambda task: courses[task.number], lambda now: 2)
-    for number in courses:
-        listener.slots.submit(task(number))
+def submitted(trials: dict[int, SimulatedTrial], **stop_at: int) -> RecordingListener:
+    listener = RecordingListener({int(name[1:]): step for name, step in stop_at.items()})
+    listener.executor = SimulatedExecutor(lambda task: trials[task.number], lambda now: 2)
+    for number in trials:
+        listener.executor.submit(task(number))
     return listener
 
 
-def test_trials_are_heard_in_the_order_of_time_and_then_of_numbers() -> None:
-    one = playing({0: of_two_reports(3.0), 1: of_two_reports(2.0)})
-    ended = one.slots.wait(one, 60.0)
+def test_messages_are_ordered_by_time_then_by_number() -> None:
+    listener = submitted({0: two_reports(3.0), 1: two_reports(2.0)})
+    ended = listener.executor.wait(listener, 60.0)
     assert ended is not None
     assert ended[0] == 1
-    assert one.heard == [
+    assert listener.messages == [
         (0, 0, None),
         (0, 1, None),
         (1, 0, 0),
@@ -69,38 +69,38 @@ def test_trials_are_heard_in_the_order_of_time_and_then_of_numbers() -> None:
         (4, 0, 1),
         (5, 1, 2),
     ]
-    assert one.slots.now == 5
-    assert one.slots.running == 1
-    ended = one.slots.wait(one, 60.0)
+    assert listener.executor.now == 5
+    assert listener.executor.running == 1
+    ended = listener.executor.wait(listener, 60.0)
     assert ended is not None
-    assert (ended[0], ended[1].return_value.values, one.slots.now) == (0, (7.0,), 7.0)
+    assert (ended[0], ended[1].return_value.values, listener.executor.now) == (0, (7.0,), 7.0)
 
 
-def test_a_trial_that_is_stopped_ends_at_once_with_what_it_had_come_to() -> None:
-    one = playing({4: of_two_reports(3.0)}, t4=1)
-    ended = one.slots.wait(one, 60.0)
+def test_a_stopped_trial_ends_at_once_with_its_last_value() -> None:
+    listener = submitted({4: two_reports(3.0)}, t4=1)
+    ended = listener.executor.wait(listener, 60.0)
     assert ended is not None
-    assert (ended[0], ended[1].return_value.values, one.slots.now) == (4, (8.0,), 4.0)
+    assert (ended[0], ended[1].return_value.values, listener.executor.now) == (4, (8.0,), 4.0)
 
 
-def test_waiting_ends_in_time_and_nothing_is_lost() -> None:
-    one = playing({0: of_two_reports(3.0)})
-    assert one.slots.wait(one, 2.0) is None
-    assert one.slots.now == 2
-    assert one.slots.wait(one, 2.0) is None
-    assert one.heard[-1] == (4, 0, 1)
-    assert one.slots.wait(one, 9.0) is not None
-    assert one.slots.now == 7
-    assert one.slots.wait(one, 1.0) is None  # nothing runs: time goes by nevertheless
-    assert one.slots.now == 8
+def test_waiting_returns_in_time_and_no_message_is_lost() -> None:
+    listener = submitted({0: two_reports(3.0)})
+    assert listener.executor.wait(listener, 2.0) is None
+    assert listener.executor.now == 2
+    assert listener.executor.wait(listener, 2.0) is None
+    assert listener.messages[-1] == (4, 0, 1)
+    assert listener.executor.wait(listener, 9.0) is not None
+    assert listener.executor.now == 7
+    assert listener.executor.wait(listener, 1.0) is None  # without trials the clock advances, too
+    assert listener.executor.now == 8
 
 
-def test_what_a_result_raises_is_how_the_trial_failed() -> None:
-    def fails(told: Sequence[Report]) -> TrialResult:
-        raise FloatingPointError(f"after {len(told)} reports")
+def test_a_trial_fails_with_the_error_of_its_result() -> None:
+    def fails(reports: Sequence[Report]) -> TrialResult:
+        raise FloatingPointError(f"after {len(reports)} reports")
 
-    one = playing({0: Course(0.0, of_two_reports(1.0).reports, fails)})
-    ended = one.slots.wait(one, 60.0)
+    listener = submitted({0: SimulatedTrial(0.0, two_reports(1.0).reports, fails)})
+    ended = listener.executor.wait(listener, 60.0)
     assert ended is not None
     assert ended[1].status is JobStatus.FAILED
     with pytest.raises(FloatingPointError, match="after 3 reports"):

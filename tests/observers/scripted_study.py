@@ -92,7 +92,7 @@ def first_session(folder: Path) -> list[Event]:
         *trial_events(1, 107.0, (0, 4.0), (4, 3.75)),
         finished(1, Outcome.RUNG, 111.0, 3.75, 400),
         TrialAsked(2, {"lora.r": 12}, "sampler", time=112.0),
-        TrialFinished(2, Outcome.FAILED, (), {}, "ValueError: as told", time=113.0),
+        TrialFinished(2, Outcome.FAILED, (), {}, "ValueError: as scripted", time=113.0),
         *trial_events(3, 114.0, (0, 4.0), (4, 3.0)),
         TrialFinished(3, Outcome.INTERRUPTED, (), {}, time=118.0),
         StudyFinished("interrupted", time=119.0),

@@ -42,7 +42,7 @@ EVERY = [
     TrialRetried(1, "WorkerLostError: gone", 1, time=6.5),
     TrialFinished(1, Outcome.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
     TrialFinished(2, Outcome.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
-    TrialFinished(3, Outcome.FAILED, (), {}, "ValueError: as told", time=8.0),
+    TrialFinished(3, Outcome.FAILED, (), {}, "ValueError: as scripted", time=8.0),
     StudyFinished("all trials are done", time=9.0),
 ]
 
@@ -171,7 +171,7 @@ def test_the_console_log_has_a_plain_line_per_event(caplog: pytest.LogCaptureFix
         "trial 1 goes on, retry 1: WorkerLostError: gone",
         "trial 1 stopped at rung 2 after 256 tokens, 3 s",
         "trial 2 eval_loss 3.2500 after 512 tokens: the best so far",
-        "trial 3 failed: ValueError: as told",
+        "trial 3 failed: ValueError: as scripted",
         "Study ended: all trials are done: 1 stopped at rung, 1 complete, 1 failed, 1 earlier, "
         "1 not run, lora.r <= 8, in 8 s",
     ]

@@ -9,7 +9,7 @@ from ugro.events.events import (
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Task
-from ugro.executors.simulated_executor import Course, SimulatedExecutor
+from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 from ugro.study.study import Study, ending
 
 SIX = ("lora.r=1,2,3,4,5,6",)
@@ -23,14 +23,14 @@ class Script:
     raises: Exception | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
-    def course(self) -> Course:
+    def course(self) -> SimulatedTrial:
         """The script as slots play it."""
         last = len(self.losses)
         reports = [
             Report(done, last, 100 * done, 100 * last, done, {"eval_loss": loss}, 0.0)
             for done, loss in enumerate([9.0, *self.losses])
         ]
-        return Course(0.0, reports, self._result)
+        return SimulatedTrial(0.0, reports, self._result)
 
     def _result(self, told: Sequence[Report]) -> TrialResult:
         if self.raises is not None:

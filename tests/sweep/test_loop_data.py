@@ -8,7 +8,7 @@ import pytest
 from ugro.events.events import Event, StudyFinished, TrialReported
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
-from ugro.executors.simulated_executor import Course
+from ugro.executors.simulated_executor import SimulatedTrial
 from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 
 from ..studies import in_memory
@@ -25,7 +25,7 @@ class OfData(Script):
     data: Mapping[str, str] = field(default_factory=lambda: THEN)
     at_the_end: bool = False
 
-    def course(self) -> Course:
+    def course(self) -> SimulatedTrial:
         course = super().course()
         first, *others = course.reports
         told = {} if self.at_the_end else self.data

@@ -48,7 +48,7 @@ class Scripted:
 
     def _fail(self) -> None:
         if self.is_down:
-            raise ConnectionError("as told")
+            raise ConnectionError("as scripted")
 
     def curve(self, trial: int, name: str = "eval_loss") -> list[float]:
         own = [update for update in self.received if update.trial == trial]
@@ -91,14 +91,14 @@ def test_events_that_a_tracker_rejected_are_sent_when_it_is_back(folder: Path) -
     outbox = Outbox(folder, tracker)
     tracker.is_down = True
     for _ in range(3):
-        with pytest.raises(ConnectionError, match="as told"):
+        with pytest.raises(ConnectionError, match="as scripted"):
             outbox.send()
     assert count_pending(folder, "scripted", "a") == 21
     tracker.is_down = False
     assert outbox.send() == 21
     tracker.is_down = True
     write(folder, second_session(folder))
-    with pytest.raises(ConnectionError, match="as told"):
+    with pytest.raises(ConnectionError, match="as scripted"):
         outbox.send()
     tracker.is_down = False
     assert outbox.send() == 8
@@ -111,7 +111,7 @@ def test_a_tracker_that_lost_the_study_gets_all_events(folder: Path) -> None:
     outbox.send()
     tracker.is_down, tracker.received = True, []
     write(folder, second_session(folder))
-    with pytest.raises(ConnectionError, match="as told"):
+    with pytest.raises(ConnectionError, match="as scripted"):
         outbox.send()
     tracker.is_down, tracker.has_lost_runs = False, True
     assert outbox.send() == 29

@@ -45,7 +45,7 @@ def test_runs_end_with_the_outcome_of_their_trials() -> None:
     reasons = [made[number].tags["reason"] for number in range(4)]
     assert reasons == ["complete", "rung", "failed", "complete"]
     assert made[1].tags["rung"] == "1"
-    assert made[2].tags["error"] == "ValueError: as told"
+    assert made[2].tags["error"] == "ValueError: as scripted"
 
 
 def test_an_interruption_marks_study_and_trial_as_interrupted() -> None:

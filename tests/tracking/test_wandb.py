@@ -109,7 +109,7 @@ def test_the_files_hold_a_group_with_a_run_for_each_trial(folder: Path) -> None:
         ["interrupted"],
     ]
     assert [run["exit"] for run in (complete, pruned, failed, interrupted)] == [0, 0, 1, 0]
-    assert failed["config"]["error"] == "ValueError: as told"
+    assert failed["config"]["error"] == "ValueError: as scripted"
 
 
 def test_a_resumed_trial_continues_its_run(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Count the trials that a cluster holds, node by node: a trial does not lie across two."""
+"""Count the trials that fit on a cluster, node by node, because a trial cannot span nodes."""
 
 import logging
 import os
@@ -9,82 +9,85 @@ from typing import Any
 
 from ugro.errors import UserError, fault
 
-UNITS = 10_000  # Ray counts in such parts of a resource
-ANSWER_SECONDS = 30.0  # a head that Redis backs may come back; after 60 s Ray ends the process
+UNITS = 10_000  # Ray's smallest unit is 1 / UNITS of a resource
+ANSWER_SECONDS = 30.0  # a head backed by Redis may restart; Ray ends the process after 60 s
 ALIVE = 0  # GcsNodeInfo.GcsNodeState in Ray's gcs.proto
 Resources = Mapping[str, float]
 log = logging.getLogger(__name__)
 
 
-def wanted_by(remote: Mapping[str, Any]) -> dict[str, float]:
-    """The resources that a trial takes, named as Ray's nodes name them.
+def resources_of(remote: Mapping[str, Any]) -> dict[str, float]:
+    """Return the resources of a trial, named as on Ray's nodes.
 
     Args:
-        remote: what ``ray.remote`` is given: num_cpus, num_gpus, memory (bytes), resources,
+        remote: arguments of ``ray.remote``: num_cpus, num_gpus, memory (bytes), resources,
             accelerator_type
     """
-    wanted = {
+    requested = {
         "CPU": remote.get("num_cpus"),
         "GPU": remote.get("num_gpus"),
         "memory": remote.get("memory"),
         **(remote.get("resources") or {}),
     }
     if kind := remote.get("accelerator_type"):
-        wanted[f"accelerator_type:{kind}"] = 1 / UNITS
-    return {name: float(amount) for name, amount in wanted.items() if amount}
+        requested[f"accelerator_type:{kind}"] = 1 / UNITS
+    return {name: float(amount) for name, amount in requested.items() if amount}
 
 
-def nothing_visible(resource: str) -> str:
-    """Why there is no GPU, where the environment hides them."""
+def hidden_gpu_hint(resource: str) -> str:
+    """Return the reason for a missing GPU if the environment hides all GPUs."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if resource == "GPU" and hidden is not None and hidden.strip() in ("", "-1"):
         return f", as CUDA_VISIBLE_DEVICES={hidden!r} hides all"
     return ""
 
 
-def shares_one_device() -> bool:
-    """Whether all trials here would train on one device that Ray does not know: Apple's MPS.
+def has_single_device() -> bool:
+    """Whether all trials on this machine would share Apple's MPS device, unknown to Ray.
 
-    The driver does not import torch to ask it: every Mac with Apple's own processor has one.
+    Every Mac with an Apple processor has MPS, so the driver need not import torch to check.
     """
     return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
-def key_of(resource: str) -> str:
-    """Where a resource is configured."""
+def config_key(resource: str) -> str:
+    """Return the configuration key of a resource."""
     named = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
     return f"hydra.launcher.ray.remote.{named.get(resource, f'resources.{resource}')}"
 
 
-def fit(wanted: Resources, nodes: Iterable[Resources]) -> int:
-    """How many trials fit onto all nodes together."""
-    return sum(_onto(wanted, node) for node in nodes)
+def count_fitting(requested: Resources, nodes: Iterable[Resources]) -> int:
+    """Return the number of trials that fit on all nodes together."""
+    return sum(_count_on_node(requested, node) for node in nodes)
 
 
-def _onto(wanted: Resources, node: Resources) -> int:
-    """How many fit onto one node."""
-    return min((_times(name, wanted[name], node.get(name, 0.0)) for name in wanted), default=1)
+def _count_on_node(requested: Resources, node: Resources) -> int:
+    """Return the number of trials that fit on a node."""
+    return min(
+        (_count_by_resource(name, requested[name], node.get(name, 0.0)) for name in requested),
+        default=1,
+    )
 
 
-def _times(name: str, amount: float, there: float) -> int:
-    if name == "GPU" and amount < 1:  # a share is of one GPU: none is put together of two halves
-        return round(there) * (UNITS // _units(amount))
-    return _units(there) // _units(amount)
+def _count_by_resource(name: str, amount: float, available: float) -> int:
+    if name == "GPU" and amount < 1:  # a fractional GPU cannot span two GPUs
+        return round(available) * (UNITS // _units(amount))
+    return _units(available) // _units(amount)
 
 
 def _units(amount: float) -> int:
     return max(1, round(amount * UNITS)) if amount else 0
 
 
-def most(wanted: Resources, nodes: Collection[Resources]) -> dict[str, float]:
-    """Of each wanted resource, what the best node has of it."""
-    return {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in wanted}
+def maximum(requested: Resources, nodes: Collection[Resources]) -> dict[str, float]:
+    """Return the largest amount of each requested resource on any node."""
+    return {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in requested}
 
 
-def nodes_now() -> list[Resources]:
-    """What each node has of the cluster that this driver is connected to.
+def node_resources() -> list[Resources]:
+    """Return the resources of each node of the connected cluster.
 
-    ``ray.nodes()`` waits for a head that is gone until Ray ends the process, after a minute.
+    ``ray.nodes()`` is avoided: without a head it blocks until Ray ends the process after a minute.
 
     Raises:
         ray.exceptions.RpcError: the head has not answered for :data:`ANSWER_SECONDS`.
@@ -101,42 +104,42 @@ def nodes_now() -> list[Resources]:
 
 
 class Capacity:
-    """How many trials a cluster holds, as its nodes come and go.
+    """Number of trials that a cluster holds while its nodes join and leave.
 
     Args:
-        wanted: by each trial
-        is_local: whether this machine is the whole cluster
+        requested: resources of a trial
+        is_local: whether this machine is the entire cluster
     """
 
-    def __init__(self, wanted: Resources, is_local: bool) -> None:
-        self._wanted = wanted
+    def __init__(self, requested: Resources, is_local: bool) -> None:
+        self._requested = requested
         self._is_local = is_local
-        self._waits_for_a_node = False  # and it was said
+        self._has_warned = False
 
     def count(self, nodes: Collection[Resources]) -> int:
-        """How many trials fit; at least one, which then waits for a node.
+        """Return how many trials fit; at least 1, which may have to wait for a node.
 
         Raises:
-            UserError: this machine is the whole cluster and a trial does not fit into it.
+            UserError: this machine is the entire cluster and too small for a trial.
         """
-        count = fit(self._wanted, nodes)
+        count = count_fitting(self._requested, nodes)
         if not count:
-            self._fits_nowhere(most(self._wanted, nodes))
-        if self._is_local and shares_one_device():
+            self._report_missing(maximum(self._requested, nodes))
+        if self._is_local and has_single_device():
             return 1
         return max(1, count)
 
-    def _fits_nowhere(self, there: Resources) -> None:
-        """A node may still join a cluster, but not this machine."""
-        lacking = [name for name in there if there[name] < self._wanted[name]]
-        for name in lacking or there:
+    def _report_missing(self, available: Resources) -> None:
+        """Raise or warn: a node may still join a cluster, but not this machine."""
+        lacking = [name for name in available if available[name] < self._requested[name]]
+        for name in lacking or available:
             where = "at most here" if self._is_local else "at most on any node"
-            wanted = self._wanted[name]
-            given = int(wanted) if wanted.is_integer() else wanted
-            why = nothing_visible(name) if self._is_local else ""
-            said = fault(key_of(name), given, f"{there[name]:g} {where}{why}")
+            requested = self._requested[name]
+            given = int(requested) if requested.is_integer() else requested
+            why = hidden_gpu_hint(name) if self._is_local else ""
+            message = fault(config_key(name), given, f"{available[name]:g} {where}{why}")
             if self._is_local:
-                raise UserError(said)
-            if not self._waits_for_a_node:
-                log.warning("%s; trials wait for a node that has it", said)
-        self._waits_for_a_node = True
+                raise UserError(message)
+            if not self._has_warned:
+                log.warning("%s; trials wait for a node that has it", message)
+        self._has_warned = True

@@ -1,4 +1,4 @@
-"""Where do trials run? In slots. Here: what a slot is, and the one in this process."""
+"""Executor interface, its tasks and listeners, and the executor in this process."""
 
 import logging
 import signal
@@ -23,97 +23,97 @@ from ugro.paths import trial_subdir
 from ugro.provenance import this_process
 from ugro.redaction import redacted
 
-AT_ONCE_SECONDS = 1e-6  # a timer of 0 never rings
+MIN_TIMER_SECONDS = 1e-6  # a timer of 0 is disabled
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Task:
-    """A trial to be run, in a folder of its own."""
+    """A trial to run in its own folder."""
 
     number: int
     overrides: list[str]
-    shared: DictConfig  # a configuration of this trial and others
-    values: Mapping[str, Any]  # that are this trial's own in it
-    limit_seconds: float | None  # after which it is told to stop, at its next report
-    silence_seconds: float  # after that without a report, and it is ended from outside
-    heartbeat_seconds: float | None = None  # without a sign of life, and its worker is given up
+    shared: DictConfig  # configuration shared with other trials
+    values: Mapping[str, Any]  # values of this trial, by key
+    limit_seconds: float | None  # after that the trial is stopped at its next report
+    silence_seconds: float  # allowed beyond the limit without a report, then it is killed
+    heartbeat_seconds: float | None = None  # without a message its worker is considered lost
 
     @property
     def subdir(self) -> str:
-        """Its folder, below the study's."""
+        """Folder of the trial below the study's folder."""
         return trial_subdir(self.number)
 
 
 class Listener(Protocol):
-    """Who hears what running trials say."""
+    """Receiver of messages from running trials."""
 
     def started(self, number: int, worker: str) -> None:
-        """A worker, of that host and process, has taken the trial up."""
+        """Handle the start of a trial on a worker, given as host and process."""
 
     def reported(self, number: int, report: Report) -> bool:
-        """A trial has reported and waits; the answer is whether it goes on."""
+        """Handle a report of a waiting trial; return whether the trial continues."""
 
     def interrupted(self) -> bool:
-        """Whether trials are to save themselves and end."""
+        """Return whether trials must save their state and end."""
 
 
 @dataclass(frozen=True)
-class SameAnswer:
-    """A listener that gives every report the same answer.
+class ConstantListener:
+    """A listener that gives the same answer to every report.
 
     Args:
-        goes_on: the answer
-        asked: whether trials are to save themselves and end
+        continues: whether trials continue after a report
+        is_interrupted: returns whether trials must save their state and end
     """
 
-    goes_on: bool
-    asked: Callable[[], bool] = lambda: False
+    continues: bool
+    is_interrupted: Callable[[], bool] = lambda: False
 
     def started(self, number: int, worker: str) -> None:
-        """Take no note."""
+        """Ignore the start."""
 
     def reported(self, number: int, report: Report) -> bool:
-        """Give the answer."""
-        return self.goes_on
+        """Return the fixed answer."""
+        return self.continues
 
     def interrupted(self) -> bool:
-        """Return what is asked for."""
-        return self.asked()
+        """Return whether trials must end."""
+        return self.is_interrupted()
 
 
 class Executor(Protocol):
-    """What the sweep needs of a launcher."""
+    """Interface between the sweep and a launcher."""
 
     def count(self) -> int:
-        """How many trials can run at once, now."""
+        """Return how many trials can run at once now."""
 
     def submit(self, task: Task) -> None:
-        """Hand a trial over."""
+        """Submit a trial."""
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
-        """Wait for a trial to end, and let the listener answer reports meanwhile.
+        """Wait for a trial to end; the listener answers reports meanwhile.
 
         Returns:
-            The trial's number and what became of it; None if ``seconds`` passed first.
+            The trial's number and result; None after ``seconds``.
         """
 
 
 class TrialTimeoutError(Exception):
-    """A trial was ended from outside, as it went on past its limit and said nothing."""
+    """A trial was killed because it exceeded its limit without a report."""
 
 
 class WorkerLostError(Exception):
-    """The process or the node that a trial ran on is gone; the trial is not to blame."""
+    """The process or node of a trial was lost; the trial did not cause it."""
 
 
 class RayLostError(Exception):
-    """Ray itself was gone and is started again; no trial is to blame."""
+    """Ray itself was lost and restarted; no trial caused it."""
 
 
 @dataclass(frozen=True)
 class WithTraceback:
-    """A task whose error is in the trial's log, and takes its traceback along as a note."""
+    """A task that logs its error and attaches the traceback as a note."""
 
     task: TaskFunction
 
@@ -122,7 +122,7 @@ class WithTraceback:
         try:
             return self.task(config)
         except (UserError, TrialInterruptedError):
-            raise  # as clear as they can be
+            raise  # their messages are clear without a traceback
         except Exception as error:
             log.exception("the trial failed")
             error.add_note(redacted(traceback.format_exc()))
@@ -130,7 +130,7 @@ class WithTraceback:
 
 
 class InProcessExecutor:
-    """One slot: any Hydra launcher, handed one trial at a time."""
+    """One slot that runs trials in sequence with any Hydra launcher."""
 
     def __init__(self, launcher: Any) -> None:
         self._launcher = launcher  # every Hydra launcher has a task_function
@@ -138,23 +138,23 @@ class InProcessExecutor:
         launcher.task_function = WithTraceback(launcher.task_function)
 
     def count(self) -> int:
-        """One: this process."""
+        """Return 1, for this process."""
         return 1
 
     def submit(self, task: Task) -> None:
-        """Keep the trial until :meth:`wait` runs it."""
+        """Queue the trial until :meth:`wait` runs it."""
         self._submitted.append(task)
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
-        """Run the trial that has waited longest, however long it takes."""
+        """Run the oldest submitted trial to its end, ignoring ``seconds``."""
         if not self._submitted:
             time.sleep(seconds)
             return None
         task = self._submitted.pop(0)
         listener.started(task.number, this_process())
         deadline = Deadline(task.limit_seconds, task.silence_seconds)
-        deadline.begin()
-        channel = _DriverHere(listener, task.number, deadline)
+        deadline.start()
+        channel = _InProcessChannel(listener, task.number, deadline)
         overrides = [*task.overrides, f"hydra.sweep.subdir={task.subdir}"]
         try:
             with connected(channel), _alarm(deadline):
@@ -162,7 +162,7 @@ class InProcessExecutor:
         except Exception:
             if deadline.seconds_left() > 0:
                 raise
-            # The launcher had not come to the trial yet; OmegaConf has its own error for that.
+            # The alarm struck before the trial started; OmegaConf wraps the error in its own.
             timed_out = TrialTimeoutError(str(deadline))
             result = JobReturn(status=JobStatus.FAILED, _return_value=timed_out)
         if channel.error is not None:
@@ -170,8 +170,8 @@ class InProcessExecutor:
         return task.number, result
 
 
-class _DriverHere:
-    """The channel of a trial in this process; an error of the driver is not the trial's."""
+class _InProcessChannel:
+    """Channel of a trial in this process; keeps errors of the driver apart from the trial's."""
 
     def __init__(self, listener: Listener, number: int, deadline: Deadline) -> None:
         self._listener = listener
@@ -182,12 +182,12 @@ class _DriverHere:
 
     def report(self, report: Report) -> bool:
         try:
-            with _alarm_put_off(self._deadline):
-                goes_on = self._listener.reported(self._number, report)
-                self._deadline.heard(ends=report.last or not goes_on)
-            return goes_on
+            with _alarm_paused(self._deadline):
+                continues = self._listener.reported(self._number, report)
+                self._deadline.extend(is_ending=report.last or not continues)
+            return continues
         except TrialTimeoutError:
-            raise  # it has no time left
+            raise  # the trial's, not the driver's
         except Exception as error:
             self.error = error
             raise
@@ -195,16 +195,16 @@ class _DriverHere:
 
 @contextmanager
 def _alarm(deadline: Deadline) -> Iterator[None]:
-    """Raise :class:`TrialTimeoutError` in the block after that time, where there are signals."""
-    if not _rings(deadline):
+    """Raise :class:`TrialTimeoutError` in the block at the deadline, if signals are available."""
+    if not _has_alarm(deadline):
         yield
         return
 
-    def ring(signum: int, frame: FrameType | None) -> None:
+    def on_alarm(signum: int, frame: FrameType | None) -> None:
         raise TrialTimeoutError(str(deadline))
 
-    before = signal.signal(signal.SIGALRM, ring)
-    _ring_at(deadline)
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    _set_alarm(deadline)
     try:
         yield
     finally:
@@ -213,22 +213,22 @@ def _alarm(deadline: Deadline) -> Iterator[None]:
 
 
 @contextmanager
-def _alarm_put_off(deadline: Deadline) -> Iterator[None]:
-    """Let nothing interrupt the driver in the block; behind it the alarm is set anew."""
-    if not _rings(deadline):
+def _alarm_paused(deadline: Deadline) -> Iterator[None]:
+    """Pause the alarm in the block, so that it does not interrupt the driver."""
+    if not _has_alarm(deadline):
         yield
         return
     signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         yield
     finally:
-        _ring_at(deadline)
+        _set_alarm(deadline)
 
 
-def _rings(deadline: Deadline) -> bool:
+def _has_alarm(deadline: Deadline) -> bool:
     has_signals = threading.current_thread() is threading.main_thread()
     return has_signals and deadline.limit_seconds is not None
 
 
-def _ring_at(deadline: Deadline) -> None:
-    signal.setitimer(signal.ITIMER_REAL, max(deadline.seconds_left(), AT_ONCE_SECONDS))
+def _set_alarm(deadline: Deadline) -> None:
+    signal.setitimer(signal.ITIMER_REAL, max(deadline.seconds_left(), MIN_TIMER_SECONDS))

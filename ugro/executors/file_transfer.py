@@ -1,7 +1,7 @@
-"""Copy a trial's files to a node that does not see the study's folder, and back.
+"""Copy a trial's files to a node that does not share the study's folder, and back.
 
-They travel as an archive, in chunks through the message queue: neither a cloud nor a shared disk is
-needed. What a node has is lost with it; ``study.artifacts`` is for that.
+The files travel as a tar archive, in chunks through the message queue, so neither a cloud nor a
+shared disk is needed. Files on a lost node are lost; ``study.artifacts`` protects against that.
 """
 
 import os
@@ -16,40 +16,40 @@ from pathlib import Path
 from ugro.paths import CHECKPOINTS, EVENTS
 
 CHUNK_BYTES = 4 * 2**20
-LOCK = ".worker"  # in a trial's folder; the node's own
+LOCK = ".worker"  # in a trial's folder; not copied
 
 
 @dataclass(frozen=True)
 class FolderSource:
-    """The study's folder, as the driver has it.
+    """The study's folder as the driver sees it.
 
     Args:
         path: absolute
-        begins: how its event log does; empty where it has none
+        log_hash: of the first line of its event log; empty without a log
     """
 
     path: str
-    begins: str
+    log_hash: str
 
     @classmethod
     def of(cls, folder: str) -> "FolderSource":
-        """The folder on this machine."""
+        """Describe a folder on this machine."""
         path = os.path.abspath(folder)
-        return cls(path, _beginning(path))
+        return cls(path, _hash_of_log(path))
 
-    def is_here(self) -> bool:
-        """Whether this machine sees the same folder, and not one of the same name."""
-        return os.path.isdir(self.path) and _beginning(self.path) == self.begins
+    def is_shared(self) -> bool:
+        """Whether this machine shares the folder, rather than one of the same name."""
+        return os.path.isdir(self.path) and _hash_of_log(self.path) == self.log_hash
 
-    def here(self) -> str:
-        """The folder, or what stands for it on a machine that does not see it."""
-        if self.is_here():
+    def local_path(self) -> str:
+        """Return the folder, or its substitute on a machine that does not share it."""
+        if self.is_shared():
             return self.path
-        known = sha256(f"{self.path}\n{self.begins}".encode()).hexdigest()[:16]
-        return os.path.join(tempfile.gettempdir(), "ugro", known)
+        name = sha256(f"{self.path}\n{self.log_hash}".encode()).hexdigest()[:16]
+        return os.path.join(tempfile.gettempdir(), "ugro", name)
 
 
-def _beginning(folder: str) -> str:
+def _hash_of_log(folder: str) -> str:
     try:
         with open(os.path.join(folder, EVENTS), "rb") as log:
             return sha256(log.readline()).hexdigest()
@@ -57,26 +57,26 @@ def _beginning(folder: str) -> str:
         return ""
 
 
-def pieces(folder: Path, checkpoints: bool) -> Iterator[bytes]:
-    """The folder's files as an archive, in pieces.
+def archive_chunks(folder: Path, checkpoints: bool) -> Iterator[bytes]:
+    """Yield the folder's files as a tar archive in chunks.
 
     Args:
-        folder: a trial's
-        checkpoints: whether they are to come along
+        folder: of a trial
+        checkpoints: whether to include them
     """
-    left_out = {LOCK} if checkpoints else {LOCK, CHECKPOINTS}
+    excluded = {LOCK} if checkpoints else {LOCK, CHECKPOINTS}
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
             for path in sorted(folder.iterdir()):
-                if path.name not in left_out:
+                if path.name not in excluded:
                     archive.add(path, path.name)
         file.seek(0)
-        while piece := file.read(CHUNK_BYTES):
-            yield piece
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
 
 
 class IncomingFiles:
-    """An archive that arrives in pieces, to be unpacked into a folder."""
+    """An archive that arrives in chunks and is unpacked into a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -84,16 +84,16 @@ class IncomingFiles:
         self._draft.parent.mkdir(parents=True, exist_ok=True)
         self._draft.unlink(missing_ok=True)
 
-    def add(self, piece: bytes) -> None:
-        """The next piece."""
+    def add(self, chunk: bytes) -> None:
+        """Append a chunk."""
         with self._draft.open("ab") as file:
-            file.write(piece)
+            file.write(chunk)
 
     def unpack(self) -> None:
-        """All pieces are there; none at all is an empty folder.
+        """Unpack the complete archive; nothing happens without any chunk.
 
         Raises:
-            tarfile.TarError: it is no archive, or one that leads out of the folder.
+            tarfile.TarError: the archive is invalid or would write outside the folder.
         """
         if not self._draft.exists():
             return
@@ -106,24 +106,24 @@ class IncomingFiles:
         self._draft.unlink()
 
 
-def fetch(folder: Path, given: Iterable[bytes]) -> None:
-    """Unpack what the driver has of a trial that goes on here; what is here already is newer."""
+def receive_files(folder: Path, chunks: Iterable[bytes]) -> None:
+    """Unpack the driver's files of a resumed trial, unless this node has newer checkpoints."""
     if (folder / CHECKPOINTS).exists():
         return
-    arriving = IncomingFiles(folder)
-    for piece in given:
-        arriving.add(piece)
-    arriving.unpack()
+    incoming = IncomingFiles(folder)
+    for chunk in chunks:
+        incoming.add(chunk)
+    incoming.unpack()
 
 
-def bring(folder: Path, checkpoints: bool, send: Callable[[bytes], None]) -> None:
-    """Send all that a trial has left here, piece by piece; nothing of it stays.
+def send_files(folder: Path, checkpoints: bool, send: Callable[[bytes], None]) -> None:
+    """Send all files of a trial in chunks, then delete its folder.
 
     Args:
-        folder: the trial's
-        checkpoints: whether they are sent, too
-        send: a piece
+        folder: of the trial
+        checkpoints: whether to send them
+        send: sends a chunk
     """
-    for piece in pieces(folder, checkpoints):
-        send(piece)
+    for chunk in archive_chunks(folder, checkpoints):
+        send(chunk)
     shutil.rmtree(folder)

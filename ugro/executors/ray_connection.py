@@ -1,4 +1,4 @@
-"""Connect the driver to Ray, and say what each trial gets there."""
+"""Connect the driver to Ray and set the resources and secrets of trials."""
 
 import os
 from collections.abc import Iterable
@@ -11,56 +11,56 @@ from ugro.executors.messages import MessageQueue
 from ugro.executors.ray_temp_dir import with_short_paths
 from ugro.retries import one_line, retrying
 
-MOST_TRIALS = 10_000  # that may wait for an answer at once
-CLIENT_SECONDS = 180.0  # for Ray's client server, whose helper may die in its fork (ray#63202)
+MAX_TRIALS = 10_000  # waiting for an answer at the same time
+CLIENT_SECONDS = 180.0  # retries: the client server's helper may die while forking (ray#63202)
 
 
 def connect(init: DictConfig) -> None:
-    """Start Ray here, or go to a cluster.
+    """Start a local Ray or connect to a cluster.
 
     Raises:
-        UserError: no cluster lets one in, or Ray does not start here.
+        UserError: the cluster is unreachable or rejects the driver, or Ray does not start.
     """
     import ray
     from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
     init = with_short_paths(init)
-    is_down = ConnectionAbortedError  # what Ray's client server says; any other stays as it is
-    again = retrying(
+    is_down = ConnectionAbortedError  # raised by Ray's client server only
+    with_retries = retrying(
         lambda error: isinstance(error, is_down), "Ray's client server", CLIENT_SECONDS
     )
     try:
-        again(start_ray, init)
+        with_retries(start_ray, init)
     except (ConnectionError, ray.exceptions.AuthenticationError) as error:
         allowed = (
-            "a running Ray cluster's; where it asks for a token, RAY_AUTH_MODE=token is set here, "
-            "and RAY_AUTH_TOKEN or ~/.ray/auth_token has the same one"
+            "the address of a running Ray cluster; if it requires a token, set RAY_AUTH_MODE=token "
+            "and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
         )
-        said = fault("hydra.launcher.ray.init.address", init.get("address"), allowed)
-        raise UserError(f"{said} ({one_line(error)})") from error
-    except Exception as error:  # a folder, a key or a value of ray.init's; a machine that is busy
+        message = fault("hydra.launcher.ray.init.address", init.get("address"), allowed)
+        raise UserError(f"{message} ({one_line(error)})") from error
+    except Exception as error:  # wrong arguments of ray.init, or an overloaded machine
         raise UserError(
             f"hydra.launcher.ray.init: Ray does not start: {one_line(error)}"
         ) from error
 
 
-def message_queue_here() -> Any:
-    """Create the message queue on the driver's own node: any other may be lost."""
+def create_message_queue() -> Any:
+    """Create the message queue on the driver's node, as other nodes may be lost."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    actor = ray.remote(num_cpus=0, max_concurrency=MOST_TRIALS, scheduling_strategy=here)(
+    actor = ray.remote(num_cpus=0, max_concurrency=MAX_TRIALS, scheduling_strategy=here)(
         MessageQueue
     )
     return actor.remote()
 
 
 def secrets(names: Iterable[str]) -> dict[str, str]:
-    """The variables of those names, for the workers.
+    """Return environment variables to pass to the workers.
 
     Raises:
-        UserError: there is none of a name.
+        UserError: a variable is not set.
     """
     for name in names:
         if name not in os.environ:
@@ -70,7 +70,7 @@ def secrets(names: Iterable[str]) -> dict[str, str]:
 
 
 def with_gpu(remote: DictConfig) -> DictConfig:
-    """``num_gpus: null`` is one where the cluster has any: no trial is on a CPU unasked."""
+    """Resolve ``num_gpus: null`` to 1 if the cluster has any GPU, else to 0."""
     import ray
 
     if remote.num_gpus is None:

@@ -1,4 +1,4 @@
-"""Send what Ray has to say into the sweep's log, not onto the terminal."""
+"""Redirect Ray's output from the terminal to the sweep's log."""
 
 import logging
 import re
@@ -15,38 +15,36 @@ log = logging.getLogger("ray")
 
 @cache
 def redirect_to_log() -> None:
-    """To be called before Ray is started.
+    """Redirect Ray's output; to be called before Ray starts.
 
-    Of a worker that was lost Ray prints a dozen lines by a function for which it has no setting, in
-    2.60 at least; with another name of that function they would be on the terminal again.
+    For a lost worker Ray prints a dozen lines with a function that has no setting, at least in
+    2.60. If Ray renames that function, the lines appear on the terminal again.
     """
     from ray._private import worker
     from ray.util.client.logsclient import LogstreamClient
 
     use_root_handlers("ray")
-    use_root_handlers(
-        LogstreamClient.__module__
-    )  # else warnings that it is sent are printed as they are
-    printed = worker.print_to_stdstream
+    use_root_handlers(LogstreamClient.__module__)  # otherwise its warnings are printed
+    print_output = worker.print_to_stdstream
 
-    def told(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    def redirect(data: Mapping[str, Any], ignore_prefix: bool) -> None:
         if data.get("pid") == "raylet":
             log.warning("%s", "\n".join(data["lines"]))
-        else:  # a worker's output, which is asked for by log_to_driver
-            printed(data, ignore_prefix)
+        else:  # output of a worker, requested with log_to_driver
+            print_output(data, ignore_prefix)
 
-    worker.print_to_stdstream = told
-    # What Ray's client server prints is streamed here, too.
+    worker.print_to_stdstream = redirect
+    # The output of Ray's client server is streamed to this process.
     LogstreamClient.stdstream = lambda _, level, msg: log.info("%s", msg.rstrip())
 
 
-def brief(error: Exception) -> str:
-    """Cut an error down to its first sentence, and to the memory that its node had.
+def first_sentence(error: Exception) -> str:
+    """Shorten an error to its first sentence and the node's memory, if mentioned.
 
-    The whole, often a paragraph of advice, goes into the log.
+    The full text, often a paragraph of advice, is logged.
     """
-    whole = str(error).strip()
-    log.warning("%s", whole)
-    told = SENTENCE_ENDS.split(whole, maxsplit=1)[0].rstrip(".")
-    memory = MEMORY.search(whole)
-    return f"{told} ({memory[0]})" if memory else told
+    text = str(error).strip()
+    log.warning("%s", text)
+    sentence = SENTENCE_ENDS.split(text, maxsplit=1)[0].rstrip(".")
+    memory = MEMORY.search(text)
+    return f"{sentence} ({memory[0]})" if memory else sentence

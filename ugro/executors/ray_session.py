@@ -1,4 +1,4 @@
-"""A connection to Ray: the message queue, and what all tasks share."""
+"""A connection to Ray with its message queue and the objects shared by all tasks."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,20 +9,20 @@ from hydra.core.singleton import Singleton
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf
 
-from ugro.executors.capacity import Resources, nodes_now
+from ugro.executors.capacity import Resources, node_resources
 from ugro.executors.messages import Message
-from ugro.executors.ray_connection import connect, message_queue_here, with_gpu
-from ugro.executors.ray_logging import brief
+from ugro.executors.ray_connection import connect, create_message_queue, with_gpu
+from ugro.executors.ray_logging import first_sentence
 
-VITAL = ("gcs_server", "raylet")  # processes of a local Ray without which no trial runs
+CORE_PROCESSES = ("gcs_server", "raylet")  # of a local Ray; no trial runs without them
 
 
 class RayGoneError(Exception):
-    """Ray's own processes, or the way to them, are gone.
+    """Ray's processes or the connection to them are lost.
 
     Args:
-        why: in a line
-        out_of_memory: whether Ray's memory monitor has killed the message_queue
+        why: one line
+        out_of_memory: whether Ray's memory monitor killed the message queue
     """
 
     def __init__(self, why: str, out_of_memory: bool = False) -> None:
@@ -31,13 +31,13 @@ class RayGoneError(Exception):
 
 
 class Session:
-    """Ray, started here or joined.
+    """A local Ray or a connection to a cluster.
 
     Args:
-        launcher: with what ``ray.init`` and ``ray.remote`` are given
+        launcher: holds the arguments of ``ray.init`` and ``ray.remote``
 
     Raises:
-        UserError: no cluster lets one in, or no local Ray can be started as configured.
+        UserError: the cluster rejects the driver, or a local Ray does not start as configured.
     """
 
     def __init__(self, launcher: RayLauncher) -> None:
@@ -49,8 +49,8 @@ class Session:
         self.address: str | None = init.get("address")
         self.is_local = self.address == "local"
         self.remote = with_gpu(launcher.ray_cfg.remote)
-        self.message_queue = message_queue_here()
-        self._letters = self.message_queue.take.remote()
+        self.message_queue = create_message_queue()
+        self._next_messages = self.message_queue.take.remote()
         self._launch = partial(
             launch_job_on_ray,
             ray.put(launcher.hydra_context),
@@ -59,29 +59,29 @@ class Session:
         )
 
     def launch(self, **job: Any) -> Any:
-        """Submit a task; its future."""
-        with self._alive():
+        """Submit a task and return its future."""
+        with self._translate_errors():
             return self._launch(**job)
 
     def wait(self, futures: Sequence[Any], seconds: float) -> tuple[list[Any], Sequence[Any]]:
-        """Wait for letters or for one of the futures: the letters, and the futures that ended."""
+        """Wait for messages or a future; return the messages, and the futures that ended."""
         import ray
 
-        with self._alive():
-            ready, _ = ray.wait([self._letters, *futures], num_returns=1, timeout=seconds)
-            if ready != [self._letters]:
+        with self._translate_errors():
+            ready, _ = ray.wait([self._next_messages, *futures], num_returns=1, timeout=seconds)
+            if ready != [self._next_messages]:
                 return [], ready
-            letters: list[tuple[int, Message]] = ray.get(self._letters)
-            self._letters = self.message_queue.take.remote()
-            return letters, []
+            messages: list[tuple[int, Message]] = ray.get(self._next_messages)
+            self._next_messages = self.message_queue.take.remote()
+            return messages, []
 
     def nodes(self) -> list[Resources]:
-        """What each node has."""
-        with self._alive():
-            return nodes_now()
+        """Return the resources of each node."""
+        with self._translate_errors():
+            return node_resources()
 
     def check(self) -> None:
-        """Look after the processes of a local Ray.
+        """Check the processes of a local Ray.
 
         Raises:
             RayGoneError: one of them has ended.
@@ -90,38 +90,38 @@ class Session:
             raise RayGoneError(dead)
 
     def close(self) -> None:
-        """Leave, before Ray notices by itself that it is gone: it ends the process a minute later.
+        """Disconnect before Ray notices its loss, because it would end this process a minute later.
 
-        A local Ray's other processes end, the workers among them.
+        The processes of a local Ray end, workers included.
         """
         import ray
 
-        del self.message_queue, self._letters, self._launch
+        del self.message_queue, self._next_messages, self._launch
         ray.shutdown()
 
     @contextmanager
-    def _alive(self) -> Iterator[None]:
-        import grpc  # what Ray's client lets through
+    def _translate_errors(self) -> Iterator[None]:
+        import grpc  # Ray's client raises its errors
         import ray
 
         self.check()
         try:
             yield
         except (ray.exceptions.RayError, ConnectionError, grpc.RpcError) as error:
-            self.check()  # which says it more plainly
+            self.check()  # with a clearer message
             out_of_memory = isinstance(error, ray.exceptions.OutOfMemoryError)
-            told = ConnectionError(error.details()) if isinstance(error, grpc.Call) else error
-            why = f"{type(told).__name__}: {brief(told)}"
+            cause = ConnectionError(error.details()) if isinstance(error, grpc.Call) else error
+            why = f"{type(cause).__name__}: {first_sentence(cause)}"
             raise RayGoneError(why, out_of_memory) from error
 
 
 def _dead_process() -> str:
-    """Say which process of Ray's has ended, if it was started by this one."""
+    """Return which core process of a local Ray has ended; empty if none."""
     from ray._private import worker
 
     if worker._global_node is None:
         return ""
     for kind, process in worker._global_node.dead_processes():
-        if kind in VITAL:
+        if kind in CORE_PROCESSES:
             return f"its {kind} ended with exit code {process.returncode}"
     return ""

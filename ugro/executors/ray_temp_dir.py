@@ -1,4 +1,4 @@
-"""A folder for Ray's temporary files, whose sockets lie deep below it and need short paths."""
+"""Choose a folder for Ray's temporary files whose socket paths are short enough."""
 
 import logging
 import os
@@ -13,41 +13,41 @@ from omegaconf import DictConfig, OmegaConf
 from ugro.errors import UserError, fault
 
 SHORT = "/tmp"
-LONGEST_PATH = 103 if sys.platform == "darwin" else 107  # bytes of a socket's
-BELOW = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.10")
+MAX_SOCKET_PATH = 103 if sys.platform == "darwin" else 107  # bytes
+SUFFIX_LENGTH = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.10")
 log = logging.getLogger(__name__)
 
 
 def with_short_paths(init: DictConfig) -> DictConfig:
-    """What ``ray.init`` is given, with another folder where the usual one's path is too long.
+    """Return the arguments of ``ray.init``, with another folder if the default path is too long.
 
     Raises:
-        UserError: the folder that is asked for is.
+        UserError: the configured folder is too long.
     """
     if init.get("address") != "local":
         return init
     from ray._common.utils import get_default_ray_temp_dir
 
-    most = LONGEST_PATH - BELOW
+    longest = MAX_SOCKET_PATH - SUFFIX_LENGTH
     given = init.get("_temp_dir")
-    if len(os.fsencode(given or get_default_ray_temp_dir())) <= most:
+    if len(os.fsencode(given or get_default_ray_temp_dir())) <= longest:
         return init
     if given:
-        allowed = f"a path of at most {most} bytes, as Ray's sockets are below it"
+        allowed = f"a path of at most {longest} bytes, as Ray's sockets are below it"
         raise UserError(fault("hydra.launcher.ray.init._temp_dir", given, allowed))
     short = str(_own_folder() / "ray")
-    log.info("Ray's own files are in %s: the path of TMPDIR is too long for them", short)
+    log.info("Ray's temporary files are in %s, because the path of TMPDIR is too long", short)
     return cast(DictConfig, OmegaConf.merge(init, {"_temp_dir": short}))
 
 
 def _own_folder() -> Path:
-    """A folder that nobody else can enter; one of that name may be anybody's."""
+    """Return a folder that only this user can enter; a folder of the same name may be foreign."""
     folder = Path(SHORT, f"ugro-{os.getuid()}")
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
-        there = folder.lstat()
-        open_to_others = stat.S_IMODE(there.st_mode) & 0o077
-        if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or open_to_others:
+        status = folder.lstat()
+        open_to_others = stat.S_IMODE(status.st_mode) & 0o077
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or open_to_others:
             return Path(tempfile.mkdtemp(prefix="ugro-", dir=SHORT))
     return folder

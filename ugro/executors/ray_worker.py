@@ -1,4 +1,4 @@
-"""What runs on a Ray worker? The task with its configuration, where the driver was started."""
+"""Run a trial's task on a Ray worker, with its configuration, files and heartbeats."""
 
 import os
 import pickle
@@ -14,26 +14,26 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from ugro.events.channel import connected
-from ugro.executors.file_transfer import LOCK, FolderSource, bring, fetch
+from ugro.executors.file_transfer import LOCK, FolderSource, receive_files, send_files
 from ugro.executors.messages import (
-    Done,
-    Failed,
+    ArchiveComplete,
     FileChunk,
     FileRequest,
     HeartbeatMessage,
-    Packed,
     RayChannel,
+    TaskDone,
+    TaskFailed,
     TaskStarted,
 )
-from ugro.executors.watchdog import pulse
+from ugro.executors.watchdog import heartbeats
 from ugro.provenance import this_process
 
-LEFT_BEHIND_SECONDS = 60.0  # in which Ray ends the workers of a driver that has died
+ORPHAN_SECONDS = 60.0  # within which Ray ends the workers of a dead driver
 
 
 @dataclass(frozen=True)
 class Pickled:
-    """An object that arrives as what it holds; cloudpickle takes 10 ms for a configuration."""
+    """An already pickled object that unpickles to its content; cloudpickle would take 10 ms."""
 
     content: bytes
 
@@ -42,49 +42,51 @@ class Pickled:
 
 
 @dataclass(frozen=True)
-class WithValues:
-    """A configuration that arrives with other values in it, and with a folder that is there.
+class ConfigWithValues:
+    """A configuration that unpickles with a trial's values and a folder of the worker's machine.
 
-    The driver would take 12 ms to set and to pickle each trial's; a worker has more time.
+    Setting and pickling a configuration takes the driver 12 ms per trial, so the worker does it.
     """
 
     shared: bytes
     values: Mapping[str, Any]
-    home: FolderSource
+    study_folder: FolderSource
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _with_values, (self.shared, self.values, self.home)
+        return _unpickle_with_values, (self.shared, self.values, self.study_folder)
 
 
-def _with_values(shared: bytes, values: Mapping[str, Any], home: FolderSource) -> DictConfig:
+def _unpickle_with_values(
+    shared: bytes, values: Mapping[str, Any], study_folder: FolderSource
+) -> DictConfig:
     config: DictConfig = pickle.loads(shared)
     with open_dict(config):
-        for key, value in {**values, "hydra.sweep.dir": home.here()}.items():
+        for key, value in {**values, "hydra.sweep.dir": study_folder.local_path()}.items():
             OmegaConf.update(config, key, value)
     return config
 
 
-def _alone_in(folder: Path) -> FileLock:
-    """A driver that was killed may have left a worker that has not noticed yet."""
-    return FileLock(folder / LOCK, timeout=LEFT_BEHIND_SECONDS)
+def _trial_lock(folder: Path) -> FileLock:
+    """Return the lock of a trial's folder; a killed driver's worker may still hold it."""
+    return FileLock(folder / LOCK, timeout=ORPHAN_SECONDS)
 
 
 @dataclass(frozen=True)
-class OnWorker:
-    """The task, with a channel to the driver.
+class WorkerTask:
+    """A task with a channel to the driver.
 
     Args:
-        folder: where the driver was started
-        home: the study's folder
-        number: the trial's
+        working_dir: of the driver
+        study_folder: as the driver sees it
+        number: of the trial
         message_queue: the actor
-        task: what is run
-        environment: variables that it gets
-        heartbeat_seconds: within which the driver is to hear of it
+        task: to run
+        environment: additional variables
+        heartbeat_seconds: timeout after which the driver considers a silent worker lost
     """
 
-    folder: str
-    home: FolderSource
+    working_dir: str
+    study_folder: FolderSource
     number: int
     message_queue: Any
     task: TaskFunction
@@ -92,9 +94,9 @@ class OnWorker:
     heartbeat_seconds: float | None
 
     def __call__(self, config: DictConfig) -> Any:
-        """Run the task; on a node without the driver's folder, where the node is."""
-        if os.path.isdir(self.folder):
-            os.chdir(self.folder)
+        """Run the task in the driver's working directory, if this node has it."""
+        if os.path.isdir(self.working_dir):
+            os.chdir(self.working_dir)
         os.environ.update(self.environment)
         import ray
 
@@ -102,36 +104,39 @@ class OnWorker:
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
             with (
-                pulse(self.heartbeat_seconds, self._beat),
-                _alone_in(folder),
-                self._files(folder, config),
+                heartbeats(self.heartbeat_seconds, self._send_heartbeat),
+                _trial_lock(folder),
+                self._synchronised_files(folder, config),
                 connected(RayChannel(self.number, self.message_queue)),
             ):
                 returned = self.task(config)
         except MemoryError as error:
-            # What it had taken would stay with the process: the next trial gets another one.
-            ray.get(self.message_queue.send.remote(self.number, Failed(error)))
+            # The process would keep the memory, so the next trial gets a new one.
+            ray.get(self.message_queue.send.remote(self.number, TaskFailed(error)))
             os._exit(1)
-        ray.get(self.message_queue.send.remote(self.number, Done(returned)))
+        ray.get(self.message_queue.send.remote(self.number, TaskDone(returned)))
         return returned
 
-    def _beat(self, hangs_at: str) -> None:
+    def _send_heartbeat(self, hangs_at: str) -> None:
         self.message_queue.send.remote(self.number, HeartbeatMessage(hangs_at))
 
     @contextmanager
-    def _files(self, folder: Path, config: DictConfig) -> Iterator[None]:
-        """Within the block the trial's files are here; behind it the driver has them."""
-        if folder.is_relative_to(self.home.path):
+    def _synchronised_files(self, folder: Path, config: DictConfig) -> Iterator[None]:
+        """Receive the trial's files before the block and send them to the driver after it."""
+        if folder.is_relative_to(self.study_folder.path):
             yield
             return
         import ray
 
         ask, send = self.message_queue.ask.remote, self.message_queue.send.remote
-        fetch(folder, [ray.get(piece) for piece in ray.get(ask(self.number, FileRequest()))])
+        references = ray.get(ask(self.number, FileRequest()))
+        receive_files(folder, [ray.get(reference) for reference in references])
         try:
             yield
         finally:
-            # study.artifacts has the checkpoints, where it is set.
+            # With study.artifacts the checkpoints are stored there.
             checkpoints = config.study.artifacts is None
-            bring(folder, checkpoints, lambda piece: ray.get(send(self.number, FileChunk(piece))))
-            ray.get(ask(self.number, Packed()))
+            send_files(
+                folder, checkpoints, lambda data: ray.get(send(self.number, FileChunk(data)))
+            )
+            ray.get(ask(self.number, ArchiveComplete()))

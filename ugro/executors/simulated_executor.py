@@ -1,7 +1,7 @@
-"""Simulate trials on a clock of their own.
+"""Simulate trials on a simulated clock.
 
-The sweep's own code runs against them: sampler, early stopping, limits, retries. Decisions of hours
-show in seconds. Syne Tune's simulator back-end (Salinas et al. 2022) is the model.
+The sweep's own code runs against them: sampler, early stopping, limits and retries. Hours of
+decisions take seconds. The simulator back-end of Syne Tune (Salinas et al. 2022) is the model.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +15,13 @@ from ugro.executors.executor import Listener, Task
 
 
 @dataclass(frozen=True)
-class Course:
-    """What a trial does if nothing stops it.
+class SimulatedTrial:
+    """Script of a simulated trial: its reports and its result.
 
     Attributes:
-        startup_seconds: from the hand-over to the report at step 0
-        reports: each at its ``seconds``, the one at step 0 first
-        result: what the trial comes to after so many of them; it fails with what this raises
+        startup_seconds: from submission to the report at step 0
+        reports: sent at their ``seconds``, starting at step 0
+        result: returns the result after the reports so far; the trial fails with what it raises
     """
 
     startup_seconds: float
@@ -30,80 +30,80 @@ class Course:
 
 
 @dataclass
-class _Playing:
+class _Running:
     number: int
-    course: Course
-    began: float
-    told: int = -1  # reports so far; -1: it has not begun yet
+    script: SimulatedTrial
+    started_at: float
+    sent: int = -1  # number of sent reports; -1: not started
 
     def next_at(self) -> float:
-        """When it says something again."""
-        if self.told < 0:
-            return self.began
-        seconds = self.course.reports[self.told].seconds
-        return self.began + self.course.startup_seconds + seconds
+        """Return the time of the trial's next message."""
+        if self.sent < 0:
+            return self.started_at
+        seconds = self.script.reports[self.sent].seconds
+        return self.started_at + self.script.startup_seconds + seconds
 
 
 @dataclass
 class SimulatedExecutor:
-    """Executor whose clock is :attr:`now`, to be the sweep's clock, too.
+    """Executor with the simulated clock :attr:`now`, which the sweep shares.
 
-    What happens at the same moment happens in the order of the trials' numbers. Limits after which
-    a real trial is ended from outside are not looked at: courses have an end.
+    Simultaneous messages are ordered by trial number. Deadlines that kill real trials are ignored,
+    because simulated trials always end.
 
     Args:
-        course: of a trial
-        slots: how many there are at a time
+        simulate: returns the script of a trial
+        slots: returns the number of slots at a time
     """
 
-    course: Callable[[Task], Course]
+    simulate: Callable[[Task], SimulatedTrial]
     slots: Callable[[float], int]
     now: float = 0.0
-    _due: list[tuple[float, int, _Playing]] = field(default_factory=list)  # a heap
+    _due: list[tuple[float, int, _Running]] = field(default_factory=list)  # a heap
 
     @property
     def running(self) -> int:
-        """How many trials have not ended."""
+        """Number of trials that have not ended."""
         return len(self._due)
 
     def count(self) -> int:
-        """How many there are now."""
+        """Return the number of slots now."""
         return self.slots(self.now)
 
     def submit(self, task: Task) -> None:
-        """Let the trial begin now."""
-        self._wake(_Playing(task.number, self.course(task), self.now))
+        """Start the trial now."""
+        self._schedule(_Running(task.number, self.simulate(task), self.now))
 
     def wait(self, listener: Listener, seconds: float) -> tuple[int, JobReturn] | None:
-        """Turn the clock to the end of a trial, by ``seconds`` at most."""
+        """Advance the clock to the end of a trial, by at most ``seconds``."""
         until = self.now + seconds
         while self._due and self._due[0][0] <= until:
-            at, number, one = heappop(self._due)
+            at, number, trial = heappop(self._due)
             self.now = max(self.now, at)
-            if (outcome := self._play(one, listener)) is not None:
-                return number, outcome
-            self._wake(one)
+            if (result := self._advance(trial, listener)) is not None:
+                return number, result
+            self._schedule(trial)
         self.now = until
         return None
 
-    def _wake(self, one: _Playing) -> None:
-        heappush(self._due, (one.next_at(), one.number, one))
+    def _schedule(self, trial: _Running) -> None:
+        heappush(self._due, (trial.next_at(), trial.number, trial))
 
-    def _play(self, one: _Playing, listener: Listener) -> JobReturn | None:
-        """The next thing that the trial does; what it came to if that was the last."""
-        reports = one.course.reports
-        goes_on = True
-        if one.told < 0:
-            listener.started(one.number, "")
-        elif one.told < len(reports):
-            goes_on = listener.reported(one.number, replace(reports[one.told], time=self.now))
-        one.told += 1
-        return None if goes_on and one.told < len(reports) else _outcome(one)
+    def _advance(self, trial: _Running, listener: Listener) -> JobReturn | None:
+        """Process the trial's next message; return its result after the last."""
+        reports = trial.script.reports
+        continues = True
+        if trial.sent < 0:
+            listener.started(trial.number, "")
+        elif trial.sent < len(reports):
+            continues = listener.reported(trial.number, replace(reports[trial.sent], time=self.now))
+        trial.sent += 1
+        return None if continues and trial.sent < len(reports) else _job_return(trial)
 
 
-def _outcome(one: _Playing) -> JobReturn:
+def _job_return(trial: _Running) -> JobReturn:
     try:
-        result = one.course.result(one.course.reports[: one.told])
-    except Exception as error:  # the trial's own, as a launcher would hand it over
+        result = trial.script.result(trial.script.reports[: trial.sent])
+    except Exception as error:  # an error of the trial, returned as a launcher does
         return JobReturn(status=JobStatus.FAILED, _return_value=error)
     return JobReturn(status=JobStatus.COMPLETED, _return_value=result)

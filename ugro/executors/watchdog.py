@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 
 from ugro.retries import OUTAGE_SECONDS
 
-BEATS = 4  # in the time after which a silent worker is given up
-# What is told to stop saves its adapter, measures its latency and waits for its copies.
-ENDING_SECONDS = OUTAGE_SECONDS
+HEARTBEATS_PER_TIMEOUT = 4
+# An ending trial saves its adapter, measures its latency and waits for its uploads.
+SHUTDOWN_SECONDS = OUTAGE_SECONDS
 
 
 @dataclass
 class Deadline:
-    """By when a trial must be heard of again; each report puts it off.
+    """Time of a trial's next report; each report extends it.
 
     Args:
-        limit_seconds: since the trial was started; at its next report after that it is told to
-            stop. None: it has no deadline
-        silence_seconds: that it may take to that report
-        clock: seconds, from any beginning
+        limit_seconds: from the start; the trial is stopped at its first report after that. None: no
+            deadline
+        silence_seconds: allowed for that report
+        clock: monotonic seconds
     """
 
     limit_seconds: float | None
@@ -37,23 +37,23 @@ class Deadline:
     _limit_at: float = field(default=float("inf"), init=False)
     _at: float = field(default=float("inf"), init=False)
 
-    def begin(self) -> None:
-        """The trial is started."""
+    def start(self) -> None:
+        """Start the deadline with the trial."""
         if self.limit_seconds is not None:
             self._limit_at = self.clock() + self.limit_seconds
             self._at = self._limit_at + self.silence_seconds
 
-    def heard(self, ends: bool) -> None:
-        """The trial has reported and was answered.
+    def extend(self, is_ending: bool) -> None:
+        """Extend the deadline after a report.
 
         Args:
-            ends: whether it is over but for what it still saves
+            is_ending: whether the trial only saves its results from now on
         """
-        since = self.clock() + (ENDING_SECONDS if ends else 0.0)
+        since = self.clock() + (SHUTDOWN_SECONDS if is_ending else 0.0)
         self._at = max(self._limit_at, since) + self.silence_seconds
 
     def seconds_left(self) -> float:
-        """Until it is taken for hung; infinity where it has no deadline or is not started."""
+        """Return the seconds until the trial counts as hung; infinity without a deadline."""
         return self._at - self.clock()
 
     def __str__(self) -> str:
@@ -62,67 +62,72 @@ class Deadline:
 
 @dataclass
 class Heartbeat:
-    """By when a worker must be heard of again; whatever it says puts that off.
+    """Time of a worker's next message; each message extends it.
 
     Args:
-        seconds: of silence; None: for ever
-        clock: seconds, from any beginning
+        seconds: timeout; None: no timeout
+        clock: monotonic seconds
     """
 
     seconds: float | None
     clock: Callable[[], float] = time.monotonic
-    hangs_at: str = ""  # the line of code, as the worker has said
+    hangs_at: str = ""  # line of code, as sent by the worker
     _at: float = field(default=float("inf"), init=False)
 
-    def heard(self, hangs_at: str = "") -> None:
-        """It has begun, reported or said that it moves; or said where it does not."""
+    def record(self, hangs_at: str = "") -> None:
+        """Record a message, with the line of code at which the worker hangs, if it does."""
         self.hangs_at = hangs_at
         if self.seconds is not None and not hangs_at:
             self._at = self.clock() + self.seconds
 
     def seconds_left(self) -> float:
-        """Until it is given up; infinity where that never happens or it has not begun."""
+        """Return the seconds until the worker counts as lost; infinity before its start."""
         return self._at - self.clock()
 
     def __str__(self) -> str:
-        where = f", it hangs at {self.hangs_at}" if self.hangs_at else ""
-        return f"no sign of life for {self.seconds:g} s{where}"
+        where = f", hanging at {self.hangs_at}" if self.hangs_at else ""
+        return f"no heartbeat for {self.seconds:g} s{where}"
 
 
 @contextmanager
-def pulse(seconds: float | None, tell: Callable[[str], None]) -> Iterator[None]:
-    """Within the block ``tell`` is called now and then, from another thread.
+def heartbeats(seconds: float | None, send: Callable[[str], None]) -> Iterator[None]:
+    """Call ``send`` regularly from another thread while the block runs.
 
     Args:
-        seconds: after which a silent worker is given up; None: nothing is called
-        tell: with an empty text where this thread has moved, else with the line where it hangs
+        seconds: timeout of a silent worker; None: no calls
+        send: receives an empty string if this thread has progressed, else the line where it hangs
     """
     if seconds is None:
         yield
         return
-    over = threading.Event()
-    this = threading.get_ident()
-    beat = threading.Thread(
-        target=_beat, args=(this, seconds / BEATS, over, tell), name="pulse", daemon=True
+    stopped = threading.Event()
+    watched_thread = threading.get_ident()
+    thread = threading.Thread(
+        target=_send_heartbeats,
+        args=(watched_thread, seconds / HEARTBEATS_PER_TIMEOUT, stopped, send),
+        name="heartbeat",
+        daemon=True,
     )
-    beat.start()
+    thread.start()
     try:
         yield
     finally:
-        over.set()
-        beat.join()
+        stopped.set()
+        thread.join()
 
 
-def _beat(watched: int, every: float, over: threading.Event, tell: Callable[[str], None]) -> None:
+def _send_heartbeats(
+    watched: int, every: float, stopped: threading.Event, send: Callable[[str], None]
+) -> None:
     clock = time.pthread_getcpuclockid(watched)
     before = time.clock_gettime_ns(clock)
-    while not over.wait(every):
+    while not stopped.wait(every):
         now = time.clock_gettime_ns(clock)
-        tell("" if now > before else _line(watched))
+        send("" if now > before else _current_line(watched))
         before = now
 
 
-def _line(thread: int) -> str:
-    """Where in the code a thread is."""
+def _current_line(thread: int) -> str:
+    """Return the current line of a thread."""
     here = traceback.extract_stack(sys._current_frames()[thread])[-1]
     return f"{here.filename}:{here.lineno}, in {here.name}"

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events.events import EventStream, TestMeasured
 from ugro.events.trial_report import TrialResult
-from ugro.executors.executor import Executor, SameAnswer, Task
+from ugro.executors.executor import ConstantListener, Executor, Task
 from ugro.retries import one_line, retrying
 from ugro.shell import override
 from ugro.study.storage import is_trouble
@@ -39,7 +39,7 @@ def measure_winner(
     left = {trial.number: trial for trial in _winners(study) if trial.number not in study.tests()}
     for trial in left.values():
         slots.submit(_task(plan, trial))
-    listener = SameAnswer(goes_on=True, asked=interrupted)
+    listener = ConstantListener(continues=True, is_interrupted=interrupted)
     while left and not interrupted():
         done = slots.wait(listener, LOOK_SECONDS)
         if done is None:

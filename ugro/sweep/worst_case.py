@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution
 
 from ugro.errors import UserError
 from ugro.events.trial_report import TrialResult
-from ugro.executors.executor import Executor, SameAnswer, Task
+from ugro.executors.executor import ConstantListener, Executor, Task
 from ugro.retries import one_line
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import corner_values
@@ -80,7 +80,7 @@ class WorstCaseProbe:
         task = Task(self._number, overrides, shared, values, None, float("inf"))
         self._number += 1
         self._slots.submit(task)
-        done, listener = None, SameAnswer(goes_on)
+        done, listener = None, ConstantListener(goes_on)
         while done is None:
             done = self._slots.wait(listener, LOOK_SECONDS)
         return _measured(done[1])
