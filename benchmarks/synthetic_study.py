@@ -40,7 +40,7 @@ from ugro.events.events import (
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.study.storage import open_storage
-from ugro.study.study import quieten
+from ugro.study.study import silence_optuna
 
 SPACE = {
     "lora.r": CategoricalDistribution((8, 16, 32, 64, 128)),
@@ -69,7 +69,7 @@ BEGAN = 1_790_000_000.0  # Unix time
 def main(folder: Path, trials: int = 1000, reports: int = 20, stops: bool = True) -> None:
     """Write ``study.db`` and ``events.jsonl`` of a study named like its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    quieten()
+    silence_optuna()
     storage = open_storage(f"sqlite:///{folder}/study.db")
     optuna.create_study(study_name=folder.name, storage=storage).set_metric_names(["eval_loss"])
     made = _Made(folder, trials, reports, stops)

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from ugro.study.study import quieten
+from ugro.study.study import silence_optuna
 
 from .families import FAMILIES
 from .figures import anytime
@@ -82,7 +82,7 @@ def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
 
 
 def _quiet() -> None:
-    quieten()
+    silence_optuna()
     logging.disable(logging.WARNING)
 
 

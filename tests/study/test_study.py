@@ -38,18 +38,18 @@ def study() -> Study:
 
 
 COMPLETE = (Outcome.COMPLETE, Outcome.PLATEAU)
-GOES_ON = Outcome.INTERRUPTED
+RESUMABLE = Outcome.INTERRUPTED
 
 
-@pytest.mark.parametrize("how", list(Outcome))
-def test_each_ending_has_its_state_and_can_be_told_from_it(how: Outcome, study: Study) -> None:
-    ended(study, SPACE, how)
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_each_outcome_has_a_state_and_is_recorded(outcome: Outcome, study: Study) -> None:
+    ended(study, SPACE, outcome)
     (trial,) = study.record.trials
-    assert (trial.state, ending(trial)) == (state_of(how), how)
-    assert (trial.state is TrialState.COMPLETE) == (how in COMPLETE)
-    assert (trial.state is TrialState.FAIL) == (how in (Outcome.FAILED, Outcome.WITHDRAWN))
-    assert (trial.state is TrialState.WAITING) == (how is GOES_ON)
-    assert trial.value == (1.0 if how in COMPLETE else None)
+    assert (trial.state, ending(trial)) == (state_of(outcome), outcome)
+    assert (trial.state is TrialState.COMPLETE) == (outcome in COMPLETE)
+    assert (trial.state is TrialState.FAIL) == (outcome in (Outcome.FAILED, Outcome.WITHDRAWN))
+    assert (trial.state is TrialState.WAITING) == (outcome is RESUMABLE)
+    assert trial.value == (1.0 if outcome in COMPLETE else None)
 
 
 def test_a_pruned_trial_keeps_its_intermediate_values_and_the_last_is_its_value(
@@ -73,27 +73,31 @@ def test_a_diverged_trial_has_no_value_even_if_it_reported_one(study: Study) -> 
     assert (pruned.state, pruned.value) == (TrialState.PRUNED, None)
 
 
-def test_who_proposed_a_trial_is_kept(study: Study) -> None:
+def test_the_source_of_a_trial_is_recorded(study: Study) -> None:
     start(study, SPACE, "baseline")
     assert [source(trial) for trial in study.trials()] == ["baseline"]
 
 
-def test_with_several_objectives_the_best_is_that_of_the_first_and_there_is_a_front() -> None:
+def test_with_several_objectives_the_first_ranks_and_there_is_a_front() -> None:
     study = in_memory("minimize", "maximize", objectives=["eval_loss", "accuracy"])
-    for values in ((2.0, 0.5), (1.0, 0.25), (3.0, 0.25)):  # the last is dominated by both
+    for values in (
+        (2.0, 0.5),
+        (1.0, 0.25),
+        (3.0, 0.25),
+    ):  # the last one is dominated
         ended(study, SPACE, Outcome.COMPLETE, *values)
     trial = start(study, SPACE)
     study.report(trial, 1024, 0.1)
     study.tell(trial, Outcome.RUNG)
     assert study.objectives == ("eval_loss", "accuracy")
     assert [trial.number for trial in study.front()] == [1, 0]
-    found = study.best()
-    assert found is not None
-    assert found.number == 1
+    best_trial = study.best()
+    assert best_trial is not None
+    assert best_trial.number == 1
     assert study.trials()[3].intermediate_values == {1024: 0.1}
 
 
-def test_a_running_trial_has_no_ending_yet(study: Study) -> None:
+def test_a_running_trial_has_no_outcome(study: Study) -> None:
     start(study, SPACE)
     (trial,) = study.trials()
     assert ending(trial) is None
@@ -101,7 +105,7 @@ def test_a_running_trial_has_no_ending_yet(study: Study) -> None:
     assert study.finished() == []
 
 
-def test_what_a_trial_measured_and_what_went_wrong_is_kept(stored: Study, storage: str) -> None:
+def test_metrics_and_errors_are_recorded(stored: Study, storage: str) -> None:
     measured = {"eval_loss": 2.5, "tokens_seen": 4096}
     stored.tell(start(stored, SPACE), Outcome.COMPLETE, TrialResult((2.5,), measured))
     stored.tell(start(stored, SPACE), Outcome.FAILED, error="MemoryError: too large")
@@ -112,14 +116,14 @@ def test_what_a_trial_measured_and_what_went_wrong_is_kept(stored: Study, storag
     assert "error" not in good.user_attrs
 
 
-def test_finished_are_those_that_ended_by_themselves(study: Study) -> None:
-    numbers = {how: ended(study, SPACE, how).number for how in Outcome}
+def test_finished_trials_exclude_interrupted_and_withdrawn_ones(study: Study) -> None:
+    numbers = {outcome: ended(study, SPACE, outcome).number for outcome in Outcome}
     start(study, SPACE)  # runs
     study.record.enqueue_trial({"lora.r": 4})  # waits
-    by_themselves = [how for how in Outcome if how not in (GOES_ON, Outcome.WITHDRAWN)]
-    assert [t.number for t in study.finished()] == [numbers[how] for how in by_themselves]
+    final = [each for each in Outcome if each not in (RESUMABLE, Outcome.WITHDRAWN)]
+    assert [t.number for t in study.finished()] == [numbers[outcome] for outcome in final]
     assert [t.number for t in study.failed()] == [numbers[Outcome.FAILED]]
-    assert len(study.trials()) == len(Outcome)  # with the one that runs, without the withdrawn
+    assert len(study.trials()) == len(Outcome)  # with the running, without the withdrawn
     assert len(study.every()) == len(Outcome) + 2
 
 
@@ -128,21 +132,21 @@ def test_the_best_trial_follows_the_direction(direction: str, best: int) -> None
     study = in_memory(direction)
     for objective in (2.0, 3.0, 1.0):
         ended(study, SPACE, Outcome.COMPLETE, objective)
-    for how in (Outcome.RUNG, Outcome.INFEASIBLE):
+    for outcome in (Outcome.RUNG, Outcome.INFEASIBLE):
         trial = start(study, SPACE)
         study.report(trial, 1024, -9.0 if direction == "minimize" else 9.0)
-        study.tell(trial, how)
-    found = study.best()
-    assert found is not None
-    assert found.number == best
+        study.tell(trial, outcome)
+    best_trial = study.best()
+    assert best_trial is not None
+    assert best_trial.number == best
 
 
 def test_among_equals_the_first_is_best(study: Study) -> None:
     for _ in range(2):
         ended(study, SPACE)
-    found = study.best()
-    assert found is not None
-    assert found.number == 0
+    best_trial = study.best()
+    assert best_trial is not None
+    assert best_trial.number == 0
 
 
 def test_before_a_trial_is_complete_there_is_no_best(study: Study) -> None:
@@ -153,34 +157,34 @@ def test_before_a_trial_is_complete_there_is_no_best(study: Study) -> None:
     assert study.best() is None
 
 
-def test_what_a_killed_driver_left_running_waits_to_go_on(stored: Study, storage: str) -> None:
+def test_running_trials_of_a_killed_driver_wait_to_be_resumed(stored: Study, storage: str) -> None:
     ended(stored, SPACE)
     start(stored, SPACE)
     stored.record.enqueue_trial({"lora.r": 4})
-    again = create_or_continue("s", storage, ["eval_loss"], ["minimize"])
-    again.close_abandoned()
-    assert [trial.state for trial in again.record.trials] == [
+    reopened = create_or_continue("s", storage, ["eval_loss"], ["minimize"])
+    reopened.close_abandoned()
+    assert [trial.state for trial in reopened.record.trials] == [
         TrialState.COMPLETE,
         TrialState.WAITING,
-        TrialState.WAITING,  # enqueued by another program: it was never begun
+        TrialState.WAITING,  # enqueued by another program, never started
     ]
-    assert [trial.number for trial in again.unfinished()] == [1]
-    assert [ending(trial) for trial in again.trials()] == [Outcome.COMPLETE, Outcome.INTERRUPTED]
-    assert [trial.number for trial in again.finished()] == [0]
+    assert [trial.number for trial in reopened.unfinished()] == [1]
+    assert [ending(trial) for trial in reopened.trials()] == [Outcome.COMPLETE, Outcome.INTERRUPTED]
+    assert [trial.number for trial in reopened.finished()] == [0]
 
 
-def test_what_a_living_driver_runs_is_left_to_it(stored: Study) -> None:
+def test_running_trials_of_a_living_driver_are_kept(stored: Study) -> None:
     for name in ("alive", "dead"):
         stored.start({"lora.r": 4}, SPACE, "sampler", name)
     stored.close_abandoned(lambda driver: driver == "alive")
     assert [trial.state for trial in stored.trials()] == [TrialState.RUNNING, TrialState.WAITING]
 
 
-def test_a_trial_that_goes_on_has_no_ending_yet(study: Study) -> None:
+def test_a_resumed_trial_has_no_outcome(study: Study) -> None:
     trial = start(study, SPACE)
     study.report(trial, 1024, 3.5)
     study.tell(trial, Outcome.INTERRUPTED)
-    assert [ending(one) for one in study.trials()] == [Outcome.INTERRUPTED]
+    assert [ending(each) for each in study.trials()] == [Outcome.INTERRUPTED]
     study.retry(trial, 0)
     (running,) = study.trials()
     assert (running.state, ending(running)) == (TrialState.RUNNING, None)
@@ -208,7 +212,7 @@ def test_a_study_that_does_not_exist_cannot_be_read(stored: Study, storage: str)
         read("another", storage)
 
 
-def test_groups_are_ranked_counted_and_continued_by_themselves(stored: Study, storage: str) -> None:
+def test_groups_are_ranked_counted_and_resumed_separately(stored: Study, storage: str) -> None:
     ended(stored, SPACE, Outcome.COMPLETE, 1.0)
     ended(stored, SPACE, Outcome.FAILED)
     ended(stored, SPACE, Outcome.INTERRUPTED)
@@ -217,15 +221,15 @@ def test_groups_are_ranked_counted_and_continued_by_themselves(stored: Study, st
     assert (stored.trials(), stored.best(), stored.front(), stored.data()) == ([], None, [], {})
     ended(stored, SPACE, Outcome.COMPLETE, 3.0)
     ended(stored, SPACE, Outcome.COMPLETE, 2.0)
-    again = read("s", storage)
-    assert again.group == 1
-    assert [trial.number for trial in again.ranked()] == [4, 3]
-    assert [trial.number for trial in again.front()] == [4]
-    assert (again.failed(), again.unfinished()) == ([], [])
-    assert [trial.number for trial in again.of_all_groups()] == [0, 1, 2, 3, 4]
+    reopened = read("s", storage)
+    assert reopened.group == 1
+    assert [trial.number for trial in reopened.ranked()] == [4, 3]
+    assert [trial.number for trial in reopened.front()] == [4]
+    assert (reopened.failed(), reopened.unfinished()) == ([], [])
+    assert [trial.number for trial in reopened.of_all_groups()] == [0, 1, 2, 3, 4]
 
 
-def test_a_front_is_of_one_group_and_keeps_equals() -> None:
+def test_a_front_considers_one_group_and_keeps_equal_trials() -> None:
     study = in_memory("minimize", "maximize", objectives=["eval_loss", "accuracy"])
     ended(study, SPACE, Outcome.COMPLETE, 0.1, 0.9)
     study.begin_group()
@@ -234,7 +238,7 @@ def test_a_front_is_of_one_group_and_keeps_equals() -> None:
     assert [trial.number for trial in study.front()] == [2, 4, 1]
 
 
-def test_fingerprints_that_are_known_stay(study: Study) -> None:
+def test_known_fingerprints_are_kept(study: Study) -> None:
     assert study.keep_data("{}", {"eval_data": "one"}) == {"eval_data": "one"}
     kept = study.keep_data("{}", {"eval_data": "two", "test_data": "three"})
     assert kept == study.data()["{}"] == {"eval_data": "one", "test_data": "three"}

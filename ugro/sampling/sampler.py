@@ -26,7 +26,7 @@ from ugro.sampling.extrapolation import ExtrapolatedStudy
 from ugro.sampling.ordinal_encoding import OrdinalEncoding
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import SearchSpace, values
-from ugro.study.study import REASON, quieten, state_of
+from ugro.study.study import REASON, silence_optuna, state_of
 
 CALLABLE = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 
@@ -60,7 +60,7 @@ class Sampler:
         feasible: FeasibleSpace,
         past: Sequence[FrozenTrial],
     ) -> None:
-        quieten()
+        silence_optuna()
         process = isinstance(sampler, optuna.samplers.GPSampler)
         # Threads that wait for cores on which trials run slow a Gaussian process down.
         self._threads = partial(threadpool_limits, 1) if process else nullcontext

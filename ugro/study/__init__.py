@@ -1,1 +1,1 @@
-"""A study's record in an Optuna storage, and its consistency with the event log."""
+"""Record of a study in an Optuna storage, and its consistency with the folder and the event log."""

@@ -1,4 +1,4 @@
-"""Copy a study's SQLite record while it may be written, and check the copy."""
+"""Back up the SQLite record of a running study and verify the copy."""
 
 import os
 import sqlite3
@@ -12,20 +12,20 @@ COUNT = "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE study_n
 
 
 def backup(database: Path, copy: Path, name: str) -> int:
-    """Copy a database of SQLite consistently, whoever writes it meanwhile, and check the copy.
+    """Copy a SQLite database consistently while other processes write, and verify the copy.
 
-    A copy that is there is whole: it gets its name last.
+    The copy gets its final name last, so an existing copy is always complete.
 
     Args:
         database: of the study
-        copy: a new file
-        name: the study's
+        copy: path of the copy
+        name: of the study
 
     Returns:
-        the trials in the copy
+        Number of trials in the copy.
 
     Raises:
-        UserError: the database is damaged, the disk is full.
+        UserError: the database is damaged or the disk is full.
     """
     copy.parent.mkdir(parents=True, exist_ok=True)
     draft = copy.with_name(f"{copy.name}.draft")
@@ -35,14 +35,14 @@ def backup(database: Path, copy: Path, name: str) -> int:
         with closing(source), closing(sqlite3.connect(draft)) as target:
             [before] = source.execute(COUNT, [name]).fetchone()
             source.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE")  # one file that needs no other beside it
-            [found] = target.execute("PRAGMA integrity_check").fetchone()
+            target.execute("PRAGMA journal_mode=DELETE")  # a single file without a write-ahead log
+            [result] = target.execute("PRAGMA integrity_check").fetchone()
             [trials] = target.execute(COUNT, [name]).fetchone()
     except sqlite3.DatabaseError as error:
         draft.unlink(missing_ok=True)
         raise UserError(f"{database} cannot be copied to {copy}: {error}") from error
-    if found != "ok" or trials < before:
+    if result != "ok" or trials < before:
         draft.unlink()
-        raise UserError(f"{database} cannot be copied to {copy}, it is damaged: {found}")
+        raise UserError(f"{database} cannot be copied to {copy}, it is damaged: {result}")
     os.replace(draft, copy)
     return int(trials)

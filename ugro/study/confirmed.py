@@ -1,4 +1,4 @@
-"""Where is the record of a study's confirmation? A study that is named after it."""
+"""Find the study that confirms the best trials of another study."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from ugro.study.study import Study, read
 
 
 def confirmation_record(study: Study, folder: Path) -> Study | None:
-    """The study that trained the best again; None where there is none.
+    """Return the study that retrained the best trials; None if there is none.
 
-    It is in a database of its own, or where several studies share a storage in the same one.
+    It has a database of its own, or shares the storage of a study in a shared storage.
 
     Args:
-        study: whose best were trained again
+        study: whose best trials were retrained
         folder: the study's
     """
     name, database = f"{study.record.study_name}/{CONFIRM}", folder / CONFIRM / DATABASE

@@ -1,6 +1,6 @@
-"""Compare a study's log with its record: each trial's parameters, reports and ending.
+"""Compare a study's event log with its record: parameters, reports and outcome of each trial.
 
-The log is written first: of a trial that runs it may tell more than the record.
+Events are logged first, so the log of a running trial may be ahead of the record.
 """
 
 import json
@@ -16,37 +16,37 @@ from ugro.study.study import Study, ending
 
 
 @dataclass
-class Told:
-    """What the log tells of a trial."""
+class LoggedTrial:
+    """Logged events of a trial."""
 
     parameters: Mapping[str, Any] | None = None
     reports: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)  # by tokens
     ended: Mapping[str, Any] | None = None
 
 
-def told(events: Iterable[Mapping[str, Any]]) -> dict[int, Told]:
-    """What the log tells of each trial, by number; of two tales the later one holds."""
-    trials: dict[int, Told] = {}
-    for said in events:
-        if "number" not in said:
+def logged_trials(events: Iterable[Mapping[str, Any]]) -> dict[int, LoggedTrial]:
+    """Return the logged events by trial; a number asked again replaces the earlier trial."""
+    trials: dict[int, LoggedTrial] = {}
+    for event in events:
+        if "number" not in event:
             continue
-        trial = trials.setdefault(said["number"], Told())
-        match said["event"]:
+        trial = trials.setdefault(event["number"], LoggedTrial())
+        match event["event"]:
             case TrialAsked.__name__:
-                # Asked again under its number: the driver died before the record had it.
-                trials[said["number"]] = Told(parameters=said["parameters"])
+                # Asked again: the driver had died before recording the trial.
+                trials[event["number"]] = LoggedTrial(parameters=event["parameters"])
             case TrialReported.__name__:
-                trial.reports.setdefault(said["tokens_seen"], []).append(said)
+                trial.reports.setdefault(event["tokens_seen"], []).append(event)
             case TrialRetried.__name__:
                 trial.ended = None
             case TrialFinished.__name__:
-                trial.ended = said
+                trial.ended = event
     return trials
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that one of them tells otherwise or not at all."""
+    """A difference between log and record."""
 
     what: str
     not_in_log: bool = False
@@ -55,71 +55,71 @@ class Difference:
 def disagreements(
     study: Study, events: Iterable[Mapping[str, Any]], cut_off: int = 0
 ) -> Iterator[str]:
-    """Where log and record differ, a line each.
+    """Yield a line for each difference between log and record.
 
     Args:
         study: its record
         events: of its log, oldest first
-        cut_off: lines of the log that are not whole; as much may be missing there
+        cut_off: number of truncated lines in the log; as many events may be missing
     """
-    for difference in _differences(study, told(events)):
+    for difference in _differences(study, logged_trials(events)):
         if difference.not_in_log and cut_off:
             cut_off -= 1
         else:
             yield difference.what
 
 
-def _differences(study: Study, log: Mapping[int, Told]) -> Iterator[Difference]:
+def _differences(study: Study, log: Mapping[int, LoggedTrial]) -> Iterator[Difference]:
     for trial in study.of_all_groups():
         name = f"trial {trial.number}"
         if trial.number not in log:
             yield Difference(f"{name} is in the study and not in the log", not_in_log=True)
             continue
-        yield from _of_parameters(name, trial, log[trial.number])
+        yield from _compare_parameters(name, trial, log[trial.number])
         for resource, value in trial.intermediate_values.items():
-            yield from _of_report(
+            yield from _compare_report(
                 f"{name} at {resource} tokens", study, resource, value, log[trial.number]
             )
         if trial.state.is_finished():
-            yield from _of_ending(name, trial, log[trial.number])
-    known = {one.number for one in study.every()}
-    for number, trial_told in log.items():
-        begun_since = number > max(known, default=-1) and trial_told.ended is None
-        if number not in known and not begun_since:
+            yield from _compare_outcome(name, trial, log[trial.number])
+    known = {trial.number for trial in study.every()}
+    for number, logged in log.items():
+        is_pending = number > max(known, default=-1) and logged.ended is None
+        if number not in known and not is_pending:
             yield Difference(f"trial {number} is in the log and not in the study")
 
 
-def _of_parameters(name: str, trial: FrozenTrial, log: Told) -> Iterator[Difference]:
+def _compare_parameters(name: str, trial: FrozenTrial, log: LoggedTrial) -> Iterator[Difference]:
     recorded = json.loads(json.dumps(trial.params, default=str))
     if log.parameters is not None and dict(log.parameters) != recorded:
         yield Difference(f"{name}: {log.parameters} in the log, {recorded} in the study")
 
 
-def _of_report(
-    name: str, study: Study, resource: int, value: float, log: Told
+def _compare_report(
+    name: str, study: Study, resource: int, value: float, log: LoggedTrial
 ) -> Iterator[Difference]:
     reports = log.reports.get(resource)
     if reports is None:
         yield Difference(f"{name}: {value} in the study, nothing in the log", not_in_log=True)
         return
-    named = study.objectives[0] if len(study.objectives) == 1 else ""
-    logged = [report[named] for report in reports if named in report]
-    if logged and not any(_same(value, one) for one in logged):
+    objective = study.objectives[0] if len(study.objectives) == 1 else ""
+    logged = [report[objective] for report in reports if objective in report]
+    if logged and not any(_same(value, other) for other in logged):
         yield Difference(f"{name}: {logged[-1]} in the log, {value} in the study")
 
 
-def _of_ending(name: str, trial: FrozenTrial, log: Told) -> Iterator[Difference]:
-    how = ending(trial)
+def _compare_outcome(name: str, trial: FrozenTrial, log: LoggedTrial) -> Iterator[Difference]:
+    outcome = ending(trial)
     if log.ended is None:
         state = trial.state.name.lower()
         yield Difference(f"{name}: {state} in the study, no end in the log", not_in_log=True)
         return
-    if how is not None and log.ended["ending"] != how.value:
-        yield Difference(f"{name}: {log.ended['ending']} in the log, {how.value} in the study")
-    if how and how.has_value and log.ended["values"] != trial.values:
+    if outcome is not None and log.ended["ending"] != outcome.value:
+        yield Difference(f"{name}: {log.ended['ending']} in the log, {outcome.value} in the study")
+    if outcome and outcome.has_value and log.ended["values"] != trial.values:
         values = log.ended["values"]
         yield Difference(f"{name}: values {values} in the log, {trial.values} in the study")
 
 
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))
+def _same(value: float, other: float) -> bool:
+    return value == other or (math.isnan(value) and math.isnan(other))

@@ -1,4 +1,4 @@
-"""Put trials into a record that only the event log has: the record was lost, or is an old copy."""
+"""Rebuild a study's record from its event log, for a record that is lost or outdated."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ from ugro.study.study import GROUP, REASON, Study, last_value, state_of
 
 
 @dataclass
-class Replayed:
-    """What the log tells of a trial."""
+class ReplayedTrial:
+    """A trial as logged."""
 
     asked: Mapping[str, Any]
     space: Mapping[str, BaseDistribution]
@@ -43,100 +43,103 @@ class Replayed:
 
 @dataclass
 class Replay:
-    """What the log tells of a study.
+    """A study as logged.
 
     Attributes:
-        begun: the latest ``StudyStarted``
-        data: fingerprints of the latest group's data, by what of it was searched
-        tests: what trials of the latest group measured on the test part, by their number
+        started: the latest ``StudyStarted``
+        data: data fingerprints of the latest group, by the searched part of the data
+        tests: metrics on the test part for trials of the latest group, by number
     """
 
-    begun: Mapping[str, Any] | None = None
-    trials: dict[int, Replayed] = field(default_factory=dict)
+    started: Mapping[str, Any] | None = None
+    trials: dict[int, ReplayedTrial] = field(default_factory=dict)
     data: dict[str, dict[str, str]] = field(default_factory=dict)
     tests: dict[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether a record can be made of it; logs of earlier versions do not have the space."""
-        return self.begun is not None and bool(self.begun.get("definition"))
+    def is_complete(self) -> bool:
+        """Whether a record can be rebuilt; logs of earlier versions lack the search space."""
+        return self.started is not None and bool(self.started.get("definition"))
 
 
 def replay(events: Iterable[Mapping[str, Any]]) -> Replay:
-    """Read a log; of two tales of a trial the later one holds."""
-    found = Replay()
+    """Replay a log; a number asked again replaces the earlier trial."""
+    replayed = Replay()
     space: dict[str, BaseDistribution] = {}
-    for said in events:
-        if said["event"] == StudyStarted.__name__:
-            if found.begun and said.get("group", 0) != found.begun.get("group", 0):
-                found.data, found.tests = {}, {}
-            found.begun = said
-            space = {key: json_to_distribution(one) for key, one in said.get("space", {}).items()}
-        elif said["event"] == TrialAsked.__name__:
-            found.trials[said["number"]] = Replayed(said, space)
-        elif said.get("number") in found.trials:
-            _hear(found, found.trials[said["number"]], said)
-    return found
+    for event in events:
+        if event["event"] == StudyStarted.__name__:
+            if replayed.started and event.get("group", 0) != replayed.started.get("group", 0):
+                replayed.data, replayed.tests = {}, {}
+            replayed.started = event
+            space = {
+                key: json_to_distribution(over) for key, over in event.get("space", {}).items()
+            }
+        elif event["event"] == TrialAsked.__name__:
+            replayed.trials[event["number"]] = ReplayedTrial(event, space)
+        elif event.get("number") in replayed.trials:
+            _replay_trial(replayed, replayed.trials[event["number"]], event)
+    return replayed
 
 
-def _hear(found: Replay, trial: Replayed, said: Mapping[str, Any]) -> None:
-    match said["event"]:
+def _replay_trial(replayed: Replay, trial: ReplayedTrial, event: Mapping[str, Any]) -> None:
+    match event["event"]:
         case TrialReported.__name__:
-            report = Report.from_dict(said)
+            report = Report.from_dict(event)
             trial.reports[report.tokens_seen] = report
-            _note(found, trial, report.data)
+            _add_fingerprints(replayed, trial, report.data)
         case TrialRetried.__name__:
-            trial.retried, trial.ended = said["times"], None
+            trial.retried, trial.ended = event["times"], None
         case TestMeasured.__name__:
-            found.tests[said["number"]] = said["metrics"]
+            replayed.tests[event["number"]] = event["metrics"]
         case TrialFinished.__name__:
-            trial.ended = said
-            _note(found, trial, said.get("provenance", {}))
+            trial.ended = event
+            _add_fingerprints(replayed, trial, event.get("provenance", {}))
 
 
-def _note(found: Replay, trial: Replayed, told: Mapping[str, str]) -> None:
-    if found.begun and trial.asked.get("group", 0) == found.begun.get("group", 0):
-        for of, parts in data_by_search(trial.asked["parameters"], told):
-            found.data[of] = {**parts, **found.data.get(of, {})}
+def _add_fingerprints(
+    replayed: Replay, trial: ReplayedTrial, fingerprints: Mapping[str, str]
+) -> None:
+    if replayed.started and trial.asked.get("group", 0) == replayed.started.get("group", 0):
+        for of, parts in data_by_search(trial.asked["parameters"], fingerprints):
+            replayed.data[of] = {**parts, **replayed.data.get(of, {})}
 
 
-def catch_up(study: Study, found: Replay) -> int:
-    """Add the trials that the record does not have, under their numbers.
+def catch_up(study: Study, replayed: Replay) -> int:
+    """Add the trials that the record lacks, under their numbers.
 
-    A number that the log does not tell of is taken by a withdrawn trial, so that none is used
-    again.
+    Numbers that the log lacks are taken by withdrawn trials, so that they are not reused.
 
     Args:
-        study: without a trial, or with the first ones
-        found: what its log tells
+        study: with a prefix of the logged trials, or empty
+        replayed: its log
 
     Returns:
-        how many trials were added
+        Number of added trials.
     """
-    missing = range(len(study.every()), max(found.trials, default=-1) + 1)
-    if not found.is_whole or not missing:
+    missing = range(len(study.every()), max(replayed.trials, default=-1) + 1)
+    if not replayed.is_complete or not missing:
         return 0
-    objectives = _objectives(found)
+    objectives = _objectives(replayed)
     for number in missing:
-        told = found.trials.get(number)
-        study.record.add_trial(_withdrawn() if told is None else _trial(told, objectives))
-    return sum(number in found.trials for number in missing)
+        logged = replayed.trials.get(number)
+        study.record.add_trial(_withdrawn() if logged is None else _trial(logged, objectives))
+    return sum(number in replayed.trials for number in missing)
 
 
-def restore(study: Study, found: Replay) -> None:
-    """Write down what the study was begun as: its definition, its group, its data."""
-    assert found.begun is not None
-    study.take_group(found.begun.get("group", 0))
-    study.define(found.begun["definition"])
-    for of, parts in found.data.items():
+def restore(study: Study, replayed: Replay) -> None:
+    """Record the study's definition, group, data and test metrics."""
+    assert replayed.started is not None
+    study.take_group(replayed.started.get("group", 0))
+    study.define(replayed.started["definition"])
+    for of, parts in replayed.data.items():
         study.keep_data(of, parts)
-    for number, measured in found.tests.items():
+    for number, measured in replayed.tests.items():
         study.tested(number, measured)
 
 
-def _objectives(found: Replay) -> Objectives | None:
-    """As configured; None where that cannot be told, and intermediate values with it."""
-    configured = (found.begun or {}).get("configuration", {}).get("objectives")
+def _objectives(replayed: Replay) -> Objectives | None:
+    """Return the configured objectives; None if unknown: then intermediate values are omitted."""
+    configured = (replayed.started or {}).get("configuration", {}).get("objectives")
     try:
         merged = OmegaConf.merge(OmegaConf.structured(ObjectivesConfig), configured)
         config: Any = OmegaConf.to_object(merged)
@@ -145,26 +148,26 @@ def _objectives(found: Replay) -> Objectives | None:
     return objectives_of(config)
 
 
-def _trial(told: Replayed, objectives: Objectives | None) -> FrozenTrial:
-    asked, ended = told.asked, told.ended
-    how = Outcome(ended["ending"]) if ended else None
-    state = TrialState.RUNNING if how is None else state_of(how)
+def _trial(logged: ReplayedTrial, objectives: Objectives | None) -> FrozenTrial:
+    asked, ended = logged.asked, logged.ended
+    outcome = Outcome(ended["ending"]) if ended else None
+    state = TrialState.RUNNING if outcome is None else state_of(outcome)
     attributes: dict[str, Any] = {"source": asked["source"], GROUP: asked.get("group", 0)}
-    if told.retried:
-        attributes["retried"] = told.retried
-    if ended and how:
-        attributes |= {REASON: how.value}
+    if logged.retried:
+        attributes["retried"] = logged.retried
+    if ended and outcome:
+        attributes |= {REASON: outcome.value}
         attributes |= {key: ended[key] for key in ("metrics", "error") if ended.get(key)}
     parameters = dict(asked["parameters"])
     trial = create_trial(
         state=state,
         values=list(ended["values"]) if ended and state is TrialState.COMPLETE else None,
         params=parameters,
-        distributions={key: told.space[key] for key in parameters},
+        distributions={key: logged.space[key] for key in parameters},
         user_attrs=attributes,
         intermediate_values={
             tokens: objectives.intermediate(report.metrics)
-            for tokens, report in told.reports.items()
+            for tokens, report in logged.reports.items()
             if objectives and tokens
         },
     )
@@ -183,5 +186,5 @@ def _withdrawn() -> FrozenTrial:
 
 
 def space_as_json(space: Mapping[str, BaseDistribution]) -> dict[str, str]:
-    """Distributions as the log keeps them."""
-    return {key: distribution_to_json(one) for key, one in space.items()}
+    """Serialise distributions for the log."""
+    return {key: distribution_to_json(over) for key, over in space.items()}

@@ -1,7 +1,7 @@
-"""A study's folder and its record belong together: both have the same id.
+"""Match a study's folder with its record by a common id.
 
-A folder that was renamed or copied, or whose record was lost, is taken up as it is, or refused. A
-trial's files are never those of another one.
+A renamed or copied folder, or one with a lost record, is adopted with its trials, or rejected.
+Files of different trials are never mixed.
 """
 
 import json
@@ -25,176 +25,180 @@ log = logging.getLogger(__name__)
 BYTES = 8  # of an id
 
 
-def opened(name: str, url: str, folder: Path, objectives: Objectives) -> Study:
-    """The study of this name in this folder: new, as it was left, or taken up.
+def open_study(name: str, url: str, folder: Path, objectives: Objectives) -> Study:
+    """Open the study of this name in this folder: new, resumed or adopted.
 
     Args:
-        name: the study's
+        name: of the study
         url: of the storage
-        folder: the study's own; it exists
+        folder: of the study; it exists
         objectives: of a new study
 
     Raises:
-        UserError: the folder's trials are not those of the record, or have none.
+        UserError: the folder's trials do not match the record, or have none.
     """
     holds_trials = _holds_trials(folder)
-    only_ours = holds_trials and not is_shared(url)
-    told = replay(read_log(folder / EVENTS)) if only_ours else Replay()
-    if holds_trials and _is_in(folder, url):
-        _set_aside_what_is_left(folder / DATABASE)
+    is_unshared = holds_trials and not is_shared(url)
+    replayed = replay(read_log(folder / EVENTS)) if is_unshared else Replay()
+    if holds_trials and _is_own_database(folder, url):
+        _move_stale_logs(folder / DATABASE)
     if holds_trials and name not in names(url):
-        _take_up(name, url, folder, told)
-    directions = [one.name for one in objectives.directions]
+        _adopt(name, url, folder, replayed)
+    directions = [direction.name for direction in objectives.directions]
     study = create_or_continue(name, url, objectives.names, directions)
     _check_id(study, folder, holds_trials)
-    if added := catch_up(study, told):
-        log.warning("%d trials that only %s had are in the record again", added, EVENTS)
+    if added := catch_up(study, replayed):
+        log.warning("%d trials that only %s held were added to the record", added, EVENTS)
     _check_numbers(study, folder)
     return study
 
 
 def _holds_trials(folder: Path) -> bool:
     return any(_numbers(folder)) or any(
-        said["event"] == TrialAsked.__name__ for said in read_log(folder / EVENTS)
+        event["event"] == TrialAsked.__name__ for event in read_log(folder / EVENTS)
     )
 
 
 def _numbers(folder: Path) -> Iterator[str]:
-    """Names of its trials' folders."""
+    """Yield the names of the trials' folders."""
     trials = folder / TRIALS
-    return (one.name for one in trials.iterdir()) if trials.is_dir() else iter(())
+    return (trial.name for trial in trials.iterdir()) if trials.is_dir() else iter(())
 
 
-def _is_in(folder: Path, url: str) -> bool:
+def _is_own_database(folder: Path, url: str) -> bool:
     """Whether the record is the folder's own database."""
     database = file_of(url)
     return database is not None and database.resolve() == (folder / DATABASE).resolve()
 
 
-def _set_aside_what_is_left(database: Path) -> None:
-    """Keep SQLite's log of a database that is gone from damaging a new one."""
+def _move_stale_logs(database: Path) -> None:
+    """Move SQLite's logs of a lost database aside, so that they cannot damage a new one."""
     for suffix in () if database.exists() else ("-wal", "-shm"):
         left = database.with_name(f"{database.name}{suffix}")
         if left.exists():
             left.rename(f"{left}.lost")
 
 
-def _take_up(name: str, url: str, folder: Path, told: Replay) -> None:
-    """Have a record of this name for a folder whose trials have none."""
+def _adopt(name: str, url: str, folder: Path, replayed: Replay) -> None:
+    """Rename or rebuild a record for a folder with trials but without a record of this name."""
     own, held = folder / DATABASE, names(url)
-    if not _is_in(folder, url):
-        raise UserError(_elsewhere(name, url, folder, held))
+    if not _is_own_database(folder, url):
+        raise UserError(_record_elsewhere(name, url, folder, held))
     if len(held) == 1:
         _rename(held[0], name, folder)
     elif held:
         allowed = f"one of the studies in {own}: {', '.join(held)}"
         raise UserError(fault("study.name", name, allowed))
     else:
-        _rebuild(name, url, folder, told)
+        _rebuild(name, url, folder, replayed)
 
 
 def _rename(old: str, new: str, folder: Path) -> None:
     own = folder / DATABASE
     known, wanted = read(old, f"sqlite:///{own}").id, _id_of(folder)
     if known != wanted:
-        raise UserError(_of_another(new, folder))
+        raise UserError(_foreign_trials(new, folder))
     rename_study(own, old, new)
     confirmed = folder / CONFIRM / DATABASE
     if confirmed.exists():
         rename_study(confirmed, f"{old}/{CONFIRM}", f"{new}/{CONFIRM}")
-    log.warning("Study %s is called %s from now on, as its folder is", old, new)
+    log.warning("Study %s was renamed to %s, after its folder", old, new)
 
 
-def _rebuild(name: str, url: str, folder: Path, told: Replay) -> None:
-    """Make the record anew from the event log."""
-    begun = told.begun
-    if begun is None or not told.is_whole:
+def _rebuild(name: str, url: str, folder: Path, replayed: Replay) -> None:
+    """Rebuild the record from the event log."""
+    started = replayed.started
+    if started is None or not replayed.is_complete:
         allowed = (
-            f"another name, or this one when its record is back: {folder} holds trials, {DATABASE} "
-            f"is gone, and {EVENTS} does not tell enough to make it anew"
+            f"another name, or this name after restoring its record: {folder} holds trials, "
+            f"{DATABASE} is missing, and {EVENTS} is insufficient to rebuild it"
         )
         raise UserError(fault("study.name", name, allowed))
-    log.warning("%s is gone: the record is made anew from %s", folder / DATABASE, EVENTS)
-    study = create_or_continue(name, url, begun["objectives"], begun["directions"])
+    log.warning("%s is missing: the record is rebuilt from %s", folder / DATABASE, EVENTS)
+    study = create_or_continue(name, url, started["objectives"], started["directions"])
     study.identify(_id_of(folder) or _new_id())
-    catch_up(study, told)
-    restore(study, told)
+    catch_up(study, replayed)
+    restore(study, replayed)
 
 
-def _elsewhere(name: str, url: str, folder: Path, held: list[str]) -> str:
-    """One line for a folder whose record is in a storage that others use, too."""
+def _record_elsewhere(name: str, url: str, folder: Path, held: list[str]) -> str:
+    """Return the error for a folder whose record is in a storage with other studies."""
     wanted = _id_of(folder)
-    named = next((one for one in held if wanted and read(one, url).id == wanted), None)
+    named = next((other for other in held if wanted and read(other, url).id == wanted), None)
     if named is not None:
-        allowed = f"{named}, as the trials in {folder} are those of that study"
+        allowed = f"{named}, the study of the trials in {folder}"
         return fault("study.name", name, f"{allowed}: study.name={named} study.dir={folder}")
-    there = redacted(url)
-    allowed = f"another name or study.dir: {folder} holds trials, and {there} has no record of them"
+    storage = redacted(url)
+    allowed = f"another name or study.dir: {folder} holds trials that {storage} has no record of"
     return fault("study.name", name, allowed)
 
 
 def _check_id(study: Study, folder: Path, holds_trials: bool) -> None:
-    """Have the same id in both; the folder's is written first.
+    """Give folder and record the same id, the folder first.
 
     Raises:
-        UserError: they have different ones.
+        UserError: they have different ids.
     """
-    name, written = study.record.study_name, _written(folder)
-    here, there = _id_of(folder), study.id
-    half_done = not there and written.get("name") == name  # it was killed before the record had it
-    is_new = not there and not study.every()
-    if holds_trials and here != there and not (half_done or is_new):
-        raise UserError(_of_another(name, folder))
-    now = {"id": there or here or _new_id(), "name": name}
+    name, written = study.record.study_name, _read_identity(folder)
+    folder_id, record_id = _id_of(folder), study.id
+    # The driver was killed between both writes.
+    half_done = not record_id and written.get("name") == name
+    is_new = not record_id and not study.every()
+    if holds_trials and folder_id != record_id and not (half_done or is_new):
+        raise UserError(_foreign_trials(name, folder))
+    now = {"id": record_id or folder_id or _new_id(), "name": name}
     if written != now:
         write_atomically(folder / IDENTITY, json.dumps(now))
-    if now["id"] != there:
+    if now["id"] != record_id:
         study.identify(now["id"])
 
 
-def _of_another(name: str, folder: Path) -> str:
+def _foreign_trials(name: str, folder: Path) -> str:
     allowed = f"another name or study.dir: the trials in {folder} are not those of its record"
     return fault("study.name", name, allowed)
 
 
 def _check_numbers(study: Study, folder: Path) -> None:
-    """Refuse a record that would give out the number of a trial that has ended.
+    """Reject a record that would reuse the number of an ended trial.
 
     Raises:
-        UserError: there is such a trial's folder.
+        UserError: the folder holds such a trial.
     """
     ended = {
-        said["number"]
-        for said in read_log(folder / EVENTS)
-        if said["event"] == TrialFinished.__name__ and said["ending"] != Outcome.INTERRUPTED.value
+        event["number"]
+        for event in read_log(folder / EVENTS)
+        if event["event"] == TrialFinished.__name__ and event["ending"] != Outcome.INTERRUPTED.value
     }
-    there = sorted(int(name) for name in _numbers(folder) if name.isdigit())
-    begun = len(study.every())  # read last: another driver's trials are in the record first
-    if any(number >= begun and number in ended for number in there):
+    numbers = sorted(int(name) for name in _numbers(folder) if name.isdigit())
+    # Read last, because other drivers record their trials before they create folders.
+    recorded = len(study.every())
+    if any(number >= recorded and number in ended for number in numbers):
         allowed = (
-            f"another name, or this one with its whole record: that has {begun} trials, "
-            f"{folder / TRIALS} those up to {there[-1]}"
+            f"another name, or this name with its complete record: the record has {recorded} "
+            f"trials, {folder / TRIALS} holds trials up to {numbers[-1]}"
         )
         raise UserError(fault("study.name", study.record.study_name, allowed))
 
 
 def _id_of(folder: Path) -> str:
-    """The folder's id, from its log where its own file is lost; empty where it has none."""
-    if own := _written(folder).get("id"):
+    """Return the folder's id, from its log if its own file is lost; empty if there is none."""
+    if own := _read_identity(folder).get("id"):
         return str(own)
-    said = [
-        one.get("id") for one in read_log(folder / EVENTS) if one["event"] == StudyStarted.__name__
+    ids = [
+        event.get("id")
+        for event in read_log(folder / EVENTS)
+        if event["event"] == StudyStarted.__name__
     ]
-    return next((one for one in reversed(said) if one), "")
+    return next((known for known in reversed(ids) if known), "")
 
 
-def _written(folder: Path) -> dict[str, Any]:
-    """What the folder's file says; nothing where it is not there, or torn."""
+def _read_identity(folder: Path) -> dict[str, Any]:
+    """Return the content of the folder's id file; empty if it is missing or damaged."""
     try:
-        said = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+        content = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return dict(said) if isinstance(said, dict) else {}
+    return dict(content) if isinstance(content, dict) else {}
 
 
 def _new_id() -> str:

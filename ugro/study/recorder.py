@@ -1,8 +1,8 @@
-"""Keep the study's record up to date: in order, by a thread of its own, behind the loop.
+"""Record trials in order, in a thread behind the loop.
 
-SQLAlchemy takes 20 ms to record a trial of eight parameters and 10 ms to record its end; a free
-slot does not wait for that. What happened is in ``events.jsonl`` before. Where the storage is in
-trouble the thread tries again, and what is to be written waits; trouble that lasts ends the study.
+SQLAlchemy takes 20 ms to record a trial with eight parameters and 10 ms to record its end, which
+would delay free slots. Each event is in ``events.jsonl`` before it is recorded. Transient errors of
+the storage are retried; persistent errors end the study.
 """
 
 import threading
@@ -24,19 +24,19 @@ T = TypeVar("T")
 
 
 class Recorder:
-    """Writes what this driver does into the study's record.
+    """Record this driver's trials.
 
-    After an error of the storage that lasts nothing more is written, as what comes later builds on
-    what came before; each further call raises it, :meth:`close` at the latest.
+    After a persistent error of the storage nothing more is recorded, because later writes depend on
+    earlier ones; each further call raises the error, :meth:`close` at the latest.
 
     Args:
-        study: written
-        name: this driver's
-        shared: whether others write, too: a trial's number is then the storage's to give, and
-            waited for
+        study: the record
+        name: of this driver
+        shared: whether other drivers record, too; then the storage assigns numbers, and each start
+            waits for its number
 
     Raises:
-        StudyFailed: the storage cannot be written, or another driver writes there, too.
+        StudyFailed: the storage cannot be written, or another driver records in an unshared study.
     """
 
     def __init__(self, study: Study, name: str = "", shared: bool = False) -> None:
@@ -47,14 +47,14 @@ class Recorder:
         self._started: dict[int, Started] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
         self._hurry = threading.Event()
-        self._patience = retrying(
+        self._with_retries = retrying(
             is_trouble, "The study's record cannot be written", hurry=self._hurry
         )
-        self._lasting: BaseException | None = None  # what ended all writing
+        self._error: BaseException | None = None  # the persistent error
 
     @property
     def next_number(self) -> int | None:
-        """Of the trial that is started next; None where the storage gives it."""
+        """Number of the next trial; None if the storage assigns it."""
         return None if self._shared else self._next
 
     def start(
@@ -63,67 +63,67 @@ class Recorder:
         distributions: Mapping[str, BaseDistribution],
         source: str,
     ) -> int:
-        """Record a trial that is about to run; its number."""
-        what = dict(parameters), dict(distributions), source, self._driver
-        attempted = False  # the storage may have it, though it could not say so
+        """Record a trial that is about to run; return its number."""
+        arguments = dict(parameters), dict(distributions), source, self._driver
+        attempted = False  # the storage may have recorded it before an error
 
         def record() -> Started:
             nonlocal attempted
-            begun = self._unheard_of() if attempted else None
+            trial = self._find_unconfirmed() if attempted else None
             attempted = True
-            begun = begun or self._study.start(*what)
-            self._started[begun.number] = begun
-            return begun
+            trial = trial or self._study.start(*arguments)
+            self._started[trial.number] = trial
+            return trial
 
         if self._shared:
-            begun: Started = self._done(self._write(record))
-            return begun.number
+            trial: Started = self._result(self._submit(record))
+            return trial.number
         number = self._next
         self._next += 1
-        self._write(lambda: self._check_number(record(), number))
+        self._submit(lambda: self._check_number(record(), number))
         return number
 
     def take_up(self, trial: FrozenTrial) -> None:
-        """A trial of an earlier driver is this one's from now on."""
+        """Adopt a trial of an earlier driver."""
         self._started[trial.number] = started(trial)
 
     def retry(self, number: int, times: int) -> None:
-        """Record that a trial goes on."""
-        self._write(lambda: self._study.retry(self._started[number], times, self._driver))
+        """Record that a trial is retried."""
+        self._submit(lambda: self._study.retry(self._started[number], times, self._driver))
 
     def report(self, number: int, resource: int, value: float) -> None:
         """Record an intermediate value."""
-        self._write(lambda: self._study.report(self._started[number], resource, value))
+        self._submit(lambda: self._study.report(self._started[number], resource, value))
 
     def tell(
         self,
         number: int,
-        how: Outcome,
+        outcome: Outcome,
         result: TrialResult | None = None,
         error: str = "",
         traceback: str = "",
     ) -> Future[None]:
-        """Record how a trial ended; done when it is written."""
-        return self._write(
-            lambda: self._study.tell(self._started[number], how, result, error, traceback)
+        """Record a trial's outcome; the future is done once it is written."""
+        return self._submit(
+            lambda: self._study.tell(self._started[number], outcome, result, error, traceback)
         )
 
     def keep_data(self, of: str, parts: Mapping[str, str]) -> Mapping[str, str]:
-        """Record fingerprints; what holds, as another driver may have recorded others before."""
+        """Record fingerprints; return the valid ones, as another driver may have been first."""
         written: Future[Mapping[str, str]]
-        written = self._write(lambda: self._study.keep_data(of, parts))
-        return self._done(written) if self._shared else parts
+        written = self._submit(lambda: self._study.keep_data(of, parts))
+        return self._result(written) if self._shared else parts
 
     def withdraw(self, number: int) -> None:
-        """Record that a trial is not run after all; others see it when this returns."""
-        self._done(self.tell(number, Outcome.WITHDRAWN))
+        """Record that a trial will not run, visible to other drivers on return."""
+        self._result(self.tell(number, Outcome.WITHDRAWN))
 
     def hurry(self) -> None:
-        """From now on trouble is not waited out: each write is tried once."""
+        """Stop retrying: from now on each write is tried once."""
         self._hurry.set()
 
     def close(self) -> None:
-        """Wait until all is written; whoever interrupts that wants no trouble waited out."""
+        """Wait until everything is written; an interruption of that wait stops the retries."""
         try:
             self._thread.shutdown()
         except BaseException:
@@ -132,32 +132,32 @@ class Recorder:
             raise
         self._check()
 
-    def _unheard_of(self) -> Started | None:
-        mine = (one for one in self._study.running() if driver(one) == self._driver)
-        return next((started(one) for one in mine if one.number not in self._started), None)
+    def _find_unconfirmed(self) -> Started | None:
+        mine = (trial for trial in self._study.running() if driver(trial) == self._driver)
+        return next((started(trial) for trial in mine if trial.number not in self._started), None)
 
-    def _check_number(self, begun: Started, number: int) -> None:
-        if begun.number != number:
-            raise StudyFailed(f"another driver writes into study {self._study.record.study_name}")
+    def _check_number(self, trial: Started, number: int) -> None:
+        if trial.number != number:
+            raise StudyFailed(f"another driver records in study {self._study.record.study_name}")
 
-    def _write(self, function: Callable[[], T]) -> Future[T]:
+    def _submit(self, function: Callable[[], T]) -> Future[T]:
         self._check()
         try:
-            return self._thread.submit(self._written, function)
+            return self._thread.submit(self._run, function)
         except RuntimeError:
-            self._check()  # it was given up since
+            self._check()  # a write failed for good in the meantime
             raise
 
-    def _written(self, function: Callable[[], T]) -> T:
+    def _run(self, function: Callable[[], T]) -> T:
         try:
-            return self._patience(function)
+            return self._with_retries(function)
         except BaseException as error:
-            self._lasting = error
+            self._error = error
             self._thread.shutdown(wait=False, cancel_futures=True)
             raise
 
-    def _done(self, written: Future[T]) -> T:
-        """What a write came to, as soon as it is done."""
+    def _result(self, written: Future[T]) -> T:
+        """Wait for a write and return its result."""
         try:
             return written.result()
         except (CancelledError, *TROUBLE):
@@ -165,10 +165,10 @@ class Recorder:
             raise
 
     def _check(self) -> None:
-        """Raise what ended all writing, if anything has."""
-        error = self._lasting
+        """Raise the persistent error, if any."""
+        error = self._error
         if isinstance(error, TROUBLE):
-            why = one_line(error.__cause__ or error)  # Optuna's own words hide it
+            why = one_line(error.__cause__ or error)  # Optuna's own message hides the cause
             raise StudyFailed(f"the study cannot be written: {why}") from error
         if error is not None:
             raise error

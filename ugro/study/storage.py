@@ -1,4 +1,4 @@
-"""Storages of a study's record: any of Optuna, opened so that it bears trouble."""
+"""Open Optuna storages for a study's record, with settings that tolerate transient errors."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ from ugro.errors import UserError, fault
 from ugro.paths import is_writable
 from ugro.retries import one_line
 
-BUSY_SECONDS = 60.0  # another process may hold SQLite's lock that long
+BUSY_SECONDS = 60.0  # how long to wait for another process's SQLite lock
 TROUBLE = (OperationalError, InterfaceError, optuna.exceptions.StorageInternalError, OSError)
 JOURNAL = "journal:///"
 KEY = "hydra.sweeper.storage"
@@ -24,24 +24,23 @@ KINDS = "sqlite:///FILE, journal:///FILE or postgresql+psycopg://HOST/NAME"
 
 
 def open_storage(url: str) -> BaseStorage:
-    """The storage of a URL: ``sqlite:///``, ``postgresql://`` or ``journal:///`` and a file.
+    """Open the storage of a URL: ``sqlite:///``, ``postgresql://`` or ``journal:///`` and a file.
 
-    SQLite is put into WAL mode, so that who reads a running study holds nobody up.
+    SQLite is set to WAL mode, so that readers of a running study do not block the driver.
 
     Raises:
-        UserError: there is no such kind of storage, its driver is not installed, or it cannot be
-            reached.
+        UserError: the storage is of an unknown kind, unreachable, or lacks an installed driver.
     """
     try:
-        return _opened(url)
+        return _open(url)
     except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
         raise UserError(fault(KEY, redacted(url), f"{KINDS} ({error})")) from None
     except (*TROUBLE, sqlite3.Error) as error:
         why = one_line(error.__cause__ or error)
-        raise UserError(fault(KEY, redacted(url), f"one that can be reached ({why})")) from None
+        raise UserError(fault(KEY, redacted(url), f"a reachable storage ({why})")) from None
 
 
-def _opened(url: str) -> BaseStorage:
+def _open(url: str) -> BaseStorage:
     if url.startswith(JOURNAL):
         path = Path(url.removeprefix(JOURNAL))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,22 +51,22 @@ def _opened(url: str) -> BaseStorage:
         with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
         options = {"connect_args": {"timeout": BUSY_SECONDS}}
-    # With Optuna's cache of finished trials.
+    # get_storage adds Optuna's cache of finished trials.
     return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=options))
 
 
 def rename_study(database: Path, old: str, new: str) -> None:
-    """Rename a study in a database of SQLite, which Optuna itself cannot; no driver has it open."""
+    """Rename a study in a SQLite database that no driver uses; Optuna has no function for it."""
     with closing(sqlite3.connect(database, timeout=BUSY_SECONDS)) as connection, connection:
         statement = "UPDATE studies SET study_name = ? WHERE study_name = ?"
         connection.execute(statement, [new, old])
 
 
 def check_reachable(url: str) -> str:
-    """Say that a storage answers; nothing is made in it.
+    """Return a line that confirms that a storage answers; creates nothing.
 
     Raises:
-        UserError: it does not, or its file cannot be written.
+        UserError: it does not answer, or its file cannot be written.
     """
     shown, file = redacted(url), file_of(url)
     if url.startswith(JOURNAL):
@@ -85,12 +84,12 @@ def check_reachable(url: str) -> str:
         raise UserError(fault(KEY, shown, f"{KINDS} ({error})")) from None
     except TROUBLE as error:
         why = one_line(error.__cause__ or error)
-        raise UserError(fault(KEY, shown, f"one that can be reached ({why})")) from None
+        raise UserError(fault(KEY, shown, f"a reachable storage ({why})")) from None
     return f"{shown} answers"
 
 
 def file_of(url: str) -> Path | None:
-    """The file of a database of SQLite; None where the storage is of another kind."""
+    """Return the file of a SQLite database; None for other storages."""
     try:
         parts = sqlalchemy.engine.make_url(url)
     except sqlalchemy.exc.ArgumentError:
@@ -99,7 +98,7 @@ def file_of(url: str) -> Path | None:
 
 
 def redacted(url: str) -> str:
-    """The URL, without its password."""
+    """Return the URL without its password."""
     try:
         return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
     except sqlalchemy.exc.ArgumentError:
@@ -107,19 +106,19 @@ def redacted(url: str) -> str:
 
 
 def check_url(as_written: str | None, url: str | None) -> None:
-    """Refuse what keeps nothing, and a password that is written out: every file would have it.
+    """Reject storages in memory and literal passwords, which would appear in files.
 
     Args:
-        as_written: as configured, with interpolations as they are written
-        url: what it comes to
+        as_written: with unresolved interpolations
+        url: with resolved interpolations
 
     Raises:
-        UserError: nothing is kept, or there is a password.
+        UserError: the storage does not persist, or the URL has a password.
     """
     if as_written is None or url is None:
         raise UserError(fault(KEY, url, KINDS))
     if file_of(url) in (Path(), Path(":memory:")):
-        raise UserError(fault(KEY, url, f"a file, as what is in memory is lost: {KINDS}"))
+        raise UserError(fault(KEY, url, f"a file, because a database in memory is lost: {KINDS}"))
     if as_written.startswith("$") or "${oc.env:" in as_written:
         return
     try:
@@ -132,10 +131,10 @@ def check_url(as_written: str | None, url: str | None) -> None:
 
 
 def is_shared(url: str) -> bool:
-    """Whether several drivers may write: SQLite has one writer."""
+    """Whether several drivers may write; SQLite allows one writer."""
     return file_of(url) is None
 
 
 def is_trouble(error: BaseException) -> bool:
-    """Whether it may be over the next time: no server, a full disk, a locked file."""
+    """Whether an error may be transient: no server, a full disk, a locked file."""
     return isinstance(error, TROUBLE)

@@ -1,4 +1,4 @@
-"""The record of a study's trials in an Optuna storage; the driver writes it."""
+"""Read and write the record of a study's trials in an Optuna storage."""
 
 import math
 import operator
@@ -19,152 +19,152 @@ from ugro.logs import use_root_handlers
 from ugro.space.search_space import described
 from ugro.study.storage import open_storage
 
-DEFINITION = "definition"  # Optuna's name for it, of the study
-TEST = "test of group"  # of the study, the group's number behind it: of trials, on the test part
-ID = "id"  # of the study: its folder has it, too
-GROUP = "group"  # of the study: the newest; of a trial: its own
-DATA = "data of group"  # of the study, the group's number behind it: fingerprints
-REASON = "reason"  # how a trial ended, of the trial
-_OUTCOMES = frozenset(how.value for how in Outcome)
-LONGEST = 2000  # characters of a traceback, its end: some databases store no more
+DEFINITION = "definition"  # attribute of the study
+TEST = "test of group"  # of the study, followed by the group's number: metrics on the test part
+ID = "id"  # of the study and its folder
+GROUP = "group"  # of the study: the newest group; of a trial: its group
+DATA = "data of group"  # of the study, followed by the group's number: fingerprints
+REASON = "reason"  # of a trial: its outcome
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+MAX_TRACEBACK = 2000  # last characters of a traceback; some databases limit the size
 
 
 @dataclass(frozen=True)
 class Started:
-    """A trial that runs, as the storage knows it."""
+    """Number and storage key of a running trial."""
 
     number: int
     key: int  # the storage's own id
 
 
 class Study:
-    """An Optuna study in UGRO's terms: what was run, how it ended, what is best.
+    """An Optuna study in UGRO's terms: its trials, their outcomes and the best of them.
 
-    After a change that makes values incomparable its trials form a new group. All that ranks,
-    counts or continues trials looks at one group, the newest when the study was opened.
+    A change that makes values incomparable starts a new group of trials. Methods that rank, count
+    or resume trials consider one group, the newest when the study was opened.
 
     Attributes:
-        group: that one's number, from 0
+        group: number of that group, from 0
     """
 
     def __init__(self, record: optuna.Study, storage: BaseStorage) -> None:
         self.record = record
         self._storage = storage
         self._key = storage.get_study_id_from_name(record.study_name)
-        newest = record.user_attrs.get(GROUP, 0)  # of another program's study, anything
+        newest = record.user_attrs.get(GROUP, 0)  # arbitrary in studies of other programs
         self.group = newest if isinstance(newest, int) else 0
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """The objectives' names; where another program gave none, what Optuna calls the values."""
+        """Names of the objectives; Optuna's names for studies of other programs."""
         named, count = self.record.metric_names, len(self.record.directions)
-        if named and len(set(named)) == count:  # another program may call two alike
+        if named and len(set(named)) == count:  # other programs may repeat a name
             return tuple(named)
-        return ("value",) if count == 1 else tuple(f"values_{one}" for one in range(count))
+        return ("value",) if count == 1 else tuple(f"values_{index}" for index in range(count))
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """``minimize`` or ``maximize``, one an objective."""
+        """``minimize`` or ``maximize`` per objective."""
         return tuple(direction.name.lower() for direction in self.record.directions)
 
     def beside(self, name: str) -> "Study":
-        """Another study of the same storage.
+        """Return another study in the same storage.
 
         Raises:
-            KeyError: there is none of this name.
+            KeyError: there is no study of this name.
         """
         return Study(optuna.load_study(study_name=name, storage=self._storage), self._storage)
 
     def trials(self) -> list[FrozenTrial]:
-        """Every trial of the group that was started, by number."""
-        return [one for one in self.of_all_groups() if group(one) == self.group]
+        """Return the started trials of the group, by number."""
+        return [trial for trial in self.of_all_groups() if group(trial) == self.group]
 
     def of_all_groups(self) -> list[FrozenTrial]:
-        """Every trial that was started, by number; one that another program enqueued was not."""
-        run = [one for one in self.every() if ending(one) is not Outcome.WITHDRAWN]
-        return [one for one in run if one.state is not TrialState.WAITING or ending(one)]
+        """Return all started trials, by number; trials enqueued by other programs are not."""
+        run = [trial for trial in self.every() if ending(trial) is not Outcome.WITHDRAWN]
+        return [trial for trial in run if trial.state is not TrialState.WAITING or ending(trial)]
 
     def every(self) -> list[FrozenTrial]:
-        """Every trial that the storage has, by number."""
+        """Return all trials in the storage, by number."""
         return self.record.get_trials(deepcopy=False)
 
     def finished(self) -> list[FrozenTrial]:
-        """The trials that have ended."""
+        """Return the ended trials."""
         return [trial for trial in self.trials() if trial.state.is_finished()]
 
     def unfinished(self) -> list[FrozenTrial]:
-        """The trials that were interrupted: they are to go on."""
+        """Return the interrupted trials, which are to be resumed."""
         return [trial for trial in self.trials() if trial.state is TrialState.WAITING]
 
     def failed(self) -> list[FrozenTrial]:
-        """The trials that ended in an error."""
+        """Return the trials that ended with an error."""
         return [trial for trial in self.trials() if ending(trial) is Outcome.FAILED]
 
     def best(self) -> FrozenTrial | None:
-        """The complete trial with the best first objective; None before there is one."""
+        """Return the complete trial with the best first objective; None without one."""
         return next(iter(self.ranked()), None)
 
     def ranked(self) -> list[FrozenTrial]:
-        """The complete trials, the best first objective first."""
+        """Return the complete trials, best first objective first."""
         complete = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
         maximised = self.record.directions[0] is StudyDirection.MAXIMIZE
         return sorted(complete, key=lambda trial: trial.values[0], reverse=maximised)
 
     def front(self) -> list[FrozenTrial]:
-        """The complete trials that no other one beats in every objective."""
+        """Return the complete trials on the Pareto front."""
         if len(self.record.directions) == 1:
             return self.ranked()[:1]
-        signs = [-1 if one is StudyDirection.MAXIMIZE else 1 for one in self.record.directions]
+        signs = [-1 if each is StudyDirection.MAXIMIZE else 1 for each in self.record.directions]
         losses = {
-            one.number: tuple(sign * value for sign, value in zip(signs, one.values, strict=True))
-            for one in self.ranked()
+            trial.number: tuple(s * value for s, value in zip(signs, trial.values, strict=True))
+            for trial in self.ranked()
         }
         front: set[tuple[float, ...]] = set()
-        for own in sorted(set(losses.values())):  # what dominates a point comes before it
+        for own in sorted(set(losses.values())):  # dominating points come first
             if not any(all(map(operator.le, other, own)) for other in front):
                 front.add(own)
-        found = [one for one in self.trials() if losses.get(one.number) in front]
+        found = [trial for trial in self.trials() if losses.get(trial.number) in front]
         return sorted(found, key=lambda trial: trial.values[0])
 
     def searched(self) -> dict[str, BaseDistribution]:
-        """The keys that the trials searched, in order of first appearance, and over what."""
+        """Return the searched keys in order of first appearance, with their distributions."""
         return searched_by(self.trials())
 
     def definition(self) -> dict[str, str]:
-        """What the study was when it was last begun; what is known of it, where none says so."""
-        said = self.record.user_attrs.get(DEFINITION)
-        return dict(said or {key: described(over) for key, over in self.searched().items()})
+        """Return the definition recorded at the latest start, or what the trials imply."""
+        recorded = self.record.user_attrs.get(DEFINITION)
+        return dict(recorded or {key: described(over) for key, over in self.searched().items()})
 
     @property
     def id(self) -> str:
-        """What its folder has, too; empty where it was made before there were ids."""
+        """Id that its folder has, too; empty for studies from before ids were introduced."""
         known = self.record.user_attrs.get(ID, "")
         return known if isinstance(known, str) else ""
 
     def identify(self, own: str) -> None:
-        """Record its id."""
+        """Record the id."""
         self.record.set_user_attr(ID, own)
 
     def begin_group(self) -> None:
-        """From now on trials form a new group."""
+        """Start a new group of trials."""
         self.take_group(self.group + 1)
 
     def take_group(self, number: int) -> None:
-        """Take up a group of trials, where the record was made anew."""
+        """Set the group number in a rebuilt record."""
         self.group = number
         self.record.set_user_attr(GROUP, number)
 
     def data(self) -> dict[str, dict[str, str]]:
-        """Fingerprints of the data of the group's trials, by what of it they searched."""
+        """Return the data fingerprints of the group, by the searched part of the data."""
         known = self.record.user_attrs.get(f"{DATA} {self.group}")
         return dict(known) if isinstance(known, dict) else {}
 
     def keep_data(self, of: str, parts: Mapping[str, str]) -> dict[str, str]:
-        """Record fingerprints that are not known yet; those that are, with them.
+        """Record unknown fingerprints; return them with the known ones.
 
         Args:
             of: what trials with this data have in common
-            parts: fingerprints by the part's name
+            parts: fingerprints by name of the part
         """
         known = self.data()
         kept = {**parts, **known.get(of, {})}
@@ -173,17 +173,17 @@ class Study:
         return kept
 
     def define(self, definition: Mapping[str, str]) -> None:
-        """Record what the study is."""
+        """Record the definition."""
         if self.record.user_attrs.get(DEFINITION) != dict(definition):
             self.record.set_user_attr(DEFINITION, dict(definition))
 
     def tests(self) -> dict[int, dict[str, float]]:
-        """Return what trials measured on the test part, by their number, in that order."""
+        """Return the metrics on the test part, by trial number in order of recording."""
         found = self.record.user_attrs.get(f"{TEST} {self.group}")
         return {int(number): dict(measured) for number, measured in (found or {}).items()}
 
     def tested(self, number: int, measured: Mapping[str, float]) -> None:
-        """Record what a trial measured on the test part."""
+        """Record a trial's metrics on the test part."""
         tests = {str(key): value for key, value in self.tests().items()}
         self.record.set_user_attr(f"{TEST} {self.group}", {**tests, str(number): dict(measured)})
 
@@ -196,7 +196,7 @@ class Study:
     ) -> Started:
         """Record a trial that is about to run, in one transaction.
 
-        Optuna's own ``ask`` takes a transaction for each parameter: 60 ms for eight of them.
+        Optuna's own ``ask`` takes a transaction per parameter: 60 ms for eight of them.
         """
         template = create_trial(
             state=TrialState.RUNNING,
@@ -212,16 +212,16 @@ class Study:
         self._storage.set_trial_intermediate_value(trial.key, resource, value)
 
     def running(self) -> list[FrozenTrial]:
-        """The trials that run, as far as is known."""
+        """Return the trials recorded as running."""
         return self.record.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     def retry(self, trial: Started, times: int, driver: str = "") -> bool:
-        """Record that an interrupted trial goes on; False if another driver was faster.
+        """Record that a trial is resumed; return False if another driver was faster.
 
         Args:
-            trial: waiting, or running where only its worker was lost
-            times: that it was retried
-            driver: who runs it now
+            trial: interrupted, or running if only its worker was lost
+            times: number of retries
+            driver: that runs it now
         """
         waits = self._storage.get_trial(trial.key).state is TrialState.WAITING
         if waits and not self._storage.set_trial_state_values(trial.key, TrialState.RUNNING):
@@ -233,61 +233,61 @@ class Study:
     def tell(
         self,
         trial: Started,
-        how: Outcome,
+        outcome: Outcome,
         result: TrialResult | None = None,
         error: str = "",
         traceback: str = "",
     ) -> None:
-        """Record how a trial ended, what it measured or what went wrong.
+        """Record a trial's outcome with its result or error.
 
-        It may be told again, where nobody knows whether the first time has reached the storage.
+        The call is idempotent, so it can be repeated if the storage may not have been reached.
         """
         if self._storage.get_trial(trial.key).state.is_finished():
             return
-        self._storage.set_trial_user_attr(trial.key, REASON, how.value)
+        self._storage.set_trial_user_attr(trial.key, REASON, outcome.value)
         if error:
             self._storage.set_trial_user_attr(trial.key, "error", error)
         if traceback:
-            self._storage.set_trial_user_attr(trial.key, "traceback", traceback[-LONGEST:])
+            self._storage.set_trial_user_attr(trial.key, "traceback", traceback[-MAX_TRACEBACK:])
         if result is not None:
             self._storage.set_trial_user_attr(trial.key, "metrics", dict(result.metrics))
-        state = state_of(how)
+        state = state_of(outcome)
         values = result.values if result and state is TrialState.COMPLETE else None
         if state is TrialState.PRUNED and len(self.record.directions) == 1:
             values = last_value(self._storage.get_trial(trial.key))
         self._storage.set_trial_state_values(trial.key, state, values)
 
     def close_abandoned(self, is_alive: Callable[[str], bool] = lambda driver: False) -> None:
-        """Have trials wait to go on that a killed driver left running."""
+        """Mark trials of dead drivers as interrupted."""
         for trial in self.running():
             if not is_alive(driver(trial)):
                 self.tell(started(trial), Outcome.INTERRUPTED)
 
 
-def state_of(how: Outcome) -> TrialState:
-    """Optuna's state of a trial that ended so; of a FAIL the sampler would learn nothing."""
-    if how is Outcome.INTERRUPTED:
+def state_of(outcome: Outcome) -> TrialState:
+    """Return Optuna's state for an outcome; the sampler learns nothing from FAIL."""
+    if outcome is Outcome.INTERRUPTED:
         return TrialState.WAITING
-    if how.is_pruned:
+    if outcome.is_pruned:
         return TrialState.PRUNED
-    return TrialState.COMPLETE if how.has_value else TrialState.FAIL
+    return TrialState.COMPLETE if outcome.has_value else TrialState.FAIL
 
 
 def started(trial: FrozenTrial) -> Started:
-    """How the storage knows a trial."""
+    """Return the number and storage key of a trial."""
     return Started(trial.number, trial._trial_id)
 
 
-def quieten() -> None:
-    """Optuna tells of each trial, and at each start that multivariate TPE is experimental."""
-    if optuna.logging.get_verbosity() != optuna.logging.WARNING:  # setting it takes a millisecond
+def silence_optuna() -> None:
+    """Silence Optuna's messages for each trial and its warnings about experimental features."""
+    if optuna.logging.get_verbosity() != optuna.logging.WARNING:  # setting it takes 1 ms
         optuna.logging.set_verbosity(optuna.logging.WARNING)
     use_root_handlers("optuna")
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 def last_value(trial: FrozenTrial) -> tuple[float] | None:
-    """The last intermediate value, which Optuna takes for a pruned trial's value."""
+    """Return the last intermediate value, Optuna's value of a pruned trial; None if not finite."""
     if trial.last_step is None:
         return None
     value = trial.intermediate_values[trial.last_step]
@@ -295,62 +295,62 @@ def last_value(trial: FrozenTrial) -> tuple[float] | None:
 
 
 def ending(trial: FrozenTrial) -> Outcome | None:
-    """How a trial ended; None while it runs, and where another program ran it."""
+    """Return a trial's outcome; None while it runs, and for trials of other programs."""
     if trial.state is TrialState.RUNNING:
-        return None  # of one that was interrupted and goes on the record still has that
+        return None  # a resumed trial still has the reason of its interruption
     reason = trial.user_attrs.get(REASON)
     known = isinstance(reason, str) and reason in _OUTCOMES
     return Outcome(reason) if known else None
 
 
 def metrics(trial: FrozenTrial) -> dict[str, float]:
-    """What a trial measured; nothing where it did not end by itself."""
-    found = trial.user_attrs.get("metrics")  # of another program's trial, whatever it calls so
+    """Return a trial's metrics; empty unless it ended by itself."""
+    found = trial.user_attrs.get("metrics")  # arbitrary in trials of other programs
     return dict(found) if isinstance(found, dict) else {}
 
 
 def tokens_of(trial: FrozenTrial) -> int:
-    """How many tokens a trial has trained on, as far as is known: to its last report or its end."""
+    """Return the tokens that a trial was trained on up to its end or last report."""
     return int(metrics(trial).get("tokens_seen", trial.last_step or 0))
 
 
 def retried(trial: FrozenTrial) -> int:
-    """How often a trial was run again, as its worker was lost."""
+    """Return how often a trial was retried after the loss of its worker."""
     times = trial.user_attrs.get("retried", 0)
     return times if isinstance(times, int) else 0
 
 
 def driver(trial: FrozenTrial) -> str:
-    """Which driver runs a trial or ran it."""
+    """Return the driver that runs or ran a trial."""
     return str(trial.user_attrs.get("driver", ""))
 
 
 def group(trial: FrozenTrial) -> int:
-    """Which group of the study's trials it is one of."""
-    own = trial.user_attrs.get(GROUP, 0)  # of another program's trial, whatever it calls so
+    """Return the group of a trial."""
+    own = trial.user_attrs.get(GROUP, 0)  # arbitrary in trials of other programs
     return own if isinstance(own, int) else 0
 
 
 def searched_by(trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """The keys that trials searched, in order of first appearance, and over what."""
+    """Return the searched keys in order of first appearance, with their distributions."""
     return {key: over for trial in trials for key, over in trial.distributions.items()}
 
 
 def source(trial: FrozenTrial) -> str:
-    """Who proposed a trial; nobody knows where another program did."""
+    """Return the source of a trial's parameters; empty for trials of other programs."""
     return str(trial.user_attrs.get("source", ""))
 
 
 def create_or_continue(
     name: str, url: str, objectives: Sequence[str], directions: Sequence[str]
 ) -> Study:
-    """The study of this name, new or as it was left."""
-    quieten()
+    """Return the study of this name, created if necessary."""
+    silence_optuna()
     storage = open_storage(url)
     record = optuna.create_study(
         study_name=name,
         storage=storage,
-        directions=[StudyDirection[one.upper()] for one in directions],
+        directions=[StudyDirection[direction.upper()] for direction in directions],
         load_if_exists=True,
     )
     if record.metric_names is None and len(record.directions) == len(objectives):
@@ -359,32 +359,32 @@ def create_or_continue(
 
 
 def read(name: str, url: str) -> Study:
-    """A study that exists.
+    """Return an existing study.
 
     Raises:
-        KeyError: there is none of this name.
+        KeyError: there is no study of this name.
     """
-    quieten()
+    silence_optuna()
     storage = open_storage(url)
     return Study(optuna.load_study(study_name=name, storage=storage), storage)
 
 
 def read_renamed(name: str, url: str) -> Study:
-    """A study that exists, or the only one of its database: its folder may have another name.
+    """Return an existing study, or the only study of a database with a renamed folder.
 
     Raises:
-        KeyError: there is none of this name, and not one alone.
+        KeyError: there is neither a study of this name nor exactly one study.
     """
     try:
         return read(name, url)
     except KeyError:
-        held = names(url)
-        if len(held) != 1:
+        existing = names(url)
+        if len(existing) != 1:
             raise
-        return read(held[0], url)
+        return read(existing[0], url)
 
 
 def names(url: str) -> list[str]:
-    """The studies that a storage holds."""
-    quieten()
+    """Return the names of the studies in a storage."""
+    silence_optuna()
     return sorted(optuna.get_all_study_names(open_storage(url)))

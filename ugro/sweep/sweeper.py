@@ -28,7 +28,7 @@ from ugro.provenance import provenance
 from ugro.sampling.sampler import Sampler, sampler_of
 from ugro.shell import this_command
 from ugro.study.event_replay import space_as_json
-from ugro.study.identity import opened
+from ugro.study.identity import open_study
 from ugro.study.recorder import Recorder
 from ugro.study.storage import check_url, is_shared
 from ugro.study.study import Study, tokens_of
@@ -217,7 +217,7 @@ def _study(plan: Plan, drivers: Drivers) -> Study:
     settings, folder = plan.trial.hydra.sweeper, Path(plan.config.study.dir)
     objectives = objectives_of(plan.config.objectives)
     with drivers.one_at_a_time():
-        study = opened(settings["study_name"], settings["storage"], folder, objectives)
+        study = open_study(settings["study_name"], settings["storage"], folder, objectives)
         check_same(study, plan)
         for searched, parts in plan.data.items():
             study.keep_data(searched, parts)
