@@ -27,7 +27,8 @@ from ugro.study.recorder import Recorder
 from ugro.sweep.failures import Failures
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.limits import Limits
-from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.loop import Sweep
+from ugro.sweep.parts import Parts
 from ugro.sweep.plan import Plan
 from ugro.sweep.proposals import Proposals
 
@@ -83,11 +84,11 @@ def simulate(
     sampling = Sampler(sampler, ["minimize"], feasible, [])
     parts = Parts(
         recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
-        sampling=sampling,
+        sampler=sampling,
         feasible=feasible,
         objectives=objectives,
         early_stopping=EarlyStopping(plan.trial.scheduler, of.stoppers, objectives, seed),
-        slots=place,
+        executor=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(trials, of.study.fail_fast),
         events=EventStream([*observers, watching]),

@@ -79,7 +79,7 @@ def test_a_command_that_is_refused_leaves_the_study_as_it_is(
     assert "trials.csv" in before
     refused = train_py(*asked, "lora.r=1,2")
     assert "lora.r: '1, 2' given, allowed: 2, 4" in refused.stderr
-    with Drivers(study).joined(alone=True):
+    with Drivers(study).join(alone=True):
         refused = train_py(*asked, "lora.r=2,4")
     assert "study.name: 's' given, allowed: another name" in refused.stderr
     assert "Traceback" not in refused.stderr + refused.stdout

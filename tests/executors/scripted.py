@@ -22,7 +22,7 @@ from ugro.executors.executor import Executor, Task
 from ugro.executors.messages import ArchiveComplete, FileChunk, RayChannel
 from ugro.space.composition import Composer
 from ugro.space.search_space import SearchSpace
-from ugro.sweep.sweeper import executor_of
+from ugro.sweep.assembly import executor_of
 
 Make = Callable[..., "Driver"]
 ON_RAY = ("hydra/launcher=ray_local", "hydra.launcher.ray.remote.num_gpus=0")

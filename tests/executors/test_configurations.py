@@ -16,7 +16,7 @@ from ugro.config import ConstraintsConfig
 from ugro.events.trial_report import Report
 from ugro.executors.executor import Task
 from ugro.objectives.constraints import constraints_of
-from ugro.sampling.sampler import at_random
+from ugro.sampling.sampler import random_sampler
 from ugro.space.composition import Composer
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse
@@ -63,9 +63,9 @@ def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
             space = parse(config.hydra.sweeper.params, [*overrides[:2], *EXTRA])
             composer = Composer(space, config, loader)
             constraints = constraints_of(ConstraintsConfig([]), lambda key: True)
-            proposals = at_random(FeasibleSpace(space, composer, constraints), seed=0)
+            draws = random_sampler(FeasibleSpace(space, composer, constraints), seed=0)
             for number in range(4):
-                parameters = proposals.ask().parameters
+                parameters = draws.ask().parameters
                 shared, values = composer.shared(parameters)
                 executor.submit(Task(number, space.overrides(parameters), shared, values, None, 60))
             for _ in range(4):

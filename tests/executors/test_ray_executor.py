@@ -9,7 +9,7 @@ from hydra.core.utils import JobStatus
 
 from ugro.errors import UserError
 from ugro.executors import ray_executor
-from ugro.sweep.failures import answer_to
+from ugro.sweep.failures import response_to
 
 from .scripted import ON_RAY, Make
 
@@ -43,7 +43,7 @@ def test_files_outside_the_folder_fail_their_trial_and_no_other(make: Make, tmp_
     assert jobs[1].status is JobStatus.COMPLETED
     with pytest.raises(RuntimeError, match="were rejected: OutsideDestinationError") as raised:
         jobs[0].return_value  # noqa: B018  it raises
-    assert not answer_to(raised.value).again
+    assert not response_to(raised.value).retry
     assert not list(tmp_path.rglob("outside"))
 
 
@@ -123,7 +123,7 @@ def test_an_error_that_cannot_be_unpickled_fails_its_trial(kind: str, make: Make
     with pytest.raises(RuntimeError, match=rf"{kind}: as scripted") as raised:
         job.return_value  # noqa: B018  it raises
     assert "in scripted" in raised.value.__notes__[0]
-    assert not answer_to(raised.value).again  # the trial of a lost worker would be retried
+    assert not response_to(raised.value).retry  # the trial of a lost worker would be retried
 
 
 def test_an_unpickling_error_is_no_lost_worker() -> None:
@@ -131,9 +131,9 @@ def test_an_unpickling_error_is_no_lost_worker() -> None:
 
     translate = ray_executor._translate
     unreadable = ray.exceptions.RaySystemError(ImportError("no such module"), "Traceback ...")
-    assert not answer_to(translate(unreadable)).again
+    assert not response_to(translate(unreadable)).retry
     assert "no such module" in str(translate(unreadable))
-    assert answer_to(translate(ray.exceptions.WorkerCrashedError())).again
+    assert response_to(translate(ray.exceptions.WorkerCrashedError())).retry
 
 
 def test_a_worker_that_dies_after_a_report_fails_its_trial(make: Make) -> None:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from tests.spaces import Feasible
 from ugro.events.outcome import Outcome
-from ugro.sampling.extrapolation import ENOUGH, Curve, ExtrapolatedStudy, extrapolated
+from ugro.sampling.extrapolation import MIN_TRIALS, Curve, ExtrapolatedStudy, extrapolated
 from ugro.sampling.sampler import Sampler
 
 COUNTED = (TrialState.COMPLETE, TrialState.RUNNING)
@@ -27,13 +27,13 @@ def decaying(end: float, until: int = 4) -> Curve:
 
 
 def test_where_all_curves_have_one_shape_the_end_is_foretold_to_the_digit() -> None:
-    curves = [decaying(end) for end in numpy.linspace(1, 2, ENOUGH)]
+    curves = [decaying(end) for end in numpy.linspace(1, 2, MIN_TRIALS)]
     curves += [decaying(5.0, 2), decaying(0.5, 1), decaying(3.0, 3)]
-    assert extrapolated(curves)[ENOUGH:] == pytest.approx([5.0, 0.5, 3.0])
+    assert extrapolated(curves)[MIN_TRIALS:] == pytest.approx([5.0, 0.5, 3.0])
 
 
 def test_differences_that_grow_are_foretold_to_grow() -> None:
-    whole = [Curve([1, 2], [0.5 * end, end], end) for end in numpy.linspace(1, 2, ENOUGH)]
+    whole = [Curve([1, 2], [0.5 * end, end], end) for end in numpy.linspace(1, 2, MIN_TRIALS)]
     assert extrapolated([*whole, Curve([1], [2.0])])[-1] == pytest.approx(4.0)
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.spaces import Feasible
 from ugro.errors import UserError
-from ugro.sampling.feasibility import SAMPLES, check_satisfiable, survey
+from ugro.sampling.feasibility import SAMPLES, check_satisfiable, estimate_feasibility
 
 RATE = "training.learning_rate=tag(log,interval(1e-5,1e-3))"
 
@@ -11,7 +11,7 @@ def test_it_counts_what_each_constraint_removes(feasible: Feasible) -> None:
     space = feasible(
         RATE, "lora.r=4,8,16,32", constraints=["training.learning_rate <= 1e-4", "lora.r <= 16"]
     )
-    found = survey(space, seed=0)
+    found = estimate_feasibility(space, seed=0)
     assert found.samples == SAMPLES
     # Half of the log range and a quarter of the ranks.
     assert found.removed["training.learning_rate <= 1e-4"] == pytest.approx(500, abs=60)
@@ -45,6 +45,6 @@ def test_the_samples_follow_the_branches(feasible: Feasible) -> None:
     space = feasible(
         RATE, "lora.r=4,64", "lora.dropout=0,0.1", conditions={"lora.dropout": "lora.r >= 64"}
     )
-    kept = survey(space, seed=0, enough=50).kept
+    kept = estimate_feasibility(space, seed=0, enough=50).kept
     assert len(kept) == 50
     assert all(("lora.dropout" in one) == (one["lora.r"] == 64) for one in kept)

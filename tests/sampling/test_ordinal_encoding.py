@@ -22,10 +22,10 @@ def test_ranks_are_in_the_numbers_order_and_lead_back(numbers: list[float]) -> N
     over = CategoricalDistribution(numbers)
     ordinals = OrdinalEncoding({"key": over})
     assert ordinals.distribution("key", over) == IntDistribution(0, len(numbers) - 1)
-    ranks = [ordinals.ranks({"key": number})["key"] for number in sorted(numbers)]
+    ranks = [ordinals.encode({"key": number})["key"] for number in sorted(numbers)]
     assert ranks == list(range(len(numbers)))
     for number in numbers:
-        assert ordinals.numbers(ordinals.ranks({"key": number})) == {"key": number}
+        assert ordinals.decode(ordinals.encode({"key": number})) == {"key": number}
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_ranks_are_in_the_numbers_order_and_lead_back(numbers: list[float]) -> N
 def test_what_has_no_order_or_has_one_already_stays_as_it_is(over: Any) -> None:
     ordinals = OrdinalEncoding({"key": over})
     assert ordinals.distribution("key", over) is over
-    assert ordinals.ranks({"key": "x"}) == ordinals.numbers({"key": "x"}) == {"key": "x"}
+    assert ordinals.encode({"key": "x"}) == ordinals.decode({"key": "x"}) == {"key": "x"}
 
 
 def test_a_number_that_is_no_choice_is_refused() -> None:
     with pytest.raises(ValueError, match="12"):
-        OrdinalEncoding({"key": CategoricalDistribution([8, 16, 32])}).ranks({"key": 12})
+        OrdinalEncoding({"key": CategoricalDistribution([8, 16, 32])}).encode({"key": 12})
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -55,7 +55,7 @@ def test_a_gaussian_process_sees_ranks_and_the_study_numbers(feasible: Feasible)
     over = space.space.distributions["lora.r"]
     before = create_trial(value=1.0, params={"lora.r": 16}, distributions={"lora.r": over})
     sampling = Sampler(optuna.samplers.GPSampler(seed=0), ["minimize"], space, [before])
-    assert [one.params for one in sampling._view.trials] == [{"lora.r": 1}]
+    assert [one.params for one in sampling._study.trials] == [{"lora.r": 1}]
     asked = sampling.ask({"lora.r": 32})
     assert asked.parameters == {"lora.r": 32}
     assert asked.distributions == {"lora.r": over}

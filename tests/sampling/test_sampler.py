@@ -47,7 +47,7 @@ def draws(sampler: optuna.samplers.BaseSampler, space: FeasibleSpace) -> list[di
             case 3:
                 sampling.tell(trial, Outcome.FAILED)
             case 4:
-                sampling.refuse(trial)
+                sampling.reject(trial)
             case 5:
                 sampling.report(trial, 1024, 0.5)
                 sampling.tell(trial, Outcome.RUNG)

@@ -176,7 +176,7 @@ def test_the_bounds_of_intervals_are_checked(faults: Faults) -> None:
 def test_in_a_space_too_large_for_all_combinations_each_key_is_turned_alone(
     faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "MOST_COMBINATIONS", 4)
+    monkeypatch.setattr(checks, "MAX_COMBINATIONS", 4)
     late = ("training.eval_steps=5,30", "training.max_steps=40,20")
     assert faults(*late) == [EVAL_LATER.format(30.0, 20)]  # 2 * 2
     assert faults(*late, "seed=1,2") == []  # 2 * 2 * 2; (30, 20) is two turns from the first

@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError
-from ugro.space.composition import idle, lookup, parsed, without_hydra
+from ugro.space.composition import lookup, parsed, unused_keys, without_hydra
 
 from ..spaces import Feasible
 
@@ -108,11 +108,11 @@ def test_a_ratio_that_nothing_reads_is_found(
     arguments: list[str], why: str | None, feasible: Feasible
 ) -> None:
     of = feasible(RATIO, "lora.dropout=0,0.1", *arguments)
-    found = idle(of.space, of.composer.compose({}))
+    found = unused_keys(of.space, of.composer.compose({}))
     assert found == ({} if why is None else {"lora.alpha_ratio": why})
 
 
 def test_a_ratio_that_a_branch_reads_is_searched(feasible: Feasible) -> None:
     conditions = {"lora.dropout": "lora.alpha_ratio > 1"}
     of = feasible(RATIO, "lora.dropout=0,0.1", "lora.alpha=32", conditions=conditions)
-    assert idle(of.space, of.composer.compose({})) == {}
+    assert unused_keys(of.space, of.composer.compose({})) == {}

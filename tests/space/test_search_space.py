@@ -164,7 +164,7 @@ def test_nothing_searched_is_one_configuration() -> None:
     nothing = parse({}, ["model=tiny"])
     assert nothing.size == 1
     assert list(nothing.combinations()) == [{}]
-    assert list(nothing.corners()) == []
+    assert list(nothing.single_parameters()) == []
 
 
 def test_the_last_key_turns_fastest() -> None:
@@ -195,7 +195,7 @@ def test_a_continuous_key_makes_the_space_infinite() -> None:
 
 def test_the_corners_are_all_choices_and_both_bounds_a_key_at_a_time() -> None:
     mixed = parse({}, ["lora.r=4,8,16", "lora.dropout=interval(0.0,0.1)", "seed=range(1,10,2)"])
-    assert list(mixed.corners()) == [
+    assert list(mixed.single_parameters()) == [
         {"lora.r": 4},
         {"lora.r": 8},
         {"lora.r": 16},

@@ -17,7 +17,8 @@ from ugro.study.recorder import Recorder
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import Fingerprints
 from ugro.sweep.limits import Limits
-from ugro.sweep.loop import Parts, Sweep
+from ugro.sweep.loop import Sweep
+from ugro.sweep.parts import Parts
 from ugro.sweep.peers import NoPeers, Peers
 from ugro.sweep.proposals import Proposals
 

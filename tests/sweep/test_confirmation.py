@@ -120,7 +120,7 @@ def test_it_is_a_study_of_its_own_that_stops_nobody(searched: Made) -> None:
     assert plan.trial.hydra.sweeper.study_name == "s/confirm"
     assert plan.trial.hydra.sweep.dir == "multirun/s/confirm"
     assert plan.trial.scheduler._target_ == "ugro.schedulers.no_scheduler.NoScheduler"
-    assert plan.as_it_is["scheduler"] == {
+    assert plan.base_config["scheduler"] == {
         "_target_": "ugro.schedulers.no_scheduler.NoScheduler",
         "time_attr": "tokens_seen",
     }

@@ -54,7 +54,7 @@ def test_epochs_count_data_that_are_not_read(feasible: Feasible) -> None:
     space = feasible("lora.r=4,8", "training.max_tokens=null", "training.epochs=1")
     lines = printed(space)
     assert "Tokens: training.epochs counts the data, which are not read here" in lines
-    assert "Expected: 100% of the tokens of 10 whole trials" in lines
+    assert "Expected: 100% of the tokens of 10 full trials" in lines
 
 
 ASHA = {"max_t": None, "grace_period": 100, "reduction_factor": 3}
@@ -135,7 +135,7 @@ def sixteen_steps(feasible: Feasible) -> FeasibleSpace:
         ),
         (
             {"time_attr": "seconds", "grace_period": 10},
-            "unknown until a trial has told its length in seconds",
+            "unknown until a trial has reported its length in seconds",
             "unknown",
         ),
         ({"time_attr": "seconds", "grace_period": 10, "max_t": 100}, "10, 40 seconds", "unknown"),
@@ -163,7 +163,7 @@ def test_of_epochs_and_steps_nothing_is_expected(feasible: Feasible) -> None:
     epochs = ["training.max_tokens=null", "training.epochs=1", "scheduler=asha"]
     steps = [*epochs, "scheduler.time_attr=step", "scheduler.grace_period=10"]
     lines = printed(feasible("lora.r=4,8", *steps))
-    assert "Rungs: unknown until a trial has told its length in steps" in lines
+    assert "Rungs: unknown until a trial has reported its length in steps" in lines
     assert "Expected: unknown" in lines
 
 

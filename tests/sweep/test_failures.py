@@ -5,11 +5,11 @@ from ugro.errors import StudyFailed, UserError
 from ugro.events.channel import TrialInterruptedError
 from ugro.events.outcome import Outcome
 from ugro.executors.executor import TrialTimeoutError, WorkerLostError
-from ugro.sweep.failures import Failures, answer_to
+from ugro.sweep.failures import Failures, response_to
 
 
 @pytest.mark.parametrize(
-    ("error", "ending", "again"),
+    ("error", "outcome", "retry"),
     [
         (WorkerLostError("node died"), Outcome.FAILED, True),
         (MemoryError("CUDA out of memory"), Outcome.OUT_OF_MEMORY, False),
@@ -22,16 +22,16 @@ from ugro.sweep.failures import Failures, answer_to
         (SystemExit(1), Outcome.FAILED, False),
     ],
 )
-def test_each_class_of_error_has_its_answer(
-    error: BaseException, ending: Outcome, again: bool
+def test_each_class_of_error_has_its_response(
+    error: BaseException, outcome: Outcome, retry: bool
 ) -> None:
-    answer = answer_to(error)
-    assert (answer.ending, answer.again) == (ending, again)
+    response = response_to(error)
+    assert (response.outcome, response.retry) == (outcome, retry)
 
 
 def told(failures: Failures, *endings: tuple[Outcome, str]) -> None:
     for number, (how, error) in enumerate(endings):
-        failures.ended(number, how, error)
+        failures.add(number, how, error)
 
 
 SAME = (Outcome.FAILED, "KeyError: 'x'")
@@ -43,7 +43,7 @@ def test_the_first_trials_with_one_error_end_the_study_and_show_it() -> None:
     failures = Failures(allowed=50, fail_fast=3)
     told(failures, SAME, SAME)
     failures.check()
-    failures.ended(2, *SAME)
+    failures.add(2, *SAME)
     with pytest.raises(
         StudyFailed, match=r"^the first 3 trials all failed\. KeyError: 'x' \(trial 0;"
     ):
@@ -67,7 +67,7 @@ def test_a_continued_study_does_not_fail_fast_but_counts_what_failed_before() ->
     failures = Failures(allowed=4, fail_fast=3, before=1)
     told(failures, SAME, SAME, SAME)
     failures.check()
-    failures.ended(3, *SAME)
+    failures.add(3, *SAME)
     with pytest.raises(StudyFailed, match=r"^5 trials failed, more than hydra.sweeper.max_failure"):
         failures.check()
 

@@ -38,7 +38,7 @@ def test_what_has_changed_is_named_in_one_line(changed: list[str], said: str) ->
     with pytest.raises(DataChangedError, match=said) as error:
         prints.check(7, {}, told)
     assert len(str(error.value).splitlines()) == 1
-    assert error.value.since_before
+    assert error.value.from_earlier_run
 
 
 def test_of_trials_with_other_data_keys_other_data_are_expected() -> None:
@@ -47,7 +47,7 @@ def test_of_trials_with_other_data_keys_other_data_are_expected() -> None:
     prints.check(1, {"lora.r": 4, "data.block_size": 64}, {**TOLD, "train_data": "other"})
     with pytest.raises(DataChangedError) as error:
         prints.check(2, {"lora.r": 8, "data.block_size": 32}, {**TOLD, "train_data": "other"})
-    assert not error.value.since_before
+    assert not error.value.from_earlier_run
 
 
 def test_what_another_driver_has_written_first_holds() -> None:

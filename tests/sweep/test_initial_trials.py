@@ -9,7 +9,7 @@ from ugro.errors import UserError
 from ugro.events.outcome import Outcome
 from ugro.space.feasible import FeasibleSpace
 from ugro.study.study import create_or_continue
-from ugro.sweep.initial_trials import NOWHERE, Planned, described, member, planned
+from ugro.sweep.initial_trials import OUTSIDE, Planned, described, initial_trials, member
 
 from ..spaces import Feasible
 from ..studies import ended
@@ -25,7 +25,7 @@ def study(settings: Callable[..., Config], tmp_path: Path) -> StudyConfig:
 
 
 def plan(study: StudyConfig, space: FeasibleSpace, named: bool = True) -> list[Planned]:
-    return planned(study, named, space)
+    return initial_trials(study, named, space)
 
 
 # The baseline
@@ -158,25 +158,25 @@ def test_an_earlier_study_that_is_not_there_is_told(study: StudyConfig, feasible
     ("over", "value", "expected"),
     [
         (CategoricalDistribution((8, 16)), 16, 16),
-        (CategoricalDistribution((8, 16)), 12, NOWHERE),
+        (CategoricalDistribution((8, 16)), 12, OUTSIDE),
         (CategoricalDistribution(("[q,v]", "all-linear")), ["q", "v"], "[q,v]"),
         (CategoricalDistribution((None, 10)), None, None),
         (CategoricalDistribution((1.0, 2.0)), 2, 2.0),
         (FloatDistribution(0.0, 1.0), 1.0, 1.0),
-        (FloatDistribution(0.0, 1.0), 1.1, NOWHERE),
+        (FloatDistribution(0.0, 1.0), 1.1, OUTSIDE),
         (FloatDistribution(0.0, 1.0, step=0.1), 0.3, 0.3),
-        (FloatDistribution(0.0, 1.0, step=0.1), 0.35, NOWHERE),
+        (FloatDistribution(0.0, 1.0, step=0.1), 0.35, OUTSIDE),
         (IntDistribution(2, 10, step=4), 6, 6),
-        (IntDistribution(2, 10, step=4), 8, NOWHERE),
-        (FloatDistribution(0.0, 1.0), None, NOWHERE),
-        (FloatDistribution(0.0, 1.0), True, NOWHERE),
+        (IntDistribution(2, 10, step=4), 8, OUTSIDE),
+        (FloatDistribution(0.0, 1.0), None, OUTSIDE),
+        (FloatDistribution(0.0, 1.0), True, OUTSIDE),
     ],
 )
 def test_a_value_is_in_a_distribution_or_nowhere(
     over: FloatDistribution, value: object, expected: object
 ) -> None:
     found = member(over, value)
-    assert found is expected if expected in (None, NOWHERE) else found == expected
+    assert found is expected if expected in (None, OUTSIDE) else found == expected
 
 
 def test_distributions_are_described_in_a_few_words() -> None:

@@ -7,9 +7,9 @@ from ugro.sweep.interruption import Interruption
 
 def test_the_first_signal_is_taken_note_of_and_the_second_one_ends() -> None:
     with Interruption() as interruption:
-        assert not interruption.asked()
+        assert not interruption.requested()
         signal.raise_signal(signal.SIGINT)
-        assert interruption.asked()
+        assert interruption.requested()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

@@ -16,8 +16,8 @@ def limits(settings: Callable[..., Config]) -> Callable[..., Limits]:
 
 def test_without_limits_none_is_reached(limits: Callable[..., Limits]) -> None:
     free = limits()
-    free.trained(0, 10**12)
-    free.valued(0.0)
+    free.add_tokens(0, 10**12)
+    free.add_value(0.0)
     assert free.reached(1e9) == ""
 
 
@@ -25,9 +25,9 @@ def test_seconds_and_tokens_end_a_study(limits: Callable[..., Limits]) -> None:
     assert limits("study.max_seconds=60").reached(59.9) == ""
     assert limits("study.max_seconds=60").reached(60.0) == "study.max_seconds=60"
     tokens = limits("study.max_tokens=1000")
-    tokens.trained(0, 600)
+    tokens.add_tokens(0, 600)
     assert tokens.reached(0.0) == ""
-    tokens.trained(1, 400)
+    tokens.add_tokens(1, 400)
     assert tokens.reached(0.0) == "study.max_tokens=1000"
 
 
@@ -36,8 +36,8 @@ def test_what_a_trial_repeats_or_another_driver_tells_again_counts_once(
 ) -> None:
     tokens = limits("study.max_tokens=1000")
     for heard in (100, 300, 200, 300):  # it went on from its checkpoint at 200
-        tokens.trained(0, heard)
-    tokens.trained(1, 50)
+        tokens.add_tokens(0, heard)
+    tokens.add_tokens(1, 50)
     assert tokens.tokens == 350
 
 
@@ -47,8 +47,8 @@ def test_a_target_is_reached_from_its_own_side(
 ) -> None:
     target = limits("study.target=2", maximised=maximised)
     assert target.reached(0.0) == ""
-    target.valued(near)
+    target.add_value(near)
     assert target.reached(0.0) == ""
-    target.valued(hit)
-    target.valued(near)  # the best counts, not the last
+    target.add_value(hit)
+    target.add_value(near)  # the best counts, not the last
     assert target.reached(0.0) == "study.target=2"

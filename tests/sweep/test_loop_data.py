@@ -56,7 +56,7 @@ def test_other_data_end_the_study_before_the_trial_is_ranked(at_the_end: bool, r
     assert len(before) == 2
     with pytest.raises(DataChangedError, match="evaluation data of trial 2 is not what") as error:
         run(ran=ran, fingerprints=known())
-    assert error.value.since_before
+    assert error.value.from_earlier_run
     after = [(trial.number, trial.values, trial.user_attrs) for trial in ran.study.finished()]
     assert after == before
     [left] = ran.study.unfinished()
@@ -71,7 +71,7 @@ def test_trials_of_one_command_must_have_the_same_data_too(run: Run) -> None:
     ran = ran_with(lambda number: OfData(data=NOW if number == 1 else THEN))
     with pytest.raises(DataChangedError, match="of trial 1 is not") as error:
         run(ran=ran)
-    assert not error.value.since_before
+    assert not error.value.from_earlier_run
     assert [trial.number for trial in ran.study.ranked()] == [0]
 
 

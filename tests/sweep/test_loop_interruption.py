@@ -73,7 +73,7 @@ class Another(NoPeers):
 
     def news(self) -> News:
         ended, self._ended = self._ended, []
-        return News([], [numbered(one, 90 + one.number) for one in ended], left=6)
+        return News([], [numbered(one, 90 + one.number) for one in ended], remaining=6)
 
 
 def numbered(trial: FrozenTrial, number: int) -> FrozenTrial:

@@ -31,21 +31,21 @@ def test_what_ends_after_the_study_was_looked_at_is_news_once(study: Study, tmp_
     ran = study.start({"lora.r": 1}, OVER, "sampler", "another")
     study.tell(ran, Outcome.COMPLETE, TrialResult((2.0,), {"tokens_seen": 300.0}))
     peers = peers_of(study, Drivers(tmp_path), tmp_path, known)  # it has ended in between
-    (ended,) = peers.news().ended
+    (ended,) = peers.news().finished
     assert (ended.number, tokens_of(ended)) == (0, 300)
-    assert peers.news().ended == []
+    assert peers.news().finished == []
 
 
 def test_what_a_driver_that_died_was_running_is_taken_over(study: Study, tmp_path: Path) -> None:
     study.start({"lora.r": 1}, OVER, "sampler", "dead")
     drivers = Drivers(tmp_path)
     peers = peers_of(study, drivers, tmp_path, set())
-    with drivers.joined(alone=False):
-        taken = peers.abandoned()
+    with drivers.join(alone=False):
+        taken = peers.claim_abandoned()
         assert taken is not None
         assert started(taken).number == 0
-        assert peers.abandoned() is None
-        assert not peers.are_at_work()
+        assert peers.claim_abandoned() is None
+        assert not peers.are_running()
 
 
 def test_trials_of_other_groups_are_no_news_and_their_reports_are_not_heard(
@@ -54,7 +54,7 @@ def test_trials_of_other_groups_are_no_news_and_their_reports_are_not_heard(
     study.start({"lora.r": 1}, OVER, "sampler", "another")
     study.begin_group()
     peers = peers_of(study, Drivers(tmp_path), tmp_path, set())
-    assert peers.grants(1, {"lora.r": 1})  # though it was tried in the group before
+    assert peers.may_run(1, {"lora.r": 1})  # though it was tried in the group before
     asked = {"event": "TrialAsked", "by": "another"}
     reported = {
         "event": "TrialReported", "by": "another", "step": 1, "total_steps": 2, "seconds": 1.0,
@@ -68,4 +68,4 @@ def test_trials_of_other_groups_are_no_news_and_their_reports_are_not_heard(
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert [number for number, _ in peers.reports()] == [1]
     news = peers.news()
-    assert (news.active_study, news.left) == ([], 9)
+    assert (news.started, news.remaining) == ([], 9)

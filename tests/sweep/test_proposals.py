@@ -15,7 +15,7 @@ from ugro.space.feasible import FeasibleSpace
 from ugro.study.study import state_of
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.plan import total_trials
-from ugro.sweep.proposals import ASKED_AGAIN, Proposal, Proposals
+from ugro.sweep.proposals import SAMPLER_ATTEMPTS, Proposal, Proposals
 
 from ..spaces import Feasible
 
@@ -60,7 +60,7 @@ class Sweep:
         tried = []
         for proposal in self.proposals(n_trials, **options):
             value = (len(self.past) * 7 % 5) / 5
-            self.sampling.tell(proposal.asked, ends, (value,))
+            self.sampling.tell(proposal.draw, ends, (value,))
             tried.append(tuple(proposal.parameters.values()))
             self.past.append(remembered(proposal, ends, value, len(self.past)))
         return tried
@@ -72,7 +72,7 @@ def remembered(proposal: Proposal, how: Outcome, value: float, number: int) -> F
         state=state,
         value=value if state is TrialState.COMPLETE else None,
         params=dict(proposal.parameters),
-        distributions=dict(proposal.asked.distributions),
+        distributions=dict(proposal.draw.distributions),
         user_attrs={"how": how.value, "source": proposal.source},
     )
     trial.number = number
@@ -141,7 +141,7 @@ def test_a_sampler_that_insists_on_one_configuration_is_overruled_at_random(
     assert tried[0] == (4, "all")
     assert len(set(tried)) == 4
     refused = ({"lora.r": 4, "lora.bias": "all"}, ["duplicate"])
-    assert sweep.refused == [refused] * (ASKED_AGAIN * 3)  # before each of the other three
+    assert sweep.refused == [refused] * (SAMPLER_ATTEMPTS * 3)  # before each of the other three
 
 
 def test_a_study_continued_from_some_to_all_configurations_tries_each_once(
@@ -257,7 +257,7 @@ def test_what_another_driver_has_run_of_the_plan_is_not_run_here(continuous: Fea
     there.run(1, plan=plan)
     proposals = here.proposals(3, plan=plan)
     for _ in range(2):  # what was heard of before counts once
-        proposals.others_have(there.past, left=2)
+        proposals.sync(there.past, remaining=2)
     rest = list(proposals)
     assert [one.source for one in rest] == ["enqueued", "sampler"]
     assert rest[0].parameters["lora.r"] == 4
@@ -295,17 +295,17 @@ def test_a_sampler_that_insists_on_what_is_forbidden_is_overruled(feasible: Feas
     fixed = optuna.samplers.PartialFixedSampler({"lora.r": 4}, optuna.samplers.RandomSampler(0))
     tried = sweep.run(2, sampler=fixed)
     assert [r for r, _ in tried] == [8, 8]
-    assert len(sweep.refused) == 2 * ASKED_AGAIN
+    assert len(sweep.refused) == 2 * SAMPLER_ATTEMPTS
 
 
 def test_a_huge_space_of_which_constraints_leave_two_is_given_up_instead_of_listed(
     feasible: Feasible, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ugro.sweep.proposals.DRAWN", 5)
+    monkeypatch.setattr("ugro.sweep.proposals.RANDOM_ATTEMPTS", 5)
     huge = feasible("lora.r=range(1,2000001)", constraints=["lora.r <= 2"])
     first = Planned({"lora.r": 1}, "enqueued")
     assert Sweep(huge).run(3, plan=[first]) == [(1,)]
-    assert "Nothing else was found to try: 5 draws at random were in vain" in caplog.text
+    assert "Nothing else was found to try: 5 random draws failed" in caplog.text
 
 
 def test_of_a_space_that_can_be_listed_the_last_configuration_is_found(feasible: Feasible) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ugro.errors import UserError
-from ugro.sweep.study_folder import LONGEST_BELOW, made
+from ugro.sweep.study_folder import RESERVED_BYTES, prepare_folder
 
 
 @contextmanager
@@ -27,21 +27,21 @@ def read_only(path: Path) -> Iterator[None]:
 
 def refused(folder: Path) -> str:
     with pytest.raises(UserError) as told:
-        made(folder)
+        prepare_folder(folder)
     assert "\n" not in str(told.value)
     return str(told.value)
 
 
 def test_a_folder_is_made_and_gone_on_in(tmp_path: Path) -> None:
     folder = tmp_path / "multirun" / "s"
-    assert made(folder) == made(folder) == folder
+    assert prepare_folder(folder) == prepare_folder(folder) == folder
     assert list(folder.iterdir()) == []
 
 
 def test_drivers_that_start_together_make_their_folder_together(tmp_path: Path) -> None:
     folder = tmp_path / "multirun" / "s"
     with ThreadPoolExecutor(8) as drivers:
-        for one in drivers.map(made, [folder] * 2000):
+        for one in drivers.map(prepare_folder, [folder] * 2000):
             assert one == folder
     assert list(folder.iterdir()) == []
 
@@ -54,7 +54,7 @@ def test_what_is_there_and_read_only_is_named(name: str, tmp_path: Path) -> None
         (tmp_path / name).touch()
     with read_only(tmp_path / name):
         assert refused(tmp_path).endswith(f"a folder that can be written ({name} is read-only)")
-    assert made(tmp_path) == tmp_path
+    assert prepare_folder(tmp_path) == tmp_path
 
 
 def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
@@ -64,14 +64,14 @@ def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
 
 
 def test_a_path_too_long_for_what_is_below_it_is_refused_and_shortened(tmp_path: Path) -> None:
-    most = os.pathconf("/", "PC_PATH_MAX") - LONGEST_BELOW
+    most = os.pathconf("/", "PC_PATH_MAX") - RESERVED_BYTES
     parts, left = [], most - len(os.fsencode(tmp_path))
     while left > 1:
         parts.append("d" * min(left - 1, 99))
         left -= len(parts[-1]) + 1
     longest = tmp_path.joinpath(*parts)
     assert most - 1 <= len(os.fsencode(longest)) <= most
-    assert made(longest) == longest
+    assert prepare_folder(longest) == longest
     told = refused(Path(f"{longest}xx"))
     assert f"allowed: a path of at most {most} bytes" in told
     assert len(told) < 300

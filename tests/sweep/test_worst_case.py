@@ -1,5 +1,5 @@
 from tests.spaces import Feasible
-from ugro.sweep.worst_case import MOST, candidates
+from ugro.sweep.worst_case import MAX_CANDIDATES, candidates
 
 RATE = "training.learning_rate=interval(1e-4,1e-3)"
 
@@ -28,5 +28,5 @@ def test_there_are_not_too_many_and_at_least_one(feasible: Feasible) -> None:
     many = feasible(
         names, "lora.use_dora=true,false", "lora.use_rslora=true,false", "lora.bias=none,all"
     )
-    assert len(candidates(many, [])) == MOST
+    assert len(candidates(many, [])) == MAX_CANDIDATES
     assert candidates(feasible(), []) == [{}]

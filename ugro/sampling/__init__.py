@@ -1,1 +1,1 @@
-"""Sampler: what Optuna's samplers propose, and what they are given."""
+"""Sampling: proposals by Optuna's samplers, and the view of the study that they learn from."""

@@ -1,6 +1,6 @@
-"""What would trials have come to that were stopped, or still run? So a sampler learns of them too.
+"""Extrapolation of unfinished learning curves for samplers that use complete trials only.
 
-Optuna's Gaussian process knows complete trials alone: of a sweep with early stopping a tenth.
+Optuna's Gaussian process ignores stopped and running trials: with early stopping, nine tenths.
 """
 
 import copy
@@ -18,20 +18,20 @@ from optuna.trial import FrozenTrial, TrialState
 from ugro.events.outcome import Outcome
 from ugro.study.study import ending
 
-ENOUGH = 6  # trials, to tell by how much differences grow or shrink
-STEEPEST = 2.0
-# None: another program's pruned trial
+MIN_TRIALS = 6  # longer trials required to estimate a slope
+MAX_SLOPE = 2.0
+# Outcomes that are extrapolated. None: a trial pruned by another program.
 CUT_OFF = (None, Outcome.RUNG, Outcome.BUDGET, Outcome.STUDY_LIMIT)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a trial has reported.
+    """Learning curve of a trial.
 
     Attributes:
-        resources: at which it did, ascending, [reports]
-        values: the objective there, [reports]
-        end: its value, if it has come to its end
+        resources: resource of each report, ascending, [reports]
+        values: objective of each report, [reports]
+        end: final value if the trial is complete
     """
 
     resources: Sequence[float]
@@ -40,52 +40,52 @@ class Curve:
 
     @property
     def last(self) -> float:
-        """How far it came."""
+        """Resource of the last report."""
         return self.resources[-1]
 
     def at(self, resource: float) -> float:
-        """The objective at a resource that it has passed, linear between two reports."""
+        """Interpolate the objective linearly at a resource that the trial has passed."""
         return float(numpy.interp(resource, self.resources, self.values))
 
 
 def extrapolated(curves: Sequence[Curve]) -> list[float]:
-    """The values that trials would have come to, in the order given.
+    """Predict the final value of each trial, in the given order.
 
-    Those that went on tell those that did not: from the farthest to the shortest, a linear
-    regression of what farther trials come to on what they had where this one ends. Partial curves
-    predict a final value nearly as well by regression as by more elaborate models (Baker et al.
-    2017, arXiv:1705.10823). The slope is kept within 0 and 2; of few farther trials only the mean
-    change is taken. While none is complete, values are those at the farthest report.
+    Trials are predicted from the longest to the shortest, by a linear regression of the final
+    values of longer trials on their values where this trial ends. Regression predicts final values
+    nearly as well as more elaborate models of partial curves (Baker et al. 2017,
+    arXiv:1705.10823). The slope is clipped to [0, 2]; with few longer trials it is 1, so that only
+    the mean change is added. While no trial is complete, the longest trials keep their last values.
     """
-    found: dict[int, float] = {
+    finals: dict[int, float] = {
         index: curve.end for index, curve in enumerate(curves) if curve.end is not None
     }
-    unknown = [index for index in range(len(curves)) if index not in found]
-    unknown.sort(key=lambda index: -curves[index].last)
-    for last, group in groupby(unknown, key=lambda index: curves[index].last):
-        farther = [index for index in found if curves[index].last >= last]
-        before = numpy.array([curves[index].at(last) for index in farther])
-        after = numpy.array([found[index] for index in farther])
+    incomplete = [index for index in range(len(curves)) if index not in finals]
+    incomplete.sort(key=lambda index: -curves[index].last)
+    for last, group in groupby(incomplete, key=lambda index: curves[index].last):
+        longer = [index for index in finals if curves[index].last >= last]
+        before = numpy.array([curves[index].at(last) for index in longer])
+        after = numpy.array([finals[index] for index in longer])
         for index in group:
-            found[index] = _predicted(before, after, curves[index].values[-1])
-    return [found[index] for index in range(len(curves))]
+            finals[index] = _predicted(before, after, curves[index].values[-1])
+    return [finals[index] for index in range(len(curves))]
 
 
 def _predicted(before: Any, after: Any, value: float) -> float:
     if not len(before):
         return value
-    slope, spread = 1.0, float(numpy.var(before))
-    if len(before) >= ENOUGH and spread > 0:
+    slope, variance = 1.0, float(numpy.var(before))
+    if len(before) >= MIN_TRIALS and variance > 0:
         covariance = float(numpy.mean((before - before.mean()) * (after - after.mean())))
-        slope = min(max(0.0, covariance / spread), STEEPEST)
+        slope = min(max(0.0, covariance / variance), MAX_SLOPE)
     return float(after.mean() + slope * (value - before.mean()))
 
 
 class ExtrapolatedStudy(InMemoryStorage):
-    """A study in memory, of one objective, in which trials look complete that have reported.
+    """In-memory storage that presents trials with reports as complete, for a single objective.
 
-    What was stopped for its rank, and what still runs, has the value that it would come to; what
-    diverged has the worst there is. A report at resource 0 is the base model's and tells nothing.
+    Stopped and running trials have their predicted final value, diverged trials the worst value of
+    all. A report at resource 0 is the base model's and is ignored.
     """
 
     def get_all_trials(
@@ -94,7 +94,7 @@ class ExtrapolatedStudy(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """Optuna's, but where complete trials are among those that are asked for."""
+        """Return trials in the requested states, extrapolated if COMPLETE is among them."""
         if states is not None and TrialState.COMPLETE not in states:
             return super().get_all_trials(study_id, deepcopy, states)
         trials = super().get_all_trials(study_id, deepcopy)
@@ -102,27 +102,27 @@ class ExtrapolatedStudy(InMemoryStorage):
         values = dict(zip(curves, extrapolated(list(curves.values())), strict=True))
         minimised = self.get_study_directions(study_id) == [StudyDirection.MINIMIZE]
         worst = (max if minimised else min)(values.values(), default=None)
-        seen = []
+        extrapolated_trials = []
         for trial in trials:
             value = worst if ending(trial) is Outcome.DIVERGED else values.get(trial.number)
-            seen.append(trial if value is None else _completed(trial, value))
-        return [trial for trial in seen if states is None or trial.state in states]
+            extrapolated_trials.append(trial if value is None else _completed(trial, value))
+        return [trial for trial in extrapolated_trials if states is None or trial.state in states]
 
 
 def _curve(trial: FrozenTrial) -> Curve | None:
-    """None where there is nothing to extrapolate, and nothing that others could learn from."""
-    told = [one for one in sorted(trial.intermediate_values.items()) if one[0] > 0]
-    known = trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or (
+    """Return the trial's learning curve, or None if it has none that can be extrapolated."""
+    reports = [report for report in sorted(trial.intermediate_values.items()) if report[0] > 0]
+    usable = trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or (
         trial.state is TrialState.PRUNED and ending(trial) in CUT_OFF
     )
-    if not known or not told or not all(math.isfinite(value) for _, value in told):
+    if not usable or not reports or not all(math.isfinite(value) for _, value in reports):
         return None
     end = trial.values[0] if trial.state is TrialState.COMPLETE else None
-    return Curve([resource for resource, _ in told], [value for _, value in told], end)
+    return Curve([resource for resource, _ in reports], [value for _, value in reports], end)
 
 
 def _completed(trial: FrozenTrial, value: float) -> FrozenTrial:
-    """As the sampler is to see it; the trial itself stays as it is."""
-    seen = copy.copy(trial)
-    seen.state, seen.values = TrialState.COMPLETE, [value]
-    return seen
+    """Return a copy of the trial that is complete with the value."""
+    completed = copy.copy(trial)
+    completed.state, completed.values = TrialState.COMPLETE, [value]
+    return completed

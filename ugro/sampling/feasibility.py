@@ -1,11 +1,11 @@
-"""What share of the space may be run? Samples of it are held against the constraints."""
+"""Estimate of the feasible share of a search space, by random sampling."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from ugro.errors import UserError
-from ugro.sampling.sampler import at_random
+from ugro.sampling.sampler import random_sampler
 from ugro.space.feasible import FeasibleSpace
 
 SAMPLES = 1000
@@ -13,49 +13,58 @@ SAMPLES = 1000
 
 @dataclass
 class FeasibilityEstimate:
-    """What became of the samples."""
+    """Result of sampling a space at random.
+
+    Attributes:
+        kept: samples that satisfy all constraints
+        removed: number of samples that break each constraint; a sample may break several
+        samples: number of samples drawn
+    """
 
     kept: list[dict[str, Any]] = field(default_factory=list)
-    removed: Counter[str] = field(default_factory=Counter)  # by each constraint; one may break two
+    removed: Counter[str] = field(default_factory=Counter)
     samples: int = 0
 
     def shares(self) -> list[str]:
-        """A line a constraint: which share of the samples it removed."""
+        """Describe the share of samples that each constraint removes, one line per constraint."""
         return [
             f"{text} removes {count / self.samples:.1%} of {self.samples:,} samples"
             for text, count in self.removed.most_common()
         ]
 
 
-def survey(feasible: FeasibleSpace, seed: int, enough: int = SAMPLES) -> FeasibilityEstimate:
-    """Sample the space at random.
+def estimate_feasibility(
+    feasible: FeasibleSpace, seed: int, enough: int = SAMPLES
+) -> FeasibilityEstimate:
+    """Sample the space at random and count the samples that satisfy all constraints.
 
     Args:
         feasible: the space with its constraints
-        seed: of the samples
-        enough: samples that satisfy all constraints, after which no more are drawn
+        seed: seed of the samples
+        enough: number of feasible samples after which sampling stops
     """
-    found = FeasibilityEstimate()
-    draws = at_random(feasible, seed)
-    while found.samples < SAMPLES and len(found.kept) < enough:
-        parameters = dict(draws.ask().parameters)
-        found.samples += 1
+    estimate = FeasibilityEstimate()
+    sampler = random_sampler(feasible, seed)
+    while estimate.samples < SAMPLES and len(estimate.kept) < enough:
+        parameters = dict(sampler.ask().parameters)
+        estimate.samples += 1
         broken = feasible.broken(parameters)
-        found.removed.update(broken)
+        estimate.removed.update(broken)
         if not broken:
-            found.kept.append(parameters)
-    return found
+            estimate.kept.append(parameters)
+    return estimate
 
 
 def check_satisfiable(feasible: FeasibleSpace, seed: int) -> None:
-    """Refuse a space in which nothing may be run.
+    """Refuse a space without feasible configurations.
 
     Raises:
-        UserError: no sample satisfies the constraints; it says what each of them removes.
+        UserError: no sample satisfies the constraints; the message lists the share that each
+            constraint removes.
     """
     if feasible.size or not feasible.constrained:
         return
-    found = survey(feasible, seed, enough=1)
-    if not found.kept:
-        lines = "\n".join(found.shares())
+    estimate = estimate_feasibility(feasible, seed, enough=1)
+    if not estimate.kept:
+        lines = "\n".join(estimate.shares())
         raise UserError(f"constraints.expressions leave nothing of the search space\n{lines}")

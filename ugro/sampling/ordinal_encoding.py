@@ -1,4 +1,4 @@
-"""What does a sampler see of a choice among numbers? Their order, not names without one."""
+"""Ordinal encoding of numeric choices, so that samplers see their order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,18 +8,18 @@ from optuna.trial import FrozenTrial, create_trial
 
 from ugro.space.search_space import values
 
-FEWEST = 3  # of two values, one is as near to the other as names are
+MIN_CHOICES = 3  # an order of two values adds no information
 
 
 class OrdinalEncoding:
-    """Choices among numbers as their ranks, and back.
+    """Conversion of numeric choices to ranks and back.
 
-    To a sampler a choice of ``8,16,32`` is three names: what it learns of 16 and of 32 says nothing
-    of the rank between them. As ranks 0, 1, 2 they are neighbours, and what is chosen in geometric
-    steps, as most of it is, has its scale. Syne Tune calls such a key ordinal.
+    To a sampler the choices ``8,16,32`` are unordered names: results of 8 and 32 say nothing about
+    16. As ranks 0, 1, 2 they are neighbours, and geometric choices, the usual case, are on their
+    natural scale. Syne Tune calls such a key ordinal.
 
     Args:
-        distributions: as the study has them
+        distributions: the study's distributions
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -30,37 +30,37 @@ class OrdinalEncoding:
         }
 
     def distribution(self, key: str, over: BaseDistribution) -> BaseDistribution:
-        """A key's distribution as the sampler is to see it."""
+        """Return the encoded distribution of a key."""
         return IntDistribution(0, len(self._choices[key]) - 1) if key in self._choices else over
 
-    def distributions(self, of: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-        """Of several keys, as the sampler is to see them."""
-        return {key: self.distribution(key, over) for key, over in of.items()}
+    def distributions(self, decoded: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+        """Return the encoded distributions of several keys."""
+        return {key: self.distribution(key, over) for key, over in decoded.items()}
 
-    def ranks(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters as the sampler sees them.
+    def encode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Convert a study's parameters to a sampler's.
 
         Raises:
-            ValueError: a number is none of the choices.
+            ValueError: a number is not one of the choices.
         """
         return {
             key: self._choices[key].index(value) if key in self._choices else value
             for key, value in parameters.items()
         }
 
-    def numbers(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Parameters as the study has them."""
+    def decode(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Convert a sampler's parameters to the study's."""
         return {
             key: self._choices[key][value] if key in self._choices else value
             for key, value in parameters.items()
         }
 
-    def seen(self, trial: FrozenTrial) -> FrozenTrial:
-        """A finished trial of the study as the sampler sees it."""
+    def encode_trial(self, trial: FrozenTrial) -> FrozenTrial:
+        """Convert a finished trial of the study to a trial of the sampler."""
         return create_trial(
             state=trial.state,
             values=trial.values,
-            params=self.ranks(trial.params),
+            params=self.encode(trial.params),
             distributions=self.distributions(trial.distributions),
             user_attrs=trial.user_attrs,
             system_attrs=trial.system_attrs,
@@ -69,6 +69,6 @@ class OrdinalEncoding:
 
 
 def _are_numbers(over: CategoricalDistribution) -> bool:
-    """Whether there are enough, all of them numbers; truth values are none."""
-    plain = all(isinstance(one, int | float) and not isinstance(one, bool) for one in over.choices)
-    return plain and len(set(over.choices)) >= FEWEST
+    """Whether all choices are numbers, not bools, and there are enough of them."""
+    numeric = all(isinstance(c, int | float) and not isinstance(c, bool) for c in over.choices)
+    return numeric and len(set(over.choices)) >= MIN_CHOICES

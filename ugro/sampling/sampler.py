@@ -1,4 +1,4 @@
-"""What does the sampler propose? Optuna's samplers, asked in memory."""
+"""Optuna's samplers on an in-memory copy of the study."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -32,13 +32,13 @@ CALLABLE = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A proposal.
+class Draw:
+    """Parameters drawn by a sampler.
 
     Attributes:
-        parameters: as the study has them
-        distributions: of these keys, as the study has them
-        trial: the sampler's; to a Gaussian process choices among numbers are ranks
+        parameters: parameters as in the study
+        distributions: distributions of these keys as in the study
+        trial: the sampler's trial; a Gaussian process sees numeric choices as ranks
     """
 
     parameters: Mapping[str, Any]
@@ -47,10 +47,16 @@ class Asked:
 
 
 class Sampler:
-    """A sampler with all that it knows, in memory.
+    """Optuna sampler with its own in-memory study.
 
-    The study's record is not asked: there a proposal costs a transaction for each parameter, and
-    one that is refused would leave a trial behind.
+    The study's storage would need a transaction per parameter, and each rejected proposal would
+    leave a trial there.
+
+    Args:
+        sampler: Optuna's sampler
+        directions: direction of each value: ``minimize`` or ``maximize``
+        feasible: the search space
+        past: trials of the study so far
     """
 
     def __init__(
@@ -61,59 +67,63 @@ class Sampler:
         past: Sequence[FrozenTrial],
     ) -> None:
         silence_optuna()
-        process = isinstance(sampler, optuna.samplers.GPSampler)
-        # Threads that wait for cores on which trials run slow a Gaussian process down.
-        self._threads = partial(threadpool_limits, 1) if process else nullcontext
-        self._view = optuna.create_study(
-            storage=ExtrapolatedStudy() if process and len(directions) == 1 else None,
-            directions=[StudyDirection[one.upper()] for one in directions],
+        is_gp = isinstance(sampler, optuna.samplers.GPSampler)
+        # More threads than free cores slow a Gaussian process down while trials run.
+        self._thread_limit = partial(threadpool_limits, 1) if is_gp else nullcontext
+        self._study = optuna.create_study(
+            storage=ExtrapolatedStudy() if is_gp and len(directions) == 1 else None,
+            directions=[StudyDirection[direction.upper()] for direction in directions],
             sampler=sampler,
         )
         self._feasible = feasible
-        # TPE was no better for the order of numbers: docs/benchmarks.md.
-        self._ordinals = OrdinalEncoding(feasible.space.distributions if process else {})
-        self._view.add_trials([self._ordinals.seen(one) for one in past if one.state.is_finished()])
+        # Ordinal encoding does not improve TPE: docs/benchmarks.md.
+        self._encoding = OrdinalEncoding(feasible.space.distributions if is_gp else {})
+        finished = [trial for trial in past if trial.state.is_finished()]
+        self._study.add_trials([self._encoding.encode_trial(trial) for trial in finished])
 
-    def ask(self, fixed: Mapping[str, Any] | None = None) -> Asked:
-        """A proposal; the parameters that ``fixed`` does not have are drawn by the sampler."""
+    def ask(self, fixed: Mapping[str, Any] | None = None) -> Draw:
+        """Draw a configuration, except for the parameters in ``fixed``."""
         if fixed is not None:
-            self._view.enqueue_trial(self._ordinals.ranks(fixed))
-        with self._threads():
-            trial = self._view.ask(self._ordinals.distributions(self._feasible.unconditional))
+            self._study.enqueue_trial(self._encoding.encode(fixed))
+        with self._thread_limit():
+            trial = self._study.ask(self._encoding.distributions(self._feasible.unconditional))
         for key, over in self._feasible.conditional.items():
-            if self._feasible.is_active(key, self._ordinals.numbers(trial.params)):
-                _suggest(trial, key, self._ordinals.distribution(key, over))
-        found, searched = self._ordinals.numbers(trial.params), self._feasible.space.distributions
-        return Asked(found, {key: searched[key] for key in found}, trial)
+            if self._feasible.is_active(key, self._encoding.decode(trial.params)):
+                _suggest(trial, key, self._encoding.distribution(key, over))
+        parameters, searched = (
+            self._encoding.decode(trial.params),
+            self._feasible.space.distributions,
+        )
+        return Draw(parameters, {key: searched[key] for key in parameters}, trial)
 
-    def report(self, asked: Asked, resource: int, value: float) -> None:
-        """Let the sampler see an intermediate value; with several objectives none looks at it."""
-        if len(self._view.directions) == 1:
-            asked.trial.report(value, resource)
+    def report(self, draw: Draw, resource: int, value: float) -> None:
+        """Report an intermediate value; with several objectives no sampler uses it."""
+        if len(self._study.directions) == 1:
+            draw.trial.report(value, resource)
 
-    def tell(self, asked: Asked, how: Outcome, values: Sequence[float] | None = None) -> None:
-        """Let the sampler see how a trial ended; one that is to go on has not."""
-        if not state_of(how).is_finished():
+    def tell(self, draw: Draw, outcome: Outcome, values: Sequence[float] | None = None) -> None:
+        """Record the outcome of a trial, unless the trial will be resumed."""
+        state = state_of(outcome)
+        if not state.is_finished():
             return
-        complete = state_of(how) is TrialState.COMPLETE
-        asked.trial.set_user_attr(REASON, how.value)
-        self._view.tell(asked.trial, values if complete else None, state=state_of(how))
+        draw.trial.set_user_attr(REASON, outcome.value)
+        self._study.tell(draw.trial, values if state is TrialState.COMPLETE else None, state=state)
 
-    def hear(self, trial: FrozenTrial) -> None:
-        """Let the sampler see a finished trial of another driver."""
-        self._view.add_trial(self._ordinals.seen(trial))
+    def add(self, trial: FrozenTrial) -> None:
+        """Add a finished trial of another driver."""
+        self._study.add_trial(self._encoding.encode_trial(trial))
 
-    def refuse(self, asked: Asked) -> None:
-        """Tell the sampler that its proposal is of no use: it ranks behind all that was run."""
-        self._view.tell(asked.trial, state=TrialState.PRUNED)
+    def reject(self, draw: Draw) -> None:
+        """Mark a draw as infeasible, which ranks it behind all trials that ran."""
+        self._study.tell(draw.trial, state=TrialState.PRUNED)
 
-    def forget(self, asked: Asked) -> None:
-        """Take a proposal back that says nothing new."""
-        self._view.tell(asked.trial, state=TrialState.FAIL)
+    def discard(self, draw: Draw) -> None:
+        """Discard a draw that carries no information, such as a duplicate."""
+        self._study.tell(draw.trial, state=TrialState.FAIL)
 
 
-def at_random(feasible: FeasibleSpace, seed: int) -> Sampler:
-    """Proposals at random, each key by its own distribution."""
+def random_sampler(feasible: FeasibleSpace, seed: int) -> Sampler:
+    """Create a sampler that draws each key at random from its distribution."""
     return Sampler(optuna.samplers.RandomSampler(seed), ["minimize"], feasible, [])
 
 
@@ -130,20 +140,20 @@ def _suggest(trial: optuna.Trial, key: str, over: BaseDistribution) -> None:
 def sampler_of(
     config: DictConfig, space: SearchSpace, seed: int, tried: int
 ) -> optuna.samplers.BaseSampler:
-    """The configured sampler; a continued study gets other draws from the same seed.
+    """Create the configured sampler.
 
     Args:
         config: one of ``hydra/sweeper/sampler``
-        space: which the grid sampler wants to know beforehand
-        seed: where the sampler's own is not set
-        tried: trials that the study has already
+        space: the search space, which a grid sampler needs in advance
+        seed: seed if the sampler has none of its own
+        tried: number of existing trials, added to the seed so that a resumed study draws anew
     """
     own = config.get("seed")
-    changed: dict[str, Any] = {"seed": (seed if own is None else own) + tried}
+    overrides: dict[str, Any] = {"seed": (seed if own is None else own) + tried}
     if space.conditions and config.get("multivariate"):
-        changed["group"] = True  # else Optuna draws what is in a branch one by one
+        overrides["group"] = True  # otherwise Optuna draws conditional keys independently
     try:
-        sampler: Any = instantiate(config, _execution_whitelist_=CALLABLE, **changed)
+        sampler: Any = instantiate(config, _execution_whitelist_=CALLABLE, **overrides)
     except InstantiationException as error:
         allowed = f"one of {', '.join(CALLABLE)} ({str(error).splitlines()[0]})"
         target = config.get("_target_")
@@ -159,7 +169,7 @@ def sampler_of(
 
 
 class _Grid(optuna.samplers.GridSampler):
-    """Optuna's grid for a study that is asked and told."""
+    """Optuna's grid sampler for the ask-and-tell interface."""
 
     def after_trial(
         self,
@@ -168,4 +178,4 @@ class _Grid(optuna.samplers.GridSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Nothing: Optuna's would stop a loop that is not there and needs its own proposals."""
+        """Do nothing: Optuna's method stops ``study.optimize``, which does not run here."""

@@ -1,1 +1,1 @@
-"""What may be tried? Search space, composed configurations, constraints on both."""
+"""Search spaces: parsing, composition of trial configurations, feasibility and validation."""

@@ -1,4 +1,4 @@
-"""Would every trial of the space be possible? Asked before anything is started."""
+"""Checks of a search space before any trial starts."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from ugro.errors import UserError, fault
 from ugro.space.composition import has, without_hydra
 from ugro.space.feasible import FeasibleSpace
 
-MOST_COMBINATIONS = 256  # up to here all are checked; beyond, each key's choices and bounds
-# What is worked out once for all trials: a sweep over it would take its first value for all.
+MAX_COMBINATIONS = 256  # larger spaces are checked at each key's choices and bounds only
+# Keys that are evaluated once per study: a sweep over them would use the first value in all trials.
 OF_THE_STUDY = (
     r"[+~]*(hydra|study|scheduler|objectives|constraints|stoppers"
     r"|tracking|monitoring|search_space|experiment)\b"
@@ -19,10 +19,10 @@ OF_THE_STUDY = (
 
 
 def check_space(feasible: FeasibleSpace) -> None:
-    """Compose and validate what the space may propose.
+    """Compose and validate the configurations that the space may propose.
 
     Raises:
-        UserError: every fault that was found, a line each.
+        UserError: all faults found, one per line.
     """
     space = feasible.space
     of_the_study = [key for key in space.distributions if re.match(OF_THE_STUDY, key)]
@@ -35,8 +35,8 @@ def check_space(feasible: FeasibleSpace) -> None:
         if unknown:
             where = f"hydra.sweeper.conditions.{key}"
             raise UserError(fault(where, unknown[0], "keys of the configuration"))
-    exhaustive = space.size is not None and space.size <= MOST_COMBINATIONS
-    candidates = space.combinations() if exhaustive else space.around_the_first()
+    exhaustive = space.size is not None and space.size <= MAX_COMBINATIONS
+    candidates = space.combinations() if exhaustive else space.one_at_a_time()
     found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]
     if found:
         raise UserError("\n".join(dict.fromkeys(found)))
@@ -46,11 +46,11 @@ def _faults(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Iterator[
     try:
         config = feasible.composer.compose(parameters)
     except UserError as error:
-        wrong = str(error).splitlines()
-        yield from wrong
-        keys = [line.partition(":")[0] for line in wrong]
-        right = {key: value for key, value in parameters.items() if key not in keys}
-        config = feasible.composer.compose(right)  # the other keys may have faults of their own
+        lines = str(error).splitlines()
+        yield from lines
+        keys = [line.partition(":")[0] for line in lines]
+        valid = {key: value for key, value in parameters.items() if key not in keys}
+        config = feasible.composer.compose(valid)  # to validate the other keys, too
     else:
         if feasible.broken(parameters):
             return

@@ -1,4 +1,4 @@
-"""Searched keys that would have trials judged on different text, or with another tokenizer."""
+"""Checks that all trials of a study are evaluated on the same data with the same tokenizer."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,39 +8,39 @@ from ugro.config import Config, Source
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
 
-# Keys of the data that leave the text of the evaluation as it is; any other may change it.
-OF_TRAINING = (
+# Data keys that affect training only; any other may change the evaluated text.
+TRAINING_ONLY = (
     "data.deduplicate",
     "data.max_train_examples",
     "data.packing",
-    "data.too_long",  # where it changes what is evaluated, the fingerprints tell
+    "data.too_long",  # fingerprints reveal if it changes the evaluated text
 )
 BLOCK_SIZE = "data.block_size"
-PER_TOKEN = ("eval_loss", "eval_perplexity")  # which a tokenizer changes
-# A random Llama has one tokenizer, whatever its shape.
-OF_THE_SAME_TOKENIZER = "model.random_llama."
-# Groups on which the data's fingerprints depend: a tokenizer cuts the text.
-OF_THE_DATA = ("data", "model")
-TRAIN, *JUDGED = DATA_PARTS
+PER_TOKEN = ("eval_loss", "eval_perplexity")  # metrics that depend on the tokenizer
+# Random Llamas of any shape share a tokenizer.
+SAME_TOKENIZER = "model.random_llama."
+# Groups that determine the fingerprints of the data; the model's tokenizer splits the text.
+DATA_GROUPS = ("data", "model")
+TRAIN, *EVALUATED = DATA_PARTS
 
 
 def check_comparable(searched: Iterable[str], config: Config) -> None:
-    """Refuse a search whose trials cannot be ranked.
+    """Refuse a search space whose trials cannot be ranked.
 
     Args:
-        searched: keys, groups among them
+        searched: searched keys and groups
         config: a trial of the space
 
     Raises:
-        UserError: a line each.
+        UserError: all faults found, one per line.
     """
     keys = [key.lstrip("+~") for key in searched]
-    found = [*_of_data(keys, config), *_of_model(keys, config)]
+    found = [*_data_faults(keys, config), *_model_faults(keys, config)]
     if found:
         raise UserError("\n".join(found))
 
 
-def _of_data(keys: Iterable[str], config: Config) -> Iterator[str]:
+def _data_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
     for key in keys:
         if key == BLOCK_SIZE:
             if config.data.source is not Source.jsonl and config.data.eval_block_size is None:
@@ -49,16 +49,18 @@ def _of_data(keys: Iterable[str], config: Config) -> Iterator[str]:
                     "eval_block_size, the row length of all evaluations"
                 )
                 yield fault(key, "a sweep", allowed)
-        elif (key == "data" or key.startswith("data.")) and key not in OF_TRAINING:
-            allowed = "one value, as trials on different text cannot be ranked; a study each"
+        elif (key == "data" or key.startswith("data.")) and key not in TRAINING_ONLY:
+            allowed = (
+                "one value, as trials on different text cannot be ranked; use a study for each"
+            )
             yield fault(key, "a sweep", allowed)
 
 
-def _of_model(keys: Iterable[str], config: Config) -> Iterator[str]:
+def _model_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
     per_token = [name for name in PER_TOKEN if name in config.objectives.metrics]
     for key in keys:
         of_model = key == "model" or key.startswith("model.")
-        if per_token and of_model and not key.startswith(OF_THE_SAME_TOKENIZER):
+        if per_token and of_model and not key.startswith(SAME_TOKENIZER):
             allowed = (
                 f"one value, as {per_token[0]} counts tokens and each tokenizer cuts text "
                 "otherwise; objectives=bits_per_byte compares models"
@@ -67,23 +69,26 @@ def _of_model(keys: Iterable[str], config: Config) -> Iterator[str]:
 
 
 def data_by_search(
-    parameters: Mapping[str, Any], told: Mapping[str, str]
+    parameters: Mapping[str, Any], provenance: Mapping[str, str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the fingerprints of a trial's data, by what trials that have the same ones search.
+    """Yield a trial's data fingerprints, each group with the parameters that determine it.
 
-    What is trained on may depend on the keys of data and model that a trial searches. What a trial
-    is judged on is the same whatever it searches, else values do not compare.
+    The training data may depend on searched keys of data and model. The evaluation data must not
+    depend on any searched key; otherwise trials cannot be compared.
 
     Args:
-        parameters: that the trial searches
-        told: by its worker, more than fingerprints perhaps
+        parameters: parameters of the trial
+        provenance: provenance from its worker, fingerprints included
+
+    Yields:
+        The determining parameters as JSON, and fingerprints by part of the data.
     """
     own = {
         key: value
         for key, value in sorted(parameters.items())
-        if key.lstrip("+").partition(".")[0] in OF_THE_DATA
+        if key.lstrip("+").partition(".")[0] in DATA_GROUPS
     }
-    for of, names in ((own, [TRAIN]), ({}, JUDGED)):
-        parts = {name: told[name] for name in names if told.get(name)}
+    for searched, names in ((own, [TRAIN]), ({}, EVALUATED)):
+        parts = {name: provenance[name] for name in names if provenance.get(name)}
         if parts:
-            yield json.dumps(of, default=str), parts
+            yield json.dumps(searched, default=str), parts

@@ -1,4 +1,4 @@
-"""Configurations of trials, composed once; then only the searched keys change."""
+"""Composition of trial configurations."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -18,10 +18,15 @@ from ugro.space.search_space import SearchSpace
 
 
 class Composer:
-    """Composes trials of one search space.
+    """Composer of the trials of a search space.
 
-    Hydra takes 0.15 s to compose a configuration and 10 ms to copy one. So each choice of whole
-    groups (``model=a,b``) is composed once, and then only the searched keys are set in it.
+    Hydra takes 0.15 s to compose a configuration and 10 ms to copy it. Each combination of config
+    groups (``model=a,b``) is therefore composed once, and only the searched keys are set in it.
+
+    Args:
+        space: the search space
+        master: the sweep's configuration
+        loader: Hydra's config loader
     """
 
     def __init__(self, space: SearchSpace, master: DictConfig, loader: ConfigLoader) -> None:
@@ -32,52 +37,52 @@ class Composer:
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(self, parameters: Mapping[str, Any]) -> DictConfig:
-        """The configuration with the parameters in it, ``hydra`` included.
+        """Compose the configuration of the parameters, ``hydra`` included.
 
-        It is the caller's until the next call, which sets other parameters in it.
+        The result is shared: the next call overwrites its parameters.
 
         Raises:
-            UserError: values that are not of their keys' types, a line each.
+            UserError: all values that do not match the types of their keys, one per line.
         """
         config, values = self.shared(parameters)
-        wrong = []
+        lines = []
         for key, value in values.items():
             try:
                 OmegaConf.update(config, key, value, force_add=False)
             except OmegaConfBaseException as error:
-                why = f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})"
-                wrong.append(why if has(config, key) else no_key(key))
-        if wrong:
-            raise UserError("\n".join(dict.fromkeys(wrong)))
+                reason = f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})"
+                lines.append(reason if has(config, key) else no_key(key))
+        if lines:
+            raise UserError("\n".join(dict.fromkeys(lines)))
         return config
 
     def shared(self, parameters: Mapping[str, Any]) -> tuple[DictConfig, dict[str, Any]]:
-        """A configuration that many trials share, and what is to be set in it for this one."""
-        structural = [override(key, parameters[key]) for key in parameters if self._is_group(key)]
-        plain = {key: parsed(parameters[key]) for key in parameters if not self._is_group(key)}
-        which = (*structural, *plain)  # what is not searched here is as it was composed
-        if which not in self._composed:
-            overrides = [*self._space.fixed, *structural]
-            self._composed[which] = self._loader.load_sweep_config(self._master, overrides)
-        return self._composed[which], plain
+        """Return a configuration shared by many trials, and the values to set for this one."""
+        groups = [override(key, parameters[key]) for key in parameters if self._is_group(key)]
+        values = {key: parsed(parameters[key]) for key in parameters if not self._is_group(key)}
+        composed = (*groups, *values)  # with other keys: an inactive one must keep its default
+        if composed not in self._composed:
+            overrides = [*self._space.fixed, *groups]
+            self._composed[composed] = self._loader.load_sweep_config(self._master, overrides)
+        return self._composed[composed], values
 
     def _is_group(self, key: str) -> bool:
         return key in self._groups or key[0] in "+~"
 
 
-def idle(space: SearchSpace, config: DictConfig) -> dict[str, str]:
-    """The searched keys that would change nothing, and why.
+def unused_keys(space: SearchSpace, config: DictConfig) -> dict[str, str]:
+    """Return the searched keys that have no effect, with the reason.
 
-    ``lora.alpha_ratio`` is read by the default of ``lora.alpha`` alone: where alpha is set or
-    searched itself, a study would spend its trials on ratios that are never used.
+    Only the default of ``lora.alpha`` reads ``lora.alpha_ratio``: where alpha is set or searched,
+    trials would differ in ratios that are never used.
 
     Args:
-        space: what is searched
+        space: the search space
         config: a composed configuration of it
     """
     ratio, alpha = "lora.alpha_ratio", "lora.alpha"
-    read = any(ratio in condition.names for condition in space.conditions.values())
-    if ratio not in space.distributions or read:
+    is_read = any(ratio in condition.names for condition in space.conditions.values())
+    if ratio not in space.distributions or is_read:
         return {}
     if alpha in space.distributions:
         return {ratio: f"{alpha} is searched itself"}
@@ -86,17 +91,17 @@ def idle(space: SearchSpace, config: DictConfig) -> dict[str, str]:
 
 
 def parsed(choice: Any) -> Any:
-    """A parameter as a configuration holds it: ``"[q_proj,v_proj]"`` is a list."""
+    """Convert a parameter to its value in a configuration: ``"[q_proj,v_proj]"`` to a list."""
     return _parsed(choice) if isinstance(choice, str) else choice
 
 
-@lru_cache(maxsize=1024)  # of texts alone: 1, 1.0 and true are one key
+@lru_cache(maxsize=1024)  # takes text only, as 1, 1.0 and True are equal cache keys
 def _parsed(text: str) -> Any:
     return OverridesParser.create().parse_override(override("key", text)).value()
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    """A copy as the task sees it."""
+    """Copy the configuration without its ``hydra`` node, as a task sees it."""
     copy = config.copy()
     with open_dict(copy):
         del copy["hydra"]
@@ -104,7 +109,7 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def lookup(config: DictConfig, key: str) -> object:
-    """A key's value, interpolations resolved, as plain Python; an enum by its name."""
+    """Return a key's resolved value as a Python object; an enum as its name."""
     value = OmegaConf.select(config, key)
     if isinstance(value, Container):
         return OmegaConf.to_container(value, resolve=True)
@@ -112,16 +117,16 @@ def lookup(config: DictConfig, key: str) -> object:
 
 
 def constraints_in(config: DictConfig) -> Constraints:
-    """The constraints of a composed configuration.
+    """Parse the constraints of a composed configuration.
 
     Raises:
-        UserError: an expression does not parse, or names what is neither key nor metric.
+        UserError: an expression does not parse, or a name is neither a key nor a metric.
     """
     expressions = list(config.constraints.expressions)
     return constraints_of(ConstraintsConfig(expressions), partial(has, config))
 
 
 def has(config: DictConfig, key: str) -> bool:
-    """Whether there is such a key, even if its value is null."""
+    """Whether the configuration has the key, even if its value is null."""
     missing = object()
     return OmegaConf.select(config, key, default=missing) is not missing

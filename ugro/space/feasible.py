@@ -1,4 +1,4 @@
-"""Which configurations of the space may be run? Branches and constraints say it."""
+"""Feasible configurations of a search space: conditions and constraints applied."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -10,36 +10,39 @@ from ugro.objectives.constraints import Constraints, broken
 from ugro.space.composition import Composer, lookup
 from ugro.space.search_space import SearchSpace
 
-MOST_COUNTED = 1024  # combinations that are composed to count those which are left, 3 ms each
+MAX_COUNTED = 1024  # combinations composed to count the feasible ones, 3 ms each
 
 
 class FeasibleSpace:
-    """A search space with its branches and its constraints.
+    """Search space with conditions and constraints.
 
     Args:
-        space: the searched keys
-        composer: makes configurations of it
-        constraints: those on results are not looked at here
+        space: the search space
+        composer: composer of its configurations
+        constraints: constraints of the study; only those on keys apply here
     """
 
     def __init__(self, space: SearchSpace, composer: Composer, constraints: Constraints) -> None:
         self.space = space
         self.composer = composer
         self.constraints = constraints
-        conditional = space.conditions
-        over = space.distributions
-        self.unconditional = {key: d for key, d in over.items() if key not in conditional}
+        conditions, distributions = space.conditions, space.distributions
+        self.unconditional: dict[str, BaseDistribution] = {
+            key: distribution
+            for key, distribution in distributions.items()
+            if key not in conditions
+        }
         self.conditional: dict[str, BaseDistribution] = {
-            key: distribution for key, distribution in over.items() if key in conditional
+            key: distribution for key, distribution in distributions.items() if key in conditions
         }
 
     @property
     def constrained(self) -> bool:
-        """Whether any constraint is on the configuration."""
+        """Whether any constraint applies to the configuration."""
         return bool(self.constraints.on_config)
 
     def is_active(self, key: str, parameters: Mapping[str, Any]) -> bool:
-        """Whether the key is searched, given the unconditional parameters."""
+        """Whether the condition of the key holds for the unconditional parameters."""
         condition = self.space.conditions.get(key)
         if condition is None:
             return True
@@ -47,14 +50,14 @@ class FeasibleSpace:
         return condition.holds(lambda name: lookup(config, name))
 
     def broken(self, parameters: Mapping[str, Any]) -> list[str]:
-        """The constraints on the configuration that these parameters break."""
+        """Return the constraints on the configuration that the parameters break."""
         if not self.constrained:
             return []
         config = self.composer.compose(parameters)
         return broken(self.constraints.on_config, lambda name: lookup(config, name))
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Every configuration of a finite space that may be run, once, the last key fastest."""
+        """Yield each feasible configuration of a finite space, the last key varying fastest."""
         seen = set()
         for combination in self.space.combinations():
             active = {k: v for k, v in combination.items() if self.is_active(k, combination)}
@@ -64,15 +67,18 @@ class FeasibleSpace:
 
     @cached_property
     def size(self) -> int | None:
-        """How many there are, at most where there are too many to count; None: no end to them."""
+        """Number of feasible configurations, an upper bound in large spaces; None if infinite."""
         size = self.space.size
-        if size is None or size > MOST_COUNTED or not (self.constrained or self.conditional):
+        if size is None or size > MAX_COUNTED or not (self.constrained or self.conditional):
             return size
         return sum(1 for _ in self.combinations())
 
 
 def identity(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """What makes two configurations the same; samplers give 0.30000000000000004 for 0.3."""
+    """Return a hashable key of a configuration, floats rounded to 12 digits.
+
+    Samplers may return 0.30000000000000004 for 0.3.
+    """
     return tuple(sorted((key, _rounded(value)) for key, value in parameters.items()))
 
 

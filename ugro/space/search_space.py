@@ -1,4 +1,4 @@
-"""Which configurations may a study try? Hydra's sweep syntax as Optuna's distributions."""
+"""Search spaces: Hydra's sweep syntax as Optuna distributions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,10 +26,12 @@ from ugro.shell import override
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The searched keys with their distributions, and the overrides that every trial shares.
+    """Search space of a study.
 
     Attributes:
-        conditions: a key is searched only where its condition holds, else it is as configured
+        distributions: Optuna distributions by searched key
+        fixed: overrides that all trials share
+        conditions: a key is searched only where its condition holds, otherwise it is as configured
     """
 
     distributions: Mapping[str, BaseDistribution]
@@ -38,60 +40,63 @@ class SearchSpace:
 
     @property
     def size(self) -> int | None:
-        """How many configurations there are at most; None where a key is continuous."""
+        """Upper bound of the number of configurations; None if a key is continuous."""
         counts = [count(distribution) for distribution in self.distributions.values()]
         return None if None in counts else prod(c for c in counts if c is not None)
 
     def without(self, key: str) -> "SearchSpace":
-        """The space in which the key is as it is configured."""
-        left = {name: over for name, over in self.distributions.items() if name != key}
-        conditions = {name: one for name, one in self.conditions.items() if name != key}
-        return SearchSpace(left, self.fixed, conditions)
+        """Return the space without a key, which then is as configured."""
+        distributions = {name: d for name, d in self.distributions.items() if name != key}
+        conditions = {name: c for name, c in self.conditions.items() if name != key}
+        return SearchSpace(distributions, self.fixed, conditions)
 
     def combinations(self) -> Iterator[dict[str, Any]]:
-        """Every configuration of a finite space once, the last key turning fastest."""
+        """Yield each combination of a finite space once, the last key varying fastest."""
         levels = [values(distribution) for distribution in self.distributions.values()]
         for combination in product(*levels):
             yield dict(zip(self.distributions, combination, strict=True))
 
-    def around_the_first(self) -> Iterator[dict[str, Any]]:
-        """Each corner, the other keys at their first: what conf/ says of them may never be run."""
-        first = {key: corner_values(over)[0] for key, over in self.distributions.items()}
-        return ({**first, **corner} for corner in self.corners())
+    def one_at_a_time(self) -> Iterator[dict[str, Any]]:
+        """Yield configurations that vary one key, with the first value of all others.
 
-    def corners(self) -> Iterator[dict[str, Any]]:
-        """Each key's choices and bounds, one key at a time."""
+        The configured defaults are no substitute, as they may lie outside the space.
+        """
+        first = {key: extreme_values(over)[0] for key, over in self.distributions.items()}
+        return ({**first, **single} for single in self.single_parameters())
+
+    def single_parameters(self) -> Iterator[dict[str, Any]]:
+        """Yield the choices or bounds of each key as a single parameter."""
         for key, distribution in self.distributions.items():
-            for value in corner_values(distribution):
+            for value in extreme_values(distribution):
                 yield {key: value}
 
     def overrides(self, parameters: Mapping[str, Any]) -> list[str]:
-        """A trial's overrides, the shared ones first, so that what is searched wins."""
+        """Return a trial's overrides, the shared ones first, as later overrides win."""
         return [*self.fixed, *(override(key, value) for key, value in parameters.items())]
 
 
 def parse(
     params: Mapping[str, str], arguments: Sequence[str], conditions: Mapping[str, str] | None = None
 ) -> SearchSpace:
-    """The search space of a named group and the command line; the command line wins.
+    """Parse the search space of a config group and the command line, which takes precedence.
 
     Args:
-        params: ``hydra.sweeper.params``, from a key to a sweep (``choice(8,16)``) or a value
-        arguments: the command line's overrides, sweeps among them
-        conditions: ``hydra.sweeper.conditions``, from a searched key to when it is searched
+        params: ``hydra.sweeper.params``, a sweep (``choice(8,16)``) or value by key
+        arguments: overrides and sweeps of the command line
+        conditions: ``hydra.sweeper.conditions``, a condition by searched key
 
     Raises:
-        UserError: a sweep that Hydra cannot parse or Optuna cannot express, or a condition that
-            does not parse or depends on another one.
+        UserError: Hydra cannot parse a sweep, Optuna cannot express it, or a condition does not
+            parse or depends on a conditional key.
     """
     lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     by_key = {_without_plus(override): override for override in map(_parsed, lines)}
-    searched = {o.get_key_element(): o for o in by_key.values() if o.is_sweep_override()}
+    sweeps = {o.get_key_element(): o for o in by_key.values() if o.is_sweep_override()}
     return SearchSpace(
-        distributions={key: _distribution(key, o) for key, o in searched.items()},
+        distributions={key: _distribution(key, sweep) for key, sweep in sweeps.items()},
         fixed=tuple(str(o.input_line) for o in by_key.values() if not o.is_sweep_override()),
         conditions=_conditions(
-            {key: text for key, text in (conditions or {}).items() if key in searched}
+            {key: text for key, text in (conditions or {}).items() if key in sweeps}
         ),
     )
 
@@ -107,7 +112,7 @@ def _conditions(texts: Mapping[str, str]) -> dict[str, Expression]:
 
 
 def _without_plus(override: Override) -> str:
-    """The key that is set: ``++lora.r=8`` sets the same one as ``lora.r=8``."""
+    """Return the key without prefix: ``++lora.r=8`` sets the same key as ``lora.r=8``."""
     return str(override.get_key_element()).lstrip("+")
 
 
@@ -128,7 +133,7 @@ def _distribution(key: str, sweep: Override) -> BaseDistribution:
 
 
 def count(distribution: BaseDistribution) -> int | None:
-    """How many values there are; None where it is continuous."""
+    """Count the values of a distribution; None if it is continuous."""
     match distribution:
         case CategoricalDistribution(choices=choices):
             return len(dict.fromkeys(choices))
@@ -140,7 +145,7 @@ def count(distribution: BaseDistribution) -> int | None:
 
 
 def values(distribution: BaseDistribution) -> list[Any]:
-    """Every value of a finite distribution, in order.
+    """List the values of a finite distribution in order.
 
     Raises:
         TypeError: the distribution is continuous.
@@ -157,8 +162,8 @@ def values(distribution: BaseDistribution) -> list[Any]:
     raise TypeError(f"{distribution} is continuous")
 
 
-def corner_values(distribution: BaseDistribution) -> list[Any]:
-    """Every choice, or the lowest and the highest value."""
+def extreme_values(distribution: BaseDistribution) -> list[Any]:
+    """List all choices, or the lowest and highest value of a numeric distribution."""
     match distribution:
         case CategoricalDistribution():
             return values(distribution)
@@ -168,7 +173,7 @@ def corner_values(distribution: BaseDistribution) -> list[Any]:
 
 
 def described(over: BaseDistribution) -> str:
-    """What a distribution holds, in a few words."""
+    """Describe a distribution for messages and tables: ``1e-05 to 0.001, log``."""
     if isinstance(over, CategoricalDistribution):
         return ", ".join(map(str, over.choices))
     assert isinstance(over, FloatDistribution | IntDistribution)
@@ -177,15 +182,15 @@ def described(over: BaseDistribution) -> str:
 
 
 def as_sweep(over: BaseDistribution) -> str:
-    """A distribution as the command line takes it: ``choice(8,16)``, ``interval(0.0,0.2)``."""
+    """Format a distribution as an override: ``choice(8,16)``, ``interval(0.0,0.2)``."""
     if isinstance(over, CategoricalDistribution):
         choices = list(map(_as_choice, over.choices))
         line = ",".join(choices)
-        return line if "null" in choices else f"choice({line})"  # which takes no null
+        return line if "null" in choices else f"choice({line})"  # choice() accepts no null
     assert isinstance(over, FloatDistribution | IntDistribution)
     if over.step and (isinstance(over, FloatDistribution) or over.step != 1):
-        first, last, step = (Decimal(str(one)) for one in (over.low, over.high, over.step))
-        return f"range({first},{last + step},{step})"  # its end is not in it
+        first, last, step = (Decimal(str(number)) for number in (over.low, over.high, over.step))
+        return f"range({first},{last + step},{step})"  # range() excludes its end
     bounds = f"interval({over.low!r},{over.high!r})"
     bounds = f"int({bounds})" if isinstance(over, IntDistribution) else bounds
     return f"tag(log,{bounds})" if over.log else bounds

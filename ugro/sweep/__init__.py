@@ -1,1 +1,1 @@
-"""How is a study run? Space, proposals, launches, results. No torch."""
+"""The sweep: the driver that plans a study, runs its trials and records their results."""

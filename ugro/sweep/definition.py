@@ -1,4 +1,4 @@
-"""The definition of a study: its space, objectives, base model, data, length and evaluation."""
+"""Definition of a study: the settings that must not change while it continues."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Config
+from ugro.config import Config, ObjectiveConfig
 from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
 from ugro.space.search_space import described
@@ -20,35 +20,43 @@ NOTHING = "nothing"
 MODEL = ("path", "revision", "package", "gguf_file", "random_llama")
 LENGTH = ("max_steps", "max_tokens", "epochs")
 LATENCY = "latency_ms"
-# With another of these values are not comparable; what is searched may be wider or narrower.
-INCOMPARABLE = ("model", "data.", "objectives.", "latency.", *(f"training.{one}" for one in LENGTH))
-SINCE_DATA = "data.source"  # every definition has it that has the data at all
+# Settings without which values are not comparable; a changed search space leaves them comparable.
+INCOMPARABLE = ("model", "data.", "objectives.", "latency.", *(f"training.{k}" for k in LENGTH))
+DATA_KEY = "data.source"  # part of every definition that includes the data
 NEW_GROUP = "study.allow_change=true starts a new group of trials, ranked by itself"
 
 
 def definition(plan: Plan) -> dict[str, str]:
-    """Describe what must not change while a study goes on, each part under its key."""
-    over, of = plan.feasible.space.distributions, plan.config
-    conditions = plan.feasible.space.conditions
-    said = {key: described(one) for key, one in over.items()}
-    said |= {f"hydra.sweeper.conditions.{key}": one.text for key, one in conditions.items()}
-    said["objectives.mode"] = of.objectives.mode.name
-    for name, one in of.objectives.metrics.items():
-        points = "" if one.best is one.worst is None else f", from {one.best} to {one.worst}"
-        said[f"objectives.metrics.{name}"] = f"{one.direction.name}, weight {one.weight:g}{points}"
-    searched = [key.lstrip("+~") for key in over]
-    return said | dict(_configured(of, searched))
+    """Describe the settings that must not change, by key."""
+    space, config = plan.feasible.space, plan.config
+    parts = {key: described(over) for key, over in space.distributions.items()}
+    for key, condition in space.conditions.items():
+        parts[f"hydra.sweeper.conditions.{key}"] = condition.text
+    parts["objectives.mode"] = config.objectives.mode.name
+    for name, objective in config.objectives.metrics.items():
+        parts[f"objectives.metrics.{name}"] = _objective(objective)
+    searched = [key.lstrip("+~") for key in space.distributions]
+    return parts | dict(_configured(config, searched))
 
 
-def _configured(of: Config, searched: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is set, not searched; null is left out, so that a new key with that default may come."""
-    parts: dict[str, Mapping[str, Any]] = {"data": asdict(of.data)}
-    training = asdict(of.training)
+def _objective(objective: ObjectiveConfig) -> str:
+    best, worst = objective.best, objective.worst
+    points = "" if best is worst is None else f", from {best} to {worst}"
+    return f"{objective.direction.name}, weight {objective.weight:g}{points}"
+
+
+def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield settings that are not searched.
+
+    Null is omitted, so that a new key with this default does not change the definition.
+    """
+    parts: dict[str, Mapping[str, Any]] = {"data": asdict(config.data)}
+    training = asdict(config.training)
     parts["training"] = {name: training[name] for name in LENGTH}
-    if LATENCY in of.objectives.metrics:
-        parts["latency"] = asdict(of.latency)
+    if LATENCY in config.objectives.metrics:
+        parts["latency"] = asdict(config.latency)
     if not any(key.startswith("model") for key in searched):
-        model = asdict(of.model)
+        model = asdict(config.model)
         parts["model"] = {name: model[name] for name in MODEL}
     for group, values in parts.items():
         for name, value in values.items():
@@ -58,15 +66,15 @@ def _configured(of: Config, searched: Collection[str]) -> Iterator[tuple[str, st
 
 
 def check_same(study: Study, plan: Plan) -> None:
-    """Refuse to go on with a study that was something else, unless that is allowed.
+    """Refuse to continue a study with another definition, unless ``study.allow_change`` is set.
 
-    Where it is allowed and values cannot be compared, a new group of trials begins.
+    An allowed change that makes values incomparable starts a new group of trials.
 
     Raises:
-        UserError: what has changed, a line each.
+        UserError: all changed keys, one per line.
     """
     now, before = definition(plan), study.definition()
-    _check_what_cannot_change(study, plan)
+    _check_immutable(study, plan)
     changed = changes(study, plan)
     if changed and not plan.config.study.allow_change:
         raise UserError("\n".join(_refusal(study, before, now, changed)))
@@ -78,18 +86,18 @@ def check_same(study: Study, plan: Plan) -> None:
 
 
 def changes(study: Study, plan: Plan) -> list[str]:
-    """Name the keys in which a plan is not what the study was begun as."""
+    """List the keys in which the plan differs from the study's definition."""
     now, before = definition(plan), study.definition()
     return [key for key in {**before, **now} if before and before.get(key) != now.get(key)]
 
 
-def starts_anew(study: Study, plan: Plan) -> bool:
-    """Whether the plan's trials would be a group of their own."""
+def needs_new_group(study: Study, plan: Plan) -> bool:
+    """Whether trials of the plan are not comparable with the study's current group."""
     return _is_incomparable(changes(study, plan)) or _has_other_data(study, plan)
 
 
 def begin_group(study: Study) -> None:
-    """Begin a new group of trials and say what that means."""
+    """Start a new group of trials and log the consequences."""
     earlier = len(study.trials())
     study.begin_group()
     log.warning(
@@ -101,12 +109,12 @@ def begin_group(study: Study) -> None:
 
 
 def _has_other_data(study: Study, plan: Plan) -> bool:
-    """Whether the data that the plan must have are not the study's."""
-    known = study.data()
+    """Whether the plan requires other data than the study's."""
+    recorded = study.data()
     return any(
-        known.get(of, {}).get(name, own) != own
-        for of, parts in plan.data.items()
-        for name, own in parts.items()
+        recorded.get(searched, {}).get(name, required) != required
+        for searched, parts in plan.data.items()
+        for name, required in parts.items()
     )
 
 
@@ -118,7 +126,7 @@ def _refusal(
     study: Study, before: Mapping[str, str], now: Mapping[str, str], changed: Collection[str]
 ) -> Iterator[str]:
     name = study.record.study_name
-    if SINCE_DATA not in before:
+    if DATA_KEY not in before:
         allowed = (
             "another name: this study was begun by a version that did not write down on which data "
             f"trials are judged, so nobody knows whether new ones compare; {NEW_GROUP}"
@@ -131,15 +139,15 @@ def _refusal(
     yield NEW_GROUP if _is_incomparable(changed) else "study.allow_change=true goes on nevertheless"
 
 
-def _check_what_cannot_change(study: Study, plan: Plan) -> None:
-    """Optuna bears other bounds under an old name, but no other choices and no other objectives."""
-    asked = [one.name for one in objectives_of(plan.config.objectives).directions]
-    if asked != list(study.directions):
+def _check_immutable(study: Study, plan: Plan) -> None:
+    """Refuse changes that Optuna does not support: other objectives and other choices."""
+    directions = [d.name for d in objectives_of(plan.config.objectives).directions]
+    if directions != list(study.directions):
         names = ", ".join(study.objectives)
         allowed = (
             f"{', '.join(study.directions)}, of {names}; another direction, another study.name"
         )
-        raise UserError(fault("objectives", ", ".join(asked), allowed))
+        raise UserError(fault("objectives", ", ".join(directions), allowed))
     over = plan.feasible.space.distributions
     for key, before in searched_by(study.of_all_groups()).items():
         now = over.get(key, before)

@@ -1,6 +1,6 @@
-"""Which drivers work on a study? Each holds a lock in the study's folder for as long as it lives.
+"""Registry of the drivers of a study: each holds a lock in the study's folder while it lives.
 
-The system lets go of a lock with its process, however that ends: nobody waits for a time to pass.
+The operating system releases a lock when its process ends, so a dead driver is detected at once.
 """
 
 import os
@@ -15,17 +15,20 @@ from filelock import FileLock, Timeout
 
 from ugro.errors import UserError, fault
 
-if TYPE_CHECKING:  # Hydra's callbacks look here, before anything heavy is imported
+if TYPE_CHECKING:  # Hydra's callbacks import this module before anything heavy
     from ugro.study.study import Study
 
 FOLDER = ".drivers"
 
 
 class Drivers:
-    """The drivers of a study; this one is ``own``.
+    """Drivers of a study.
 
     Args:
-        folder: the study's, which they share
+        folder: the study's folder, shared by all drivers
+
+    Attributes:
+        own: name of this driver
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,21 +37,23 @@ class Drivers:
         self.own = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
     @contextmanager
-    def joined(self, alone: bool) -> Iterator[None]:
-        """Within the block this driver is alive.
+    def join(self, alone: bool) -> Iterator[None]:
+        """Register this driver within the block.
 
         Args:
-            alone: whether the storage has one writer only
+            alone: whether the storage supports only one writer
 
         Raises:
-            UserError: there is another driver, though this one must be alone.
+            UserError: another driver is alive although ``alone`` is set.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._lock_of(self.own))
-        with self.one_at_a_time():
+        with self.exclusive():
             others = [path.stem for path in self._folder.glob("*.lock") if self.is_alive(path.stem)]
             if alone and others:
-                allowed = f"another name, or a storage for several drivers: {others[0]} is at it"
+                allowed = (
+                    f"another name, or a storage for several drivers: {others[0]} is running it"
+                )
                 raise UserError(fault("study.name", self._study.name, allowed))
             lock.acquire()
         try:
@@ -58,7 +63,7 @@ class Drivers:
             self._lock_of(self.own).unlink(missing_ok=True)
 
     def is_alive(self, name: str) -> bool:
-        """Whether the driver of that name holds its lock."""
+        """Whether the driver with this name holds its lock."""
         path = self._lock_of(name)
         if not path.exists():
             return False
@@ -68,12 +73,12 @@ class Drivers:
         except Timeout:
             return True
         lock.release()
-        path.unlink(missing_ok=True)  # nobody takes the name of one that has died
+        path.unlink(missing_ok=True)  # names of dead drivers are never reused
         return False
 
     @contextmanager
-    def one_at_a_time(self) -> Iterator[None]:
-        """Within the block no other driver is in such a block."""
+    def exclusive(self) -> Iterator[None]:
+        """Exclude other drivers from such blocks while in the block."""
         with FileLock(self._folder / "door"):
             yield
 
@@ -81,17 +86,14 @@ class Drivers:
         return self._folder / f"{name}.lock"
 
 
-_BEGUN: "dict[Path, Study]" = {}
+_ACTIVE: "dict[Path, Study]" = {}
 
 
-def begin(folder: Path, study: "Study") -> None:
-    """From now on the study in that folder is this process' own.
-
-    What was refused before, as another driver is at it or something is not as it was, is not.
-    """
-    _BEGUN[folder.resolve()] = study
+def register_study(folder: Path, study: "Study") -> None:
+    """Register the study in the folder as driven by this process, after all checks have passed."""
+    _ACTIVE[folder.resolve()] = study
 
 
 def active_study(folder: Path) -> "Study | None":
-    """Return the study in that folder if this process is driving it, else None."""
-    return _BEGUN.get(folder.resolve())
+    """Return the study in the folder if this process drives it, else None."""
+    return _ACTIVE.get(folder.resolve())

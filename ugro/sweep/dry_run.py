@@ -1,4 +1,4 @@
-"""What would a sweep do? ``study.dry_run=true`` prints it and launches nothing."""
+"""Dry run of a sweep (``study.dry_run=true``): prints the plan and launches nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from ugro.config.training_length import max_steps, max_tokens, tokens_per_step
-from ugro.sampling.feasibility import SAMPLES, FeasibilityEstimate, survey
+from ugro.sampling.feasibility import SAMPLES, FeasibilityEstimate, estimate_feasibility
 from ugro.schedulers.rungs import levels
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import count, described
 from ugro.sweep.plan import Plan
 
-LENGTHS = 100  # samples of which a trial's tokens are worked out, 3 ms each
+LENGTHS = 100  # samples to estimate the tokens of trials, 3 ms each
 UNITS = {"tokens_seen": "tokens", "step": "steps", "seconds": "seconds"}
 
 
 @dataclass(frozen=True)
 class Stops:
-    """Where a trial scheduler decides, and the share of trials that goes on there.
+    """Levels at which a trial scheduler stops trials.
 
     Attributes:
-        at: in the scheduler's resource
-        shares: the same as shares of a trial; of either None where only a trial can tell it
-        go_on: at each of them
+        at: levels in the scheduler's resource; None if unknown before a trial
+        shares: levels as shares of a trial; None if unknown before a trial
+        go_on: share of trials that continue at each level
     """
 
     at: tuple[float, ...] | None = ()
@@ -36,24 +36,24 @@ class Stops:
     go_on: float = 1.0
 
     def expected(self, end: float = 1.0) -> float | None:
-        """The share of its tokens that a trial takes, if each stop keeps its share of trials.
+        """Return the expected share of its tokens that a trial uses; None if unknown.
 
         Args:
-            end: the share of its length at which a stopper ends it, whatever it has
+            end: share of its length at which a stopper ends every trial
         """
         if self.shares is None:
             return None
         steps = pairwise(min(share, end) for share in (0.0, *self.shares, 1.0))
-        taken = (self.go_on**passed * (to - since) for passed, (since, to) in enumerate(steps))
-        return sum(taken) / end
+        used = (self.go_on**passed * (to - since) for passed, (since, to) in enumerate(steps))
+        return sum(used) / end
 
 
 def stops_of(scheduler: DictConfig, length: float | None) -> Stops:
-    """The stops of a scheduler's configuration; the median rule has one, where half goes on.
+    """Return the stops of a scheduler; the median rule has one, where half the trials continue.
 
     Args:
         scheduler: one of ``conf/scheduler/``
-        length: of a trial, in the scheduler's resource; None where nobody knows yet
+        length: a trial's length in the scheduler's resource; None if unknown
     """
     if "grace_period" not in scheduler:
         return Stops()
@@ -64,12 +64,17 @@ def stops_of(scheduler: DictConfig, length: float | None) -> Stops:
     if found is not None:
         shares = None if length is None else tuple(at / length for at in found.at if at < length)
         return Stops(found.at, shares, go_on)
-    shared = levels(grace, factor, None, 1.0) if grace < 1 else None
-    return Stops(None, shared.at if shared else None, go_on)
+    relative = levels(grace, factor, None, 1.0) if grace < 1 else None
+    return Stops(None, relative.at if relative else None, go_on)
 
 
 def show(plan: Plan, console: Console | None = None) -> None:
-    """Print the plan of a sweep to the console, the terminal's unless another is given."""
+    """Print the plan of a sweep.
+
+    Args:
+        plan: plan of the sweep
+        console: where the plan is printed, by default the terminal
+    """
     console = console or Console()
     console.print(_space(plan.feasible))
     for line in _lines(plan):
@@ -93,26 +98,27 @@ def _space(feasible: FeasibleSpace) -> Table:
 
 
 def _lines(plan: Plan) -> Iterator[str]:
-    of, feasible = plan.config, plan.feasible
+    config, feasible = plan.config, plan.feasible
     size = feasible.size
-    yield f"Configurations: {'no end to them' if size is None else size}"
-    samples = survey(feasible, of.seed, enough=SAMPLES if feasible.constrained else LENGTHS)
+    yield f"Configurations: {'infinite' if size is None else size}"
+    enough = SAMPLES if feasible.constrained else LENGTHS
+    samples = estimate_feasibility(feasible, config.seed, enough)
     if feasible.constrained:
         yield from (f"Constraint {line}" for line in samples.shares())
         yield f"Constraints leave {len(samples.kept) / samples.samples:.1%} of the samples"
-    for text in (one.text for one in feasible.constraints.on_results):
-        yield f"Constraint on results: {text}"
-    for one in plan.first:
-        shown = " ".join(f"{key}={value}" for key, value in one.parameters.items())
-        yield f"First, {one.source}: {shown}"
+    for constraint in feasible.constraints.on_results:
+        yield f"Constraint on results: {constraint.text}"
+    for trial in plan.first:
+        shown = " ".join(f"{key}={value}" for key, value in trial.parameters.items())
+        yield f"First, {trial.source}: {shown}"
     objectives = ", ".join(
-        f"{name} ({one.direction.name}, weight {one.weight:g})"
-        for name, one in of.objectives.metrics.items()
+        f"{name} ({objective.direction.name}, weight {objective.weight:g})"
+        for name, objective in config.objectives.metrics.items()
     )
     yield f"Objectives: {objectives}"
     yield f"Trials: {plan.total}"
-    if of.study.confirm:
-        yield _confirmed(plan)
+    if config.study.confirm:
+        yield _confirmation(plan)
     yield from _tokens(plan, samples)
     remote = plan.trial.hydra.launcher.get("ray", {}).get("remote", {})
     if remote:
@@ -122,47 +128,50 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield "A dry run: nothing was launched"
 
 
-def _confirmed(plan: Plan) -> str:
+def _confirmation(plan: Plan) -> str:
     best, seeds = plan.config.study.confirm, plan.config.study.confirm_seeds
-    baseline = any(one.source == "baseline" for one in plan.first)
+    baseline = any(trial.source == "baseline" for trial in plan.first)
     trials = (best + baseline) * seeds
-    whom = f"the best {best}{' and the baseline' if baseline else ''}"
-    return f"To be confirmed: {whom}, {seeds} seeds each: {trials} trials more at most"
+    which = f"the best {best}{' and the baseline' if baseline else ''}"
+    return f"To be confirmed: {which}, {seeds} seeds each: {trials} trials more at most"
 
 
 def _tokens(plan: Plan, samples: FeasibilityEstimate) -> Iterator[str]:
     scheduler, total, limit = plan.trial.scheduler, plan.total, plan.config.study.max_tokens
-    unit = scheduler.time_attr.name
-    some = _lengths(plan.feasible, samples)
-    stops = stops_of(scheduler, max((one[unit] for one in some if unit in one), default=None))
-    yield f"Rungs: {_rungs(stops, UNITS[unit])}"
-    lengths = [one["at most"] for one in some if "at most" in one]
-    share = _expected(stops, some)
-    if not lengths:
+    lengths = _lengths(plan.feasible, samples)
+    stops = stops_of(scheduler, _longest(lengths, scheduler.time_attr.name))
+    yield f"Rungs: {_rungs(stops, UNITS[scheduler.time_attr.name])}"
+    tokens = [length["at most"] for length in lengths if "at most" in length]
+    share = _expected(stops, lengths)
+    if not tokens:
         yield "Tokens: training.epochs counts the data, which are not read here"
-        told = "unknown" if share is None else f"{share:.0%} of the tokens of {total} whole trials"
-        yield f"Expected: {told}"
+        full = f"of the tokens of {total} full trials"
+        expected = "unknown" if share is None else f"{share:.0%} {full}"
+        yield f"Expected: {expected}"
         return
-    longest = max(lengths)
-    yield f"Tokens at most: {min(total * longest, limit or total * longest):,}"
+    most = total * max(tokens)
+    yield f"Tokens at most: {min(most, limit or most):,}"
     if share is None:
         yield "Tokens expected: unknown"
         return
-    expected = total * share * sum(lengths) / len(lengths)
-    yield f"Tokens expected: about {min(expected, limit or expected):,.0f}"
+    mean = total * share * sum(tokens) / len(tokens)
+    yield f"Tokens expected: about {min(mean, limit or mean):,.0f}"
 
 
 def expected_share(plan: Plan, samples: FeasibilityEstimate) -> float | None:
-    """The share of their tokens that trials are expected to take; None where nobody knows yet."""
-    some, unit = _lengths(plan.feasible, samples), plan.trial.scheduler.time_attr.name
-    length = max((one[unit] for one in some if unit in one), default=None)
-    return _expected(stops_of(plan.trial.scheduler, length), some)
+    """Return the share of their tokens that trials are expected to use; None if unknown."""
+    lengths, scheduler = _lengths(plan.feasible, samples), plan.trial.scheduler
+    return _expected(stops_of(scheduler, _longest(lengths, scheduler.time_attr.name)), lengths)
 
 
-def _expected(stops: Stops, some: list[dict[str, int]]) -> float | None:
-    lengths = [one["at most"] for one in some if "at most" in one]
-    whole = [one["tokens_seen"] for one in some if "tokens_seen" in one]
-    return stops.expected(sum(lengths) / sum(whole) if whole else 1.0)
+def _longest(lengths: list[dict[str, int]], unit: str) -> int | None:
+    return max((length[unit] for length in lengths if unit in length), default=None)
+
+
+def _expected(stops: Stops, lengths: list[dict[str, int]]) -> float | None:
+    limited = [length["at most"] for length in lengths if "at most" in length]
+    full = [length["tokens_seen"] for length in lengths if "tokens_seen" in length]
+    return stops.expected(sum(limited) / sum(full) if full else 1.0)
 
 
 def _rungs(stops: Stops, unit: str) -> str:
@@ -171,20 +180,21 @@ def _rungs(stops: Stops, unit: str) -> str:
     if stops.shares:
         return f"{', '.join(f'{share:.2%}' for share in stops.shares)} of a trial's {unit}"
     if stops.shares is None:
-        return f"unknown until a trial has told its length in {unit}"
+        return f"unknown until a trial has reported its length in {unit}"
     return "none, every trial runs to its end"
 
 
 def _lengths(feasible: FeasibleSpace, samples: FeasibilityEstimate) -> list[dict[str, int]]:
-    """How long some of the samples are, as far as it is known: in steps and tokens, if nothing
-    stops them, and the tokens at most, stoppers included.
+    """Return the lengths of some samples, as far as they are known.
+
+    Each has the steps and tokens of a full trial, and the tokens at most with stoppers applied.
     """
-    return [_length(feasible.composer.compose(one)) for one in samples.kept[:LENGTHS]]
+    return [_length(feasible.composer.compose(sample)) for sample in samples.kept[:LENGTHS]]
 
 
 def _length(trial: DictConfig) -> dict[str, int]:
-    steps, most = max_steps(trial), max_tokens(trial)
-    known = {} if most is None else {"at most": most}
+    steps, tokens = max_steps(trial), max_tokens(trial)
+    length = {} if tokens is None else {"at most": tokens}
     if steps is not None:
-        known |= {"step": steps, "tokens_seen": steps * tokens_per_step(trial)}
-    return known
+        length |= {"step": steps, "tokens_seen": steps * tokens_per_step(trial)}
+    return length

@@ -1,7 +1,7 @@
-"""Fingerprints of the data that a study's trials were trained and judged on.
+"""Fingerprints of the data that a study's trials are trained and evaluated on.
 
-The driver may not see the data: they come from the workers, with a trial's first report. The first
-ones hold for the whole study.
+Fingerprints arrive with a trial's first report, as the driver may have no access to the data. The
+first ones apply to all trials of the study.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,85 +10,88 @@ from typing import Any
 from ugro.errors import UserError
 from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import listed
-from ugro.space.comparability import OF_THE_DATA, TRAIN, data_by_search
+from ugro.space.comparability import DATA_GROUPS, TRAIN, data_by_search
 
 Keep = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
 
 class DataChangedError(UserError):
-    """A trial's data are not those of the study.
+    """The data of a trial differ from the study's.
 
     Attributes:
-        since_before: whether those of the study were known before this driver began
-        group: of the study's trials
+        from_earlier_run: whether the study's fingerprints are older than this driver
+        group: the study's group of trials
     """
 
-    def __init__(self, line: str, since_before: bool, group: int) -> None:
+    def __init__(self, line: str, from_earlier_run: bool, group: int) -> None:
         super().__init__(line)
-        self.since_before = since_before
+        self.from_earlier_run = from_earlier_run
         self.group = group
 
 
 class Fingerprints:
-    """What is known of the study's data.
+    """Fingerprints of a study's data.
 
     Args:
-        study: its name
-        group: of its trials
-        known: fingerprints by part, by what of the data was searched
-        keep: writes down what is new; the answer is what holds, as another driver may be faster
+        study: name of the study
+        group: the study's group of trials
+        recorded: fingerprints by part of the data, by searched parameters of the data
+        keep: records new fingerprints and returns the valid ones, which may be another driver's
     """
 
     def __init__(
         self,
         study: str = "",
         group: int = 0,
-        known: Mapping[str, Mapping[str, str]] | None = None,
-        keep: Keep = lambda of, parts: parts,
+        recorded: Mapping[str, Mapping[str, str]] | None = None,
+        keep: Keep = lambda searched, parts: parts,
     ) -> None:
         self._study = study
         self._group = group
-        self._before = dict(known or {})
-        self._known = dict(known or {})
+        self._before = dict(recorded or {})
+        self._recorded = dict(recorded or {})
         self._keep = keep
 
-    def check(self, number: int, parameters: Mapping[str, Any], told: Mapping[str, str]) -> None:
-        """Hold a trial's data against the study's.
+    def check(
+        self, number: int, parameters: Mapping[str, Any], provenance: Mapping[str, str]
+    ) -> None:
+        """Compare a trial's data with the study's.
 
         Args:
-            number: the trial's
-            parameters: that it searches
-            told: by its worker, more than fingerprints perhaps
+            number: number of the trial
+            parameters: parameters of the trial
+            provenance: provenance from its worker, fingerprints included
 
         Raises:
-            DataChangedError: they differ.
+            DataChangedError: the fingerprints differ.
         """
-        other: list[str] = []
-        since_before = False
-        for of, parts in data_by_search(parameters, told):
-            if set(parts) - set(self._known.get(of, {})):
-                self._known[of] = self._keep(of, {**parts, **self._known.get(of, {})})
-            known = self._known.get(of, {})
-            changed = [name for name, found in parts.items() if known.get(name, found) != found]
-            since_before |= any(name in self._before.get(of, {}) for name in changed)
-            other += changed
-        if other:
-            line = self._line(number, other, searches=_searches_data(parameters))
-            raise DataChangedError(line, since_before, self._group)
+        differing: list[str] = []
+        from_earlier_run = False
+        for searched, parts in data_by_search(parameters, provenance):
+            recorded = self._recorded.get(searched, {})
+            if set(parts) - set(recorded):
+                recorded = self._recorded[searched] = self._keep(searched, {**parts, **recorded})
+            changed = [name for name, found in parts.items() if recorded.get(name, found) != found]
+            from_earlier_run |= any(name in self._before.get(searched, {}) for name in changed)
+            differing += changed
+        if differing:
+            line = self._line(number, differing, searches=_searches_data(parameters))
+            raise DataChangedError(line, from_earlier_run, self._group)
 
-    def _line(self, number: int, other: list[str], searches: bool) -> str:
-        what = listed([DATA_PARTS[name] for name in other])
+    def _line(self, number: int, differing: list[str], searches: bool) -> str:
+        what = listed([DATA_PARTS[name] for name in differing])
         allowed = (
             "rows that cut no held-out text, or of one length: data.eval_block_size sets it"
-            if searches and TRAIN not in other
+            if searches and TRAIN not in differing
             else "the same as then, another study.name, or study.allow_change=true, which starts a "
             "new group of trials"
         )
+        verb = "are" if len(differing) > 1 else "is"
         return (
-            f"data: the {what} of trial {number} {'are' if len(other) > 1 else 'is'} not what the "
+            f"data: the {what} of trial {number} {verb} not what the "
             f"trials of study {self._study} had, allowed: {allowed}"
         )
 
 
 def _searches_data(parameters: Mapping[str, Any]) -> bool:
-    return any(key.partition(".")[0] in OF_THE_DATA for key in parameters)
+    return any(key.partition(".")[0] in DATA_GROUPS for key in parameters)

@@ -1,4 +1,4 @@
-"""Measure the best trial and the baseline on the test part, once, when a study has ended."""
+"""Evaluation of the best trial and the baseline on the test part after a study."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -16,62 +16,71 @@ from ugro.study.study import Study, metrics, source
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)
-LOOK_SECONDS = 1.0
-# A task that trains nothing and leaves the trial's own configuration as it is.
+POLL_SECONDS = 1.0
+# The task does not train and does not overwrite the trial's configuration.
 MEASURE = {"study.measure_test": True, "hydra.output_subdir": None}
 
 
 def measure_winner(
-    plan: Plan, study: Study, slots: Executor, events: EventStream, interrupted: Callable[[], bool]
+    plan: Plan,
+    study: Study,
+    executor: Executor,
+    events: EventStream,
+    interrupted: Callable[[], bool],
 ) -> None:
-    """Have the best trial and the baseline measured where that was not done before.
+    """Measure the best trial and the baseline on the test part unless this was done before.
 
-    The test part chooses neither checkpoint nor trial, so what it says of the best is not flattered
-    by the search. Where it cannot be measured the log says why; the same command again tries anew.
+    The test part selects neither checkpoints nor trials, so the search does not bias its result.
+    A failed measurement is logged; the same command tries it again.
 
     Args:
-        plan: of the study
-        study: its record, which keeps the results
-        slots: where trials run
-        events: hears of each result
-        interrupted: whether somebody wants the sweep to end
+        plan: plan of the study
+        study: the study, which keeps the results
+        executor: runs the tasks
+        events: receives each result
+        interrupted: whether the user has requested the end of the sweep
     """
-    left = {trial.number: trial for trial in _winners(study) if trial.number not in study.tests()}
-    for trial in left.values():
-        slots.submit(_task(plan, trial))
+    pending = {
+        trial.number: trial for trial in _winners(study) if trial.number not in study.tests()
+    }
+    for trial in pending.values():
+        executor.submit(_task(plan, trial))
     listener = ConstantListener(continues=True, is_interrupted=interrupted)
-    while left and not interrupted():
-        done = slots.wait(listener, LOOK_SECONDS)
+    while pending and not interrupted():
+        done = executor.wait(listener, POLL_SECONDS)
         if done is None:
             continue
         number, job = done
-        del left[number]
+        del pending[number]
         returned = job._return_value
         if job.status is not JobStatus.COMPLETED or not isinstance(returned, TrialResult):
-            why = one_line(returned)
-            log.warning("Trial %d could not be measured on the test part: %s", number, why)
+            reason = one_line(returned)
+            log.warning("Trial %d could not be measured on the test part: %s", number, reason)
             continue
         _keep(study, number, returned.metrics)
         events.emit(TestMeasured(number, returned.metrics))
 
 
 def _winners(study: Study) -> list[FrozenTrial]:
-    """The best trial and the baseline, as far as they hold out a test part."""
-    baseline = [one for one in study.finished() if source(one) == "baseline"]
-    complete = [one for one in baseline if one.state is TrialState.COMPLETE]
+    """Return the best trial and the baseline, if they hold out a test part."""
+    baseline = [
+        trial
+        for trial in study.finished()
+        if source(trial) == "baseline" and trial.state is TrialState.COMPLETE
+    ]
     best = study.best()
-    winners = {one.number: one for one in ([best] if best else []) + complete}
-    return [one for one in winners.values() if metrics(one).get("test_tokens")]
+    winners = {trial.number: trial for trial in ([best] if best else []) + baseline}
+    return [trial for trial in winners.values() if metrics(trial).get("test_tokens")]
 
 
 def _task(plan: Plan, trial: FrozenTrial) -> Task:
     shared, values = plan.feasible.composer.shared(trial.params)
     overrides = plan.feasible.space.overrides(trial.params)
-    own = [override(key, value) for key, value in MEASURE.items()]
+    measure = [override(key, value) for key, value in MEASURE.items()]
     heartbeat = plan.config.study.heartbeat_seconds
     return Task(
         trial.number,
-        [*overrides, *own],
+        [*overrides, *measure],
         shared,
         {**values, **MEASURE},
         None,

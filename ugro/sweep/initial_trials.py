@@ -1,4 +1,4 @@
-"""Trials before the sampler is asked: baseline, known configurations, what was best before."""
+"""Initial trials of a study: baseline, enqueued configurations and warm starts."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -22,117 +22,115 @@ from ugro.space.search_space import described
 from ugro.study.study import read_renamed
 
 log = logging.getLogger(__name__)
-NOWHERE = object()
+OUTSIDE = object()  # marks a value that a distribution does not contain
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A configuration to be run; what it leaves open the sampler fills in."""
+    """Initial trial; the sampler draws the parameters that it leaves open."""
 
     parameters: Mapping[str, Any]
     source: str
 
 
-def planned(study: StudyConfig, named: bool, feasible: FeasibleSpace) -> list[Planned]:
-    """What the configuration asks for, each once.
+def initial_trials(study: StudyConfig, named: bool, feasible: FeasibleSpace) -> list[Planned]:
+    """List the configured initial trials without duplicates.
 
     Args:
         study: ``study.{baseline,enqueue,warm_start,warm_start_trials}``
-        named: whether a named space is searched; choices on the command line run as given
+        named: whether the space has a config group; sweeps of the command line get no baseline
         feasible: the search space
 
     Raises:
-        UserError: ``enqueue`` has a key that is not searched, a value outside the space or one
-            that breaks a constraint; an earlier study is not there.
+        UserError: ``enqueue`` has a key that is not searched, a value outside the space or a
+            configuration that breaks a constraint; or an earlier study does not exist.
     """
-    asked = [
+    trials = [
         *(_baseline(feasible) if study.baseline and named else ()),
         *(_enqueued(parameters, feasible) for parameters in study.enqueue),
-        *(one for earlier in study.warm_start for one in _best_of(earlier, study, feasible)),
+        *(trial for name in study.warm_start for trial in _best_of(name, study, feasible)),
     ]
-    once: dict[object, Planned] = {}
-    for one in asked:
-        once.setdefault(identity(one.parameters), one)
-    return list(once.values())
+    unique: dict[object, Planned] = {}
+    for trial in trials:
+        unique.setdefault(identity(trial.parameters), trial)
+    return list(unique.values())
 
 
 def _baseline(feasible: FeasibleSpace) -> Iterator[Planned]:
     config = feasible.composer.compose({})
-    own: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for key, over in feasible.space.distributions.items():
         value = lookup(config, key)
-        own[key] = member(over, value)
-        if own[key] is NOWHERE:
+        parameters[key] = member(over, value)
+        if parameters[key] is OUTSIDE:
             log.warning("No baseline trial: %s=%s is not in the space", key, value)
             return
-    active = {key: value for key, value in own.items() if feasible.is_active(key, own)}
-    reasons = feasible.broken(active)
-    if reasons:
-        log.warning("No baseline trial: the configuration breaks %s", " and ".join(reasons))
+    active = {key: v for key, v in parameters.items() if feasible.is_active(key, parameters)}
+    broken = feasible.broken(active)
+    if broken:
+        log.warning("No baseline trial: the configuration breaks %s", " and ".join(broken))
         return
     yield Planned(active, "baseline")
 
 
 def _enqueued(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Planned:
     searched = feasible.space.distributions
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key, value in parameters.items():
         over = searched.get(key)
         if over is None:
             if not has(feasible.composer.compose({}), key):
                 raise UserError(f"study.enqueue: {no_key(key)}")
             raise UserError(fault("study.enqueue", key, ", ".join(searched)))
-        found[key] = member(over, value)
-        if found[key] is NOWHERE:
+        members[key] = member(over, value)
+        if members[key] is OUTSIDE:
             raise UserError(fault(f"study.enqueue: {key}", value, described(over)))
-    if set(found) == set(searched) and (reasons := feasible.broken(found)):
-        raise UserError(fault("study.enqueue", dict(parameters), " and ".join(reasons)))
-    return Planned(found, "enqueued")
+    if set(members) == set(searched) and (broken := feasible.broken(members)):
+        raise UserError(fault("study.enqueue", dict(parameters), " and ".join(broken)))
+    return Planned(members, "enqueued")
 
 
-def _best_of(earlier: str, study: StudyConfig, feasible: FeasibleSpace) -> Iterator[Planned]:
-    """The best trials of an earlier study, as far as this space has their keys and values."""
+def _best_of(name: str, study: StudyConfig, feasible: FeasibleSpace) -> Iterator[Planned]:
+    """Yield the best trials of an earlier study, restricted to this space's keys and values."""
     searched = feasible.space.distributions
-    folder = Path(earlier) if Path(earlier, DATABASE).exists() else Path(study.dir).parent / earlier
+    folder = Path(name) if Path(name, DATABASE).exists() else Path(study.dir).parent / name
     database = folder / DATABASE
     if not database.exists():
         allowed = f"a study's name or folder; there is no {database}"
-        raise UserError(fault("study.warm_start", earlier, allowed))
+        raise UserError(fault("study.warm_start", name, allowed))
     try:
         trials = read_renamed(folder.name, f"sqlite:///{database}").ranked()
     except KeyError as error:
-        raise UserError(
-            fault("study.warm_start", earlier, "a folder of its study's name")
-        ) from error
+        raise UserError(fault("study.warm_start", name, "a folder of its study's name")) from error
     config = feasible.composer.compose({})
     for trial in trials[: study.warm_start_trials]:
         unknown = [key for key in trial.params if key not in searched and not has(config, key)]
         if unknown:
-            raise UserError(f"study.warm_start: {earlier}: {no_key(unknown[0])}")
+            raise UserError(f"study.warm_start: {name}: {no_key(unknown[0])}")
         shared = {
             key: member(searched[key], value)
             for key, value in trial.params.items()
             if key in searched
         }
-        known = {key: value for key, value in shared.items() if value is not NOWHERE}
-        if known and not (set(known) == set(searched) and feasible.broken(known)):
-            yield Planned(known, "warm_start")
+        members = {key: value for key, value in shared.items() if value is not OUTSIDE}
+        if members and not (set(members) == set(searched) and feasible.broken(members)):
+            yield Planned(members, "warm_start")
 
 
 def member(over: BaseDistribution, value: Any) -> Any:
-    """The value as the distribution has it; ``NOWHERE`` if it has not.
+    """Return the value as the distribution represents it, or ``OUTSIDE``.
 
-    A choice is written as on the command line, ``"[q_proj,v_proj]"`` for a list.
+    A list is represented as on the command line: ``"[q_proj,v_proj]"``.
     """
     if isinstance(over, CategoricalDistribution):
         for choice in over.choices:
             if choice == value or parsed(choice) == value:
                 return choice
-        return NOWHERE
+        return OUTSIDE
     assert isinstance(over, FloatDistribution | IntDistribution)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return NOWHERE
+        return OUTSIDE
     if not over.low <= value <= over.high:
-        return NOWHERE
+        return OUTSIDE
     steps = (value - over.low) / over.step if over.step else 0.0
-    return value if abs(steps - round(steps)) < 1e-9 else NOWHERE
+    return value if abs(steps - round(steps)) < 1e-9 else OUTSIDE

@@ -1,4 +1,4 @@
-"""What do Ctrl-C and SIGTERM do? Once, the sweep ends in order; twice, at once."""
+"""Handling of Ctrl-C and SIGTERM: the first ends the sweep in order, the second at once."""
 
 import logging
 import signal
@@ -11,23 +11,23 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Within the block, the first signal is taken note of and the second one raises."""
+    """Context manager that records the first signal and ends the process at the second."""
 
     def __init__(self) -> None:
         self._signal: int | None = None
 
-    def asked(self) -> bool:
-        """Whether somebody wants the sweep to end."""
+    def requested(self) -> bool:
+        """Whether the user has requested the end of the sweep."""
         return self._signal is not None
 
     def end(self) -> None:
-        """End the process as the signal would have: 130 after Ctrl-C, 143 after SIGTERM."""
+        """End the process with the signal's exit code: 130 for Ctrl-C, 143 for SIGTERM."""
         if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(128 + (self._signal or 0))
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -36,12 +36,12 @@ class Interruption:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self.asked():
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        if self.requested():
             self.end()
         self._signal = signum
-        # A logger's lock may be held by what was interrupted.
+        # No logging here: the interrupted code may hold a logger's lock.
         print("Interrupted: trials save themselves and end. Again: at once.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""When does a study end before its trials are used up?"""
+"""Limits that end a study early: seconds, tokens and a target value."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,13 @@ from ugro.config import StudyConfig
 
 @dataclass
 class Limits:
-    """The study's own limits and what counts towards them.
+    """Limits of a study and the amounts counted towards them.
 
     Attributes:
-        maximised: whether the first objective is
-        tokens: trained on by all trials, running and earlier ones and other drivers' included
-        best: first objective so far; None before a trial is complete
+        config: ``study`` of the configuration
+        maximised: whether the first objective is maximised
+        tokens: training tokens of all trials, including running, earlier and other drivers' trials
+        best: best value of the first objective; None before a trial is complete
     """
 
     config: StudyConfig
@@ -21,22 +22,27 @@ class Limits:
     best: float | None = None
     _trained: dict[int, int] = field(default_factory=dict)  # tokens by trial
 
-    def trained(self, number: int, tokens: int) -> None:
-        """Take note of how many tokens a trial has come to; what it repeats counts once."""
+    def add_tokens(self, number: int, tokens: int) -> None:
+        """Update the tokens of a trial; tokens repeated after a checkpoint count once.
+
+        Args:
+            number: number of the trial
+            tokens: training tokens since its start
+        """
         more = max(0, tokens - self._trained.get(number, 0))
         self._trained[number] = self._trained.get(number, 0) + more
         self.tokens += more
 
-    def valued(self, value: float) -> None:
-        """Take note of a complete trial's first objective."""
+    def add_value(self, value: float) -> None:
+        """Add the first objective of a complete trial."""
         better = max if self.maximised else min
         self.best = value if self.best is None else better(self.best, value)
 
     def reached(self, seconds: float) -> str:
-        """The limit that is reached, as ``key=value``; empty while there is none.
+        """Return the limit that is reached as ``key=value``, or an empty string.
 
         Args:
-            seconds: since the driver began
+            seconds: seconds since the driver started
         """
         config = self.config
         if config.max_seconds is not None and seconds >= config.max_seconds:

@@ -1,4 +1,4 @@
-"""Other drivers of the study: their trials are heard of, and taken over if they die."""
+"""Coordination with other drivers of the study, whose trials are taken over if they die."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,69 +20,75 @@ from ugro.sweep.drivers import Drivers
 
 @dataclass(frozen=True)
 class News:
-    """What other drivers have done."""
+    """Changes by other drivers.
 
-    begun: Sequence[FrozenTrial]
-    ended: Sequence[FrozenTrial]
-    left: int  # trials that the study still needs
+    Attributes:
+        started: trials that they started
+        finished: trials that they finished
+        remaining: number of trials that the study still needs
+    """
+
+    started: Sequence[FrozenTrial]
+    finished: Sequence[FrozenTrial]
+    remaining: int
 
 
 class Peers(Protocol):
-    """The other drivers."""
+    """Other drivers of the study."""
 
     def reports(self) -> Iterator[tuple[int, Report]]:
-        """What their trials have reported since it was last asked."""
+        """Yield trial number and report of each new report since the last call."""
 
     def news(self) -> News | None:
-        """What has happened since it was last asked; None where there is no other."""
+        """Return the changes since the last call; None if there are no other drivers."""
 
-    def abandoned(self) -> FrozenTrial | None:
-        """A trial on which nobody works any more; now it is this driver's."""
+    def claim_abandoned(self) -> FrozenTrial | None:
+        """Claim a trial without a live driver for this driver, if there is one."""
 
-    def are_at_work(self) -> bool:
-        """Whether there are trials that have not ended."""
+    def are_running(self) -> bool:
+        """Whether other drivers have running trials."""
 
-    def grants(self, number: int, parameters: Mapping[str, Any]) -> bool:
-        """Whether this driver may run the trial that it has recorded; else another was faster."""
+    def may_run(self, number: int, parameters: Mapping[str, Any]) -> bool:
+        """Whether this driver may run a trial that it recorded, or another driver was faster."""
 
 
 class NoPeers:
-    """This driver is the only one."""
+    """Peers of the only driver of a study."""
 
     def reports(self) -> Iterator[tuple[int, Report]]:
-        """None."""
+        """Yield nothing."""
         return iter(())
 
     def news(self) -> News | None:
-        """None."""
+        """Return None."""
         return None
 
-    def abandoned(self) -> FrozenTrial | None:
-        """None: what an earlier driver left is known from the beginning."""
+    def claim_abandoned(self) -> FrozenTrial | None:
+        """Return None: trials of an earlier driver are resumed at the start."""
         return None
 
-    def are_at_work(self) -> bool:
-        """No."""
+    def are_running(self) -> bool:
+        """Return False."""
         return False
 
-    def grants(self, number: int, parameters: Mapping[str, Any]) -> bool:
-        """Always."""
+    def may_run(self, number: int, parameters: Mapping[str, Any]) -> bool:
+        """Return True."""
         return True
 
 
 class SharedStudy:
-    """Drivers that share a storage and the study's folder.
+    """Peers that share a storage and the study's folder.
 
-    They agree by the trials' numbers, which the storage gives out one by one: of two trials with
-    the same parameters the lower number is run, and so are the first ``total`` of all.
+    Drivers agree by the numbers of trials, which the storage assigns one by one: of two trials with
+    the same parameters the lower number runs, and of all trials the first ``total``.
 
     Args:
-        study: its record
-        drivers: of the study
-        log: ``events.jsonl``, which all of them write
-        total: trials of the finished study
-        once: whether no parameters are run twice
-        known: the numbers of trials that had ended, which are no news
+        study: the shared study
+        drivers: registry of its drivers
+        log: ``events.jsonl``, which all drivers write
+        total: number of trials of the finished study
+        unique: whether no configuration may run twice
+        finished: numbers of the trials that finished earlier, which are not news
     """
 
     def __init__(
@@ -91,73 +97,79 @@ class SharedStudy:
         drivers: Drivers,
         log: Path,
         total: int,
-        once: bool,
-        known: Collection[int],
+        unique: bool,
+        finished: Collection[int],
     ) -> None:
         self._study = study
         self._drivers = drivers
         self._follower = Follower(log)
         self._total = total
-        self._once = once
-        self._begun: set[int] = set()
-        self._ended = set(known)
-        own, every = study.group, study.every()
-        self._of_other_groups = {one.number for one in every if group(one) != own}
-        self._patience = retrying(is_trouble, "The study's record cannot be read")
+        self._unique = unique
+        self._started: set[int] = set()
+        self._finished = set(finished)
+        self._other_groups = {
+            trial.number for trial in study.every() if group(trial) != study.group
+        }
+        self._retry = retrying(is_trouble, "The study's record cannot be read")
 
     def reports(self) -> Iterator[tuple[int, Report]]:
-        """What the log has got from others; trials of another group are none of ours."""
-        for said in self._follower.events():
-            if said["event"] == TrialAsked.__name__ and said.get("group", 0) != self._study.group:
-                self._of_other_groups.add(said["number"])
-            reported = said["event"] == TrialReported.__name__
-            if reported and said["number"] not in self._of_other_groups:
-                yield said["number"], Report.from_dict(said)
+        """Yield new reports from the log, except for trials of other groups."""
+        for event in self._follower.events():
+            kind = event["event"]
+            if kind == TrialAsked.__name__ and event.get("group", 0) != self._study.group:
+                self._other_groups.add(event["number"])
+            if kind == TrialReported.__name__ and event["number"] not in self._other_groups:
+                yield event["number"], Report.from_dict(event)
 
     def news(self) -> News:
-        """What the record has got from others."""
-        counted = [one for one in self._every() if ending(one) is not Outcome.WITHDRAWN]
-        others = [one for one in counted if driver(one) != self._drivers.own]
-        begun = [one for one in others if one.number not in self._begun]
-        ended = [one for one in others if one.state.is_finished() and one.number not in self._ended]
-        self._begun |= {one.number for one in begun}
-        self._ended |= {one.number for one in ended}
-        return News(begun, ended, self._total - len(counted))
+        """Return the changes in the storage since the last call."""
+        counted = self._counted_trials()
+        others = [trial for trial in counted if driver(trial) != self._drivers.own]
+        started = [trial for trial in others if trial.number not in self._started]
+        finished = [
+            trial
+            for trial in others
+            if trial.state.is_finished() and trial.number not in self._finished
+        ]
+        self._started |= {trial.number for trial in started}
+        self._finished |= {trial.number for trial in finished}
+        return News(started, finished, self._total - len(counted))
 
-    def abandoned(self) -> FrozenTrial | None:
-        """One whose driver is dead, or was interrupted."""
-        every = self._every()
-        if not any(self._is_left(one) for one in every):
+    def claim_abandoned(self) -> FrozenTrial | None:
+        """Claim a trial whose driver is dead or was interrupted, if there is one."""
+        if not any(self._is_abandoned(trial) for trial in self._trials()):
             return None
         claim: Callable[[], FrozenTrial | None] = self._claim
-        with self._drivers.one_at_a_time():
-            return self._patience(claim)
+        with self._drivers.exclusive():
+            return self._retry(claim)
 
     def _claim(self) -> FrozenTrial | None:
         self._study.close_abandoned(self._drivers.is_alive)
-        for one in self._study.unfinished():
-            if self._study.retry(started(one), retried(one), self._drivers.own):
-                return one
+        for trial in self._study.unfinished():
+            if self._study.retry(started(trial), retried(trial), self._drivers.own):
+                return trial
         return None
 
-    def _is_left(self, one: FrozenTrial) -> bool:
-        waits = one.state is TrialState.WAITING and ending(one) is not None
-        runs = one.state is TrialState.RUNNING
-        return waits or (runs and not self._drivers.is_alive(driver(one)))
+    def _is_abandoned(self, trial: FrozenTrial) -> bool:
+        interrupted = trial.state is TrialState.WAITING and ending(trial) is not None
+        is_running = trial.state is TrialState.RUNNING
+        return interrupted or (is_running and not self._drivers.is_alive(driver(trial)))
 
-    def are_at_work(self) -> bool:
-        """Whether another driver has trials that run."""
-        others = (one for one in self._every() if driver(one) != self._drivers.own)
-        return any(one.state is TrialState.RUNNING for one in others)
+    def are_running(self) -> bool:
+        """Whether other drivers have running trials."""
+        others = (trial for trial in self._trials() if driver(trial) != self._drivers.own)
+        return any(trial.state is TrialState.RUNNING for trial in others)
 
-    def grants(self, number: int, parameters: Mapping[str, Any]) -> bool:
-        """Whether it is among the first, and the first of its parameters."""
-        run = [one for one in self._every() if ending(one) is not Outcome.WITHDRAWN]
-        before = [one for one in run if one.number < number]
-        same = (identity(one.params) == identity(parameters) for one in before)
-        return len(before) < self._total and not (self._once and any(same))
+    def may_run(self, number: int, parameters: Mapping[str, Any]) -> bool:
+        """Whether the trial is among the first ``total``, and the first with its parameters."""
+        before = [trial for trial in self._counted_trials() if trial.number < number]
+        same = (identity(trial.params) == identity(parameters) for trial in before)
+        return len(before) < self._total and not (self._unique and any(same))
 
-    def _every(self) -> list[FrozenTrial]:
-        """All trials of the group."""
+    def _counted_trials(self) -> list[FrozenTrial]:
+        return [trial for trial in self._trials() if ending(trial) is not Outcome.WITHDRAWN]
+
+    def _trials(self) -> list[FrozenTrial]:
+        """Read all trials of the study's group."""
         read: Callable[[], list[FrozenTrial]] = self._study.every
-        return [one for one in self._patience(read) if group(one) == self._study.group]
+        return [trial for trial in self._retry(read) if group(trial) == self._study.group]

@@ -1,4 +1,4 @@
-"""Would a sweep work? ``study.preflight=true`` checks all it needs, and leaves nothing behind."""
+"""Preflight of a sweep (``study.preflight=true``): checks its requirements, leaves no files."""
 
 import json
 import shutil
@@ -19,8 +19,9 @@ from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import Executor
 from ugro.formatting import counted, data_lines, duration, large, share
 from ugro.paths import is_writable, nearest
-from ugro.sampling.feasibility import SAMPLES, survey
+from ugro.sampling.feasibility import SAMPLES, estimate_feasibility
 from ugro.study.storage import check_reachable, check_url
+from ugro.sweep.checklist import Checklist
 from ugro.sweep.dry_run import LENGTHS, expected_share
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.worst_case import WorstCaseProbe, candidates
@@ -31,8 +32,8 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked for, before it was moved into a temporary folder."""
+class Original:
+    """Settings before the study's folder was replaced by a temporary one."""
 
     folder: Path
     storage: str | None
@@ -40,162 +41,138 @@ class Asked:
     tracking_as_written: Mapping[str, Any]
 
 
-class Page:
-    """The lines, each printed as soon as it is known.
-
-    Args:
-        console: the terminal's
-    """
-
-    def __init__(self, console: Console) -> None:
-        self.failed: list[str] = []
-        self.checked = 0
-        self._console = console
-
-    def check(self, name: str, what: Callable[[], str]) -> bool:
-        """Print what the check says, or what is wrong; whether it is well."""
-        self.checked += 1
-        try:
-            said = f"ok      {what()}"
-        except UserError as error:
-            self.failed.append(name)
-            said = f"WRONG   {error}"
-        self._say(name, said)
-        return name not in self.failed
-
-    def skip(self, name: str, why: str) -> None:
-        """Print that it is not known."""
-        self._say(name, f"unknown {why}")
-
-    def _say(self, name: str, said: str) -> None:
-        for at, line in enumerate(said.splitlines()):
-            text = f"{name if at == 0 else '':<10}{line if at == 0 else f'        {line}'}"
-            self._console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
 def preflight(
     config: DictConfig,
     loader: ConfigLoader,
-    slots: Callable[[], Executor],
+    executor: Callable[[], Executor],
     arguments: list[str],
     console: Console | None = None,
 ) -> None:
-    """Check everything and print it, a line a check.
+    """Check the requirements of a sweep and print one line per check.
 
     Args:
-        config: the sweep's configuration; its trials are moved into a temporary folder
-        loader: Hydra's
-        slots: starts them
-        arguments: the command line's overrides
-        console: the terminal's, unless another is given
+        config: the sweep's configuration; its study is moved to a temporary folder
+        loader: Hydra's config loader
+        executor: creates the executor
+        arguments: overrides of the command line
+        console: where results are printed, by default the terminal
 
     Raises:
-        UserError: something would fail.
+        UserError: a check failed.
     """
-    page = Page(console or Console())
-    with tempfile.TemporaryDirectory(prefix="ugro-preflight-") as made:
-        asked = _moved(config, Path(made))
+    checks = Checklist(console or Console())
+    with tempfile.TemporaryDirectory(prefix="ugro-preflight-") as temporary:
+        original = _replace_folder(config, Path(temporary))
         plans: list[Plan] = []
 
         def space() -> str:
-            plans.append(plan_of(config, loader, [*arguments, f"study.dir={made}"]))
+            plans.append(plan_of(config, loader, [*arguments, f"study.dir={temporary}"]))
             return _space(plans[0])
 
-        if page.check("space", space):
-            _trials(page, plans[0], slots, asked.folder)
+        if checks.check("space", space):
+            _check_trials(checks, plans[0], executor, original.folder)
         else:
             for name in ("model", "memory", "time", "data", "disk"):
-                page.skip(name, "until the space is right")
-        _servers(page, config, asked)
-    if page.failed:
-        failed = f"{len(page.failed)} of {counted(page.checked, 'check')}"
-        raise UserError(f"preflight: {failed} failed: {', '.join(page.failed)}")
+                checks.skip(name, "until the space is right")
+        _check_servers(checks, config, original)
+    if checks.failed:
+        failed = f"{len(checks.failed)} of {counted(checks.checked, 'check')}"
+        raise UserError(f"preflight: {failed} failed: {', '.join(checks.failed)}")
 
 
-def _moved(config: DictConfig, folder: Path) -> Asked:
-    """What was asked for; from now on the study's folder is another."""
+def _replace_folder(config: DictConfig, folder: Path) -> Original:
+    """Set the study's folder and return the original settings."""
     written: Any = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
     tracking: Any = OmegaConf.to_container(config.tracking, resolve=False)
     storage = config.hydra.sweeper.storage
-    asked = Asked(Path(config.study.dir), storage, written["storage"], tracking)
+    original = Original(Path(config.study.dir), storage, written["storage"], tracking)
     with open_dict(config):
         config.study.dir = str(folder)
-    return asked
+    return original
 
 
 def _space(plan: Plan) -> str:
     feasible = plan.feasible
     size = "any number of" if feasible.size is None else f"{feasible.size:,}"
-    said = f"{size} configurations compose, {counted(plan.total, 'trial')}"
+    text = f"{size} configurations compose, {counted(plan.total, 'trial')}"
     if not feasible.constrained:
-        return said
-    found = survey(feasible, plan.config.seed)
-    lines = "\n".join(found.shares())
-    return f"{said}; constraints leave {share(len(found.kept) / found.samples)}\n{lines}".strip()
+        return text
+    estimate = estimate_feasibility(feasible, plan.config.seed)
+    kept = share(len(estimate.kept) / estimate.samples)
+    lines = "\n".join(estimate.shares())
+    return f"{text}; constraints leave {kept}\n{lines}".strip()
 
 
-def _trials(page: Page, plan: Plan, executor_of: Callable[[], Executor], folder: Path) -> None:
-    """Model, memory, time and disk, by the largest trial."""
+def _check_trials(
+    checks: Checklist, plan: Plan, create_executor: Callable[[], Executor], folder: Path
+) -> None:
+    """Check model, memory, time, data and disk of the largest trial."""
     enough = SAMPLES if plan.feasible.constrained else LENGTHS
-    samples = survey(plan.feasible, plan.config.seed, enough)
-    largest: dict[str, Any] = {}
-    weighed: Mapping[str, float] = {}
-    running: list[tuple[Executor, WorstCaseProbe]] = []
+    samples = estimate_feasibility(plan.feasible, plan.config.seed, enough)
+    worst: dict[str, Any] = {}
+    estimate: Mapping[str, float] = {}
+    started: list[tuple[Executor, WorstCaseProbe]] = []
 
     def model() -> str:
-        nonlocal largest, weighed
-        slots = executor_of()
-        slots.count()  # refuses a trial that fits nowhere
-        running.append((slots, WorstCaseProbe(plan.feasible, slots)))
-        found = [
-            (running[0][1].weighed(one), one) for one in candidates(plan.feasible, samples.kept)
+        nonlocal worst, estimate
+        executor = create_executor()
+        executor.count()  # raises if no node can hold a trial
+        probe = WorstCaseProbe(plan.feasible, executor)
+        started.append((executor, probe))
+        estimates = [
+            (probe.estimate(parameters), parameters)
+            for parameters in candidates(plan.feasible, samples.kept)
         ]
-        weighed, largest = max(found, key=lambda one: one[0]["memory"])
-        shown = " ".join(f"{key}={value}" for key, value in largest.items())
-        sizes = f"{large(weighed['parameters'])} parameters, {large(weighed['trainable'])} trained"
-        return f"{sizes}, in the largest of {len(found)}: {shown or 'the configuration as it is'}"
+        estimate, worst = max(estimates, key=lambda pair: pair[0]["memory"])
+        shown = " ".join(f"{key}={value}" for key, value in worst.items())
+        sizes = (
+            f"{large(estimate['parameters'])} parameters, {large(estimate['trainable'])} trained"
+        )
+        which = shown or "the configuration as it is"
+        return f"{sizes}, in the largest of {len(estimates)}: {which}"
 
-    if not page.check("model", model):
+    if not checks.check("model", model):
         for name in ("memory", "time", "data", "disk"):
-            page.skip(name, "until the model can be made")
+            checks.skip(name, "until the model can be made")
         return
-    slots, rehearsal = running[0]
-    at_once = _at_once(plan, slots)
-    beside = _beside(plan, at_once, weighed)
-    stepped: list[TrialResult] = []
+    executor, probe = started[0]
+    concurrent = _concurrent(plan, executor)
+    sharing = _sharing(plan, concurrent, estimate)
+    steps: list[TrialResult] = []
 
     def time() -> str:
-        stepped.append(rehearsal.one_step(largest))
-        return _time(plan, stepped[0].metrics, at_once, beside)
+        steps.append(probe.run_step(worst))
+        return _time(plan, steps[0].metrics, concurrent, sharing)
 
-    if not page.check("memory", lambda: _memory(weighed, beside)):
-        page.skip("time", "until a trial fits into memory: no step was taken")
-    elif page.check("time", time):
-        page.check("data", lambda: _data(stepped[0]))
-    if not stepped:
-        page.skip("data", "until a step was taken")
-    page.check("disk", lambda: disk(plan, weighed["adapter"], folder))
-
-
-def _at_once(plan: Plan, slots: Executor) -> int:
-    wanted = plan.trial.hydra.sweeper.n_jobs
-    return int(slots.count() if wanted == "auto" else min(wanted, slots.count()))
+    if not checks.check("memory", lambda: _memory(estimate, sharing)):
+        checks.skip("time", "until a trial fits into memory: no step was taken")
+    elif checks.check("time", time):
+        checks.check("data", lambda: _data(steps[0]))
+    if not steps:
+        checks.skip("data", "until a step was taken")
+    checks.check("disk", lambda: disk(plan, estimate["adapter"], folder))
 
 
-def _beside(plan: Plan, at_once: int, weighed: Mapping[str, float]) -> int:
-    """How many trials share a device's or a machine's memory."""
+def _concurrent(plan: Plan, executor: Executor) -> int:
+    """Return the number of trials that run concurrently."""
+    n_jobs = plan.trial.hydra.sweeper.n_jobs
+    return int(executor.count() if n_jobs == "auto" else min(n_jobs, executor.count()))
+
+
+def _sharing(plan: Plan, concurrent: int, estimate: Mapping[str, float]) -> int:
+    """Return the number of trials that share the memory of a device or machine."""
     ray = plan.trial.hydra.launcher.get("ray", {})
     remote = ray.get("remote", {})
-    if weighed["on_gpu"]:
+    if estimate["on_gpu"]:
         return max(1, int(1 / remote.num_gpus)) if remote and remote.num_gpus else 1
     if not remote or ray.init.get("address") == "local":
-        return at_once
-    return max(1, min(at_once, int(weighed["cpus"] / (remote.num_cpus or 1))))
+        return concurrent
+    return max(1, min(concurrent, int(estimate["cpus"] / (remote.num_cpus or 1))))
 
 
-def _memory(weighed: Mapping[str, float], beside: int) -> str:
+def _memory(estimate: Mapping[str, float], sharing: int) -> str:
     parts = ", ".join(
-        f"{name} {_gib(weighed[key])}"
+        f"{name} {_gib(estimate[key])}"
         for name, key in (
             ("weights", "weights"),
             ("gradients and AdamW", "states"),
@@ -203,11 +180,11 @@ def _memory(weighed: Mapping[str, float], beside: int) -> str:
             ("the process", "process"),
         )
     )
-    where = "the GPU" if weighed["on_gpu"] else "the machine"
-    needs = f"about {_gib(weighed['memory'])} a trial ({parts})"
-    has = f"{where} has {_gib(weighed['has'])} for {counted(beside, 'trial')} at once"
-    if weighed["memory"] * beside > weighed["total_memory"]:
-        fewer = "fewer at once (hydra.sweeper.n_jobs), " if beside > 1 else ""
+    where = "the GPU" if estimate["on_gpu"] else "the machine"
+    needs = f"about {_gib(estimate['memory'])} a trial ({parts})"
+    has = f"{where} has {_gib(estimate['total_memory'])} for {counted(sharing, 'trial')} at once"
+    if estimate["memory"] * sharing > estimate["total_memory"]:
+        fewer = "fewer at once (hydra.sweeper.n_jobs), " if sharing > 1 else ""
         raise UserError(
             f"{needs}; {has}: {fewer}a smaller training.batch_size or data.block_size,"
             " training.gradient_checkpointing=true or a smaller model"
@@ -215,86 +192,88 @@ def _memory(weighed: Mapping[str, float], beside: int) -> str:
     return f"{needs}; {has}"
 
 
-def _time(plan: Plan, measured: Mapping[str, float], at_once: int, beside: int) -> str:
-    """Rough: the first step of a process is slower than the others."""
+def _time(plan: Plan, measured: Mapping[str, float], concurrent: int, sharing: int) -> str:
+    """Estimate the time of the sweep, roughly: the first step of a process is slower."""
     peak = measured["peak_memory_mb"] * 2**20
-    if peak * beside > measured["total_memory"]:
-        raise UserError(f"one step took {_gib(peak)}, too much for {counted(beside, 'trial')}")
-    rate, most = measured["train_tokens_per_second"], measured["tokens"]
-    part = expected_share(plan, survey(plan.feasible, plan.config.seed, LENGTHS))
-    tokens = plan.total * most * (1.0 if part is None else part)
+    if peak * sharing > measured["total_memory"]:
+        raise UserError(f"one step took {_gib(peak)}, too much for {counted(sharing, 'trial')}")
+    rate, trial_tokens = measured["train_tokens_per_second"], measured["tokens"]
+    part = expected_share(plan, estimate_feasibility(plan.feasible, plan.config.seed, LENGTHS))
+    tokens = plan.total * trial_tokens * (1.0 if part is None else part)
     if plan.config.study.max_tokens is not None:
         tokens = min(tokens, plan.config.study.max_tokens)
-    at = min(at_once, plan.total)
+    parallel = min(concurrent, plan.total)
     evaluation = max(0.0, measured["train_seconds"] - measured["tokens_seen"] / rate)
     step = plan.config.training.eval_steps
-    evaluations = 1 / step if step < 1 else most / measured["tokens_seen"] / step
-    seconds = (tokens / rate + tokens / most * evaluations * evaluation) / at
+    evaluations = 1 / step if step < 1 else trial_tokens / measured["tokens_seen"] / step
+    seconds = (tokens / rate + tokens / trial_tokens * evaluations * evaluation) / parallel
     seconds += measured["startup_seconds"]
     expected = "at most" if part is None or part >= 1 else "expected"
     return (
         f"one step took {_gib(peak)} of memory, {large(rate)} tokens a second (later ones: faster);"
-        f" {large(tokens)} tokens {expected}, roughly {duration(seconds)} with {at} at once"
+        f" {large(tokens)} tokens {expected}, roughly {duration(seconds)} with {parallel} at once"
     )
 
 
 def disk(plan: Plan, adapter: float, folder: Path) -> str:
-    """Whether what all trials leave fits where the study will be.
+    """Check that the files of all trials fit on the disk of the study's folder.
 
     Args:
-        plan: of the sweep
-        adapter: bytes of one
-        folder: the study's
+        plan: plan of the sweep
+        adapter: size of an adapter in bytes
+        folder: the study's folder
 
     Raises:
-        UserError: it does not fit, or the folder cannot be written.
+        UserError: the files do not fit, or the folder is not writable.
     """
     where = nearest(folder)
     if not is_writable(folder):
         raise UserError(fault("study.dir", str(folder), "a folder that can be written"))
     step = plan.config.training.eval_steps
-    every = 1 / step if step < 1 else 10  # a guess where it depends on the data
-    kept = {Keep.best_and_last: 2, Keep.best: 1, Keep.none: 0, Keep.all: every}
-    checkpoint = 3 * adapter  # with what AdamW keeps
+    evaluations = 1 / step if step < 1 else 10  # a guess, as it depends on the data
+    kept = {Keep.best_and_last: 2, Keep.best: 1, Keep.none: 0, Keep.all: evaluations}
+    checkpoint = 3 * adapter  # AdamW keeps two states per parameter
     needs = plan.total * (adapter + kept[plan.config.study.keep_checkpoints] * checkpoint)
     free = shutil.disk_usage(where).free
-    said = (
+    text = (
         f"{_gib(needs)} at most for adapters and checkpoints of {counted(plan.total, 'trial')};"
         f" {where} has {_gib(free)} free"
     )
     if needs > free:
-        raise UserError(f"{said}: make room, study.dir=ELSEWHERE or study.keep_checkpoints=none")
-    return said
+        raise UserError(f"{text}: make room, study.dir=ELSEWHERE or study.keep_checkpoints=none")
+    return text
 
 
-def _servers(page: Page, config: DictConfig, asked: Asked) -> None:
+def _check_servers(checks: Checklist, config: DictConfig, original: Original) -> None:
     def storage() -> str:
-        check_url(asked.storage_as_written, asked.storage)
-        return check_reachable(str(asked.storage))
+        check_url(original.storage_as_written, original.storage)
+        return check_reachable(str(original.storage))
 
-    page.check("storage", storage)
-    for name, what in _trackers(config, asked):
-        page.check(name, what)
+    checks.check("storage", storage)
+    for name, check in _tracker_checks(config, original):
+        checks.check(name, check)
     uri = config.study.artifacts
     if uri is not None:
-        page.check("artifacts", lambda: check_artifacts(uri, config.study.name))
+        checks.check("artifacts", lambda: check_artifacts(uri, config.study.name))
 
 
-def _trackers(config: DictConfig, asked: Asked) -> Iterator[tuple[str, Callable[[], str]]]:
+def _tracker_checks(
+    config: DictConfig, original: Original
+) -> Iterator[tuple[str, Callable[[], str]]]:
     settings: Any = OmegaConf.to_object(config.tracking)
     for name in ("mlflow", "wandb"):
         if getattr(settings, name) is not None:
 
-            def reached(name: str = name) -> str:
-                check_tracking(settings, asked.tracking_as_written)
+            def reach(name: str = name) -> str:
+                check_tracking(settings, original.tracking_as_written)
                 return contact(settings, name)
 
-            yield name, reached
+            yield name, reach
 
 
-def _data(stepped: TrialResult) -> str:
-    """Say what became of the documents, and what of that is doubtful."""
-    return "\n".join(data_lines(json.loads(stepped.provenance["data"])))
+def _data(step: TrialResult) -> str:
+    """Describe the data and any notes on them."""
+    return "\n".join(data_lines(json.loads(step.provenance["data"])))
 
 
 def _gib(size: float) -> str:

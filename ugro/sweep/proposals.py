@@ -1,4 +1,4 @@
-"""Which configuration is tried next? Planned ones, then what the sampler proposes, none twice."""
+"""Proposals: initial trials first, then configurations of the sampler, without duplicates."""
 
 import logging
 import random
@@ -9,165 +9,165 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ugro.sampling.sampler import Asked, Sampler, at_random
-from ugro.space.feasible import MOST_COUNTED, FeasibleSpace, identity
+from ugro.sampling.sampler import Draw, Sampler, random_sampler
+from ugro.space.feasible import MAX_COUNTED, FeasibleSpace, identity
 from ugro.study.study import source
 from ugro.sweep.initial_trials import Planned
 
-ASKED_AGAIN = 20  # times, when the sampler proposes what was tried or breaks a constraint
-DRAWN = 1000  # at random after that
-TIMES_THE_TOTAL = 10  # as many configurations are listed to find one that is left, 3 ms each
+SAMPLER_ATTEMPTS = 20  # draws of the sampler before random draws
+RANDOM_ATTEMPTS = 1000
+TIMES_THE_TOTAL = 10  # spaces up to this multiple of the trials are listed, at 3 ms each
 log = logging.getLogger(__name__)
-Refused = Callable[[Mapping[str, Any], Sequence[str]], None]  # hears parameters and reasons
+OnRejected = Callable[[Mapping[str, Any], Sequence[str]], None]  # gets parameters and reasons
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration to be run, as the sampler was asked for it."""
+    """Proposed configuration with its draw by the sampler."""
 
     parameters: Mapping[str, Any]
     source: str
-    asked: Asked
+    draw: Draw
 
 
 class Proposals:
-    """The trials still to be run, one at a time.
+    """Iterator over the remaining trials of a study.
 
-    First what is planned. Then a space that the budget covers is run through in order, each
-    configuration once; otherwise the sampler proposes. What was tried, or breaks a constraint, is
-    refused, the sampler told and asked again; after some refusals a configuration is drawn at
-    random.
+    Initial trials come first. Then a space that the budget covers is enumerated in order; otherwise
+    the sampler proposes. Duplicates and infeasible configurations are rejected and the sampler
+    draws again; after ``SAMPLER_ATTEMPTS`` rejections the configuration is drawn at random.
 
     Args:
-        sampling: proposes and is told
+        sampler: draws configurations
         feasible: the search space
-        plan: what is proposed first, unless it was run before
-        before: the study's trials so far
-        total: trials of the finished study
-        refused: hears what was proposed in vain
-        seed: of the draws at random; a continued study gets others from it
-        allow_duplicates: a configuration may be run twice
+        plan: initial trials
+        before: existing trials of the study; initial trials among them are skipped
+        total: number of trials of the finished study
+        on_rejected: called with each rejected proposal
+        seed: seed of random draws; a resumed study draws anew
+        allow_duplicates: whether a configuration may run twice
     """
 
     def __init__(
         self,
-        sampling: Sampler,
+        sampler: Sampler,
         feasible: FeasibleSpace,
         plan: Sequence[Planned],
         before: Sequence[FrozenTrial],
         total: int,
-        refused: Refused,
+        on_rejected: OnRejected,
         seed: int,
         allow_duplicates: bool = False,
     ) -> None:
-        self._sampling = sampling
-        self._randomly = at_random(feasible, seed + len(before))
+        self._sampler = sampler
+        self._random_sampler = random_sampler(feasible, seed + len(before))
         self._feasible = feasible
-        self._once = not allow_duplicates
+        self._unique = not allow_duplicates
         self._total = total
-        self._exhausts = self._once and feasible.size is not None and total >= feasible.size
-        self._refused = refused
+        self._exhausts = self._unique and feasible.size is not None and total >= feasible.size
+        self._on_rejected = on_rejected
         self._random = random.Random(seed + len(before))
         self._tried = {identity(trial.params) for trial in before}
-        self._left = total - len(before)
+        self._remaining = total - len(before)
         self._plan = iter(plan)
-        self._unclaimed = {trial.number: trial for trial in before}
-        self._claimed: set[int] = set()  # trials that were known to be one of the plan
-        self._untried = self._combinations()
+        self._unmatched = {trial.number: trial for trial in before}
+        self._matched: set[int] = set()  # trials identified as initial trials of the plan
+        self._untried = self._untried_combinations()
 
     def __iter__(self) -> Iterator[Proposal]:
         return self
 
     def __next__(self) -> Proposal:
-        """The next trial, its parameters drawn."""
-        if self._left <= 0:
+        """Return the next proposal."""
+        if self._remaining <= 0:
             raise StopIteration
-        proposal = self._planned() or self._next()
-        self._left -= 1
+        proposal = self._next_initial() or self._next()
+        self._remaining -= 1
         self._tried.add(identity(proposal.parameters))
         return proposal
 
-    def others_have(self, begun: Iterable[FrozenTrial], left: int) -> None:
-        """What other drivers of the study have begun is not proposed any more.
+    def sync(self, started: Iterable[FrozenTrial], remaining: int) -> None:
+        """Exclude trials that other drivers have started.
 
         Args:
-            begun: their new trials
-            left: how many trials the study still needs
+            started: new trials of other drivers
+            remaining: number of trials that the study still needs
         """
-        for trial in begun:
+        for trial in started:
             self._tried.add(identity(trial.params))
-            if trial.number not in self._claimed:
-                self._unclaimed[trial.number] = trial
-        self._left = left
+            if trial.number not in self._matched:
+                self._unmatched[trial.number] = trial
+        self._remaining = remaining
 
-    def _planned(self) -> Proposal | None:
-        for one in self._plan:
-            if self._was_run(one):
+    def _next_initial(self) -> Proposal | None:
+        for planned in self._plan:
+            if self._exists(planned):
                 continue
-            asked = self._sampling.ask(one.parameters)
-            if self._accepts(asked):
-                return Proposal(asked.parameters, one.source, asked)
+            draw = self._sampler.ask(planned.parameters)
+            if self._accepts(draw):
+                return Proposal(draw.parameters, planned.source, draw)
         return None
 
-    def _was_run(self, one: Planned) -> bool:
-        """Whether a trial is this one, with what it leaves open filled in; each is only one."""
-        wanted = set(identity(one.parameters))
-        for number, trial in self._unclaimed.items():
-            if source(trial) == one.source and wanted <= set(identity(trial.params)):
-                self._claimed.add(number)
-                del self._unclaimed[number]
+    def _exists(self, planned: Planned) -> bool:
+        """Whether an existing trial, matched only once, completes this initial trial."""
+        parameters = set(identity(planned.parameters))
+        for number, trial in self._unmatched.items():
+            if source(trial) == planned.source and parameters <= set(identity(trial.params)):
+                self._matched.add(number)
+                del self._unmatched[number]
                 return True
-        return identity(one.parameters) in self._tried
+        return identity(planned.parameters) in self._tried
 
     def _next(self) -> Proposal:
         if self._exhausts:
-            return self._fixed(next(self._untried), "space")
-        for _ in range(ASKED_AGAIN):
-            asked = self._sampling.ask()
-            if self._accepts(asked):
-                return Proposal(asked.parameters, "sampler", asked)
-        return self._fixed(self._drawn(), "random")
+            return self._proposal(next(self._untried), "space")
+        for _ in range(SAMPLER_ATTEMPTS):
+            draw = self._sampler.ask()
+            if self._accepts(draw):
+                return Proposal(draw.parameters, "sampler", draw)
+        return self._proposal(self._draw_at_random(), "random")
 
-    def _accepts(self, asked: Asked) -> bool:
-        """Whether it may be run; else it is refused."""
-        reasons = self._reasons(asked.parameters)
+    def _accepts(self, draw: Draw) -> bool:
+        """Whether the configuration may run; report it as rejected otherwise."""
+        reasons = self._rejection_reasons(draw.parameters)
         if not reasons:
             return True
         if reasons == ["duplicate"]:
-            self._sampling.forget(asked)
+            self._sampler.discard(draw)
         else:
-            self._sampling.refuse(asked)
-        self._refused(asked.parameters, reasons)
+            self._sampler.reject(draw)
+        self._on_rejected(draw.parameters, reasons)
         return False
 
-    def _reasons(self, parameters: Mapping[str, Any]) -> list[str]:
-        if self._once and identity(parameters) in self._tried:
+    def _rejection_reasons(self, parameters: Mapping[str, Any]) -> list[str]:
+        if self._unique and identity(parameters) in self._tried:
             return ["duplicate"]
         return self._feasible.broken(parameters)
 
-    def _drawn(self) -> Mapping[str, Any]:
-        for _ in range(DRAWN):
-            asked = self._randomly.ask()
-            self._randomly.forget(asked)
-            if not self._reasons(asked.parameters):
-                return asked.parameters
-        untried = [one for one in self._listed if identity(one) not in self._tried]
+    def _draw_at_random(self) -> Mapping[str, Any]:
+        for _ in range(RANDOM_ATTEMPTS):
+            draw = self._random_sampler.ask()
+            self._random_sampler.discard(draw)
+            if not self._rejection_reasons(draw.parameters):
+                return draw.parameters
+        untried = [c for c in self._combinations if identity(c) not in self._tried]
         if not untried:
-            log.warning("Nothing else was found to try: %d draws at random were in vain", DRAWN)
+            log.warning("Nothing else was found to try: %d random draws failed", RANDOM_ATTEMPTS)
             raise StopIteration
         return self._random.choice(untried)
 
     @cached_property
-    def _listed(self) -> list[dict[str, Any]]:
-        """Every configuration that may be left; of a space too large for that, none."""
+    def _combinations(self) -> list[dict[str, Any]]:
+        """Untried configurations of a small finite space; empty for other spaces."""
         size = self._feasible.size
-        most = max(MOST_COUNTED, TIMES_THE_TOTAL * self._total)
-        return list(self._combinations()) if self._once and size and size <= most else []
+        limit = max(MAX_COUNTED, TIMES_THE_TOTAL * self._total)
+        listable = self._unique and size and size <= limit
+        return list(self._untried_combinations()) if listable else []
 
-    def _fixed(self, parameters: Mapping[str, Any], source: str) -> Proposal:
-        asked = self._sampling.ask(parameters)
-        return Proposal(asked.parameters, source, asked)
+    def _proposal(self, parameters: Mapping[str, Any], source: str) -> Proposal:
+        draw = self._sampler.ask(parameters)
+        return Proposal(draw.parameters, source, draw)
 
-    def _combinations(self) -> Iterator[dict[str, Any]]:
-        every = self._feasible.combinations()
-        return (one for one in every if identity(one) not in self._tried)
+    def _untried_combinations(self) -> Iterator[dict[str, Any]]:
+        combinations = self._feasible.combinations()
+        return (c for c in combinations if identity(c) not in self._tried)

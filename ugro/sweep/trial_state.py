@@ -1,4 +1,4 @@
-"""How did a trial end that returned? As it was told, unless its results break a constraint."""
+"""State and outcome of an active trial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,35 +11,35 @@ from ugro.objectives.constraints import broken
 from ugro.retries import OUTAGE_SECONDS, back_off_seconds
 from ugro.space.composition import lookup
 from ugro.space.feasible import FeasibleSpace
-from ugro.sweep.failures import Answer
+from ugro.sweep.failures import Response
 from ugro.sweep.proposals import Proposal
 
 
 def result_of(returned: Any) -> TrialResult:
-    """What a trial returned; a task of the user's own may return numbers."""
+    """Convert the return value of a task; a custom task may return numbers."""
     if isinstance(returned, TrialResult):
         return returned
     values = tuple(returned) if isinstance(returned, (list, tuple)) else (float(returned),)
     return TrialResult(values, {})
 
 
-def outcome_of(
-    told: Outcome, result: TrialResult, feasible: FeasibleSpace, parameters: Mapping[str, Any]
+def final_outcome(
+    outcome: Outcome, result: TrialResult, feasible: FeasibleSpace, parameters: Mapping[str, Any]
 ) -> Outcome:
-    """How a trial ended.
+    """Return the outcome, or INFEASIBLE if the result breaks a constraint.
 
     Args:
-        told: how it was told to end
-        result: what it returned
-        feasible: with the constraints over results
-        parameters: the trial's
+        outcome: COMPLETE, or the outcome with which the trial was stopped
+        result: result of the trial
+        feasible: search space with the constraints
+        parameters: parameters of the trial
 
     Raises:
-        UserError: a constraint is over what the trial did not measure.
+        UserError: a constraint reads a metric that the trial did not measure.
     """
     constraints = feasible.constraints.on_results
-    if not told.has_value or not constraints:
-        return told
+    if not outcome.has_value or not constraints:
+        return outcome
     config = feasible.composer.compose(parameters)
 
     def value(name: str) -> object:
@@ -48,31 +48,50 @@ def outcome_of(
             raise UserError(fault("constraints.expressions", name, allowed))
         return result.metrics[name] if name in result.metrics else lookup(config, name)
 
-    return Outcome.INFEASIBLE if broken(constraints, value) else told
+    return Outcome.INFEASIBLE if broken(constraints, value) else outcome
 
 
 @dataclass
-class Running:
-    """A trial in flight, or one that is to go on."""
+class ActiveTrial:
+    """Trial that is running or waits to be resumed.
+
+    Attributes:
+        number: number of the trial
+        proposal: its configuration
+        started_at: time of its start by the sweep's clock; None before a worker starts it
+        tokens: training tokens at its latest new report
+        stop: outcome with which it was stopped; None while it may continue
+        retried: number of retries
+        why: reason of the latest retry
+        not_before: earliest time of the next attempt by the sweep's clock
+        outage_since: start of an outage by the sweep's clock; None after progress
+        attempts: attempts during the outage
+    """
 
     number: int
     proposal: Proposal
     started_at: float | None = None
     tokens: int = 0
-    told: Outcome | None = None  # how it was told to end
-    retried: int = 0  # times
-    why: str = ""  # it is run again
-    not_before: float = 0.0  # by the clock
-    in_trouble_since: float | None = None  # with the disk; None after progress
-    tried: int = 0  # times since then
+    stop: Outcome | None = None
+    retried: int = 0
+    why: str = ""
+    not_before: float = 0.0
+    outage_since: float | None = None
+    attempts: int = 0
 
-    def may_go_on(self, answer: Answer, now: float, max_retries: int) -> bool:
-        """Whether it may be run again after a failure; from when on is noted."""
-        if not answer.waits:
+    def may_retry(self, response: Response, now: float, max_retries: int) -> bool:
+        """Whether the trial may run again after a failure; schedules the next attempt.
+
+        Args:
+            response: response to the failure
+            now: current time by the sweep's clock
+            max_retries: limit on retries of failures other than outages
+        """
+        if not response.until_over:
             self.retried += 1
             return self.retried <= max_retries
-        if self.in_trouble_since is None:
-            self.in_trouble_since, self.tried = now, 0
-        self.not_before = now + back_off_seconds(self.tried)
-        self.tried += 1
-        return now - self.in_trouble_since <= OUTAGE_SECONDS
+        if self.outage_since is None:
+            self.outage_since, self.attempts = now, 0
+        self.not_before = now + back_off_seconds(self.attempts)
+        self.attempts += 1
+        return now - self.outage_since <= OUTAGE_SECONDS

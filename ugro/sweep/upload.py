@@ -1,4 +1,4 @@
-"""Copy a study's own files to ``study.artifacts``; each trial copies its folder."""
+"""Copies of a study's files in ``study.artifacts``; each trial copies its own folder."""
 
 import tempfile
 from pathlib import Path
@@ -16,37 +16,38 @@ NOT_COPIED = (TRIALS, "backups", DRIVERS, CONFIRM)
 
 
 def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
-    """Copy the study's files and its record, and those of the study that confirms it.
+    """Copy the files and the database of a study and of its confirmation.
 
-    What pruned trials have left there is deleted.
+    Checkpoints of pruned trials are deleted from the copy.
 
     Args:
-        study: finished or stopped
-        folder: its own
-        storage: where its record is; a server's is not copied
+        study: a finished or stopped study
+        folder: its folder
+        storage: URL of its storage; a database server is not copied
         uri: ``study.artifacts``
 
     Raises:
-        OSError: they could not be copied for a long time.
+        OSError: the destination remained unreachable.
     """
     name = study.record.study_name
-    there = retrying(is_outage, f"{KEY} cannot be reached")(Folder, uri, name)
-    every = (path.relative_to(folder) for path in sorted(folder.rglob("*")))
-    own = [str(path) for path in every if path.parts[0] not in NOT_COPIED]
-    there.put_all(folder, [path for path in own if not path.startswith(DATABASE)])
+    copy = retrying(is_outage, f"{KEY} cannot be reached")(Folder, uri, name)
+    paths = (path.relative_to(folder) for path in sorted(folder.rglob("*")))
+    names = [str(path) for path in paths if path.parts[0] not in NOT_COPIED]
+    copy.put_all(folder, [file for file in names if not file.startswith(DATABASE)])
     database = folder / DATABASE
     if not is_shared(storage) and database.exists():
         with tempfile.TemporaryDirectory() as draft:
             backup(database, Path(draft) / database.name, name)
-            there.put_all(Path(draft), [database.name])
-    _delete_needless(study, there)
-    if (again := confirmation_record(study, folder)) is not None:
-        upload(again, folder / CONFIRM, storage, uri)
+            copy.put_all(Path(draft), [database.name])
+    _delete_pruned_checkpoints(study, copy)
+    if (confirmation := confirmation_record(study, folder)) is not None:
+        upload(confirmation, folder / CONFIRM, storage, uri)
 
 
-def _delete_needless(study: Study, there: Folder) -> None:
-    pruned = [one.number for one in study.of_all_groups() if (how := ending(one)) and how.is_pruned]
+def _delete_pruned_checkpoints(study: Study, copy: Folder) -> None:
+    outcomes = {trial.number: ending(trial) for trial in study.of_all_groups()}
+    pruned = [number for number, outcome in outcomes.items() if outcome and outcome.is_pruned]
     checkpoints = tuple(f"{trial_subdir(number)}/{CHECKPOINTS}/" for number in pruned)
-    for name in retrying(is_outage, f"{KEY} cannot be read")(there.names):
+    for name in retrying(is_outage, f"{KEY} cannot be read")(copy.names):
         if name.startswith(checkpoints):
-            retrying(is_outage, f"{name} cannot be deleted from {KEY}")(there.delete, name)
+            retrying(is_outage, f"{name} cannot be deleted from {KEY}")(copy.delete, name)

@@ -1,4 +1,4 @@
-"""Which trial of the space takes most, and would it run? Some are weighed, one is rehearsed."""
+"""Search for the trial that needs most memory, and a trial step of it."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice, product
@@ -12,62 +12,62 @@ from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import ConstantListener, Executor, Task
 from ugro.retries import one_line
 from ugro.space.feasible import FeasibleSpace
-from ugro.space.search_space import corner_values
+from ugro.space.search_space import extreme_values
 
-MOST = 16  # configurations that are weighed, a second or two each
-LOOK_SECONDS = 1.0
+MAX_CANDIDATES = 16  # estimated at one to two seconds each
+POLL_SECONDS = 1.0
 
 
 def candidates(feasible: FeasibleSpace, kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Configurations of which one takes most: numbers at their greatest, with each other choice.
+    """List candidates for the largest trial: maxima of numbers with each combination of choices.
 
     Args:
         feasible: the search space
-        kept: samples of it that may be run, for where the greatest may not be
+        kept: feasible samples, which replace infeasible candidates
     """
-    found = list(islice(_greatest(feasible), MOST))
-    allowed = [one for one in found if not feasible.broken(one)]
-    if len(allowed) < len(found):
-        allowed += kept[: MOST - len(allowed)]
+    largest = list(islice(_largest(feasible), MAX_CANDIDATES))
+    allowed = [parameters for parameters in largest if not feasible.broken(parameters)]
+    if len(allowed) < len(largest):
+        allowed += kept[: MAX_CANDIDATES - len(allowed)]
     return allowed
 
 
-def _greatest(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
+def _largest(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
     over = feasible.space.distributions
-    for values in product(*map(_heaviest, over.values())):
-        one = dict(zip(over, values, strict=True))
-        yield {key: value for key, value in one.items() if feasible.is_active(key, one)}
+    for values in product(*map(_largest_values, over.values())):
+        full = dict(zip(over, values, strict=True))
+        yield {key: value for key, value in full.items() if feasible.is_active(key, full)}
 
 
-def _heaviest(over: BaseDistribution) -> list[Any]:
-    values = corner_values(over)
-    are_numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
-    return [max(values)] if are_numbers else values
+def _largest_values(over: BaseDistribution) -> list[Any]:
+    values = extreme_values(over)
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return [max(values)] if numeric else values
 
 
 class WorstCaseProbe:
-    """Trials that say what they take; the largest one takes a step.
+    """Estimates of trials' memory, and a single training step.
 
     Args:
-        feasible: the search space, whose trials are to be found in a temporary folder
-        slots: where trials run
+        feasible: the search space, configured with a temporary study folder
+        executor: runs the trials
     """
 
-    def __init__(self, feasible: FeasibleSpace, slots: Executor) -> None:
+    def __init__(self, feasible: FeasibleSpace, executor: Executor) -> None:
         self._feasible = feasible
-        self._slots = slots
+        self._executor = executor
         self._number = 0
 
-    def weighed(self, parameters: Mapping[str, Any]) -> Mapping[str, float]:
-        """What the trial would take.
+    def estimate(self, parameters: Mapping[str, Any]) -> Mapping[str, float]:
+        """Estimate a trial's parameters and memory, sizes in bytes.
 
         Raises:
-            UserError: it cannot be told, as there is no such model or module.
+            UserError: the model cannot be created, e.g. as a path or module does not exist.
         """
         return self._run(parameters, goes_on=False).metrics
 
-    def one_step(self, parameters: Mapping[str, Any]) -> TrialResult:
-        """Return what the trial took for one step, and what became of its data.
+    def run_step(self, parameters: Mapping[str, Any]) -> TrialResult:
+        """Train for one step and return its measurements and data provenance.
 
         Raises:
             UserError: the step failed.
@@ -79,10 +79,10 @@ class WorstCaseProbe:
         overrides = self._feasible.space.overrides(parameters)
         task = Task(self._number, overrides, shared, values, None, float("inf"))
         self._number += 1
-        self._slots.submit(task)
+        self._executor.submit(task)
         done, listener = None, ConstantListener(goes_on)
         while done is None:
-            done = self._slots.wait(listener, LOOK_SECONDS)
+            done = self._executor.wait(listener, POLL_SECONDS)
         return _measured(done[1])
 
 
