@@ -18,12 +18,13 @@ CONF, PACKAGE, RESULTS = ROOT / "conf", ROOT / "ugro", ROOT / "benchmarks" / "re
 INTRODUCTION = """# Every key
 
 Generated from the schema, `ugro/config/`. Set a key as `name=value` on the command line; with `-m`,
-`name=a,b` and the syntax of [search spaces](search_spaces.md) search it. A default followed by names in
-parentheses is that of these options of its group; *set by the option* means that each file in
-`conf/GROUP/` has its own.
+`name=a,b` and the syntax of [search spaces](search_spaces.md) search it. A default followed by
+names in parentheses is that of these options of its group; *set by the option* means that each file
+in `conf/GROUP/` has its own.
 """
 LAUNCHER = """
-The keys of `hydra.launcher.ray` are those of the upstream Ray launcher: [Your cluster](production.md).
+The keys of `hydra.launcher.ray` are those of the upstream Ray launcher:
+[Your cluster](production.md).
 """
 
 

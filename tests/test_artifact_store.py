@@ -16,7 +16,7 @@ Uri = Callable[[], str]
 
 @pytest.fixture(params=["folder", "file", "s3"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of each kind one."""
+    """One URI of each kind."""
     match request.param:
         case "folder":
             return f"{tmp_path}/kept"
@@ -26,7 +26,7 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.uri
 
 
-def test_what_was_put_is_named_and_can_be_got_and_deleted(uri: str, tmp_path: Path) -> None:
+def test_uploaded_files_are_listed_downloaded_and_deleted(uri: str, tmp_path: Path) -> None:
     folder = Folder(uri, "study", "trials")
     assert folder.names() == []
     here = tmp_path / "here"
@@ -48,9 +48,7 @@ def test_what_was_put_is_named_and_can_be_got_and_deleted(uri: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_on_a_mounted_disk_a_file_is_there_as_a_whole_or_as_it_was(
-    scheme: str, tmp_path: Path
-) -> None:
+def test_an_upload_to_a_mounted_disk_is_atomic(scheme: str, tmp_path: Path) -> None:
     folder = Folder(f"{scheme}{tmp_path}/kept", "study")
     file = tmp_path / "file"
     file.write_bytes(b"before")
@@ -70,7 +68,7 @@ def test_on_a_mounted_disk_a_file_is_there_as_a_whole_or_as_it_was(
     assert folder.names() == ["deep/one"]
 
 
-def test_a_check_leaves_nothing(uri: str) -> None:
+def test_a_check_leaves_no_files(uri: str) -> None:
     check(uri, "study")
     assert Folder(uri, "study").names() == []
     check(None, "study")
@@ -84,18 +82,18 @@ def test_a_check_leaves_nothing(uri: str) -> None:
         ("s3://key:secret@bucket/x", "'s3://...' given, allowed: no keys in the URI"),
     ],
 )
-def test_a_place_that_cannot_be_is_told(uri: str, line: str) -> None:
-    [told] = faults(uri)
-    assert told.startswith(f"study.artifacts: {line}")
-    assert "secret" not in told
+def test_an_invalid_uri_is_reported(uri: str, line: str) -> None:
+    [fault] = faults(uri)
+    assert fault.startswith(f"study.artifacts: {line}")
+    assert "secret" not in fault
 
 
-def test_a_place_that_may_be_is_not_connected_to() -> None:
+def test_a_valid_uri_is_not_connected_to() -> None:
     for uri in (None, "/mnt/share", "s3://bucket", "gs://bucket/folder?anonymous=true"):
         assert faults(uri) == []
 
 
-def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
+def test_an_unwritable_location_is_reported_in_advance(
     s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ugro.artifact_store.CHECK_SECONDS", 0.5)
@@ -103,7 +101,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_runs(
         check(s3.uri.replace("bucket", "another"), "study")
 
 
-def test_asking_whether_a_folder_can_be_written_makes_none(tmp_path: Path) -> None:
+def test_checking_a_folder_does_not_create_it(tmp_path: Path) -> None:
     assert "can be written" in check_reachable(f"{tmp_path}/new/place", "s")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UserError, match=r"^study\.artifacts: 'ftp://host' given"):

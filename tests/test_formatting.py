@@ -4,7 +4,7 @@ from ugro.formatting import counted, data_lines, duration, large, listed, number
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (3.29478640, "3.295"),
         (0.0005418, "0.0005418"),
@@ -16,20 +16,20 @@ from ugro.formatting import counted, data_lines, duration, large, listed, number
         (None, "None"),
     ],
 )
-def test_a_number_has_four_digits(value: object, told: str) -> None:
-    assert number(value) == told
+def test_a_number_has_four_digits(value: object, expected: str) -> None:
+    assert number(value) == expected
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [(0.0, "0.0%"), (0.0004, "under 0.1%"), (0.0283, "2.8%"), (0.604, "60%"), (1.0, "100%")],
 )
-def test_a_share_that_is_not_nothing_is_not_told_as_nothing(value: float, told: str) -> None:
-    assert share(value) == told
+def test_a_small_share_is_not_rounded_to_zero(value: float, expected: str) -> None:
+    assert share(value) == expected
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "expected"),
     [
         (0, "0 s"),
         (0.25, "0.25 s"),
@@ -41,11 +41,11 @@ def test_a_share_that_is_not_nothing_is_not_told_as_nothing(value: float, told: 
         (86_399.9, "1 d"),
     ],
 )
-def test_a_duration_has_two_units_at_most(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+def test_a_duration_has_two_units_at_most(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
 
 
-def test_counts_and_lists_are_read_aloud() -> None:
+def test_counts_lists_and_large_numbers_are_readable() -> None:
     assert [counted(count, "trial") for count in (0, 1, 2000)] == [
         "0 trials", "1 trial", "2,000 trials",
     ]  # fmt: skip
@@ -57,7 +57,7 @@ def test_counts_and_lists_are_read_aloud() -> None:
     ]  # fmt: skip
 
 
-def test_what_became_of_the_data_is_a_line_a_part_and_a_line_a_note() -> None:
+def test_data_are_described_by_part_and_note() -> None:
     part = {"documents": 70, "examples": 70, "rows": 12, "tokens": 5000, "trained": 1750}
     data = {"parts": {"train": part}, "notes": ["train: 3 examples cut to 64 tokens"]}
     assert list(data_lines(data)) == [

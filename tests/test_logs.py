@@ -18,30 +18,30 @@ Captured = pytest.CaptureFixture[str]
 
 
 def say(handler: logging.Handler) -> None:
-    """A message and a warning, UGRO's and another library's."""
+    """Log a message and a warning of UGRO and of another library."""
     for name in ("ugro.sweep", "optuna.study"):
         for level in (logging.INFO, logging.WARNING):
             record = logging.LogRecord(name, level, "", 0, "%s says", (name,), None)
             handler.handle(record)
 
 
-def test_a_sweeps_terminal_shows_what_ugro_says(capsys: Captured) -> None:
+def test_a_sweep_shows_messages_of_ugro(capsys: Captured) -> None:
     say(Terminal(RunMode.MULTIRUN, "INFO"))
     assert capsys.readouterr().out == "ugro.sweep says\nwarning: ugro.sweep says\n"
 
 
-def test_a_trial_in_a_sweep_has_only_its_warnings_there(capsys: Captured) -> None:
+def test_a_trial_in_a_sweep_shows_only_warnings(capsys: Captured) -> None:
     say(Terminal(RunMode.MULTIRUN, "WARNING"))
     assert capsys.readouterr().out == "warning: ugro.sweep says\n"
 
 
 @pytest.mark.parametrize("mode", [None, RunMode.RUN])
-def test_a_trial_alone_shows_everything(capsys: Captured, mode: RunMode | None) -> None:
+def test_a_single_trial_shows_all_messages(capsys: Captured, mode: RunMode | None) -> None:
     say(Terminal(mode, "WARNING"))
     assert capsys.readouterr().out == "ugro.sweep says\n" * 2 + "optuna.study says\n" * 2
 
 
-def test_beside_a_live_display_there_are_only_warnings(capsys: Captured) -> None:
+def test_a_live_display_leaves_only_warnings(capsys: Captured) -> None:
     terminal = Terminal(RunMode.MULTIRUN, "INFO")
     display = io.StringIO()
     with Live("display", console=Console(file=display, force_terminal=True, width=80)):
@@ -53,7 +53,7 @@ def test_beside_a_live_display_there_are_only_warnings(capsys: Captured) -> None
     assert capsys.readouterr().out == "ugro.sweep says\nwarning: ugro.sweep says\n"
 
 
-def test_the_log_of_a_sweep_has_everything_from_before_its_folder_was_made(tmp_path: Path) -> None:
+def test_the_log_of_a_sweep_includes_messages_from_before_its_folder_exists(tmp_path: Path) -> None:
     path = tmp_path / "study" / "sweep.log"
     handler = SweepLogHandler(str(path))
     say(handler)
@@ -64,13 +64,13 @@ def test_the_log_of_a_sweep_has_everything_from_before_its_folder_was_made(tmp_p
     assert path.read_text() == ("ugro.sweep says\n" * 2 + "optuna.study says\n" * 2) * 2
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, capsys: Captured) -> None:
+def test_a_log_that_cannot_be_written_is_ignored(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "sweep.log").mkdir()
     say(SweepLogHandler(str(tmp_path / "sweep.log")))
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_library_that_is_taken_over_prints_nothing_itself(
+def test_a_library_uses_the_root_handlers(
     caplog: pytest.LogCaptureFixture, capsys: Captured
 ) -> None:
     library = logging.getLogger("a_library")
@@ -82,7 +82,7 @@ def test_a_library_that_is_taken_over_prints_nothing_itself(
     assert caplog.messages == ["chatter"]
 
 
-def test_a_log_as_lines_of_json(
+def test_logging_json_writes_a_json_object_per_line(
     train_py: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     asked = ["logging=json", "hydra/launcher=basic"]

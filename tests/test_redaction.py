@@ -15,7 +15,7 @@ PASSWORDS = st.text(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("postgresql+psycopg://me:pw@host/db", "postgresql+psycopg://me:***@host/db"),
         ("GET http://me:a:b@host:1/x failed", "GET http://me:***@host:1/x failed"),
@@ -27,16 +27,16 @@ PASSWORDS = st.text(
         ("a:b@c", "a:b@c"),
     ],
 )
-def test_passwords_of_urls_are_not_told(text: str, told: str) -> None:
-    assert redacted(text) == told
+def test_passwords_of_urls_are_redacted(text: str, expected: str) -> None:
+    assert redacted(text) == expected
 
 
 @given(PASSWORDS)
-def test_whatever_the_password_is(password: str) -> None:
+def test_any_password_is_redacted(password: str) -> None:
     assert redacted(f"at s://me:{password}@host.") == "at s://me:***@host."
 
 
-def test_neither_messages_nor_tracebacks_nor_errors_tell_them() -> None:
+def test_messages_tracebacks_and_errors_are_redacted() -> None:
     try:
         raise ValueError("no answer from http://me:pw@host")
     except ValueError as error:
@@ -45,9 +45,9 @@ def test_neither_messages_nor_tracebacks_nor_errors_tell_them() -> None:
         "a", logging.ERROR, "", 0, "at %s", ("http://me:pw@host",),
         (ValueError, raised, raised.__traceback__),
     )  # fmt: skip
-    told = RedactingFormatter("%(message)s").format(record)
-    assert told.startswith("at http://me:***@host\nTraceback")
-    assert told.endswith("ValueError: no answer from http://me:***@host")
-    assert "pw" not in told
+    formatted = RedactingFormatter("%(message)s").format(record)
+    assert formatted.startswith("at http://me:***@host\nTraceback")
+    assert formatted.endswith("ValueError: no answer from http://me:***@host")
+    assert "pw" not in formatted
     assert one_line(raised) == "ValueError: no answer from http://me:***@host"
     assert fault("a", "http://me:pw@host", "none") == "a: 'http://me:***@host' given, allowed: none"

@@ -7,7 +7,7 @@ from ugro.objectives.constraints import broken, constraints_of, names
 KEYS = {"lora.r": 16, "lora.alpha": 8.0, "seed": 1}
 
 
-def test_what_reads_a_result_waits_for_the_trials_end() -> None:
+def test_constraints_on_results_are_checked_after_the_trial() -> None:
     expressions = ["lora.alpha >= lora.r", "peak_memory_mb <= 16000", "eval_loss < 3 or lora.r > 8"]
     constraints = constraints_of(ConstraintsConfig(expressions), KEYS.__contains__)
     assert [one.text for one in constraints.on_config] == expressions[:1]
@@ -20,13 +20,13 @@ def test_what_reads_a_result_waits_for_the_trials_end() -> None:
     }
 
 
-def test_those_that_do_not_hold_are_told_as_they_were_written() -> None:
+def test_broken_constraints_are_returned_as_written() -> None:
     config = ConstraintsConfig(["lora.alpha >= lora.r", "seed == 1"])
     constraints = constraints_of(config, KEYS.__contains__)
     assert broken(constraints.on_config, KEYS.__getitem__) == ["lora.alpha >= lora.r"]
 
 
-def test_an_unknown_name_is_told_with_the_metrics_that_there_are() -> None:
+def test_an_unknown_name_is_reported_with_the_metrics() -> None:
     with pytest.raises(UserError) as error:
         constraints_of(ConstraintsConfig(["lora.rank <= 8"]), KEYS.__contains__)
     message = str(error.value)
@@ -34,6 +34,6 @@ def test_an_unknown_name_is_told_with_the_metrics_that_there_are() -> None:
     assert "latency_ms" in message
 
 
-def test_what_does_not_parse_is_refused() -> None:
+def test_an_invalid_expression_is_refused() -> None:
     with pytest.raises(UserError, match=r"lora\.r <: does not parse"):
         constraints_of(ConstraintsConfig(["lora.r <"]), KEYS.__contains__)

@@ -82,18 +82,18 @@ def test_an_expression_means_what_it_says(text: str, expected: bool) -> None:
     assert parse(text).holds(KEYS.__getitem__) is expected
 
 
-def test_python_warns_of_nothing() -> None:
+def test_parsing_raises_no_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert value("training.dtype != 'C:\\data' and 1in[1]") is True
 
 
-def test_it_knows_the_keys_that_it_reads() -> None:
+def test_names_are_the_keys_read() -> None:
     expression = parse("lora.alpha >= max(lora.r, 8) and not seed in [1] or true")
     assert expression.names == {"lora.alpha", "lora.r", "seed"}
 
 
-def test_not_a_number_is_in_no_order() -> None:
+def test_nan_compares_as_false() -> None:
     nan = {"eval_loss": float("nan")}
     assert value("eval_loss < 3", nan) is False
     assert value("eval_loss >= 3", nan) is False
@@ -119,11 +119,11 @@ def test_not_a_number_is_in_no_order() -> None:
         ("lora.r" * 100, f"{('lora.r' * 9)[:50]}...: 600 characters, allowed: 500"),
     ],
 )
-def test_what_is_wrong_is_told_with_the_key_and_its_value(text: str, line: str) -> None:
+def test_errors_name_the_key_and_its_value(text: str, line: str) -> None:
     assert refusal(lambda given: parse(given).holds(KEYS.__getitem__), text) == line
 
 
-def test_an_unknown_key_is_the_callers_to_refuse() -> None:
+def test_errors_of_the_lookup_propagate() -> None:
     expression = parse("lora.rank > 8 or print > 1")
     assert expression.names == {"lora.rank", "print"}
     with pytest.raises(KeyError, match=r"lora\.rank"):
@@ -135,7 +135,7 @@ def test_expressions_of_the_same_text_are_equal() -> None:
     assert len({parse("lora.r > 8"), parse("lora.r > 8"), parse("lora.r > 9")}) == 2
 
 
-def test_what_is_read_but_not_reached_is_not_looked_up() -> None:
+def test_short_circuited_keys_are_not_looked_up() -> None:
     asked: list[str] = []
 
     def lookup(name: str) -> object:
@@ -175,7 +175,7 @@ CONDITIONS = st.recursive(
 
 
 @given(CONDITIONS)
-def test_a_condition_is_true_where_python_says_so(text: str) -> None:
+def test_conditions_agree_with_python(text: str) -> None:
     plain = text
     for key in ("seed", "lora.r", "lora.alpha", "lora.dropout"):
         plain = plain.replace(key, str(KEYS[key]))
@@ -324,14 +324,14 @@ CONFUSED = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_expression_is_not_even_read(text: str) -> None:
+def test_a_hostile_expression_is_refused(text: str) -> None:
     message = refusal(parse, text)
     assert len(message) < 200
     assert message.isprintable()
 
 
 @pytest.mark.parametrize("text", CONFUSED.values(), ids=CONFUSED.keys())
-def test_values_that_do_not_go_together_are_refused(text: str) -> None:
+def test_incompatible_operands_are_refused(text: str) -> None:
     parse(text)
     message = refusal(value, text)
     assert len(message) < 200
@@ -353,14 +353,14 @@ TOKENS = st.lists(st.sampled_from(WORDS.split(" ")), max_size=12).map(" ".join)
 
 
 @given(st.text(max_size=60) | TOKENS)
-def test_no_text_does_more_than_be_refused(text: str) -> None:
-    told = ""
+def test_any_text_parses_or_is_refused(text: str) -> None:
+    message = ""
     try:
         parse(text).evaluate(lambda name: 1)
     except UserError as error:
-        told = str(error)
-    assert told.isprintable()
-    assert len(told) < 200
+        message = str(error)
+    assert message.isprintable()
+    assert len(message) < 200
 
 
 @pytest.mark.parametrize("text", ["lora.r", "1 + 1", "'a'", "null"])

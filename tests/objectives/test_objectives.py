@@ -1,4 +1,4 @@
-"""The numbers are worked out by hand: a loss of 3 nats, 400 ms a generation, an accuracy of 0.8."""
+"""Values worked out by hand for a loss of 3 nats, 400 ms latency and an accuracy of 0.8."""
 
 import math
 
@@ -30,7 +30,7 @@ def objectives(mode: Mode, metrics: dict[str, ObjectiveConfig]) -> Objectives:
 
 @EVERY_MODE
 @pytest.mark.parametrize(("name", "progress"), [("eval_loss", 3.0), ("accuracy", -0.8)])
-def test_one_metric_is_told_as_it_is(name: str, progress: float, mode: Mode) -> None:
+def test_a_single_metric_is_the_value(name: str, progress: float, mode: Mode) -> None:
     alone = objectives(mode, {name: LOSS_ACCURACY[name]})
     assert alone.names == (name,)
     assert alone.directions == (LOSS_ACCURACY[name].direction,)
@@ -50,7 +50,7 @@ def test_one_metric_is_told_as_it_is(name: str, progress: float, mode: Mode) -> 
         (Mode.chebyshev, LOSS_ACCURACY, Direction.minimize, 0.35 + 0.05 * (0.35 + 0.075)),
     ],
 )
-def test_several_become_one_score(
+def test_several_metrics_become_one_score(
     mode: Mode, metrics: dict[str, ObjectiveConfig], direction: Direction, value: float
 ) -> None:
     several = objectives(mode, metrics)
@@ -59,7 +59,7 @@ def test_several_become_one_score(
     assert several.values(MEASURED) == (pytest.approx(value),)
 
 
-def test_pareto_tells_each_as_it_is() -> None:
+def test_pareto_keeps_each_metric() -> None:
     front = objectives(Mode.pareto, LOSS_ACCURACY)
     assert front.names == ("eval_loss", "accuracy")
     assert front.directions == (Direction.minimize, Direction.maximize)
@@ -74,22 +74,20 @@ def test_better_than_the_best_reference_point_still_counts() -> None:
 
 @EVERY_MODE
 def test_a_missing_objective_is_named_with_what_was_measured(mode: Mode) -> None:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         objectives(mode, LOSS_LATENCY).values({"train_loss": 3.1, "eval_loss": 3.0})
     measured = "what the trial measured: eval_loss, train_loss"
-    assert str(told.value) == f"objectives.metrics: 'latency_ms' given, allowed: {measured}"
+    assert str(error.value) == f"objectives.metrics: 'latency_ms' given, allowed: {measured}"
 
 
 @EVERY_MODE
 @pytest.mark.parametrize("metrics", [{"latency_ms": LATENCY}, LOSS_LATENCY])
-def test_an_objective_that_is_not_a_number_is_no_value(
-    metrics: dict[str, ObjectiveConfig], mode: Mode
-) -> None:
+def test_nan_is_no_value(metrics: dict[str, ObjectiveConfig], mode: Mode) -> None:
     with pytest.raises(FloatingPointError, match=r"^latency_ms is not a number$"):
         objectives(mode, metrics).values({**MEASURED, "latency_ms": math.nan})
 
 
-def test_scalarized_a_minimised_value_of_minus_one_says_what_to_do() -> None:
+def test_scalarized_refuses_a_minimised_value_of_minus_one() -> None:
     with pytest.raises(UserError, match=r"eval_loss: -1\.0 given.*above -1.*mode=chebyshev"):
         objectives(Mode.scalarized, LOSS_LATENCY).values({**MEASURED, "eval_loss": -1.0})
 
@@ -103,7 +101,7 @@ def test_scalarized_a_minimised_value_of_minus_one_says_what_to_do() -> None:
         (Mode.pareto, ACCURACY_LOSS, 0.175 + 0.24, -0.175 - 0.24),  # here it is maximised
     ],
 )
-def test_progress_is_of_what_is_reported_and_smaller_is_better(
+def test_progress_uses_reported_metrics_and_is_minimised(
     mode: Mode, metrics: dict[str, ObjectiveConfig], intermediate: float, progress: float
 ) -> None:
     several = objectives(mode, metrics)
@@ -112,7 +110,7 @@ def test_progress_is_of_what_is_reported_and_smaller_is_better(
 
 
 @EVERY_MODE
-def test_reported_objectives_are_turned_so_that_smaller_is_better(mode: Mode) -> None:
+def test_maximised_objectives_are_negated(mode: Mode) -> None:
     assert objectives(mode, LOSS_ACCURACY).minimised(REPORTED) == (3.0, -0.8)
     assert objectives(mode, LOSS_LATENCY).minimised(REPORTED) == (3.0,)
 
@@ -128,7 +126,7 @@ def test_a_report_with_none_of_the_objectives_is_refused(
 
 @EVERY_MODE
 @pytest.mark.parametrize("metrics", [{"eval_loss": LOSS}, LOSS_ACCURACY, ACCURACY_LOSS])
-def test_progress_is_not_a_number_where_an_objective_is_not(
+def test_progress_is_nan_if_an_objective_is(
     metrics: dict[str, ObjectiveConfig], mode: Mode
 ) -> None:
     assert math.isnan(objectives(mode, metrics).progress({**REPORTED, "eval_loss": math.nan}))
@@ -139,7 +137,7 @@ AMOUNTS = st.floats(0, 1e4)
 
 @st.composite
 def configured(draw: st.DrawFn, mode: Mode) -> Objectives:
-    """Two to four objectives, their reference points on the right side."""
+    """Two to four objectives with valid reference points."""
     metrics = {}
     for name in ("a", "b", "c", "d")[: draw(st.integers(2, 4))]:
         low = draw(st.floats(-100, 100))
@@ -156,9 +154,7 @@ def changed(one: ObjectiveConfig, **values: float | None) -> ObjectiveConfig:
 
 @EVERY_MODE
 @given(data=st.data())
-def test_better_in_some_and_no_worse_in_the_others_is_never_worse(
-    mode: Mode, data: st.DataObject
-) -> None:
+def test_a_dominating_trial_never_has_a_worse_score(mode: Mode, data: st.DataObject) -> None:
     several = data.draw(configured(mode))
     pairs = {name: sorted(data.draw(st.tuples(AMOUNTS, AMOUNTS))) for name in several.metrics}
     better, worse = {}, {}
@@ -169,13 +165,11 @@ def test_better_in_some_and_no_worse_in_the_others_is_never_worse(
 
 
 @given(data=st.data(), name=st.sampled_from(["a", "b"]))
-def test_chebyshev_what_is_better_in_one_objective_alone_never_ties(
-    name: str, data: st.DataObject
-) -> None:
+def test_chebyshev_never_ties_with_a_weakly_dominated_trial(name: str, data: st.DataObject) -> None:
     several = data.draw(configured(Mode.chebyshev))
     one = several.metrics[name]
     worse = {key: data.draw(AMOUNTS) for key in several.metrics}
-    better = {**worse, name: worse[name] + one.best - one.worst}  # by a whole distance
+    better = {**worse, name: worse[name] + one.best - one.worst}  # by the full distance
     assert several.progress(better) < several.progress(worse)
 
 
@@ -202,7 +196,7 @@ def test_weights_scale_the_score(mode: Mode, factor: float, data: st.DataObject)
 
 @EVERY_MODE
 @pytest.mark.parametrize("metrics", [{"eval_loss": LOSS}, LOSS_LATENCY, LOSS_ACCURACY])
-def test_nothing_is_wrong_with_these(metrics: dict[str, ObjectiveConfig], mode: Mode) -> None:
+def test_valid_objectives_have_no_faults(metrics: dict[str, ObjectiveConfig], mode: Mode) -> None:
     assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED)) == []
 
 
@@ -257,7 +251,9 @@ METRIC = "objectives.metrics.eval_loss"
         ),
     ],
 )
-def test_a_fault_is_told(mode: Mode, metrics: dict[str, ObjectiveConfig], line: str) -> None:
+def test_invalid_objectives_are_reported(
+    mode: Mode, metrics: dict[str, ObjectiveConfig], line: str
+) -> None:
     assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED)) == [line]
 
 
@@ -276,6 +272,6 @@ def test_reference_points_are_for_chebyshev_of_several_metrics(
     assert list(objective_faults(ObjectivesConfig(mode, bare), MEASURED)) == []
 
 
-def test_what_is_known_only_at_a_trials_end_cannot_be_all_there_is() -> None:
+def test_metrics_of_a_trials_end_cannot_be_the_only_objectives() -> None:
     (line,) = objective_faults(ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED)
     assert line.startswith("objectives.metrics: 'latency_ms' given, allowed: at least one that is")

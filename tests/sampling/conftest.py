@@ -1,4 +1,4 @@
-"""Search spaces as a sweep sees them."""
+"""Fixtures: search spaces."""
 
 from ..spaces import feasible
 

@@ -1,4 +1,4 @@
-"""Trials that were stopped are foretold from those that went on."""
+"""Extrapolation of stopped trials from longer ones."""
 
 import math
 from collections.abc import Sequence
@@ -21,28 +21,28 @@ finite = st.floats(-1e3, 1e3)
 
 
 def decaying(end: float, until: int = 4) -> Curve:
-    """Reports at 1, 2, ... of 4, each closer to the end by half."""
+    """Curve with reports at 1, 2, ... of 4 that halves the distance to its end each time."""
     values = [end + 8.0 * 0.5**step for step in range(1, until + 1)]
     return Curve(range(1, until + 1), values, end if until == 4 else None)
 
 
-def test_where_all_curves_have_one_shape_the_end_is_foretold_to_the_digit() -> None:
+def test_curves_of_the_same_shape_are_predicted_exactly() -> None:
     curves = [decaying(end) for end in numpy.linspace(1, 2, MIN_TRIALS)]
     curves += [decaying(5.0, 2), decaying(0.5, 1), decaying(3.0, 3)]
     assert extrapolated(curves)[MIN_TRIALS:] == pytest.approx([5.0, 0.5, 3.0])
 
 
-def test_differences_that_grow_are_foretold_to_grow() -> None:
-    whole = [Curve([1, 2], [0.5 * end, end], end) for end in numpy.linspace(1, 2, MIN_TRIALS)]
-    assert extrapolated([*whole, Curve([1], [2.0])])[-1] == pytest.approx(4.0)
+def test_growing_differences_are_extrapolated() -> None:
+    complete = [Curve([1, 2], [0.5 * end, end], end) for end in numpy.linspace(1, 2, MIN_TRIALS)]
+    assert extrapolated([*complete, Curve([1], [2.0])])[-1] == pytest.approx(4.0)
 
 
-def test_of_two_that_went_on_the_change_alone_is_taken() -> None:
-    whole = [Curve([1, 2], [3.0, 1.0], 1.0), Curve([1, 2], [5.0, 1.0], 1.0)]
-    assert extrapolated([*whole, Curve([1], [4.5])])[-1] == pytest.approx(1.5)
+def test_with_two_longer_trials_only_the_mean_change_is_added() -> None:
+    complete = [Curve([1, 2], [3.0, 1.0], 1.0), Curve([1, 2], [5.0, 1.0], 1.0)]
+    assert extrapolated([*complete, Curve([1], [4.5])])[-1] == pytest.approx(1.5)
 
 
-def test_who_went_half_the_way_tells_of_who_went_a_quarter() -> None:
+def test_predicted_trials_contribute_to_shorter_ones() -> None:
     half = Curve([1, 2], [4.0, 2.0])
     assert extrapolated([Curve([1], [5.0]), half]) == [3.0, 2.0]
 
@@ -57,26 +57,28 @@ def test_who_went_half_the_way_tells_of_who_went_a_quarter() -> None:
 def test_every_trial_has_a_finite_value_and_a_complete_one_its_own(
     made: Sequence[tuple[list[float], float | None]],
 ) -> None:
-    curves = [Curve(range(1, len(told) + 1), told, end) for told, end in made]
+    curves = [Curve(range(1, len(values) + 1), values, end) for values, end in made]
     found = extrapolated(curves)
     assert all(math.isfinite(value) for value in found)
     assert all(c.end in (None, value) for c, value in zip(curves, found, strict=True))
 
 
 def stored(*trials: FrozenTrial, direction: str = "minimize") -> dict[int, float | None]:
-    """What a sampler that asks for complete and running trials sees of each."""
+    """Values that a sampler sees when it requests complete and running trials."""
     study = optuna.create_study(storage=ExtrapolatedStudy(), direction=direction)
     study.add_trials(trials)
     seen = study._storage.get_all_trials(study._study_id, states=COUNTED)
     return {one.number: one.value if one.state.is_finished() else None for one in seen}
 
 
-def trial(state: TrialState, told: dict[int, float], reason: Outcome | None = None) -> FrozenTrial:
-    value = told[max(told)] if state is TrialState.COMPLETE else None
+def trial(
+    state: TrialState, values: dict[int, float], reason: Outcome | None = None
+) -> FrozenTrial:
+    value = values[max(values)] if state is TrialState.COMPLETE else None
     return create_trial(
         state=state,
         value=value,
-        intermediate_values=told,
+        intermediate_values=values,
         user_attrs={"reason": reason.value} if reason else {},
         params={"x": 0.5},
         distributions={"x": FloatDistribution(0, 1)},
@@ -84,7 +86,7 @@ def trial(state: TrialState, told: dict[int, float], reason: Outcome | None = No
 
 
 @pytest.mark.parametrize(("direction", "worst"), [("minimize", 7.0), ("maximize", 3.0)])
-def test_what_was_stopped_counts_and_what_diverged_is_the_worst(
+def test_stopped_trials_are_extrapolated_and_diverged_ones_are_the_worst(
     direction: str, worst: float
 ) -> None:
     seen = stored(
@@ -102,7 +104,7 @@ def test_what_was_stopped_counts_and_what_diverged_is_the_worst(
     assert seen == {0: 3.0, 1: 7.0, 2: worst, 4: 4.0, 7: 3.5, 8: None}
 
 
-def test_who_asks_for_stopped_trials_alone_sees_them_so() -> None:
+def test_stopped_trials_requested_alone_are_unchanged() -> None:
     study = optuna.create_study(storage=ExtrapolatedStudy())
     study.add_trial(trial(TrialState.PRUNED, {1: 4.0}, Outcome.RUNG))
     [seen] = study.get_trials(states=[TrialState.PRUNED])
@@ -110,8 +112,8 @@ def test_who_asks_for_stopped_trials_alone_sees_them_so() -> None:
     assert not study.get_trials(states=[TrialState.WAITING])
 
 
-def test_a_gaussian_process_learns_of_trials_that_were_stopped(feasible: Feasible) -> None:
-    """The rank's optimum is 40; every trial is stopped half way, and none is complete."""
+def test_a_gaussian_process_learns_from_stopped_trials(feasible: Feasible) -> None:
+    """The optimal rank is 40; every trial stops half way, and none is complete."""
     space = feasible("lora.r=interval(1,64)")
     sampler = optuna.samplers.GPSampler(seed=0, n_startup_trials=6)
     sampling = Sampler(sampler, ["minimize"], space, [])

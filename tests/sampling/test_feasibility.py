@@ -20,7 +20,7 @@ def test_it_counts_what_each_constraint_removes(feasible: Feasible) -> None:
     assert found.shares()[0] == "training.learning_rate <= 1e-4 removes 48.6% of 1,000 samples"
 
 
-def test_a_space_that_cannot_be_satisfied_says_what_removes_how_much(feasible: Feasible) -> None:
+def test_an_infeasible_space_reports_the_share_of_each_constraint(feasible: Feasible) -> None:
     impossible = feasible(RATE, "lora.r=4,8", constraints=["lora.r > 8", "lora.r < 8"])
     with pytest.raises(UserError) as error:
         check_satisfiable(impossible, seed=0)
@@ -30,18 +30,18 @@ def test_a_space_that_cannot_be_satisfied_says_what_removes_how_much(feasible: F
     assert lines[2].startswith("lora.r < 8 removes ")
 
 
-def test_so_does_a_finite_one(feasible: Feasible) -> None:
+def test_an_infeasible_finite_space_reports_shares(feasible: Feasible) -> None:
     with pytest.raises(UserError, match=r"removes 100\.0% of 1,000 samples"):
         check_satisfiable(feasible("lora.r=4,8", constraints=["lora.r > 8"]), seed=0)
 
 
-def test_a_single_configuration_that_satisfies_is_enough(feasible: Feasible) -> None:
+def test_a_single_feasible_configuration_suffices(feasible: Feasible) -> None:
     check_satisfiable(feasible("lora.r=range(1,500)", constraints=["lora.r == 77"]), seed=0)
     check_satisfiable(feasible(RATE, constraints=["training.learning_rate <= 9e-4"]), seed=0)
     check_satisfiable(feasible(RATE), seed=0)
 
 
-def test_the_samples_follow_the_branches(feasible: Feasible) -> None:
+def test_samples_respect_conditions(feasible: Feasible) -> None:
     space = feasible(
         RATE, "lora.r=4,64", "lora.dropout=0,0.1", conditions={"lora.dropout": "lora.r >= 64"}
     )

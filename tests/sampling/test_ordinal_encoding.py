@@ -1,4 +1,4 @@
-"""What a sampler sees of choices among numbers."""
+"""Ordinal encoding of numeric choices."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ NUMBERS = st.one_of(st.integers(-100, 100), st.floats(-100, 100))
 
 
 @given(st.lists(NUMBERS, min_size=3, max_size=8, unique=True))
-def test_ranks_are_in_the_numbers_order_and_lead_back(numbers: list[float]) -> None:
+def test_ranks_keep_the_order_and_decode_to_the_numbers(numbers: list[float]) -> None:
     over = CategoricalDistribution(numbers)
     ordinals = OrdinalEncoding({"key": over})
     assert ordinals.distribution("key", over) == IntDistribution(0, len(numbers) - 1)
@@ -38,13 +38,13 @@ def test_ranks_are_in_the_numbers_order_and_lead_back(numbers: list[float]) -> N
         FloatDistribution(0.0, 1.0),
     ],
 )
-def test_what_has_no_order_or_has_one_already_stays_as_it_is(over: Any) -> None:
+def test_unordered_choices_and_numeric_distributions_are_unchanged(over: Any) -> None:
     ordinals = OrdinalEncoding({"key": over})
     assert ordinals.distribution("key", over) is over
     assert ordinals.encode({"key": "x"}) == ordinals.decode({"key": "x"}) == {"key": "x"}
 
 
-def test_a_number_that_is_no_choice_is_refused() -> None:
+def test_encoding_refuses_a_number_that_is_no_choice() -> None:
     with pytest.raises(ValueError, match="12"):
         OrdinalEncoding({"key": CategoricalDistribution([8, 16, 32])}).encode({"key": 12})
 

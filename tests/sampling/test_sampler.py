@@ -1,4 +1,4 @@
-"""Each of upstream's samplers passes the same tests."""
+"""Contract of all configured samplers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,13 +31,13 @@ def space(name: str, feasible: Feasible) -> FeasibleSpace:
 
 @pytest.fixture(scope="module")
 def build(name: str, composed: Callable[..., DictConfig]) -> Build:
-    """``build(space, seed, tried)``: the sampler of that name."""
+    """``build(space, seed, tried)``: the sampler of this name."""
     config = composed(f"hydra/sweeper/sampler={name}", with_hydra=True).hydra.sweeper.sampler
     return lambda space, seed=0, tried=0: sampler_of(config, space.space, seed, tried)
 
 
 def draws(sampler: optuna.samplers.BaseSampler, space: FeasibleSpace) -> list[dict[str, Any]]:
-    """Twelve proposals, of which one fails, one is refused and one is pruned."""
+    """Twelve draws, of which one fails, one is rejected and one is pruned."""
     sampling = Sampler(sampler, ["minimize"], space, [])
     found = []
     for number in range(12):
@@ -57,9 +57,7 @@ def draws(sampler: optuna.samplers.BaseSampler, space: FeasibleSpace) -> list[di
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_same_seed_draws_the_same_whatever_becomes_of_trials(
-    build: Build, space: FeasibleSpace
-) -> None:
+def test_the_same_seed_draws_the_same_for_any_outcomes(build: Build, space: FeasibleSpace) -> None:
     first = draws(build(space), space)
     assert draws(build(space), space) == first
     for parameters in first:
@@ -68,19 +66,19 @@ def test_the_same_seed_draws_the_same_whatever_becomes_of_trials(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_studys_seed_counts_where_the_sampler_has_none(
+def test_the_studys_seed_applies_if_the_sampler_has_none(
     build: Build, space: FeasibleSpace
 ) -> None:
     assert draws(build(space, 1), space) != draws(build(space, 2), space)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_continued_study_draws_something_else(build: Build, space: FeasibleSpace) -> None:
+def test_a_resumed_study_draws_anew(build: Build, space: FeasibleSpace) -> None:
     assert draws(build(space, 0, tried=5), space) != draws(build(space), space)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_several_may_be_asked_before_one_is_told(build: Build, space: FeasibleSpace) -> None:
+def test_several_draws_may_precede_the_first_result(build: Build, space: FeasibleSpace) -> None:
     sampling = Sampler(build(space), ["minimize"], space, [])
     at_once = [sampling.ask() for _ in range(8)]
     for trial in at_once:
@@ -89,7 +87,9 @@ def test_several_may_be_asked_before_one_is_told(build: Build, space: FeasibleSp
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_each_sampler_is_what_it_is_called(name: str, build: Build, space: FeasibleSpace) -> None:
+def test_each_option_creates_the_sampler_of_its_name(
+    name: str, build: Build, space: FeasibleSpace
+) -> None:
     kind = type(build(space)).__name__.strip("_").lower().removesuffix("sampler")
     assert kind == name.removesuffix("_multivariate")
 
@@ -103,19 +103,19 @@ def test_the_grid_sampler_is_refused_for_a_continuous_space(
         sampler_of(grid, continuous, 0, 0)
 
 
-def test_what_is_no_sampler_is_refused_and_not_called(feasible: Feasible) -> None:
+def test_a_target_that_is_no_sampler_is_refused_and_not_called(feasible: Feasible) -> None:
     config = DictConfig({"_target_": "os.getcwd"})
     allowed = r"^hydra\.sweeper\.sampler\._target_: 'os\.getcwd' given, allowed: one of"
     with pytest.raises(UserError, match=allowed):
         sampler_of(config, feasible("lora.r=1,2").space, 0, 0)
 
 
-def test_several_objectives_are_told_by_all_values(feasible: Feasible) -> None:
+def test_a_result_of_several_objectives_has_all_values(feasible: Feasible) -> None:
     space = feasible("lora.dropout=interval(0,1)")
     sampler = optuna.samplers.TPESampler(seed=0)
     sampling = Sampler(sampler, ["minimize", "maximize"], space, [])
     for number in range(15):
         trial = sampling.ask()
-        sampling.report(trial, 1024, 0.5)  # Optuna refuses it; here nobody looks at it
+        sampling.report(trial, 1024, 0.5)  # Optuna refuses it; here it is ignored
         ends = Outcome.RUNG if number % 3 else Outcome.COMPLETE
         sampling.tell(trial, ends, (trial.parameters["lora.dropout"], 1.0))

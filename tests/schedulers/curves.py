@@ -1,17 +1,17 @@
-"""Reports and curves made for tests."""
+"""Reports and learning curves for tests."""
 
 from collections.abc import Mapping, Sequence
 
 from ugro.events.trial_report import Report
 from ugro.schedulers.base import STOP, Handle, TrialScheduler
 
-LENGTH = 1600  # tokens of a whole trial
+LENGTH = 1600  # tokens of a full trial
 
 
 def report(
     tokens: int, loss: float, seconds: float | None = None, total: int = LENGTH, **metrics: float
 ) -> Report:
-    """A report after so many tokens; a step has 100."""
+    """Report after this number of tokens; a step has 100."""
     return Report(
         step=tokens // 100,
         total_steps=total // 100,
@@ -26,7 +26,7 @@ def report(
 def result(
     tokens: float, loss: float, elapsed: float | None = None, *more: float
 ) -> dict[str, object]:
-    """What a trial scheduler is given."""
+    """Result as a trial scheduler receives it."""
     return {
         "tokens_seen": tokens,
         "progress": loss,
@@ -38,7 +38,7 @@ def result(
 def play(
     scheduler: TrialScheduler, curves: Mapping[str, Sequence[float]], every: int = 100
 ) -> dict[str, int]:
-    """Let trials report in turn; how many reports each could give."""
+    """Let trials report in turn and return the number of reports of each."""
     trials = {name: Handle(name) for name in curves}
     for trial in trials.values():
         scheduler.on_trial_add(Controller(), trial)
@@ -49,15 +49,15 @@ def play(
             if name not in running or turn >= len(losses):
                 continue
             given[name] += 1
-            told = result((turn + 1) * every, losses[turn])
-            if scheduler.on_trial_result(Controller(), trials[name], told) == STOP:
+            curve_result = result((turn + 1) * every, losses[turn])
+            if scheduler.on_trial_result(Controller(), trials[name], curve_result) == STOP:
                 running.remove(name)
                 scheduler.on_trial_remove(Controller(), trials[name])
     return given
 
 
 class Controller:
-    """What Ray's median rule asks for."""
+    """Controller as Ray's median rule requires it."""
 
     def get_live_trials(self) -> list[Handle]:
         return []

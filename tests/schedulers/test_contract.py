@@ -1,4 +1,4 @@
-"""Every trial scheduler passes the same tests, Ray Tune's classes as we configure them and ours."""
+"""Contract of all trial schedulers, Ray Tune's as configured here and UGRO's own."""
 
 import math
 from collections.abc import Callable
@@ -42,11 +42,11 @@ def make(name: str, composed: Callable[..., DictConfig]) -> Make:
 
 
 def levels(count: int, reports: int = 16) -> dict[str, list[float]]:
-    """Trials whose losses differ by a constant; the first is the best."""
+    """Curves that differ by a constant; the first is the best."""
     return {str(trial): [1.0 + trial] * reports for trial in range(count)}
 
 
-def test_a_trial_on_its_own_runs_to_its_end(make: Make) -> None:
+def test_a_single_trial_runs_to_its_end(make: Make) -> None:
     assert play(make(), {"0": [3.0, 9.0, 2.0, 9.0] * 4}) == {"0": 16}
 
 
@@ -61,18 +61,18 @@ def test_the_best_is_never_stopped_and_most_tokens_go_to_the_better_half(
         assert given["19"] < 16
 
 
-def test_the_same_results_in_the_same_order_are_judged_alike(make: Make) -> None:
+def test_decisions_are_deterministic(make: Make) -> None:
     generator = numpy.random.RandomState(1)
     curves = {str(trial): list(generator.rand(16)) for trial in range(12)}
     assert play(make(), curves) == play(make(), curves)
 
 
-def test_a_value_that_is_no_number_raises_nothing(make: Make) -> None:
+def test_nan_raises_nothing(make: Make) -> None:
     given = play(make(), {**levels(6), "nan": [math.nan] * 16})
     assert given["0"] == 16
 
 
-def test_a_trial_may_leave_without_a_result(make: Make) -> None:
+def test_a_trial_may_be_removed_without_a_result(make: Make) -> None:
     scheduler = make()
     scheduler.on_trial_add(Controller(), Handle("a"))
     scheduler.on_trial_remove(Controller(), Handle("a"))

@@ -7,7 +7,7 @@ from .curves import Controller, result
 
 
 def at_rung(factor: float, *values: tuple[float, ...]) -> list[str]:
-    """The answers of trials that come to one rung after another."""
+    """Decisions for trials that reach the same rung one after another."""
     scheduler = DominanceScheduler("tokens_seen", 1600, 100, factor)
     return [
         scheduler.on_trial_result(
@@ -17,7 +17,7 @@ def at_rung(factor: float, *values: tuple[float, ...]) -> list[str]:
     ]
 
 
-def test_who_is_dominated_by_enough_others_stops() -> None:
+def test_a_trial_dominated_by_enough_others_stops() -> None:
     # The third is dominated by the first alone: 1 of 3, and half of 3 is 1.5. The fourth by three.
     assert at_rung(2, (1.0, 5.0), (5.0, 1.0), (2.0, 6.0), (9.0, 9.0)) == [
         CONTINUE,
@@ -27,12 +27,12 @@ def test_who_is_dominated_by_enough_others_stops() -> None:
     ]
 
 
-def test_who_is_not_dominated_goes_on_however_many_there_are() -> None:
+def test_non_dominated_trials_always_continue() -> None:
     trade_off = [(float(i), float(9 - i)) for i in range(10)]
     assert at_rung(4, *trade_off) == [CONTINUE] * 10
 
 
-def test_with_one_objective_the_best_share_goes_on() -> None:
+def test_with_one_objective_the_best_share_continues() -> None:
     # 3: first. 4: one of two is better, which fills half of two. 2: none is better.
     # 2.5: one of four (2) is better than it, half of four is two. 5: all are better.
     assert at_rung(2, (3.0,), (4.0,), (2.0,), (2.5,), (5.0,)) == [
@@ -44,9 +44,9 @@ def test_with_one_objective_the_best_share_goes_on() -> None:
     ]
 
 
-def test_fronts_are_peeled_off_one_after_the_other() -> None:
+def test_fronts_by_hand() -> None:
     assert fronts([(1.0, 4.0), (2.0, 5.0), (4.0, 1.0), (5.0, 5.0), (3.0, 3.0)]) == [0, 1, 0, 2, 0]
 
 
-def test_what_is_no_number_is_on_the_worst_front() -> None:
+def test_nan_is_on_the_worst_front() -> None:
     assert fronts([(1.0, 1.0), (math.nan, 5.0), (2.0, 2.0)]) == [0, 2, 1]

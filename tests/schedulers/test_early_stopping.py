@@ -17,13 +17,13 @@ from ugro.schedulers.early_stopping import EarlyStopping
 from .curves import LENGTH, report
 
 Make = Callable[..., EarlyStopping]
-Heard = tuple[int, Report, Outcome | None]
+Logged = tuple[int, Report, Outcome | None]
 HALVING = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
 
 
 @pytest.fixture
 def make(composed: Callable[..., DictConfig]) -> Make:
-    """``make("scheduler=asha", ...)``: a early_stopping."""
+    """``make("scheduler=asha", ...)``: early stopping as configured."""
 
     def _make(*overrides: str) -> EarlyStopping:
         config = composed("study.name=s", *overrides)
@@ -35,14 +35,14 @@ def make(composed: Callable[..., DictConfig]) -> Make:
 
 
 def judge(early_stopping: EarlyStopping, number: int, *reports: Report) -> list[Outcome | None]:
-    """A trial's answers, up to the one that ends it."""
-    answers: list[Outcome | None] = []
+    """Decisions for a trial, up to the first stop."""
+    decisions: list[Outcome | None] = []
     for one in reports:
-        answers.append(early_stopping.judge(number, one, one.seconds))
-        if answers[-1] is not None:
+        decisions.append(early_stopping.judge(number, one, one.seconds))
+        if decisions[-1] is not None:
             break
     early_stopping.remove(number)
-    return answers
+    return decisions
 
 
 def curve(*losses: float) -> list[Report]:
@@ -71,7 +71,7 @@ def test_asha_by_hand(make: Make) -> None:
     assert judge(early_stopping, 4, *curve(3.0, 2.8, 2.6, 9.0)) == [None] * 5
 
 
-def test_trials_that_run_at_once_are_judged_as_they_come(make: Make) -> None:
+def test_concurrent_trials_are_judged_in_the_order_of_reports(make: Make) -> None:
     early_stopping = make(*HALVING)
     for number in (0, 1):
         early_stopping.judge(number, report(0, 9.0), 0.0)
@@ -80,8 +80,8 @@ def test_trials_that_run_at_once_are_judged_as_they_come(make: Make) -> None:
     assert early_stopping.judge(1, report(400, 5.0), 4.0) is None
 
 
-def test_what_a_continued_trial_repeats_is_answered_as_the_first_time(make: Make) -> None:
-    """Rungs at 200, 400, 800; while no ranks are known only from the middle one on."""
+def test_repeated_reports_of_a_resumed_trial_get_the_same_decision(make: Make) -> None:
+    """Rungs at 200, 400, 800; without estimates trials stop only from the middle rung on."""
     early_stopping = make("scheduler=adaptive_asha", *HALVING[1:])
     first = curve(5.0, 4.0, 3.9)
     for one in first[:3]:
@@ -92,8 +92,8 @@ def test_what_a_continued_trial_repeats_is_answered_as_the_first_time(make: Make
     assert judge(early_stopping, 2, *curve(4.4, 4.1)) == [None, None, Outcome.RUNG]  # behind both
 
 
-def test_the_median_rule_hears_each_report_once(make: Make) -> None:
-    """From 400 on a trial's best is held against the median of three others' running means."""
+def test_the_median_rule_receives_each_report_once(make: Make) -> None:
+    """From 400 on a trial's best is compared with the median of three others' running means."""
     early_stopping = make("scheduler=median", "scheduler.grace_period=400")
     for number in (0, 1, 2):
         for one in (report(400, 4.0), report(400, 4.0), report(400, 4.0), report(800, 8.0)):
@@ -104,31 +104,31 @@ def test_the_median_rule_hears_each_report_once(make: Make) -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "dominance"])
-def test_a_trial_that_was_told_to_stop_is_told_so_again(scheduler: str, make: Make) -> None:
+def test_a_stopped_trial_that_resumes_has_to_stop_again(scheduler: str, make: Make) -> None:
     early_stopping = make(f"scheduler={scheduler}", *HALVING[1:])
     assert judge(early_stopping, 0, *curve(4.0, 4.0)) == [None] * 3
-    told = [early_stopping.judge(1, one, one.seconds) for one in curve(5.0)]
-    assert told == [None, Outcome.RUNG]
+    decisions = [early_stopping.judge(1, one, one.seconds) for one in curve(5.0)]
+    assert decisions == [None, Outcome.RUNG]
     # Its worker is lost before it has ended; it goes on after that report, or begins anew.
     assert early_stopping.judge(1, report(400, 1.0), 1.0) is Outcome.RUNG
-    assert [early_stopping.judge(1, one, one.seconds) for one in curve(5.0)] == told
+    assert [early_stopping.judge(1, one, one.seconds) for one in curve(5.0)] == decisions
 
 
 # A study that goes on
 
 
-def heard(number: int, stop: Outcome | None, *reports: Report) -> list[Heard]:
-    """What a log says of a trial that was told so at the last of its reports."""
+def logged(number: int, stop: Outcome | None, *reports: Report) -> list[Logged]:
+    """Log entries of a trial whose last report got this decision."""
     return [(number, one, None) for one in reports[:-1]] + [(number, reports[-1], stop)]
 
 
-def test_a_stop_that_was_told_stands_when_the_study_goes_on(make: Make) -> None:
+def test_stop_decisions_remain_when_the_study_resumes(make: Make) -> None:
     log = [
-        *heard(0, None, *curve(5.0, 4.0, 3.0, 2.5)),
-        *heard(1, Outcome.RUNG, *curve(5.1)),
-        *heard(2, Outcome.TIMED_OUT, *curve(4.0)),  # by a clock that has begun anew
-        *heard(3, Outcome.STUDY_LIMIT, *curve(4.0)),  # a limit that may be another by now
-        *heard(4, None, *curve(9.0)),  # whatever the rungs would say now
+        *logged(0, None, *curve(5.0, 4.0, 3.0, 2.5)),
+        *logged(1, Outcome.RUNG, *curve(5.1)),
+        *logged(2, Outcome.TIMED_OUT, *curve(4.0)),  # by a clock that restarted
+        *logged(3, Outcome.STUDY_LIMIT, *curve(4.0)),  # a limit that may have changed
+        *logged(4, None, *curve(9.0)),  # regardless of the rungs now
     ]
     early_stopping = make(*HALVING, "stoppers.max_seconds=60")
     early_stopping.remember(log, unfinished={1, 2, 3, 4})
@@ -143,20 +143,20 @@ def test_a_stop_that_was_told_stands_when_the_study_goes_on(make: Make) -> None:
     assert early_stopping.judge(4, curve(9.0)[-1], 2.0) is None
 
 
-def test_rungs_are_as_they_were_when_the_study_goes_on(make: Make) -> None:
+def test_rungs_are_restored_when_the_study_resumes(make: Make) -> None:
     early_stopping = make(*HALVING)
-    early_stopping.remember(heard(0, None, *curve(5.0, 4.0, 3.0, 2.5)), unfinished=set())
+    early_stopping.remember(logged(0, None, *curve(5.0, 4.0, 3.0, 2.5)), unfinished=set())
     assert judge(early_stopping, 1, *curve(4.0, 4.5)) == [None, None, Outcome.RUNG]
 
 
-def test_the_untrained_model_is_compared_with_nobody(make: Make) -> None:
+def test_the_untrained_model_is_not_compared(make: Make) -> None:
     early_stopping = make(*HALVING)
     assert judge(early_stopping, 0, *curve(5.0)) == [None, None]
     assert judge(early_stopping, 1, report(0, 99.0)) == [None]
 
 
-def test_tokens_are_what_trials_are_compared_at(make: Make) -> None:
-    """Eight times the tokens a step: after one step it stands where the other was after eight."""
+def test_trials_are_compared_at_equal_tokens(make: Make) -> None:
+    """With eight times the tokens per step, one step equals eight of the other trial."""
     early_stopping = make(
         "scheduler=asha", "scheduler.grace_period=800", "scheduler.reduction_factor=2"
     )
@@ -174,7 +174,7 @@ def test_tokens_are_what_trials_are_compared_at(make: Make) -> None:
     assert judge(by_step, 1, report(0, 9.0), *large) == [None, None]  # one step: no rung yet
 
 
-def test_what_reaches_max_t_is_finished_and_not_stopped(make: Make) -> None:
+def test_a_trial_at_max_t_is_finished_not_stopped(make: Make) -> None:
     early_stopping = make(*HALVING, "scheduler.max_t=800", "scheduler.stop_last_trials=true")
     assert judge(early_stopping, 0, *curve(5.0, 4.0, 3.0)) == [None] * 4
     assert early_stopping.judge(1, report(800, 1.0), 8.0) is None
@@ -208,18 +208,18 @@ def test_a_grace_period_below_one_is_a_share_of_a_trial(make: Make) -> None:
 def test_brackets_are_drawn_from_the_studys_seed_and_leave_numpys_generator_alone(
     make: Make,
 ) -> None:
-    def answers(*overrides: str) -> list[list[Outcome | None]]:
+    def decisions(*overrides: str) -> list[list[Outcome | None]]:
         early_stopping = make("scheduler=hyperband", "scheduler.reduction_factor=2", *overrides)
         return [judge(early_stopping, n, *curve(*[5.0 + n] * 4)) for n in range(24)]
 
     numpy.random.seed(0)
     before = numpy.random.rand()
     numpy.random.seed(0)
-    first = answers()
+    first = decisions()
     assert numpy.random.rand() == before
     numpy.random.seed(7)
-    assert answers() == first
-    assert answers("seed=1") != first
+    assert decisions() == first
+    assert decisions("seed=1") != first
     stopped_at = {len(one) for one in first[1:]}
     assert len(stopped_at) > 1  # brackets differ in their first rung
 
@@ -236,7 +236,7 @@ def test_several_objectives_are_compared_by_dominance_at_equal_tokens(make: Make
     ]
 
 
-def test_or_by_their_scalarised_value(make: Make) -> None:
+def test_several_objectives_are_compared_by_their_scalarised_value(make: Make) -> None:
     early_stopping = make("objectives=loss_memory", "objectives.mode=pareto", *HALVING)
     base = report(0, 9.0, peak_memory_mb=1.0)
     assert judge(early_stopping, 0, base, report(200, 5.0, peak_memory_mb=900.0)) == [None, None]
@@ -251,11 +251,11 @@ def test_or_by_their_scalarised_value(make: Make) -> None:
     "scheduler",
     ["none", "asha", "hyperband", "median", "adaptive_asha", "dominance"],
 )
-def test_what_there_is_can_be_made(make: Make, scheduler: str) -> None:
+def test_each_scheduler_can_be_created(make: Make, scheduler: str) -> None:
     make(f"scheduler={scheduler}").check()
 
 
 @pytest.mark.parametrize("target", ["os.getcwd", "subprocess.run", "ray.tune.schedulers.Nothing"])
-def test_what_is_no_scheduler_is_refused_before_a_trial_runs(make: Make, target: str) -> None:
+def test_a_target_that_is_no_scheduler_is_refused_in_advance(make: Make, target: str) -> None:
     with pytest.raises(UserError, match=rf"scheduler\._target_: '{target}' given, allowed: one of"):
         make("scheduler=asha", f"scheduler._target_={target}").check()

@@ -21,7 +21,7 @@ def test_a_rung_is_passed_once() -> None:
     assert passed(rungs, "a", 400, 2.0) == {400: 2.0}
 
 
-def test_what_is_beyond_a_rung_is_recorded_as_it_was_at_the_rung() -> None:
+def test_a_result_beyond_a_rung_is_interpolated_at_the_rung() -> None:
     rungs: Rungs[float] = Rungs(100, 4, 1600)
     assert passed(rungs, "a", 50, 5.0) == {}
     assert passed(rungs, "a", 150, 3.0) == {100: 4.0}  # half way from 5 to 3
@@ -35,7 +35,7 @@ def test_several_rungs_may_be_passed_at_once() -> None:
     assert passed(rungs, "a", 350, 2.0) == {100: 7.0, 200: 5.0}
 
 
-def test_a_trial_that_has_left_is_forgotten() -> None:
+def test_a_removed_trial_is_forgotten() -> None:
     rungs: Rungs[float] = Rungs(100, 4, 1600)
     passed(rungs, "a", 100, 4.0)
     rungs.forget("a")
@@ -43,7 +43,7 @@ def test_a_trial_that_has_left_is_forgotten() -> None:
     assert passed(rungs, "a", 100, 2.0) == {100: 2.0}
 
 
-def test_a_first_report_counts_at_the_last_rung_that_it_has_come_to() -> None:
+def test_a_first_report_counts_at_the_last_rung_reached() -> None:
     rungs: Rungs[float] = Rungs(100, 2, 1600)
     assert passed(rungs, "a", 450, 2.0) == {400: 2.0}
     assert passed(rungs, "a", 900, 2.0) == {800: 2.0}

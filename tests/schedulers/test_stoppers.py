@@ -22,18 +22,18 @@ BASE = report(0, 4.0)
         (math.inf, Outcome.DIVERGED),
     ],
 )
-def test_divergence_is_no_number_or_far_above_the_untrained_model(
+def test_divergence_is_nan_or_far_above_the_untrained_model(
     loss: float, expected: Outcome | None
 ) -> None:
     assert Divergence(2.0).judge([BASE, report(100, loss)], 1.0) is expected
 
 
-def test_without_a_factor_only_what_is_no_number_has_diverged() -> None:
+def test_without_a_factor_only_nan_diverges() -> None:
     assert Divergence(None).judge([BASE, report(100, 1e9)], 1.0) is None
     assert Divergence(None).judge([BASE, report(100, math.nan)], 1.0) is Outcome.DIVERGED
 
 
-def test_tokens_and_seconds_are_used_up_when_they_are_reached() -> None:
+def test_budgets_are_spent_when_they_are_reached() -> None:
     reports = [BASE, report(300, 3.0)]
     assert MaxTokens(301).judge(reports, 9.0) is None
     assert MaxTokens(300).judge(reports, 9.0) is Outcome.BUDGET
@@ -62,7 +62,7 @@ def test_a_plateau_is_patience_reports_without_a_new_best(
     assert Plateau(patience, min_delta).judge(reports, 1.0) is expected
 
 
-def test_those_that_are_configured_are_asked(settings: Callable[..., Config]) -> None:
+def test_configured_stoppers_are_created(settings: Callable[..., Config]) -> None:
     assert stoppers(settings().stoppers) == [Divergence(2.0)]
     config = settings(
         "stoppers.max_tokens=4096",

@@ -1,4 +1,4 @@
-"""Search spaces as a sweep sees them, for every test here."""
+"""Fixtures: search spaces."""
 
 from ..spaces import feasible
 

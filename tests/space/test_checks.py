@@ -24,7 +24,7 @@ RATE = "training.learning_rate=tag(log,interval(1e-5,1e-3))"  # makes the space 
 
 @pytest.fixture(scope="module")
 def faults() -> Faults:
-    """``faults("lora.r=0,8", ...)``: what is told of such a sweep, a line each."""
+    """``faults("lora.r=0,8", ...)``: lines of the error of such a sweep."""
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("config", ["study.name=s"], RunMode.MULTIRUN)
@@ -56,11 +56,11 @@ def faults() -> Faults:
         ("lora={r:8},{r:16}",),
     ],
 )
-def test_a_possible_space_passes(arguments: tuple[str, ...], faults: Faults) -> None:
+def test_a_valid_space_passes(arguments: tuple[str, ...], faults: Faults) -> None:
     assert faults(*arguments) == []
 
 
-def test_every_impossible_choice_is_told_once_and_in_a_line(faults: Faults) -> None:
+def test_each_invalid_choice_is_reported_once_in_a_line(faults: Faults) -> None:
     assert faults("lora.r=0,8,-1", "lora.dropout=0.0,1.0") == [
         "lora.r: 0 given, allowed: 1 or more",
         "lora.dropout: 1.0 given, allowed: 0 or more, below 1",
@@ -68,16 +68,16 @@ def test_every_impossible_choice_is_told_once_and_in_a_line(faults: Faults) -> N
     ]
 
 
-def test_an_impossible_module_is_told_with_those_that_the_model_has(faults: Faults) -> None:
+def test_an_unknown_module_is_reported_with_the_models_modules(faults: Faults) -> None:
     (line,) = faults("model=tiny", "lora.target_modules=[q_proj],[qkv],all-linear")
     assert line.startswith("lora.target_modules: 'qkv' given, allowed: all-linear, or a list of q_")
 
 
-def test_an_impossible_value_that_all_trials_share_is_told_once(faults: Faults) -> None:
+def test_an_invalid_shared_value_is_reported_once(faults: Faults) -> None:
     assert faults("lora.r=0", "seed=1,2,3") == ["lora.r: 0 given, allowed: 1 or more"]
 
 
-def test_a_value_worked_out_from_a_searched_one_is_checked(faults: Faults) -> None:
+def test_a_value_derived_from_a_searched_key_is_checked(faults: Faults) -> None:
     assert faults("lora.alpha_ratio=0.0,2.0") == ["lora.alpha: 0.0 given, allowed: above 0"]
 
 
@@ -91,7 +91,7 @@ def test_faults_between_two_keys_are_found_exactly(faults: Faults) -> None:
     assert faults("training.max_steps=20,40", "training.eval_steps=5,10,20") == []
 
 
-def test_wrong_types_and_misspelt_keys_are_told_by_their_key(faults: Faults) -> None:
+def test_wrong_types_and_misspelt_keys_are_reported_by_key(faults: Faults) -> None:
     wrong = ("lora.r=eight,eight", "lora.bias=some,some", "lora.rank=8,8")
     assert faults(*wrong) == [
         "lora.r: 'eight' given (Value 'eight' of type 'str' could not be converted to Integer)",
@@ -112,9 +112,7 @@ def test_wrong_types_and_misspelt_keys_are_told_by_their_key(faults: Faults) -> 
         "tracking=none,mlflow",
     ],
 )
-def test_what_is_the_same_for_the_whole_study_cannot_be_searched(
-    sweep: str, faults: Faults
-) -> None:
+def test_keys_of_the_study_cannot_be_searched(sweep: str, faults: Faults) -> None:
     key = sweep.partition("=")[0]
     (line,) = faults(sweep)
     assert line.startswith(
@@ -122,7 +120,7 @@ def test_what_is_the_same_for_the_whole_study_cannot_be_searched(
     )
 
 
-def test_a_value_that_is_still_missing_is_told(faults: Faults) -> None:
+def test_a_missing_value_is_reported(faults: Faults) -> None:
     assert faults("lora.r=???,8") == ["lora.r: needs a value, there is no default"]
 
 
@@ -157,7 +155,7 @@ def test_a_key_is_checked_with_each_option_of_a_group(faults: Faults) -> None:
     ]
 
 
-def test_an_option_that_does_not_exist_is_told_with_those_that_do(faults: Faults) -> None:
+def test_an_unknown_option_is_reported_with_the_existing_ones(faults: Faults) -> None:
     with pytest.raises(ConfigCompositionException, match=r"Could not find 'model/huge'"):
         faults("model=tiny,huge")
 
@@ -173,7 +171,7 @@ def test_the_bounds_of_intervals_are_checked(faults: Faults) -> None:
     ]
 
 
-def test_in_a_space_too_large_for_all_combinations_each_key_is_turned_alone(
+def test_a_large_space_is_checked_one_key_at_a_time(
     faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "MAX_COMBINATIONS", 4)
@@ -186,22 +184,20 @@ def test_in_a_space_too_large_for_all_combinations_each_key_is_turned_alone(
 
 
 @pytest.mark.parametrize("more", [RATE, "seed=range(0,300)"])
-def test_what_stands_in_conf_for_a_searched_key_is_not_held_against_it(
-    more: str, faults: Faults
-) -> None:
+def test_the_configured_value_of_a_searched_key_is_not_checked(more: str, faults: Faults) -> None:
     # model=local alone has no path and data=text no files; here every trial has both.
     given = ("model=local", "model.path=a,b", "data=text", "data.train_files=[a.txt],[b.txt]")
     assert faults(*given, more) == []
 
 
 @pytest.mark.parametrize("more", [RATE, "seed=range(0,300)"])
-def test_a_fault_at_the_first_of_all_keys_is_found(more: str, faults: Faults) -> None:
+def test_a_fault_at_the_first_values_of_all_keys_is_found(more: str, faults: Faults) -> None:
     assert faults("training.max_steps=10,20", "training.eval_steps=15,5", more) == [
         EVAL_LATER.format(15.0, 10)
     ]
 
 
-def test_a_condition_on_a_key_that_is_not_there_is_refused(feasible: Feasible) -> None:
+def test_a_condition_on_an_unknown_key_is_refused(feasible: Feasible) -> None:
     branch = feasible("lora.use_dora=true,false", conditions={"lora.use_dora": "lora.rank >= 8"})
     with pytest.raises(
         UserError, match=r"conditions\.lora\.use_dora: 'lora.rank' given, allowed: k"

@@ -35,7 +35,7 @@ def test_trials_on_different_text_are_refused(key: str, settings: Settings) -> N
         check_comparable(["lora.r", key], settings(*RECORDS))
     assert str(error.value) == (
         f"{key.lstrip('+')}: 'a sweep' given, allowed: one value, as trials on different text "
-        "cannot be ranked; a study each"
+        "cannot be ranked; use a study for each"
     )
 
 
@@ -60,7 +60,7 @@ def test_models_are_not_compared_by_their_loss(
     check_comparable([key], settings("objectives=bits_per_byte"))
 
 
-def test_what_changes_training_alone_may_be_searched(settings: Settings) -> None:
+def test_keys_of_training_only_may_be_searched(settings: Settings) -> None:
     training = ["seed", "lora.r", "training.batch_size", "data.max_train_examples"]
     check_comparable([*training, "model.random_llama.seed"], settings("model=tiny"))
 
@@ -68,7 +68,7 @@ def test_what_changes_training_alone_may_be_searched(settings: Settings) -> None
 TOLD = {"train_data": "a", "eval_data": "b", "test_data": "c", "torch": "2.13"}
 
 
-def test_trials_with_the_same_data_keys_are_named_alike() -> None:
+def test_trials_with_the_same_data_keys_share_fingerprints() -> None:
     def named(**searched: object) -> list[str]:
         parameters = {key.replace("_", ".", 1): one for key, one in searched.items()}
         return [of for of, _ in data_by_search(parameters, TOLD)]
@@ -79,7 +79,7 @@ def test_trials_with_the_same_data_keys_are_named_alike() -> None:
     assert named(lora_r=4, model="a") != named(lora_r=4)
 
 
-def test_what_is_trained_on_may_differ_and_what_is_judged_on_may_not() -> None:
+def test_training_data_may_differ_and_evaluation_data_may_not() -> None:
     assert list(data_by_search({"lora.r": 4, "data.block_size": 32}, TOLD)) == [
         ('{"data.block_size": 32}', {"train_data": "a"}),
         ("{}", {"eval_data": "b", "test_data": "c"}),

@@ -25,8 +25,8 @@ GIVEN: dict[str, Any] = {
 }
 
 
-def test_it_is_what_hydra_composes(feasible: Feasible) -> None:
-    """Quick and slow way give the same task configuration, types and worked out values included."""
+def test_the_composer_equals_hydra(feasible: Feasible) -> None:
+    """The fast path equals Hydra's composition, types and resolved values included."""
     composer = feasible("model=tiny", *SPACE).composer
     composer.compose({**GIVEN, "lora.r": 4, "lora.bias": "none"})  # what was there before is gone
     quick = without_hydra(composer.compose(GIVEN))
@@ -37,7 +37,7 @@ def test_it_is_what_hydra_composes(feasible: Feasible) -> None:
     assert lookup(quick, "lora.alpha") == 16.0  # follows r
 
 
-def test_a_key_that_is_not_searched_here_is_as_configured(feasible: Feasible) -> None:
+def test_an_inactive_key_is_as_configured(feasible: Feasible) -> None:
     composer = feasible(*SPACE).composer
     own = lookup(composer.compose({}), "lora.r")
     assert lookup(composer.compose({"lora.r": 4}), "lora.r") == 4
@@ -55,7 +55,7 @@ def test_a_whole_group_is_composed(feasible: Feasible) -> None:
         assert lookup(real, "lora.r") == 8
 
 
-def test_wrong_types_are_told_a_line_each(feasible: Feasible) -> None:
+def test_wrong_types_are_reported_one_per_line(feasible: Feasible) -> None:
     composer = feasible("lora.r=a,8", "lora.bias=some,none").composer
     with pytest.raises(UserError) as error:
         composer.compose({"lora.r": "a", "lora.bias": "some"})
@@ -65,7 +65,7 @@ def test_wrong_types_are_told_a_line_each(feasible: Feasible) -> None:
     ]
 
 
-def test_values_are_looked_up_as_plain_python(feasible: Feasible) -> None:
+def test_values_are_looked_up_as_python_objects(feasible: Feasible) -> None:
     config = feasible("model=tiny").composer.compose({})
     assert lookup(config, "lora.bias") == "none"
     assert lookup(config, "model.linear_modules")[0] == "q_proj"  # type: ignore[index]
@@ -77,16 +77,16 @@ def test_values_are_looked_up_as_plain_python(feasible: Feasible) -> None:
     ("choice", "value"),
     [("[q_proj,v_proj]", ["q_proj", "v_proj"]), ("all-linear", "all-linear"), (8, 8), (None, None)],
 )
-def test_choices_are_read_as_the_command_line_is(choice: object, value: object) -> None:
+def test_choices_are_parsed_like_the_command_line(choice: object, value: object) -> None:
     assert parsed(choice) == value
 
 
-def test_numbers_and_truth_values_are_not_mixed_up() -> None:
+def test_numbers_and_bools_are_distinct() -> None:
     given = [1, 1.0, True, 0, 0.0, False, "1", "1.0", "true"]
     assert [repr(parsed(one)) for one in given] == [*map(repr, given[:6]), "1", "1.0", "True"]
 
 
-def test_hydra_is_taken_out_of_a_copy(feasible: Feasible) -> None:
+def test_the_hydra_node_is_removed_from_a_copy(feasible: Feasible) -> None:
     config = feasible().composer.compose({})
     assert "hydra" not in without_hydra(config)
     assert OmegaConf.select(config, "hydra.sweep.dir") is not None
@@ -104,7 +104,7 @@ RATIO = "lora.alpha_ratio=0.5,1,2"
         (["lora.r=8", "lora.alpha=${lora.alpha_ratio}"], None),
     ],
 )
-def test_a_ratio_that_nothing_reads_is_found(
+def test_an_unused_ratio_is_found(
     arguments: list[str], why: str | None, feasible: Feasible
 ) -> None:
     of = feasible(RATIO, "lora.dropout=0,0.1", *arguments)
@@ -112,7 +112,7 @@ def test_a_ratio_that_nothing_reads_is_found(
     assert found == ({} if why is None else {"lora.alpha_ratio": why})
 
 
-def test_a_ratio_that_a_branch_reads_is_searched(feasible: Feasible) -> None:
+def test_a_ratio_read_by_a_condition_is_searched(feasible: Feasible) -> None:
     conditions = {"lora.dropout": "lora.alpha_ratio > 1"}
     of = feasible(RATIO, "lora.dropout=0,0.1", "lora.alpha=32", conditions=conditions)
     assert unused_keys(of.space, of.composer.compose({})) == {}

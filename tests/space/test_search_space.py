@@ -42,7 +42,7 @@ def space(**distributions: BaseDistribution) -> SearchSpace:
         ("tag(log,int(interval(4,64)))", IntDistribution(4, 64, log=True)),
     ],
 )
-def test_a_sweep_is_the_distribution_it_says_in_a_group_and_on_the_command_line(
+def test_sweeps_parse_alike_in_a_group_and_on_the_command_line(
     sweep: str, distribution: BaseDistribution
 ) -> None:
     assert parse({"lora.r": sweep}, []) == SearchSpace({"lora.r": distribution}, ())
@@ -68,15 +68,15 @@ def test_a_sweep_is_the_distribution_it_says_in_a_group_and_on_the_command_line(
         (FloatDistribution(0.0, 0.2, step=0.1), "range(0.0,0.3,0.1)"),
     ],
 )
-def test_a_distribution_is_said_so_that_it_is_read_back(
+def test_a_formatted_distribution_parses_back(
     distribution: BaseDistribution, sweep: str | None
 ) -> None:
-    said = as_sweep(distribution)
-    assert sweep is None or said == sweep
-    assert parse({}, [f"lora.r={said}"]).distributions == {"lora.r": distribution}
+    formatted = as_sweep(distribution)
+    assert sweep is None or formatted == sweep
+    assert parse({}, [f"lora.r={formatted}"]).distributions == {"lora.r": distribution}
 
 
-def test_what_is_no_sweep_is_shared_by_all_trials() -> None:
+def test_plain_overrides_are_shared_by_all_trials() -> None:
     parsed = parse(
         {"lora.dropout": "0.1"}, ["model=tiny", "lora.r=8,16", "lora.target_modules=[a]"]
     )
@@ -92,13 +92,13 @@ def test_the_command_line_wins_over_the_named_space() -> None:
 
 
 @pytest.mark.parametrize("argument", ["lora.r=8", "+lora.r=8", "++lora.r=8"])
-def test_a_value_on_the_command_line_takes_its_key_out_of_the_space(argument: str) -> None:
+def test_a_value_on_the_command_line_removes_its_key_from_the_space(argument: str) -> None:
     parsed = parse({"lora.r": "choice(4,8)", "lora.dropout": "choice(0.0,0.1)"}, [argument])
     assert list(parsed.distributions) == ["lora.dropout"]
     assert parsed.fixed == (argument,)
 
 
-def test_of_the_same_key_given_twice_the_last_counts() -> None:
+def test_the_last_override_of_a_key_counts() -> None:
     assert parse({}, ["lora.r=4,8", "lora.r=2"]) == SearchSpace({}, ("lora.r=2",))
     assert parse({}, ["lora.r=2", "++lora.r=4,8"]).overrides({"++lora.r": 4}) == ["++lora.r=4"]
 
@@ -129,7 +129,7 @@ def test_null_among_choices_comes_back_as_null() -> None:
 @pytest.mark.parametrize(
     "choices", ["2,2.5,true", "'a b','8'", '"a,b",c', "[q_proj,v_proj],[k_proj]", "{a:1},x", "'',a"]
 )
-def test_an_override_says_again_what_was_chosen(choices: str) -> None:
+def test_an_override_parses_back_to_the_choice(choices: str) -> None:
     parsed = parse({}, [f"key={choices}"])
     again = parse({}, ["key=" + ",".join(o.removeprefix("key=") for o in _overrides(parsed))])
     assert again == parsed
@@ -151,23 +151,23 @@ def _overrides(parsed: SearchSpace) -> list[str]:
         ("lora=glob(*)", r"^lora: lora=glob\(\*\) cannot be searched"),
     ],
 )
-def test_a_sweep_that_cannot_be_is_told_in_one_line(argument: str, reason: str) -> None:
-    with pytest.raises(UserError, match=reason) as told:
+def test_an_invalid_sweep_is_reported_in_one_line(argument: str, reason: str) -> None:
+    with pytest.raises(UserError, match=reason) as error:
         parse({}, [argument])
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 # What the space holds
 
 
-def test_nothing_searched_is_one_configuration() -> None:
+def test_an_empty_space_has_one_configuration() -> None:
     nothing = parse({}, ["model=tiny"])
     assert nothing.size == 1
     assert list(nothing.combinations()) == [{}]
     assert list(nothing.single_parameters()) == []
 
 
-def test_the_last_key_turns_fastest() -> None:
+def test_the_last_key_varies_fastest() -> None:
     grid = parse({}, ["lora.r=8,16", "lora.dropout=range(0.1,0.4,0.1)"])
     assert grid.size == 6
     assert list(grid.combinations()) == [
@@ -193,7 +193,7 @@ def test_a_continuous_key_makes_the_space_infinite() -> None:
         list(infinite.combinations())
 
 
-def test_the_corners_are_all_choices_and_both_bounds_a_key_at_a_time() -> None:
+def test_single_parameters_are_all_choices_and_both_bounds() -> None:
     mixed = parse({}, ["lora.r=4,8,16", "lora.dropout=interval(0.0,0.1)", "seed=range(1,10,2)"])
     assert list(mixed.single_parameters()) == [
         {"lora.r": 4},
@@ -224,7 +224,7 @@ FINITE = st.one_of(
 
 @property_settings(deadline=None, derandomize=True)
 @given(distributions=st.dictionaries(st.sampled_from("abc"), FINITE))
-def test_every_combination_stands_once_and_is_counted(
+def test_each_combination_is_yielded_once_and_counted(
     distributions: dict[str, BaseDistribution],
 ) -> None:
     finite = space(**distributions)

@@ -21,7 +21,7 @@ from ugro.objectives.objectives import Objectives
 from ugro.observers.audit_log import AuditLog
 from ugro.study.consistency import disagreements
 from ugro.study.event_replay import space_as_json
-from ugro.study.identity import open_study
+from ugro.study.identity import open_record
 from ugro.study.study import Study, create_or_continue, names, read
 
 LOSS = Objectives(Mode.scalarized, {"eval_loss": ObjectiveConfig(Direction.minimize)})
@@ -46,7 +46,7 @@ def url_of(folder: Path) -> str:
 
 def open_in(folder: Path, url: str = "") -> Study:
     folder.mkdir(parents=True, exist_ok=True)
-    return open_study(folder.name, url or url_of(folder), folder, LOSS)
+    return open_record(folder.name, url or url_of(folder), folder, LOSS)
 
 
 def create(folder: Path, url: str = "", outcomes: Sequence[Outcome | None] = OUTCOMES) -> Study:

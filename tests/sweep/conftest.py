@@ -1,4 +1,4 @@
-"""Search spaces as a sweep sees them, and a sweep of scripts, for every test here."""
+"""Fixtures: search spaces, and sweeps of scripted trials."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,7 +24,7 @@ from ugro.sweep.proposals import Proposals
 
 from ..spaces import Feasible, feasible
 from ..studies import in_memory
-from .scripted import SIX, Heard, Ran, Run, Script, Scripted
+from .scripted import SIX, EventRecorder, Ran, Run, Script, Scripted
 
 __all__ = ["feasible"]
 
@@ -53,7 +53,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         objectives = objectives_of(of.objectives)
         past, left = ran.study.finished(), ran.study.unfinished()
         sampling = Sampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
-        events = EventStream([Heard(ran.events)])
+        events = EventStream([EventRecorder(ran.events)])
         parts = Parts(
             Recorder(ran.study),
             sampling,

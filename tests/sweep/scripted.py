@@ -1,4 +1,4 @@
-"""Executor whose trials are scripts and whose clock is a number, and a sweep on them."""
+"""Scripted trials on a simulated clock."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ SIX = ("lora.r=1,2,3,4,5,6",)
 
 @dataclass
 class Script:
-    """What a trial does: losses at 100, 200, ... tokens, a second each; then how it ends."""
+    """Script of a trial: losses at 100, 200, ... tokens, a second each, and its end."""
 
     losses: Sequence[float] = (5.0, 4.0, 3.0)
     raises: Exception | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
     def course(self) -> SimulatedTrial:
-        """The script as slots play it."""
+        """Convert the script to a simulated trial."""
         last = len(self.losses)
         reports = [
             Report(done, last, 100 * done, 100 * last, done, {"eval_loss": loss}, 0.0)
@@ -32,10 +32,10 @@ class Script:
         ]
         return SimulatedTrial(0.0, reports, self._result)
 
-    def _result(self, told: Sequence[Report]) -> TrialResult:
+    def _result(self, reports: Sequence[Report]) -> TrialResult:
         if self.raises is not None:
             raise self.raises
-        done = told[-1].step
+        done = reports[-1].step
         loss = min(self.losses[: max(1, done)])
         metrics = {"eval_loss": loss, "tokens_seen": 100.0 * done, **self.metrics}
         return TrialResult((loss,), metrics)
@@ -69,8 +69,8 @@ class Ran:
 Run = Callable[..., Ran]
 
 
-class Heard:
-    """An observer that keeps the events."""
+class EventRecorder:
+    """Observer that keeps the events."""
 
     def __init__(self, events: list[Event]) -> None:
         self.observe = events.append

@@ -26,7 +26,7 @@ R = {"lora.r": CategoricalDistribution((2, 4, 8, 16))}
 
 @dataclass
 class Searched:
-    """A study that has ended, and what it takes to confirm it."""
+    """A finished study with the arguments to confirm it."""
 
     config: DictConfig
     loader: ConfigLoader
@@ -44,7 +44,7 @@ Made = Callable[..., Searched]
 
 
 class Remembering:
-    """Hydra's loader, which composes the same overrides once for all tests: 0.2 s each time."""
+    """Hydra's loader with a cache across tests, as composing takes 0.2 s."""
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader = loader
@@ -70,7 +70,7 @@ def loader() -> Any:
 
 @pytest.fixture
 def searched(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
-    """``searched("study.confirm=2", ...)``: a study of some ranks, no trial in it yet."""
+    """``searched("study.confirm=2", ...)``: a study of several ranks without trials."""
     monkeypatch.chdir(tmp_path)
 
     def _searched(*more: str, direction: str = "minimize") -> Searched:
@@ -85,12 +85,12 @@ def searched(loader: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ma
 
 
 def run(plan: Plan | None) -> list[tuple[int, int, str]]:
-    """What it runs: rank, seed and the trial that it comes from."""
+    """Rank, seed and source of each planned trial."""
     assert plan is not None
     return [(one.parameters["lora.r"], one.parameters["seed"], one.source) for one in plan.first]
 
 
-def test_the_best_and_the_baseline_are_run_with_seeds_that_were_not_used(searched: Made) -> None:
+def test_the_best_and_the_baseline_run_with_unused_seeds(searched: Made) -> None:
     of = searched("study.confirm=2", "study.confirm_seeds=2", "seed=7")
     of.end(16, 3.0, source="baseline")
     of.end(8, 2.0)
@@ -109,7 +109,7 @@ def test_the_best_and_the_baseline_are_run_with_seeds_that_were_not_used(searche
     assert plan.total == 6
 
 
-def test_it_is_a_study_of_its_own_that_stops_nobody(searched: Made) -> None:
+def test_a_confirmation_is_a_separate_study_without_early_stopping(searched: Made) -> None:
     of = searched("study.confirm=1", "scheduler=asha", "study.target=9", "study.max_trials=4")
     of.end(4, 1.0)
     plan = of.confirm_best()
@@ -129,7 +129,7 @@ def test_it_is_a_study_of_its_own_that_stops_nobody(searched: Made) -> None:
     assert plan.config.study.confirm == 0
 
 
-def test_a_baseline_is_run_once_and_only_if_it_would_not_fail_again(searched: Made) -> None:
+def test_a_baseline_is_confirmed_once_unless_it_failed(searched: Made) -> None:
     of = searched()
     of.end(16, 1.0, source="baseline")
     assert [r for r, _, _ in run(of.confirm_best())] == [16, 16]
@@ -142,9 +142,7 @@ def test_a_baseline_is_run_once_and_only_if_it_would_not_fail_again(searched: Ma
     [(Outcome.RUNG, True), (Outcome.STUDY_LIMIT, True), (Outcome.DIVERGED, False),
      (Outcome.FAILED, False)],
 )  # fmt: skip
-def test_a_baseline_that_was_stopped_is_run_to_its_end(
-    how: Outcome, run_again: bool, searched: Made
-) -> None:
+def test_a_stopped_baseline_runs_to_its_end(how: Outcome, run_again: bool, searched: Made) -> None:
     of = searched()
     of.end(16, source="baseline", how=how)
     of.end(8, 0.5)
@@ -163,7 +161,7 @@ def test_the_same_configuration_is_confirmed_once(searched: Made) -> None:
     assert [one[0] for one in run(of.confirm_best())] == [8, 4, 8, 4]
 
 
-def test_larger_is_better_where_it_is_maximised(searched: Made) -> None:
+def test_the_best_of_a_maximised_objective_is_the_largest(searched: Made) -> None:
     more = (*FEW, "objectives.metrics.eval_loss.direction=maximize")
     of = searched(*more, direction="maximize")
     of.end(8, 1.0)
@@ -171,7 +169,7 @@ def test_larger_is_better_where_it_is_maximised(searched: Made) -> None:
     assert [one[0] for one in run(of.confirm_best())] == [4, 4]
 
 
-def test_nothing_complete_is_nothing_to_confirm(
+def test_without_complete_trials_there_is_no_confirmation(
     searched: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
     of = searched()
@@ -181,7 +179,7 @@ def test_nothing_complete_is_nothing_to_confirm(
     assert "Nothing to confirm: no trial is complete" in caplog.text
 
 
-def test_what_is_not_in_the_space_any_more_is_left_out_and_told(
+def test_trials_outside_a_changed_space_are_skipped_and_logged(
     searched: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
     of = searched()
@@ -193,7 +191,7 @@ def test_what_is_not_in_the_space_any_more_is_left_out_and_told(
     assert "Trial 1 is not confirmed" in caplog.text
 
 
-def test_what_was_confirmed_counts_beside_what_is_the_best_by_now(searched: Made) -> None:
+def test_earlier_confirmations_count_beside_those_of_the_new_best(searched: Made) -> None:
     of = searched()
     of.end(8, 1.0)
     first = of.confirm_best()
@@ -218,7 +216,7 @@ def test_what_was_confirmed_counts_beside_what_is_the_best_by_now(searched: Made
     assert other.total == len(other.first)  # a new group: what was confirmed before is no part
 
 
-def test_seeds_that_are_searched_are_not_used_again(searched: Made) -> None:
+def test_searched_seeds_are_not_reused(searched: Made) -> None:
     of = searched("study.confirm=1", "study.confirm_seeds=3", "seed=1,5,3")
     over = {**R, "seed": CategoricalDistribution((1, 5, 3))}
     for seed, value in ((5, 1.0), (1, 1.1)):

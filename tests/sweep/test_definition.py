@@ -31,27 +31,27 @@ def planned(*overrides: str) -> Plan:
 
 @pytest.mark.parametrize("allowed", ["false", "true"])
 @pytest.mark.parametrize(
-    ("asked", "told", "began"),
+    ("overrides", "given", "began"),
     [
         ((), "minimize", "maximize"),
         (("objectives=loss_memory", "objectives.mode=scalarized"), "maximize", "minimize"),
     ],
     ids=["one", "scalarized"],
 )
-def test_a_study_is_never_optimised_the_other_way(
-    asked: tuple[str, ...], told: str, began: str, allowed: str
+def test_the_direction_of_a_study_cannot_change(
+    overrides: tuple[str, ...], given: str, began: str, allowed: str
 ) -> None:
     study = in_memory(began, objectives=["eval_loss"])
     study.define({"objectives.mode": "another"})
     with pytest.raises(
-        UserError, match=rf"^objectives: '{told}' given, allowed: {began}, of eval_"
+        UserError, match=rf"^objectives: '{given}' given, allowed: {began}, of eval_"
     ):
-        check_same(study, planned(*asked, f"study.allow_change={allowed}"))
+        check_same(study, planned(*overrides, f"study.allow_change={allowed}"))
 
 
 @pytest.fixture
-def begun() -> Study:
-    """A study of one trial, begun as ``planned()`` has it."""
+def existing() -> Study:
+    """A study of one trial, defined by ``planned()``."""
     study = in_memory("minimize", objectives=["eval_loss"])
     check_same(study, planned())
     ended(study, R)
@@ -72,59 +72,59 @@ def begun() -> Study:
         ("model.revision=main", "model.revision", "main", "nothing"),
     ],
 )
-def test_other_data_or_another_length_are_refused_under_an_old_name(
-    begun: Study, override: str, key: str, given: str, allowed: str
+def test_other_data_or_lengths_are_refused_under_the_same_name(
+    existing: Study, override: str, key: str, given: str, allowed: str
 ) -> None:
     with pytest.raises(UserError) as error:
-        check_same(begun, planned(override))
+        check_same(existing, planned(override))
     line, last = str(error.value).splitlines()
     assert line.startswith(f"{key}: '{given}' given, allowed: {allowed}, as study s began")
     assert last == "study.allow_change=true starts a new group of trials, ranked by itself"
-    assert begun.group == 0
-    assert begun.definition() == definition(planned())
+    assert existing.group == 0
+    assert existing.definition() == definition(planned())
 
 
-def test_other_data_are_named_group_and_files(begun: Study) -> None:
+def test_changed_data_are_listed_by_group_and_files(existing: Study) -> None:
     with pytest.raises(UserError) as error:
-        check_same(begun, planned("data=text", "data.train_files=[a.txt]"))
+        check_same(existing, planned("data=text", "data.train_files=[a.txt]"))
     lines = str(error.value).splitlines()
     assert lines[0].startswith("data.source: 'text' given, allowed: pydocs")
     assert any(line.startswith("data.train_files: \"['a.txt']\" given") for line in lines)
 
 
-def test_the_same_plan_goes_on_and_so_does_one_that_says_nothing_of_it(begun: Study) -> None:
-    check_same(begun, planned("seed=7", "training.weight_decay=0.1", "scheduler=asha"))
-    assert begun.group == 0
+def test_unrelated_changes_do_not_prevent_resuming(existing: Study) -> None:
+    check_same(existing, planned("seed=7", "training.weight_decay=0.1", "scheduler=asha"))
+    assert existing.group == 0
 
 
-def test_a_change_that_is_allowed_begins_a_group_whose_trials_are_ranked_alone(
-    begun: Study, caplog: pytest.LogCaptureFixture
+def test_an_allowed_change_starts_a_group_that_is_ranked_separately(
+    existing: Study, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check_same(begun, planned("training.max_steps=10", "study.allow_change=true"))
-    assert begun.group == 1
-    assert begun.trials() == begun.finished() == begun.ranked() == []
-    assert begun.best() is None
+    check_same(existing, planned("training.max_steps=10", "study.allow_change=true"))
+    assert existing.group == 1
+    assert existing.trials() == existing.finished() == existing.ranked() == []
+    assert existing.best() is None
     assert "hydra.sweeper.n_trials counts the new ones alone" in caplog.text
-    ended(begun, R, Outcome.COMPLETE, 5.0)  # worse than the one before
-    assert [trial.number for trial in begun.ranked()] == [1]
-    assert [trial.number for trial in begun.of_all_groups()] == [0, 1]
-    check_same(begun, planned("training.max_steps=10"))  # that is what it is now
-    assert begun.group == 1
+    ended(existing, R, Outcome.COMPLETE, 5.0)  # worse than the one before
+    assert [trial.number for trial in existing.ranked()] == [1]
+    assert [trial.number for trial in existing.of_all_groups()] == [0, 1]
+    check_same(existing, planned("training.max_steps=10"))  # that is what it is now
+    assert existing.group == 1
     with pytest.raises(UserError, match=r"^training\.max_steps: 'nothing' given, allowed: 10, as"):
-        check_same(begun, planned())
+        check_same(existing, planned())
 
 
-def test_a_wider_space_that_is_allowed_stays_in_the_group(begun: Study) -> None:
+def test_an_allowed_wider_space_stays_in_the_group(existing: Study) -> None:
     wider = "lora.dropout=interval(0,0.1)", "study.max_trials=4"
     with pytest.raises(UserError, match=r"study\.allow_change=true goes on nevertheless$"):
-        check_same(begun, planned(*wider))
-    check_same(begun, planned(*wider, "study.allow_change=true"))
-    assert (begun.group, len(begun.trials())) == (0, 1)
+        check_same(existing, planned(*wider))
+    check_same(existing, planned(*wider, "study.allow_change=true"))
+    assert (existing.group, len(existing.trials())) == (0, 1)
 
 
-def test_a_study_of_an_earlier_version_is_refused_by_one_line() -> None:
+def test_a_study_of_an_earlier_version_is_refused_in_one_line() -> None:
     study = in_memory("minimize", objectives=["eval_loss"])
-    before = {key: said for key, said in definition(planned()).items() if key in ("lora.r",)}
+    before = {key: text for key, text in definition(planned()).items() if key in ("lora.r",)}
     study.define(before)
     ended(study, R)
     with pytest.raises(UserError) as error:
@@ -136,16 +136,16 @@ def test_a_study_of_an_earlier_version_is_refused_by_one_line() -> None:
     assert study.group == 1
 
 
-def test_what_is_searched_is_not_defined_twice() -> None:
+def test_searched_keys_are_defined_once() -> None:
     given = ("data=jsonl", "data.train_files=[a.jsonl]")
     plan = planned(*given, "data.block_size=32,64", "training.max_steps=3,4")
-    said = definition(plan)
-    assert (said["data.block_size"], said["training.max_steps"]) == ("32, 64", "3, 4")
+    parts = definition(plan)
+    assert (parts["data.block_size"], parts["training.max_steps"]) == ("32, 64", "3, 4")
 
 
-def test_a_plan_that_must_have_other_data_begins_a_group(begun: Study) -> None:
-    begun.keep_data("{}", {"eval_data": "one"})
-    check_same(begun, replace(planned(), data={"{}": {"eval_data": "one"}}))
-    assert begun.group == 0
-    check_same(begun, replace(planned(), data={"{}": {"eval_data": "another"}}))
-    assert (begun.group, begun.data()) == (1, {})
+def test_a_plan_that_requires_other_data_starts_a_group(existing: Study) -> None:
+    existing.keep_data("{}", {"eval_data": "one"})
+    check_same(existing, replace(planned(), data={"{}": {"eval_data": "one"}}))
+    assert existing.group == 0
+    check_same(existing, replace(planned(), data={"{}": {"eval_data": "another"}}))
+    assert (existing.group, existing.data()) == (1, {})

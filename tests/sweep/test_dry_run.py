@@ -43,14 +43,14 @@ def test_a_limit_of_the_study_bounds_its_tokens(feasible: Feasible) -> None:
     assert "Tokens expected: about 1,000" in lines
 
 
-def test_trials_of_a_confirmation_are_counted_apart(feasible: Feasible) -> None:
+def test_trials_of_a_confirmation_are_counted_separately(feasible: Feasible) -> None:
     space = feasible("lora.r=4,8", *(f"{key}={value}" for key, value in QUICK.items()))
     lines = printed(space, **{"study.confirm": 2})
     assert "Trials: 10" in lines
     assert "To be confirmed: the best 2, 3 seeds each: 6 trials more at most" in lines
 
 
-def test_epochs_count_data_that_are_not_read(feasible: Feasible) -> None:
+def test_tokens_of_epochs_are_unknown_in_a_dry_run(feasible: Feasible) -> None:
     space = feasible("lora.r=4,8", "training.max_tokens=null", "training.epochs=1")
     lines = printed(space)
     assert "Tokens: training.epochs counts the data, which are not read here" in lines
@@ -82,7 +82,7 @@ ASHA = {"max_t": None, "grace_period": 100, "reduction_factor": 3}
         (ASHA, 900, (100, 300), (1 / 9, 1 / 3), 1 / 3),
         (ASHA, 80, (), (), 1 / 3),
         (ASHA, None, None, None, 1 / 3),
-        # Rungs end at max_t, whether trials are longer or shorter, or nobody knows.
+        # Rungs end at max_t, whether trials are longer, shorter or of unknown length.
         ({**ASHA, "max_t": 900}, 1800, (100, 300), (1 / 18, 1 / 6), 1 / 3),
         ({**ASHA, "max_t": 900}, 200, (100, 300), (1 / 2,), 1 / 3),
         ({**ASHA, "max_t": 900}, None, (100, 300), None, 1 / 3),
@@ -107,7 +107,7 @@ def test_stops_by_hand(
 
 @pytest.fixture(scope="module")
 def sixteen_steps(feasible: Feasible) -> FeasibleSpace:
-    """Of 4 x 32 tokens: 2,048 a trial."""
+    """Steps of 4 x 32 tokens: 2,048 per trial."""
     longer = {**QUICK, "training.max_steps": 16, "training.batch_size": 4}
     fixed = [f"{key}={value}" for key, value in longer.items()]
     return feasible("lora.r=4,8", *fixed, "scheduler=asha")
@@ -141,7 +141,7 @@ def sixteen_steps(feasible: Feasible) -> FeasibleSpace:
         ({"time_attr": "seconds", "grace_period": 10, "max_t": 100}, "10, 40 seconds", "unknown"),
     ],
 )
-def test_rungs_are_told_or_that_nobody_knows_them(
+def test_rungs_are_listed_or_reported_as_unknown(
     scheduler: dict[str, Any], rungs: str, expected: str, sixteen_steps: FeasibleSpace
 ) -> None:
     lines = printed(sixteen_steps, **{f"scheduler.{key}": one for key, one in scheduler.items()})
@@ -149,7 +149,7 @@ def test_rungs_are_told_or_that_nobody_knows_them(
     assert f"Tokens expected: {expected}" in lines
 
 
-def test_rungs_are_those_of_the_whole_trial_where_a_stopper_ends_it(feasible: Feasible) -> None:
+def test_rungs_are_those_of_the_full_trial_if_a_stopper_ends_it(feasible: Feasible) -> None:
     longer = {**QUICK, "training.max_steps": 16, "training.batch_size": 4}
     fixed = [f"{key}={value}" for key, value in longer.items()]
     space = feasible("lora.r=4,8", *fixed, "scheduler=asha", "stoppers.max_tokens=256")
@@ -159,7 +159,7 @@ def test_rungs_are_those_of_the_whole_trial_where_a_stopper_ends_it(feasible: Fe
     assert "Tokens expected: about 1,600" in lines  # 128 by all, 128 by a quarter of the trials
 
 
-def test_of_epochs_and_steps_nothing_is_expected(feasible: Feasible) -> None:
+def test_expected_tokens_are_unknown_for_epochs_with_rungs_in_steps(feasible: Feasible) -> None:
     epochs = ["training.max_tokens=null", "training.epochs=1", "scheduler=asha"]
     steps = [*epochs, "scheduler.time_attr=step", "scheduler.grace_period=10"]
     lines = printed(feasible("lora.r=4,8", *steps))
@@ -167,7 +167,7 @@ def test_of_epochs_and_steps_nothing_is_expected(feasible: Feasible) -> None:
     assert "Expected: unknown" in lines
 
 
-def test_what_is_expected_by_hand() -> None:
+def test_expected_shares_by_hand() -> None:
     # A sixteenth by all, three sixteenths by a quarter, the rest by a sixteenth.
     stops = Stops((), (1 / 16, 1 / 4), 1 / 4)
     assert stops.expected() == pytest.approx(1 / 16 + 3 / 64 + 3 / 64)
@@ -178,7 +178,7 @@ def test_what_is_expected_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0.001, 0.999), max_size=6, unique=True), st.floats(0.01, 1))
-def test_the_expected_share_lies_between_the_first_stop_and_the_whole(
+def test_the_expected_share_lies_between_the_first_stop_and_one(
     at: list[float], go_on: float
 ) -> None:
     expected = Stops((), tuple(sorted(at)), go_on).expected()

@@ -29,7 +29,7 @@ def test_each_class_of_error_has_its_response(
     assert (response.outcome, response.retry) == (outcome, retry)
 
 
-def told(failures: Failures, *endings: tuple[Outcome, str]) -> None:
+def add_all(failures: Failures, *endings: tuple[Outcome, str]) -> None:
     for number, (how, error) in enumerate(endings):
         failures.add(number, how, error)
 
@@ -39,9 +39,9 @@ OTHER = (Outcome.FAILED, "ValueError: y")
 GOOD = (Outcome.COMPLETE, "")
 
 
-def test_the_first_trials_with_one_error_end_the_study_and_show_it() -> None:
+def test_the_same_error_in_the_first_trials_ends_the_study() -> None:
     failures = Failures(allowed=50, fail_fast=3)
-    told(failures, SAME, SAME)
+    add_all(failures, SAME, SAME)
     failures.check()
     failures.add(2, *SAME)
     with pytest.raises(
@@ -54,34 +54,34 @@ def test_the_first_trials_with_one_error_end_the_study_and_show_it() -> None:
     "endings",
     [[GOOD, SAME, SAME, SAME], [SAME, OTHER, SAME], [SAME, GOOD, SAME, SAME]],
 )
-def test_other_errors_and_good_trials_are_no_reason_to_end(
+def test_different_errors_or_good_trials_do_not_end_the_study(
     endings: list[tuple[Outcome, str]],
 ) -> None:
     failures = Failures(allowed=50, fail_fast=3)
-    told(failures, *endings)
+    add_all(failures, *endings)
     failures.check()
     failures.check_at_the_end() if GOOD in endings else None
 
 
-def test_a_continued_study_does_not_fail_fast_but_counts_what_failed_before() -> None:
+def test_a_resumed_study_does_not_fail_fast_but_counts_earlier_failures() -> None:
     failures = Failures(allowed=4, fail_fast=3, before=1)
-    told(failures, SAME, SAME, SAME)
+    add_all(failures, SAME, SAME, SAME)
     failures.check()
     failures.add(3, *SAME)
     with pytest.raises(StudyFailed, match=r"^5 trials failed, more than hydra.sweeper.max_failure"):
         failures.check()
 
 
-def test_a_study_of_failures_alone_says_so_at_its_end() -> None:
+def test_a_study_without_any_success_fails_at_its_end() -> None:
     failures = Failures(allowed=50, fail_fast=9)
-    told(failures, SAME, OTHER)
+    add_all(failures, SAME, OTHER)
     failures.check()
     with pytest.raises(StudyFailed, match=r"every trial failed\. Trial 0: KeyError: 'x'"):
         failures.check_at_the_end()
 
 
-def test_an_interrupted_trial_is_neither_good_nor_bad() -> None:
+def test_an_interrupted_trial_counts_neither_as_success_nor_as_failure() -> None:
     failures = Failures(allowed=50, fail_fast=2)
-    told(failures, SAME, (Outcome.INTERRUPTED, ""), SAME)
+    add_all(failures, SAME, (Outcome.INTERRUPTED, ""), SAME)
     with pytest.raises(StudyFailed, match="the first 2 trials"):
         failures.check()

@@ -31,7 +31,9 @@ def plan(study: StudyConfig, space: FeasibleSpace, named: bool = True) -> list[P
 # The baseline
 
 
-def test_the_baseline_is_the_configuration_as_it_is(study: StudyConfig, feasible: Feasible) -> None:
+def test_the_baseline_is_the_unchanged_configuration(
+    study: StudyConfig, feasible: Feasible
+) -> None:
     own = {"lora.r": 16, "lora.target_modules": "all-linear"}
     assert plan(study, feasible(*SPACE)) == [Planned(own, "baseline")]
     study.baseline = False
@@ -43,7 +45,7 @@ def test_choices_on_the_command_line_run_as_given(study: StudyConfig, feasible: 
 
 
 @pytest.mark.parametrize("group", ["lora", "lora_small"])
-def test_the_named_spaces_hold_the_configuration_as_it_is(
+def test_the_named_spaces_contain_the_default_configuration(
     group: str, study: StudyConfig, feasible: Feasible
 ) -> None:
     from omegaconf import OmegaConf
@@ -55,7 +57,7 @@ def test_the_named_spaces_hold_the_configuration_as_it_is(
     assert set(baseline.parameters) == set(params)
 
 
-def test_a_configuration_outside_the_space_is_no_baseline_and_it_says_so(
+def test_a_configuration_outside_the_space_is_no_baseline_and_logged(
     study: StudyConfig, feasible: Feasible, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert plan(study, feasible("lora.r=4,8")) == []
@@ -64,7 +66,7 @@ def test_a_configuration_outside_the_space_is_no_baseline_and_it_says_so(
     assert "No baseline trial: the configuration breaks lora.r < 16" in caplog.text
 
 
-def test_the_baseline_has_no_key_of_a_closed_branch(study: StudyConfig, feasible: Feasible) -> None:
+def test_the_baseline_has_no_inactive_keys(study: StudyConfig, feasible: Feasible) -> None:
     branches = feasible(
         *SPACE, "lora.use_rslora=true,false", conditions={"lora.use_rslora": "lora.r >= 64"}
     )
@@ -75,9 +77,7 @@ def test_the_baseline_has_no_key_of_a_closed_branch(study: StudyConfig, feasible
 # Known configurations
 
 
-def test_what_is_enqueued_follows_and_nothing_comes_twice(
-    study: StudyConfig, feasible: Feasible
-) -> None:
+def test_enqueued_trials_follow_without_duplicates(study: StudyConfig, feasible: Feasible) -> None:
     study.enqueue = [
         {"lora.r": 8},
         {"lora.r": 16, "lora.target_modules": "all-linear"},
@@ -107,7 +107,7 @@ def test_what_is_enqueued_follows_and_nothing_comes_twice(
         ),
     ],
 )
-def test_what_is_not_in_the_space_cannot_be_enqueued(
+def test_configurations_outside_the_space_cannot_be_enqueued(
     enqueued: dict[str, object], line: str, study: StudyConfig, feasible: Feasible
 ) -> None:
     study.enqueue = [enqueued]
@@ -116,7 +116,9 @@ def test_what_is_not_in_the_space_cannot_be_enqueued(
     assert str(error.value) == line
 
 
-def test_nor_can_what_breaks_a_constraint(study: StudyConfig, feasible: Feasible) -> None:
+def test_infeasible_configurations_cannot_be_enqueued(
+    study: StudyConfig, feasible: Feasible
+) -> None:
     study.enqueue = [{"lora.r": 16, "lora.target_modules": "all-linear"}]
     with pytest.raises(UserError, match=r"study\.enqueue: .* allowed: lora.r < 16"):
         plan(study, feasible(*SPACE, constraints=["lora.r < 16"]))
@@ -145,7 +147,7 @@ def test_the_best_of_an_earlier_study_are_run_first(
     assert plan(study, feasible(*SPACE)) == found
 
 
-def test_an_earlier_study_that_is_not_there_is_told(study: StudyConfig, feasible: Feasible) -> None:
+def test_a_missing_earlier_study_is_reported(study: StudyConfig, feasible: Feasible) -> None:
     study.warm_start = ["never"]
     with pytest.raises(UserError, match=r"^study\.warm_start: 'never' given, allowed: a study's"):
         plan(study, feasible(*SPACE))
@@ -172,7 +174,7 @@ def test_an_earlier_study_that_is_not_there_is_told(study: StudyConfig, feasible
         (FloatDistribution(0.0, 1.0), True, OUTSIDE),
     ],
 )
-def test_a_value_is_in_a_distribution_or_nowhere(
+def test_a_value_is_a_member_of_a_distribution_or_outside(
     over: FloatDistribution, value: object, expected: object
 ) -> None:
     found = member(over, value)

@@ -5,7 +5,7 @@ import pytest
 from ugro.sweep.interruption import Interruption
 
 
-def test_the_first_signal_is_taken_note_of_and_the_second_one_ends() -> None:
+def test_the_first_signal_is_recorded_and_the_second_ends_the_process() -> None:
     with Interruption() as interruption:
         assert not interruption.requested()
         signal.raise_signal(signal.SIGINT)
@@ -14,7 +14,7 @@ def test_the_first_signal_is_taken_note_of_and_the_second_one_ends() -> None:
             signal.raise_signal(signal.SIGINT)
 
 
-def test_a_process_that_was_asked_to_terminate_exits_as_such() -> None:
+def test_sigterm_exits_with_its_own_code() -> None:
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(SystemExit) as ended:
@@ -22,7 +22,7 @@ def test_a_process_that_was_asked_to_terminate_exits_as_such() -> None:
     assert ended.value.code == 128 + signal.SIGTERM
 
 
-def test_after_the_block_signals_do_what_they_did() -> None:
+def test_signal_handlers_are_restored_after_the_block() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interruption():
         pass

@@ -35,8 +35,8 @@ def test_what_a_trial_repeats_or_another_driver_tells_again_counts_once(
     limits: Callable[..., Limits],
 ) -> None:
     tokens = limits("study.max_tokens=1000")
-    for heard in (100, 300, 200, 300):  # it went on from its checkpoint at 200
-        tokens.add_tokens(0, heard)
+    for tokens_seen in (100, 300, 200, 300):  # it went on from its checkpoint at 200
+        tokens.add_tokens(0, tokens_seen)
     tokens.add_tokens(1, 50)
     assert tokens.tokens == 350
 

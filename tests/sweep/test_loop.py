@@ -1,4 +1,4 @@
-"""The loop: slots are filled, trials are told what they need to know, what ends is told."""
+"""The loop: fills slots, passes reports to trials' decisions and records outcomes."""
 
 import time
 
@@ -30,18 +30,18 @@ def test_a_free_slot_gets_the_next_trial_at_once(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("n_jobs", "most"), [(1, 1), (3, 3), ("auto", 2)])
-def test_as_many_run_at_once_as_asked_for(n_jobs: int | str, most: int, run: Run) -> None:
+def test_n_jobs_limits_concurrent_trials(n_jobs: int | str, most: int, run: Run) -> None:
     assert run(n_jobs=n_jobs).slots.most == most
 
 
-def test_slots_that_join_while_nothing_ends_are_used(run: Run) -> None:
+def test_new_slots_are_used_while_no_trial_ends(run: Run) -> None:
     ran = run(scripts=lambda number: Script([3.0] * 30), slots=lambda now: 1 if now < 4 else 3)
     assert ran.slots.submitted[:3] == [(0, 0), (1, 4), (2, 4)]
     counted = [event.slots for event in ran.events if isinstance(event, SlotsCounted)]
     assert counted == [1, 3]
 
 
-def test_events_tell_the_whole_story_in_order(run: Run) -> None:
+def test_all_events_are_emitted_in_order(run: Run) -> None:
     ran = run(slots=1, scripts=lambda number: Script([3.0 - number]))
     of_the_first = [type(event).__name__ for event in ran.events[:6]]
     assert of_the_first == [
@@ -68,8 +68,8 @@ def test_a_stopped_trial_is_pruned_with_its_intermediate_values(run: Run) -> Non
     assert stopped.state is TrialState.PRUNED
     assert stopped.intermediate_values == {100: 6.0, 200: 6.0}
     assert stopped.user_attrs["metrics"]["tokens_seen"] == 200
-    told = [one for one in ran.events if isinstance(one, TrialReported) and one.number == 1]
-    assert [one.rung for one in told] == [0, 0, 1]  # the first one at 200 tokens
+    reports = [one for one in ran.events if isinstance(one, TrialReported) and one.number == 1]
+    assert [one.rung for one in reports] == [0, 0, 1]  # the first one at 200 tokens
 
 
 def test_a_trial_that_no_longer_improves_is_complete_with_its_value(run: Run) -> None:
@@ -78,7 +78,7 @@ def test_a_trial_that_no_longer_improves_is_complete_with_its_value(run: Run) ->
     assert [trial.value for trial in ran.study.trials()] == [3.0] * 6
 
 
-def test_a_trial_that_diverges_is_pruned_and_the_others_go_on(run: Run) -> None:
+def test_a_diverged_trial_is_pruned_and_the_others_continue(run: Run) -> None:
     ran = run(scripts=lambda n: Script([4.0, float("nan"), 3.0] if n == 1 else [4.0, 3.0]))
     assert ran.endings() == [Outcome.COMPLETE, Outcome.DIVERGED] + [Outcome.COMPLETE] * 4
     found = ran.study.best()
@@ -94,7 +94,7 @@ def test_a_trial_that_diverges_is_pruned_and_the_others_go_on(run: Run) -> None:
         ("study.target=3.5", 4),  # the first two reach 3.0 after three seconds
     ],
 )
-def test_a_limit_ends_the_study_and_what_is_in_flight_ends_at_its_next_report(
+def test_a_limit_ends_the_study_and_running_trials_at_their_next_report(
     limit: str, ends_at: float, run: Run
 ) -> None:
     ran = run(limit)
@@ -129,7 +129,7 @@ def test_an_infeasible_result_is_never_the_best(run: Run) -> None:
     assert found.value == 4.0  # 1, 2 and 3 are better, and infeasible
 
 
-def test_a_metric_that_was_not_measured_is_told_with_those_that_were(run: Run) -> None:
+def test_an_unmeasured_metric_is_reported_with_the_measured_ones(run: Run) -> None:
     with pytest.raises(UserError, match="'latency_ms' given, allowed: what the trial measured: ev"):
         run(constraints=["latency_ms <= 50"])
 
@@ -137,7 +137,7 @@ def test_a_metric_that_was_not_measured_is_told_with_those_that_were(run: Run) -
 # Trials that are run again
 
 
-def test_a_trial_is_in_the_log_before_the_record_has_it(run: Run) -> None:
+def test_a_trial_is_logged_before_it_is_recorded(run: Run) -> None:
     study, early = in_memory(), []
 
     class Slow(list[Event]):
@@ -151,7 +151,7 @@ def test_a_trial_is_in_the_log_before_the_record_has_it(run: Run) -> None:
     assert early == [True] * 6
 
 
-def test_a_trial_is_told_its_limit_and_how_long_it_may_be_silent(run: Run) -> None:
+def test_a_task_has_a_time_limit_and_a_silence_limit(run: Run) -> None:
     given: list[tuple[float | None, float]] = []
 
     class Noting(Scripted):

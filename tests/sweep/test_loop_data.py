@@ -1,4 +1,4 @@
-"""The loop when a trial's data are not those of the trials before it."""
+"""The loop when the data of a trial differ from those of earlier trials."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ NOW = {"train_data": "a", "eval_data": "changed"}
 
 @dataclass
 class OfData(Script):
-    """A script that tells its data with its first report, or with its result alone."""
+    """Script that reports its data with the first report, or only with the result."""
 
     data: Mapping[str, str] = field(default_factory=lambda: THEN)
     at_the_end: bool = False
@@ -28,11 +28,11 @@ class OfData(Script):
     def course(self) -> SimulatedTrial:
         course = super().course()
         first, *others = course.reports
-        told = {} if self.at_the_end else self.data
-        return replace(course, reports=[replace(first, data=told), *others])
+        data = {} if self.at_the_end else self.data
+        return replace(course, reports=[replace(first, data=data), *others])
 
-    def _result(self, told: Sequence[Report]) -> TrialResult:
-        return replace(super()._result(told), provenance={**self.data, "torch": "2.13"})
+    def _result(self, reports: Sequence[Report]) -> TrialResult:
+        return replace(super()._result(reports), provenance={**self.data, "torch": "2.13"})
 
 
 def ran_with(scripts: Callable[[int], Script], slots: int = 1) -> Ran:
@@ -40,7 +40,7 @@ def ran_with(scripts: Callable[[int], Script], slots: int = 1) -> Ran:
 
 
 def known() -> Fingerprints:
-    """As a driver knows them that goes on with a study."""
+    """Fingerprints of a driver that resumes a study."""
     return Fingerprints("s", 0, {"{}": THEN})
 
 
@@ -49,7 +49,7 @@ def reports_of(number: int, events: Sequence[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize("at_the_end", [False, True], ids=["by a report", "by the result"])
-def test_other_data_end_the_study_before_the_trial_is_ranked(at_the_end: bool, run: Run) -> None:
+def test_changed_data_end_the_study_before_the_trial_is_ranked(at_the_end: bool, run: Run) -> None:
     ran = ran_with(lambda number: OfData(data=NOW if number == 2 else THEN, at_the_end=at_the_end))
     run(ran=ran, interrupted=lambda now: now >= 6)  # after two trials of three seconds
     before = [(trial.number, trial.values, trial.user_attrs) for trial in ran.study.finished()]
@@ -67,7 +67,7 @@ def test_other_data_end_the_study_before_the_trial_is_ranked(at_the_end: bool, r
     assert last.reason.startswith("data: the evaluation data of trial 2 is not what the trials")
 
 
-def test_trials_of_one_command_must_have_the_same_data_too(run: Run) -> None:
+def test_trials_of_the_same_command_must_have_the_same_data(run: Run) -> None:
     ran = ran_with(lambda number: OfData(data=NOW if number == 1 else THEN))
     with pytest.raises(DataChangedError, match="of trial 1 is not") as error:
         run(ran=ran)
@@ -75,7 +75,7 @@ def test_trials_of_one_command_must_have_the_same_data_too(run: Run) -> None:
     assert [trial.number for trial in ran.study.ranked()] == [0]
 
 
-def test_what_runs_beside_it_is_interrupted_and_goes_on_when_the_data_are_back(run: Run) -> None:
+def test_concurrent_trials_are_interrupted_and_resume_with_the_old_data(run: Run) -> None:
     long, short = [5.0, 4.0, 3.0, 2.0, 1.0], [5.0, 4.0]
     other = {2: NOW}
     ran = ran_with(

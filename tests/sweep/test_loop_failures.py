@@ -1,4 +1,4 @@
-"""What a sweep does when trials, workers or the disk fail."""
+"""The loop when trials, workers or the disk fail."""
 
 import errno
 from typing import Any
@@ -22,13 +22,13 @@ from .scripted import Ran, Run, Script, Scripted
 @pytest.mark.parametrize(
     ("error", "how"),
     [
-        (ValueError("as told"), Outcome.FAILED),
+        (ValueError("the error"), Outcome.FAILED),
         (FloatingPointError("no finite loss"), Outcome.DIVERGED),
         (TrialTimeoutError("no end after 3 s"), Outcome.TIMED_OUT),
         (MemoryError("CUDA out of memory"), Outcome.OUT_OF_MEMORY),
     ],
 )
-def test_each_error_has_its_ending(error: Exception, how: Outcome, run: Run) -> None:
+def test_each_error_has_its_outcome(error: Exception, how: Outcome, run: Run) -> None:
     ran = run(scripts=lambda n: Script(raises=error if n == 2 else None))
     assert ran.endings().count(how) == 1
     finished = [event for event in ran.events if isinstance(event, TrialFinished)]
@@ -40,7 +40,7 @@ def test_each_error_has_its_ending(error: Exception, how: Outcome, run: Run) -> 
 # Limits of the study
 
 
-def test_a_trial_whose_worker_is_lost_is_run_again_under_its_number(run: Run) -> None:
+def test_a_trial_whose_worker_is_lost_is_retried_under_its_number(run: Run) -> None:
     lost = {1: 2, 3: 1}  # trial: times
 
     def script(number: int) -> Script:
@@ -64,7 +64,7 @@ def test_a_trial_whose_worker_is_lost_too_often_fails(run: Run) -> None:
     assert ran.study.trials()[0].user_attrs["error"] == "WorkerLostError: gone"
 
 
-def test_while_the_disk_is_full_trials_wait_and_nothing_new_begins(run: Run) -> None:
+def test_while_the_disk_is_full_trials_wait_and_no_new_trial_starts(run: Run) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     slots = Scripted(lambda n: Script(), lambda now: 2)
     slots._scripts = lambda n: Script([], raises=full) if 2 <= slots.now < 60 else Script()
@@ -85,7 +85,7 @@ def test_a_disk_that_stays_full_fails_the_study(run: Run) -> None:
 
 
 def test_an_error_keeps_its_traceback(run: Run) -> None:
-    error = ValueError("as told")
+    error = ValueError("the error")
     error.add_note("Traceback: line 1 of the user's own")
     ran = run(scripts=lambda n: Script(raises=error if n == 2 else None))
     assert ran.study.trials()[2].user_attrs["traceback"] == "Traceback: line 1 of the user's own"
@@ -107,7 +107,7 @@ def test_too_many_failures_end_the_study_and_name_the_first(run: Run) -> None:
     assert ran.endings() == [Outcome.FAILED] * 2
 
 
-def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> None:
+def test_a_user_error_in_the_first_trial_ends_the_study(run: Run) -> None:
     mistake = UserError("data.path: 'x' given, allowed: a folder")
     ran = Ran(in_memory(), Scripted(lambda n: Script(raises=mistake), lambda now: 1), [])
     with pytest.raises(UserError, match=r"^data\.path: 'x' given, allowed: a folder$"):
@@ -118,17 +118,17 @@ def test_a_mistake_that_all_trials_share_ends_the_study_at_once(run: Run) -> Non
     assert mended.endings() == [Outcome.COMPLETE] * 6  # the first one's configuration, too
 
 
-def test_a_mistake_of_one_trial_is_its_own_once_another_was_pruned(run: Run) -> None:
+def test_a_user_error_after_a_pruned_trial_fails_only_its_own_trial(run: Run) -> None:
     def script(number: int) -> Script:
         if number == 0:
             return Script([4.0, float("nan")])
-        return Script(raises=UserError("as told") if number == 1 else None)
+        return Script(raises=UserError("the error") if number == 1 else None)
 
     ran = run(slots=1, scripts=script)
     assert ran.endings() == [Outcome.DIVERGED, Outcome.FAILED] + [Outcome.COMPLETE] * 4
 
 
-def test_what_broke_the_driver_is_the_reason_for_the_end(run: Run) -> None:
+def test_an_error_of_the_driver_is_the_reason_for_the_end(run: Run) -> None:
     class Broken(Scripted):
         def wait(self, listener: Listener, seconds: float) -> Any:
             raise ZeroDivisionError("in the driver")

@@ -1,4 +1,4 @@
-"""A sweep that is interrupted, and one that is not the only driver of its study."""
+"""The loop when it is interrupted, and with other drivers of the study."""
 
 import sqlite3
 import time
@@ -30,7 +30,7 @@ from ..studies import in_memory, start
 from .scripted import Ran, Run, Script, Scripted
 
 
-def test_an_interrupted_sweep_starts_nothing_more_and_says_so(run: Run) -> None:
+def test_an_interrupted_sweep_starts_no_more_trials(run: Run) -> None:
     ran = run(interrupted=lambda now: now >= 5)  # the scripts do not listen: they end
     assert ran.endings() == [Outcome.COMPLETE] * 4
     last = ran.events[-1]
@@ -38,7 +38,7 @@ def test_an_interrupted_sweep_starts_nothing_more_and_says_so(run: Run) -> None:
     assert last.reason == "interrupted"
 
 
-def test_what_an_interrupted_sweep_left_goes_on_first_and_nothing_is_counted_twice(
+def test_interrupted_trials_are_resumed_first_and_counted_once(
     run: Run,
 ) -> None:
     saved = TrialInterruptedError("interrupted after step 3")
@@ -60,15 +60,15 @@ def test_what_an_interrupted_sweep_left_goes_on_first_and_nothing_is_counted_twi
 
 
 class Another(NoPeers):
-    """Another driver, which has ended these trials and reported what they trained on."""
+    """Another driver that has finished these trials and reported their tokens."""
 
     def __init__(self, study: Study) -> None:
         self._ended = study.finished()
         self._reported = [(90 + one.number, tokens_of(one)) for one in self._ended]
 
     def reports(self) -> Iterator[tuple[int, Report]]:
-        told, self._reported = self._reported, []
-        for number, tokens in told:
+        reports, self._reported = self._reported, []
+        for number, tokens in reports:
             yield number, Report(1, 1, tokens, tokens, 1.0, {"eval_loss": 9.0}, 0.0)
 
     def news(self) -> News:
@@ -90,7 +90,7 @@ def others(*endings: Outcome) -> Study:
     return study
 
 
-def test_what_fails_elsewhere_counts_here(run: Run) -> None:
+def test_failures_of_other_drivers_count(run: Run) -> None:
     elsewhere = Another(others(*[Outcome.FAILED] * 4))
     ran = Ran(in_memory(), Scripted(lambda n: Script(), lambda now: 1), [])
     with pytest.raises(StudyFailed, match=r"^4 trials failed, more than .*max_failure_rate"):
@@ -99,14 +99,14 @@ def test_what_fails_elsewhere_counts_here(run: Run) -> None:
 
 def test_tokens_of_another_drivers_trial_count_once(run: Run) -> None:
     elsewhere = Another(others(Outcome.RUNG))
-    # Six trials of 300 tokens, and 150 elsewhere that are reported and then told at the end.
+    # Six trials of 300 tokens, and 150 elsewhere that are reported and then finished at the end.
     ran = run("study.max_tokens=2000", peers=elsewhere)
     assert ran.endings() == [Outcome.COMPLETE] * 6
     assert isinstance(ran.events[-1], StudyFinished)
     assert ran.events[-1].reason == "all trials are done"
 
 
-def test_ctrl_c_at_once_does_not_wait_for_a_storage_that_is_gone(
+def test_a_second_ctrl_c_does_not_wait_for_an_unreachable_storage(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "BUSY_SECONDS", 0.01)
@@ -126,7 +126,7 @@ def test_ctrl_c_at_once_does_not_wait_for_a_storage_that_is_gone(
     assert isinstance(ran.events[-1], StudyFinished)
 
 
-def test_an_interrupted_study_closes_what_was_in_flight(run: Run) -> None:
+def test_an_interrupted_study_closes_running_trials(run: Run) -> None:
     class Interrupted(Scripted):
         def wait(self, listener: Listener, seconds: float) -> Any:
             raise KeyboardInterrupt

@@ -26,7 +26,7 @@ def peers_of(study: Study, drivers: Drivers, folder: Path, known: set[int]) -> S
     return SharedStudy(study, drivers, folder / "events.jsonl", 9, True, known)
 
 
-def test_what_ends_after_the_study_was_looked_at_is_news_once(study: Study, tmp_path: Path) -> None:
+def test_a_trial_that_finishes_later_is_news_once(study: Study, tmp_path: Path) -> None:
     known = {trial.number for trial in study.finished()}
     ran = study.start({"lora.r": 1}, OVER, "sampler", "another")
     study.tell(ran, Outcome.COMPLETE, TrialResult((2.0,), {"tokens_seen": 300.0}))
@@ -36,7 +36,7 @@ def test_what_ends_after_the_study_was_looked_at_is_news_once(study: Study, tmp_
     assert peers.news().finished == []
 
 
-def test_what_a_driver_that_died_was_running_is_taken_over(study: Study, tmp_path: Path) -> None:
+def test_trials_of_a_dead_driver_are_taken_over(study: Study, tmp_path: Path) -> None:
     study.start({"lora.r": 1}, OVER, "sampler", "dead")
     drivers = Drivers(tmp_path)
     peers = peers_of(study, drivers, tmp_path, set())
@@ -48,9 +48,7 @@ def test_what_a_driver_that_died_was_running_is_taken_over(study: Study, tmp_pat
         assert not peers.are_running()
 
 
-def test_trials_of_other_groups_are_no_news_and_their_reports_are_not_heard(
-    study: Study, tmp_path: Path
-) -> None:
+def test_trials_of_other_groups_and_their_reports_are_ignored(study: Study, tmp_path: Path) -> None:
     study.start({"lora.r": 1}, OVER, "sampler", "another")
     study.begin_group()
     peers = peers_of(study, Drivers(tmp_path), tmp_path, set())

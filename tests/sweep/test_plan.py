@@ -9,7 +9,7 @@ from ugro.sweep.plan import check_jobs, plan_of, total_trials
 from ..conftest import ROOT
 
 
-def test_a_key_that_would_change_nothing_is_not_searched_and_it_says_so(
+def test_a_key_without_effect_is_not_searched_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     arguments = ["study.name=s", "search_space=lora", "lora.alpha=32"]
@@ -24,7 +24,7 @@ def test_a_key_that_would_change_nothing_is_not_searched_and_it_says_so(
     assert [record.message for record in caplog.records] == [line]
 
 
-def test_a_continuous_space_needs_to_know_how_many() -> None:
+def test_a_continuous_space_requires_a_number_of_trials() -> None:
     with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_trials: None given, allowed: a num"):
         total_trials(None, None, None)
     assert total_trials(None, 7, None) == 7
@@ -32,7 +32,7 @@ def test_a_continuous_space_needs_to_know_how_many() -> None:
 
 
 @pytest.mark.parametrize("given", [0, -3])
-def test_fewer_trials_than_one_are_refused(given: int) -> None:
+def test_a_number_of_trials_below_one_is_refused(given: int) -> None:
     with pytest.raises(UserError, match=f"n_trials: {given} given, allowed: 1 or more"):
         total_trials(6, given, None)
     with pytest.raises(UserError, match=f"max_trials: {given} given, allowed: 1 or more"):
@@ -50,7 +50,7 @@ def test_the_smallest_bound_is_the_total(
 
 
 @pytest.mark.parametrize("given", [0, -1, 1.5, "many", None])
-def test_trials_at_once_are_auto_or_a_whole_number(given: object) -> None:
+def test_n_jobs_is_auto_or_a_positive_integer(given: object) -> None:
     check_jobs("auto")
     check_jobs(3)
     with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_jobs: .*allowed: auto, or 1 or more"):

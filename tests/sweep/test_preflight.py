@@ -24,14 +24,14 @@ def plan(feasible: Feasible, **settings: Any) -> Plan:
     return Plan(trial, typed(without_hydra(trial)), space, [], 10, {})
 
 
-def test_what_a_sweep_would_not_leave_room_for_is_told(feasible: Feasible, tmp_path: Path) -> None:
+def test_insufficient_disk_space_is_reported(feasible: Feasible, tmp_path: Path) -> None:
     """Ten adapters with two checkpoints of three times their size: 70 times an adapter."""
     with mounted(tmp_path / "disk", "size=32m") as small:
         folder = small / "multirun" / "s"
         with pytest.raises(UserError, match=r"make room"):
             disk(plan(feasible), 0.5 * MIB, folder)
-        said = disk(plan(feasible), 0.4 * MIB, folder)
-        assert f"{small} has" in said
+        text = disk(plan(feasible), 0.4 * MIB, folder)
+        assert f"{small} has" in text
         assert disk(plan(feasible, **{"study.keep_checkpoints": "none"}), 0.5 * MIB, folder)
         (small / "ballast").write_bytes(bytes(8 * MIB))
         with pytest.raises(UserError, match="make room"):
@@ -39,7 +39,7 @@ def test_what_a_sweep_would_not_leave_room_for_is_told(feasible: Feasible, tmp_p
         assert not folder.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(feasible: Feasible, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(feasible: Feasible, tmp_path: Path) -> None:
     with (
         mounted(tmp_path / "disk", "ro") as disk_of_it,
         pytest.raises(UserError, match=r"^study\.dir: .* a folder that can be written"),

@@ -25,7 +25,7 @@ CONTINUOUS = ("lora.r=4,8", "training.learning_rate=tag(log,interval(1e-5,1e-3))
 
 
 class Sweep:
-    """A study that runs whatever is proposed; the objective is made up from the number."""
+    """Study that runs every proposal, with objectives derived from the trial number."""
 
     def __init__(self, feasible: FeasibleSpace, seed: int = 0) -> None:
         self.feasible = feasible
@@ -93,7 +93,7 @@ def continuous(feasible: Feasible) -> FeasibleSpace:
 
 
 @pytest.mark.parametrize("n_trials", [None, 6, 50])
-def test_a_finite_space_is_run_through_once_in_order(
+def test_a_finite_space_is_enumerated_once_in_order(
     n_trials: int | None, six: FeasibleSpace
 ) -> None:
     sweep = Sweep(six)
@@ -105,7 +105,7 @@ def test_with_nothing_to_search_one_trial_is_proposed(feasible: Feasible) -> Non
     assert Sweep(feasible("model=tiny")).run(None) == [()]
 
 
-def test_trials_that_still_run_are_not_proposed_again(six: FeasibleSpace) -> None:
+def test_running_trials_are_not_proposed_again(six: FeasibleSpace) -> None:
     at_once = list(Sweep(six).proposals(None))
     assert [tuple(one.parameters.values()) for one in at_once] == IN_ORDER
 
@@ -130,7 +130,7 @@ def test_five_trials_of_six_configurations_are_five_configurations(
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_a_sampler_that_insists_on_one_configuration_is_overruled_at_random(
+def test_random_draws_replace_a_sampler_that_repeats_itself(
     six: FeasibleSpace,
 ) -> None:
     stubborn = optuna.samplers.PartialFixedSampler(
@@ -144,7 +144,7 @@ def test_a_sampler_that_insists_on_one_configuration_is_overruled_at_random(
     assert sweep.refused == [refused] * (SAMPLER_ATTEMPTS * 3)  # before each of the other three
 
 
-def test_a_study_continued_from_some_to_all_configurations_tries_each_once(
+def test_a_resumed_study_that_covers_the_space_tries_each_configuration_once(
     six: FeasibleSpace,
 ) -> None:
     sweep = Sweep(six)
@@ -153,7 +153,7 @@ def test_a_study_continued_from_some_to_all_configurations_tries_each_once(
     assert Counter(first + rest) == Counter(IN_ORDER)
 
 
-def test_a_value_in_steps_is_the_same_however_the_sampler_computes_it(feasible: Feasible) -> None:
+def test_stepped_values_are_equal_up_to_rounding(feasible: Feasible) -> None:
     # Samplers say 0.1 + 2 * 0.1 = 0.30000000000000004, the list of combinations says 0.3.
     sweep = Sweep(feasible("lora.dropout=range(0.1,0.7,0.1)"))
     tried = sweep.run(5) + sweep.run(None)
@@ -176,7 +176,7 @@ def test_no_configuration_is_ever_proposed_twice(
     assert len(tried) == len(set(tried)) == min(n_trials, finite.size)
 
 
-def test_unless_it_is_asked_for(feasible: Feasible) -> None:
+def test_duplicates_are_proposed_if_allowed(feasible: Feasible) -> None:
     sweep = Sweep(feasible("lora.r=4,8"))
     chosen = Proposals(
         Sampler(optuna.samplers.RandomSampler(0), ["minimize"], sweep.feasible, []),
@@ -194,7 +194,7 @@ def test_unless_it_is_asked_for(feasible: Feasible) -> None:
 # What is planned comes first
 
 
-def test_what_is_planned_is_run_first_and_counts(six: FeasibleSpace) -> None:
+def test_initial_trials_come_first_and_count(six: FeasibleSpace) -> None:
     plan = [
         Planned({"lora.r": 16, "lora.bias": "all"}, "baseline"),
         Planned({"lora.r": 8}, "enqueued"),  # the bias is the sampler's
@@ -207,7 +207,7 @@ def test_what_is_planned_is_run_first_and_counts(six: FeasibleSpace) -> None:
     assert len({tuple(one.parameters.values()) for one in proposed}) == 4
 
 
-def test_a_finite_space_that_is_exhausted_does_not_repeat_what_was_planned(
+def test_an_enumerated_space_does_not_repeat_initial_trials(
     six: FeasibleSpace,
 ) -> None:
     plan = [Planned({"lora.r": 8, "lora.bias": "none"}, "baseline")]
@@ -216,7 +216,7 @@ def test_a_finite_space_that_is_exhausted_does_not_repeat_what_was_planned(
     assert sorted(tried) == sorted(IN_ORDER)
 
 
-def test_what_is_planned_was_run_before_the_study_was_continued(six: FeasibleSpace) -> None:
+def test_a_resumed_study_does_not_repeat_initial_trials(six: FeasibleSpace) -> None:
     plan = [Planned({"lora.r": 8, "lora.bias": "none"}, "baseline")]
     sweep = Sweep(six)
     first, rest = sweep.run(2, plan=plan), sweep.run(None, plan=plan)
@@ -231,7 +231,7 @@ OPEN = [
 ]
 
 
-def test_what_is_planned_in_part_is_run_once_however_often_the_study_is_continued(
+def test_partial_initial_trials_run_once_however_often_the_study_resumes(
     continuous: FeasibleSpace,
 ) -> None:
     plan = [Planned({"lora.r": 8}, "enqueued"), Planned({"lora.r": 4}, "warm_start")]
@@ -243,7 +243,7 @@ def test_what_is_planned_in_part_is_run_once_however_often_the_study_is_continue
     assert [trial.params["lora.r"] for trial in sweep.past[:2]] == [8, 4]
 
 
-def test_a_trial_stands_for_one_of_the_plan_and_only_of_its_source(feasible: Feasible) -> None:
+def test_a_trial_matches_one_initial_trial_of_the_same_source(feasible: Feasible) -> None:
     space = feasible("lora.r=4,8", "lora.bias=none,all,lora_only", "lora.dropout=interval(0,0.1)")
     sweep = Sweep(space)
     sweep.run(1, plan=OPEN)
@@ -251,12 +251,12 @@ def test_a_trial_stands_for_one_of_the_plan_and_only_of_its_source(feasible: Fea
     assert rest == ["enqueued", "warm_start", "sampler", "sampler"]
 
 
-def test_what_another_driver_has_run_of_the_plan_is_not_run_here(continuous: FeasibleSpace) -> None:
+def test_initial_trials_of_another_driver_are_not_repeated(continuous: FeasibleSpace) -> None:
     plan = [Planned({"lora.r": 8}, "enqueued"), Planned({"lora.r": 4}, "enqueued")]
     there, here = Sweep(continuous), Sweep(continuous, seed=1)
     there.run(1, plan=plan)
     proposals = here.proposals(3, plan=plan)
-    for _ in range(2):  # what was heard of before counts once
+    for _ in range(2):  # repeated news count once
         proposals.sync(there.past, remaining=2)
     rest = list(proposals)
     assert [one.source for one in rest] == ["enqueued", "sampler"]
@@ -266,12 +266,12 @@ def test_what_another_driver_has_run_of_the_plan_is_not_run_here(continuous: Fea
 # Constraints
 
 
-def test_a_finite_space_is_run_through_as_far_as_the_constraints_allow(feasible: Feasible) -> None:
+def test_a_finite_space_is_enumerated_within_the_constraints(feasible: Feasible) -> None:
     tried = Sweep(feasible(*SIX, constraints=["lora.r <= 8"])).run(None)
     assert tried == IN_ORDER[:4]
 
 
-def test_a_proposal_that_breaks_a_constraint_is_told_and_asked_again(feasible: Feasible) -> None:
+def test_an_infeasible_proposal_is_rejected_and_drawn_again(feasible: Feasible) -> None:
     sweep = Sweep(feasible(*CONTINUOUS, constraints=["training.learning_rate <= 1e-4"]))
     tried = sweep.run(8)
     assert len(tried) == 8  # the refused ones do not count
@@ -281,8 +281,8 @@ def test_a_proposal_that_breaks_a_constraint_is_told_and_asked_again(feasible: F
     assert all(given["training.learning_rate"] > 1e-4 for given, _ in sweep.refused)
 
 
-def test_the_sampler_learns_from_what_is_refused(feasible: Feasible) -> None:
-    """Half of the log range is forbidden: who learns nothing is refused every second time."""
+def test_the_sampler_learns_from_rejections(feasible: Feasible) -> None:
+    """Half of the log range is infeasible, so random draws are rejected every second time."""
     limited = feasible(*CONTINUOUS, constraints=["training.learning_rate <= 1e-4"])
     sweep = Sweep(limited)
     tpe = optuna.samplers.TPESampler(seed=0, multivariate=True, n_startup_trials=5)
@@ -290,7 +290,7 @@ def test_the_sampler_learns_from_what_is_refused(feasible: Feasible) -> None:
     assert len(sweep.refused) < 20
 
 
-def test_a_sampler_that_insists_on_what_is_forbidden_is_overruled(feasible: Feasible) -> None:
+def test_random_draws_replace_a_sampler_of_infeasible_proposals(feasible: Feasible) -> None:
     sweep = Sweep(feasible(*CONTINUOUS, constraints=["lora.r > 4"]))
     fixed = optuna.samplers.PartialFixedSampler({"lora.r": 4}, optuna.samplers.RandomSampler(0))
     tried = sweep.run(2, sampler=fixed)
@@ -298,7 +298,7 @@ def test_a_sampler_that_insists_on_what_is_forbidden_is_overruled(feasible: Feas
     assert len(sweep.refused) == 2 * SAMPLER_ATTEMPTS
 
 
-def test_a_huge_space_of_which_constraints_leave_two_is_given_up_instead_of_listed(
+def test_a_huge_constrained_space_is_given_up_instead_of_listed(
     feasible: Feasible, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ugro.sweep.proposals.RANDOM_ATTEMPTS", 5)
@@ -308,7 +308,7 @@ def test_a_huge_space_of_which_constraints_leave_two_is_given_up_instead_of_list
     assert "Nothing else was found to try: 5 random draws failed" in caplog.text
 
 
-def test_of_a_space_that_can_be_listed_the_last_configuration_is_found(feasible: Feasible) -> None:
+def test_the_last_configuration_of_a_listable_space_is_found(feasible: Feasible) -> None:
     small = feasible("lora.r=range(1,1001)", constraints=["lora.r >= 999"])
     assert sorted(Sweep(small).run(2)) == [(999,), (1000,)]
 
@@ -354,7 +354,7 @@ def test_n_trials_is_the_total_over_all_runs(continuous: FeasibleSpace) -> None:
 
 
 @pytest.mark.parametrize("ends", [Outcome.FAILED, Outcome.DIVERGED, Outcome.RUNG])
-def test_a_failed_or_stopped_trial_counts_and_is_not_tried_again(
+def test_a_failed_or_stopped_trial_counts_and_is_not_repeated(
     ends: Outcome, six: FeasibleSpace
 ) -> None:
     sweep = Sweep(six)
@@ -369,8 +369,8 @@ def test_interrupted_trials_do_not_use_up_the_budget(six: FeasibleSpace) -> None
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-def test_nothing_is_run_twice_in_a_continuous_space_either(continuous: FeasibleSpace) -> None:
-    """A sampler that insists on one configuration; a study that is continued twice."""
+def test_no_configuration_of_a_continuous_space_runs_twice(continuous: FeasibleSpace) -> None:
+    """The sampler repeats one configuration, and the study is resumed twice."""
     rate = "training.learning_rate"
     sweep = Sweep(continuous)
     for total in (3, 6, 9):

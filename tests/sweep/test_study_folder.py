@@ -1,4 +1,4 @@
-"""A study's folder is refused in one line where its files could not be written."""
+"""Creation of the study's folder, refused in one line where files cannot be written."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from ugro.sweep.study_folder import RESERVED_BYTES, prepare_folder
 
 @contextmanager
 def read_only(path: Path) -> Iterator[None]:
-    """Within the block nobody may write it, root neither."""
+    """Make the folder read-only within the block, for root as well."""
     bind = f"mount --bind {path} {path} && mount -o remount,ro,bind {path}"
     if subprocess.run(["sh", "-c", bind], capture_output=True, check=False).returncode:
         pytest.skip("only root may mount")
@@ -26,19 +26,19 @@ def read_only(path: Path) -> Iterator[None]:
 
 
 def refused(folder: Path) -> str:
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         prepare_folder(folder)
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
-def test_a_folder_is_made_and_gone_on_in(tmp_path: Path) -> None:
+def test_a_folder_is_created_or_reused(tmp_path: Path) -> None:
     folder = tmp_path / "multirun" / "s"
     assert prepare_folder(folder) == prepare_folder(folder) == folder
     assert list(folder.iterdir()) == []
 
 
-def test_drivers_that_start_together_make_their_folder_together(tmp_path: Path) -> None:
+def test_concurrent_drivers_can_create_the_same_folder(tmp_path: Path) -> None:
     folder = tmp_path / "multirun" / "s"
     with ThreadPoolExecutor(8) as drivers:
         for one in drivers.map(prepare_folder, [folder] * 2000):
@@ -47,7 +47,7 @@ def test_drivers_that_start_together_make_their_folder_together(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "study.db", "trials"])
-def test_what_is_there_and_read_only_is_named(name: str, tmp_path: Path) -> None:
+def test_a_read_only_file_is_named(name: str, tmp_path: Path) -> None:
     if name == "trials":
         (tmp_path / name).mkdir()
     else:
@@ -57,13 +57,13 @@ def test_what_is_there_and_read_only_is_named(name: str, tmp_path: Path) -> None
     assert prepare_folder(tmp_path) == tmp_path
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_a_file_at_the_folders_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "a folder that can be written (Not a directory)" in refused(tmp_path / "file" / "s")
     assert "File name too long" in refused(tmp_path / (300 * "n"))
 
 
-def test_a_path_too_long_for_what_is_below_it_is_refused_and_shortened(tmp_path: Path) -> None:
+def test_a_path_too_long_for_nested_files_is_refused_and_shortened(tmp_path: Path) -> None:
     most = os.pathconf("/", "PC_PATH_MAX") - RESERVED_BYTES
     parts, left = [], most - len(os.fsencode(tmp_path))
     while left > 1:
@@ -72,6 +72,6 @@ def test_a_path_too_long_for_what_is_below_it_is_refused_and_shortened(tmp_path:
     longest = tmp_path.joinpath(*parts)
     assert most - 1 <= len(os.fsencode(longest)) <= most
     assert prepare_folder(longest) == longest
-    told = refused(Path(f"{longest}xx"))
-    assert f"allowed: a path of at most {most} bytes" in told
-    assert len(told) < 300
+    error = refused(Path(f"{longest}xx"))
+    assert f"allowed: a path of at most {most} bytes" in error
+    assert len(error) < 300

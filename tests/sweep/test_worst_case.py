@@ -4,7 +4,7 @@ from ugro.sweep.worst_case import MAX_CANDIDATES, candidates
 RATE = "training.learning_rate=interval(1e-4,1e-3)"
 
 
-def test_numbers_are_at_their_greatest_with_each_other_choice(feasible: Feasible) -> None:
+def test_candidates_have_maximal_numbers_with_each_choice(feasible: Feasible) -> None:
     space = feasible(RATE, "lora.r=4,32,8", "lora.use_dora=true,false")
     found = candidates(space, [])
     assert len(found) == 2
@@ -12,18 +12,18 @@ def test_numbers_are_at_their_greatest_with_each_other_choice(feasible: Feasible
     assert {str(one["lora.use_dora"]).lower() for one in found} == {"true", "false"}
 
 
-def test_where_the_greatest_may_not_be_others_are_looked_at(feasible: Feasible) -> None:
+def test_samples_replace_infeasible_candidates(feasible: Feasible) -> None:
     space = feasible("lora.r=4,8,16", constraints=["lora.r < 16"])
     assert candidates(space, [{"lora.r": 8}, {"lora.r": 4}]) == [{"lora.r": 8}, {"lora.r": 4}]
 
 
-def test_a_branch_that_is_not_searched_is_left_out(feasible: Feasible) -> None:
+def test_candidates_omit_inactive_keys(feasible: Feasible) -> None:
     conditions = {"lora.dropout": "lora.r >= 64"}
     space = feasible("lora.r=4,8", "lora.dropout=0,0.1", conditions=conditions)
     assert candidates(space, []) == [{"lora.r": 8}]
 
 
-def test_there_are_not_too_many_and_at_least_one(feasible: Feasible) -> None:
+def test_the_number_of_candidates_is_limited_and_positive(feasible: Feasible) -> None:
     names = "training.lr_scheduler_type=linear,cosine,constant"
     many = feasible(
         names, "lora.use_dora=true,false", "lora.use_rslora=true,false", "lora.bias=none,all"

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 BYTES = 8  # of an id
 
 
-def open_study(name: str, url: str, folder: Path, objectives: Objectives) -> Study:
+def open_record(name: str, url: str, folder: Path, objectives: Objectives) -> Study:
     """Open the study of this name in this folder: new, resumed or adopted.
 
     Args:

@@ -22,7 +22,7 @@ from ugro.paths import CHECKPOINTS, EVENTS, trial_folder
 from ugro.provenance import provenance
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.event_replay import space_as_json
-from ugro.study.identity import open_study
+from ugro.study.identity import open_record
 from ugro.study.storage import is_shared
 from ugro.study.study import Study, tokens_of
 from ugro.sweep.definition import check_same
@@ -79,7 +79,7 @@ def open_study(plan: Plan, drivers: Drivers) -> Study:
     settings, folder = plan.trial.hydra.sweeper, Path(plan.config.study.dir)
     objectives = objectives_of(plan.config.objectives)
     with drivers.exclusive():
-        study = open_study(settings["study_name"], settings["storage"], folder, objectives)
+        study = open_record(settings["study_name"], settings["storage"], folder, objectives)
         check_same(study, plan)
         for searched, parts in plan.data.items():
             study.keep_data(searched, parts)
