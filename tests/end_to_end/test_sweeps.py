@@ -60,14 +60,14 @@ def test_a_finite_space_ends_the_study_early_and_says_why(
     asked = ["lora.r=2,4", "hydra.sweeper.n_trials=5", "study.name=six"]
     done = train_py("-m", *QUICK, IN_PROCESS, *asked)
     assert done.returncode == 0, done.stderr
-    assert "The space holds 2 configurations: 2 trials, not 5" in done.stdout
+    assert "The space has 2 configurations: 2 trials, not 5" in done.stdout
     assert sorted(row["lora.r"] for row in table(tmp_path / "multirun" / "six")) == ["2", "4"]
 
 
 def test_nothing_to_search_is_one_trial_and_it_says_so(train_py: TrainPy, tmp_path: Path) -> None:
     done = train_py("-m", *QUICK, IN_PROCESS)
     assert done.returncode == 0, done.stderr
-    assert "Nothing to search: one trial" in done.stdout
+    assert "Nothing to search: a single trial" in done.stdout
     [study] = (tmp_path / "multirun").iterdir()  # named by the time, the same name everywhere
     assert len(table(study)) == 1
     config = OmegaConf.load(study / "trials" / "0000" / ".hydra" / "config.yaml")

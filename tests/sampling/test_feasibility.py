@@ -25,7 +25,7 @@ def test_an_infeasible_space_reports_the_share_of_each_constraint(feasible: Feas
     with pytest.raises(UserError) as error:
         check_satisfiable(impossible, seed=0)
     lines = str(error.value).splitlines()
-    assert lines[0] == "constraints.expressions leave nothing of the search space"
+    assert lines[0] == "constraints.expressions exclude the entire search space"
     assert lines[1] == "lora.r > 8 removes 100.0% of 1,000 samples"
     assert lines[2].startswith("lora.r < 8 removes ")
 

@@ -55,7 +55,7 @@ def test_models_are_not_compared_by_their_loss(
         check_comparable([key], settings(f"objectives={objectives}"))
     assert str(error.value) == (
         f"{key}: 'a sweep' given, allowed: one value, as eval_loss counts tokens and each "
-        "tokenizer cuts text otherwise; objectives=bits_per_byte compares models"
+        "tokenizer splits text differently; objectives=bits_per_byte compares models"
     )
     check_comparable([key], settings("objectives=bits_per_byte"))
 

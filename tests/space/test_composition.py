@@ -98,8 +98,8 @@ RATIO = "lora.alpha_ratio=0.5,1,2"
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["lora.alpha=32"], "lora.alpha is set itself"),
-        (["lora.alpha=16,32"], "lora.alpha is searched itself"),
+        (["lora.alpha=32"], "lora.alpha is set explicitly"),
+        (["lora.alpha=16,32"], "lora.alpha is searched, too"),
         ([], None),
         (["lora.r=8", "lora.alpha=${lora.alpha_ratio}"], None),
     ],

@@ -116,7 +116,7 @@ def test_an_allowed_change_starts_a_group_that_is_ranked_separately(
 
 def test_an_allowed_wider_space_stays_in_the_group(existing: Study) -> None:
     wider = "lora.dropout=interval(0,0.1)", "study.max_trials=4"
-    with pytest.raises(UserError, match=r"study\.allow_change=true goes on nevertheless$"):
+    with pytest.raises(UserError, match=r"study\.allow_change=true continues anyway$"):
         check_same(existing, planned(*wider))
     check_same(existing, planned(*wider, "study.allow_change=true"))
     assert (existing.group, len(existing.trials())) == (0, 1)

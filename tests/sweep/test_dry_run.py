@@ -47,7 +47,7 @@ def test_trials_of_a_confirmation_are_counted_separately(feasible: Feasible) -> 
     space = feasible("lora.r=4,8", *(f"{key}={value}" for key, value in QUICK.items()))
     lines = printed(space, **{"study.confirm": 2})
     assert "Trials: 10" in lines
-    assert "To be confirmed: the best 2, 3 seeds each: 6 trials more at most" in lines
+    assert "Confirmation: the best 2, 3 seeds each: at most 6 more trials" in lines
 
 
 def test_tokens_of_epochs_are_unknown_in_a_dry_run(feasible: Feasible) -> None:

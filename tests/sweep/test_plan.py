@@ -20,7 +20,7 @@ def test_a_key_without_effect_is_not_searched_and_logged(
     assert "lora.r" in plan.feasible.space.distributions
     assert "lora.alpha_ratio" not in plan.feasible.space.distributions
     assert "lora.alpha_ratio" not in plan.first[0].parameters
-    line = "lora.alpha_ratio is not searched, it would change nothing: lora.alpha is set itself"
+    line = "lora.alpha_ratio is not searched as it has no effect: lora.alpha is set explicitly"
     assert [record.message for record in caplog.records] == [line]
 
 

@@ -67,4 +67,4 @@ def check_satisfiable(feasible: FeasibleSpace, seed: int) -> None:
     estimate = estimate_feasibility(feasible, seed, enough=1)
     if not estimate.kept:
         lines = "\n".join(estimate.shares())
-        raise UserError(f"constraints.expressions leave nothing of the search space\n{lines}")
+        raise UserError(f"constraints.expressions exclude the entire search space\n{lines}")

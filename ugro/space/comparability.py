@@ -62,8 +62,8 @@ def _model_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
         of_model = key == "model" or key.startswith("model.")
         if per_token and of_model and not key.startswith(SAME_TOKENIZER):
             allowed = (
-                f"one value, as {per_token[0]} counts tokens and each tokenizer cuts text "
-                "otherwise; objectives=bits_per_byte compares models"
+                f"one value, as {per_token[0]} counts tokens and each tokenizer splits text "
+                "differently; objectives=bits_per_byte compares models"
             )
             yield fault(key, "a sweep", allowed)
 

@@ -85,9 +85,9 @@ def unused_keys(space: SearchSpace, config: DictConfig) -> dict[str, str]:
     if ratio not in space.distributions or is_read:
         return {}
     if alpha in space.distributions:
-        return {ratio: f"{alpha} is searched itself"}
+        return {ratio: f"{alpha} is searched, too"}
     as_written: Any = OmegaConf.to_container(config.lora, resolve=False)
-    return {} if ratio in str(as_written["alpha"]) else {ratio: f"{alpha} is set itself"}
+    return {} if ratio in str(as_written["alpha"]) else {ratio: f"{alpha} is set explicitly"}
 
 
 def parsed(choice: Any) -> Any:

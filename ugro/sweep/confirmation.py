@@ -60,7 +60,7 @@ def confirm_best(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan |
         log.info("Nothing to confirm: no trial is complete")
         return None
     seeds = seeds_of(plan)
-    log.info("To be confirmed: trials %s, each with seeds %s", _listed(chosen), _listed(seeds))
+    log.info("Confirming trials %s, each with seeds %s", _listed(chosen), _listed(seeds))
     widened = SearchSpace(
         {**space.distributions, SEED: IntDistribution(0, SEEDS - 1)},
         _replaced(space.fixed, (*_location(plan.config.study), *OVERRIDES)),
@@ -94,7 +94,7 @@ def confirm_best(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan |
 
 
 def seeds_of(plan: Plan) -> list[int]:
-    """Return the seeds after the study's own, which favours the best trials by selection."""
+    """Return the seeds after the study's own, by which the best trials were selected."""
     searched = plan.feasible.space.distributions.get(SEED)
     used = [plan.config.seed, *(extreme_values(searched) if searched else ())]
     return [(max(used) + 1 + offset) % SEEDS for offset in range(plan.config.study.confirm_seeds)]

@@ -20,7 +20,7 @@ NOTHING = "nothing"
 MODEL = ("path", "revision", "package", "gguf_file", "random_llama")
 LENGTH = ("max_steps", "max_tokens", "epochs")
 LATENCY = "latency_ms"
-# Settings without which values are not comparable; a changed search space leaves them comparable.
+# A change of these settings makes values incomparable; a change of the search space does not.
 INCOMPARABLE = ("model", "data.", "objectives.", "latency.", *(f"training.{k}" for k in LENGTH))
 DATA_KEY = "data.source"  # part of every definition that includes the data
 NEW_GROUP = "study.allow_change=true starts a new group of trials, ranked by itself"
@@ -79,7 +79,7 @@ def check_same(study: Study, plan: Plan) -> None:
     if changed and not plan.config.study.allow_change:
         raise UserError("\n".join(_refusal(study, before, now, changed)))
     if changed:
-        log.warning("Changed in a study that goes on: %s", ", ".join(changed))
+        log.warning("Changed in a resumed study: %s", ", ".join(changed))
     if study.trials() and (_is_incomparable(changed) or _has_other_data(study, plan)):
         begin_group(study)
     study.define(now)
@@ -101,8 +101,8 @@ def begin_group(study: Study) -> None:
     earlier = len(study.trials())
     study.begin_group()
     log.warning(
-        "A new group of trials begins, number %d: the %d trials before it stay as they are, are "
-        "not ranked with it, and hydra.sweeper.n_trials counts the new ones alone",
+        "A new group of trials begins, number %d: the %d earlier trials are kept but not ranked "
+        "with it, and hydra.sweeper.n_trials counts only the new ones",
         study.group,
         earlier,
     )
@@ -128,15 +128,15 @@ def _refusal(
     name = study.record.study_name
     if DATA_KEY not in before:
         allowed = (
-            "another name: this study was begun by a version that did not write down on which data "
-            f"trials are judged, so nobody knows whether new ones compare; {NEW_GROUP}"
+            "another name: this study was begun by a version that did not record the evaluation "
+            f"data, so new trials may not be comparable; {NEW_GROUP}"
         )
         yield fault("study.name", name, allowed)
         return
     began = f"as study {name} began; or another study.name"
     for key in changed:
         yield fault(key, now.get(key, NOTHING), f"{before.get(key, NOTHING)}, {began}")
-    yield NEW_GROUP if _is_incomparable(changed) else "study.allow_change=true goes on nevertheless"
+    yield NEW_GROUP if _is_incomparable(changed) else "study.allow_change=true continues anyway"
 
 
 def _check_immutable(study: Study, plan: Plan) -> None:

@@ -122,9 +122,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _tokens(plan, samples)
     remote = plan.trial.hydra.launcher.get("ray", {}).get("remote", {})
     if remote:
-        gpus = "1 where there are any" if remote.num_gpus is None else f"{remote.num_gpus:g}"
-        yield f"Of each trial: {remote.num_cpus:g} CPUs, GPUs: {gpus}"
-    yield f"At once: {plan.trial.hydra.sweeper.n_jobs}"
+        gpus = "1 if available" if remote.num_gpus is None else f"{remote.num_gpus:g}"
+        yield f"Per trial: {remote.num_cpus:g} CPUs, GPUs: {gpus}"
+    yield f"Concurrent trials: {plan.trial.hydra.sweeper.n_jobs}"
     yield "A dry run: nothing was launched"
 
 
@@ -133,7 +133,7 @@ def _confirmation(plan: Plan) -> str:
     baseline = any(trial.source == "baseline" for trial in plan.first)
     trials = (best + baseline) * seeds
     which = f"the best {best}{' and the baseline' if baseline else ''}"
-    return f"To be confirmed: {which}, {seeds} seeds each: {trials} trials more at most"
+    return f"Confirmation: {which}, {seeds} seeds each: at most {trials} more trials"
 
 
 def _tokens(plan: Plan, samples: FeasibilityEstimate) -> Iterator[str]:

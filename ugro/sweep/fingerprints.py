@@ -81,10 +81,10 @@ class Fingerprints:
     def _line(self, number: int, differing: list[str], searches: bool) -> str:
         what = listed([DATA_PARTS[name] for name in differing])
         allowed = (
-            "rows that cut no held-out text, or of one length: data.eval_block_size sets it"
+            "rows that do not cut held-out text, or rows of one length: data.eval_block_size sets it"
             if searches and TRAIN not in differing
-            else "the same as then, another study.name, or study.allow_change=true, which starts a "
-            "new group of trials"
+            else "the same data as before, another study.name, or study.allow_change=true, which "
+            "starts a new group of trials"
         )
         verb = "are" if len(differing) > 1 else "is"
         return (

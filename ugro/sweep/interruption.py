@@ -44,4 +44,7 @@ class Interruption:
             self.end()
         self._signal = signum
         # No logging here: the interrupted code may hold a logger's lock.
-        print("Interrupted: trials save themselves and end. Again: at once.", file=sys.stderr)
+        print(
+            "Interrupted: trials save their state and end. Interrupt again to end at once.",
+            file=sys.stderr,
+        )

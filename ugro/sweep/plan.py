@@ -71,7 +71,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     composer = Composer(space, config, loader)
     check_conditions(settings["conditions"], composer.compose({}))
     for key, reason in unused_keys(space, composer.compose({})).items():
-        log.warning("%s is not searched, it would change nothing: %s", key, reason)
+        log.warning("%s is not searched as it has no effect: %s", key, reason)
         space = space.without(key)
     feasible = FeasibleSpace(space, composer, constraints_in(composer.compose({})))
     check_space(feasible)
@@ -85,9 +85,9 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     n_trials = settings["n_trials"]
     total = total_trials(size, n_trials, study.max_trials)
     if not space.distributions:
-        log.info("Nothing to search: one trial of the configuration as it is")
+        log.info("Nothing to search: a single trial of the configuration")
     elif size and n_trials and size < n_trials:
-        log.info("The space holds %d configurations: %d trials, not %d", size, total, n_trials)
+        log.info("The space has %d configurations: %d trials, not %d", size, total, n_trials)
     base_config: Any = OmegaConf.to_container(
         without_hydra(composer.compose({})), resolve=False, enum_to_str=True
     )

@@ -73,7 +73,7 @@ def preflight(
             _check_trials(checks, plans[0], executor, original.folder)
         else:
             for name in ("model", "memory", "time", "data", "disk"):
-                checks.skip(name, "until the space is right")
+                checks.skip(name, "until the space is valid")
         _check_servers(checks, config, original)
     if checks.failed:
         failed = f"{len(checks.failed)} of {counted(checks.checked, 'check')}"
@@ -133,7 +133,7 @@ def _check_trials(
 
     if not checks.check("model", model):
         for name in ("memory", "time", "data", "disk"):
-            checks.skip(name, "until the model can be made")
+            checks.skip(name, "until the model can be created")
         return
     executor, probe = started[0]
     concurrent = _concurrent(plan, executor)

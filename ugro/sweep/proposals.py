@@ -152,7 +152,7 @@ class Proposals:
                 return draw.parameters
         untried = [c for c in self._combinations if identity(c) not in self._tried]
         if not untried:
-            log.warning("Nothing else was found to try: %d random draws failed", RANDOM_ATTEMPTS)
+            log.warning("No untried configuration found: %d random draws failed", RANDOM_ATTEMPTS)
             raise StopIteration
         return self._random.choice(untried)
 
