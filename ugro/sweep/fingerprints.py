@@ -81,7 +81,7 @@ class Fingerprints:
     def _line(self, number: int, differing: list[str], searches: bool) -> str:
         what = listed([DATA_PARTS[name] for name in differing])
         allowed = (
-            "rows that do not cut held-out text, or rows of one length: data.eval_block_size sets it"
+            "rows that do not cut held-out text, or of one length: data.eval_block_size sets it"
             if searches and TRAIN not in differing
             else "the same data as before, another study.name, or study.allow_change=true, which "
             "starts a new group of trials"

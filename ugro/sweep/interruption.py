@@ -8,6 +8,7 @@ from typing import Self
 
 log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+MESSAGE = "Interrupted: trials save their state and end. Interrupt again to end at once."
 
 
 class Interruption:
