@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ugro.analysis.confirmation.confirmation import confirmation_of
-from ugro.analysis.findings.answers import test_said
+from ugro.analysis.findings.answers import describe_test
 from ugro.analysis.findings.findings import Findings, findings_of
 from ugro.analysis.importance.importance import importances_of
 from ugro.analysis.report.summary_file import write_summary
@@ -39,7 +39,7 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
         if whole:
             _draw(tables, findings, folder)
     finally:
-        test = list(test_said(findings.test))
+        test = list(describe_test(findings.test))
         show(study, folder, test=test, besides=list(_last_lines(findings)))
 
 

@@ -10,8 +10,8 @@ from ugro.analysis.tables import Tables
 from ugro.events.outcome import Outcome
 
 # Outcomes caused by a bad objective value; other outcomes say nothing about it.
-BEHIND = (Outcome.RUNG.value, Outcome.DIVERGED.value)
-ENOUGH = 0.8  # minimum share of trials that a comparison covers
+STOPPED_AS_WORSE = (Outcome.RUNG.value, Outcome.DIVERGED.value)
+MIN_SHARE = 0.8  # minimum share of trials that a comparison covers
 
 
 @dataclass(frozen=True)
@@ -35,34 +35,34 @@ def comparable(tables: Tables) -> Comparable:
     trials do not dominate.
     """
     complete = tables.complete
-    behind = tables.trials["ending"].isin(BEHIND).sum()
+    behind = tables.trials["ending"].isin(STOPPED_AS_WORSE).sum()
     name = tables.objectives[0]
     final = Comparable(
-        _fenced(_minimised(tables, complete[name])),
+        _clip_outliers(_minimised(tables, complete[name])),
         f"{name} of the {len(complete):,} complete trials",
     )
     reports = tables.reports.astype({"tokens_seen": "float64", "value": "float64"})
     reports = reports[numpy.isfinite(reports["value"])]
     reports = reports[reports["tokens_seen"] > 0]  # at 0 all trials share the untrained model
-    if len(complete) >= ENOUGH * (len(complete) + behind) or reports.empty:
+    if len(complete) >= MIN_SHARE * (len(complete) + behind) or reports.empty:
         return final
     reached = reports.groupby("number")["tokens_seen"].max()
-    at = sorted(reached)[len(reached) - math.ceil(ENOUGH * len(reached))]
+    at = sorted(reached)[len(reached) - math.ceil(MIN_SHARE * len(reached))]
     values = pandas.Series(
         {
-            number: numpy.interp(at, one["tokens_seen"], one["value"])
-            for number, one in reports.groupby("number")
+            number: numpy.interp(at, group["tokens_seen"], group["value"])
+            for number, group in reports.groupby("number")
             if reached[number] >= at
         },
         dtype="float64",
     )
     return Comparable(
-        _fenced(_minimised(tables, values)),
+        _clip_outliers(_minimised(tables, values)),
         f"{name} of {len(values):,} trials at {at:,.0f} {unit(tables)}",
     )
 
 
-def _fenced(values: pandas.Series) -> pandas.Series:
+def _clip_outliers(values: pandas.Series) -> pandas.Series:
     """Clip values above the third quartile plus three interquartile ranges.
 
     This is the outer fence of Tukey, Exploratory Data Analysis, 1977.
@@ -80,7 +80,7 @@ def ranked(tables: Tables) -> Comparable:
     Complete trials come first, sorted by value, then stopped trials, sorted by resource.
     """
     complete = tables.complete
-    stopped = tables.trials[tables.trials["ending"].isin(BEHIND)]
+    stopped = tables.trials[tables.trials["ending"].isin(STOPPED_AS_WORSE)]
     reached = tables.reports.groupby("number")["tokens_seen"].max()
     far = reached.reindex(stopped.index).astype("float64").fillna(-1.0).to_numpy()
     last = _minimised(tables, stopped["last_value"]).to_numpy(dtype="float64")

@@ -25,8 +25,8 @@ class EventLogTables:
         self.started: Mapping[str, Any] = {}
         self.finished_because: str | None = None
         self.data: Mapping[str, Any] = {}
-        self.counted: list[tuple[float, int]] = []
-        self.spanned: list[list[Any]] = []  # number, worker, began, ended
+        self.slot_counts: list[tuple[float, int]] = []
+        self.trial_spans: list[list[Any]] = []  # number, worker, began, ended
         self._reported: list[dict[str, Any]] = []
         self._sessions: list[list[Any]] = []  # by, began, ended
         self._session_of: dict[str, list[Any]] = {}
@@ -46,12 +46,12 @@ class EventLogTables:
             case "StudyFinished":
                 self.finished_because = event["reason"]
             case "SlotsCounted":
-                self.counted.append((event["time"], event["slots"]))
+                self.slot_counts.append((event["time"], event["slots"]))
             case "TrialStarted":
                 self._close(event)
                 span = [event["number"], event.get("worker", ""), event["time"], event["time"]]
                 self._open[event["number"]] = span
-                self.spanned.append(span)
+                self.trial_spans.append(span)
             case "TrialReported":
                 self._reported.append(dict(event))
             case "TrialRetried":
@@ -88,4 +88,4 @@ class EventLogTables:
 
     def spans(self) -> pandas.DataFrame:
         """Return a row per run of a trial in a slot."""
-        return pandas.DataFrame(self.spanned, columns=["number", "worker", "began", "ended"])
+        return pandas.DataFrame(self.trial_spans, columns=["number", "worker", "began", "ended"])

@@ -107,12 +107,12 @@ class Reproduction:
     @property
     def missed(self) -> tuple[Number, ...]:
         """Numbers that differ by more than the tolerance."""
-        return tuple(one for one in self.numbers if one.off > self.tolerance)
+        return tuple(number for number in self.numbers if number.off > self.tolerance)
 
     @property
     def other_training(self) -> tuple[Change, ...]:
         """Differences that make it a different training."""
-        return tuple(one for one in self.changes if one.is_another_training)
+        return tuple(change for change in self.changes if change.is_another_training)
 
     @property
     def succeeded(self) -> bool:
@@ -126,7 +126,7 @@ class Reproduction:
         """The result as a sentence."""
         then, now = self.errors
         if self.other_training:
-            names = ", ".join(one.name for one in self.other_training)
+            names = ", ".join(change.name for change in self.other_training)
             return f"Not the same training: another {names}."
         if then != now:
             return f"Not the same end: {now or 'no error'} now, {then or 'no error'} then."
@@ -137,7 +137,7 @@ class Reproduction:
         return self._of_numbers()
 
     def _of_numbers(self) -> str:
-        count, worst = len(self.numbers), max(self.numbers, key=lambda one: one.off)
+        count, worst = len(self.numbers), max(self.numbers, key=lambda number: number.off)
         if not self.missed:
             if not worst.off:
                 return f"The same to the last digit: {count} numbers."
@@ -163,14 +163,14 @@ def reproduction_of(then: Ran, now: Ran, tolerance: float | None = None) -> Repr
     """
     changes = tuple(_changes(then.provenance, now.provenance))
     if tolerance is None:
-        same = all(one.is_without_effect for one in changes)
+        same = all(change.is_without_effect for change in changes)
         tolerance = 0.0 if same and now.provenance.get("device") == CPU else NEARLY
     errors = then.error, now.error
     return Reproduction(tuple(_numbers(then, now)), changes, tolerance, errors)
 
 
 def _numbers(then: Ran, now: Ran) -> Iterator[Number]:
-    reported = {one["step"]: one for one in now.reports}
+    reported = {report["step"]: report for report in now.reports}
     for report in then.reports:
         other = reported.get(report["step"], {})
         yield from _pairs(REPORTED, report["step"], report, other)

@@ -35,7 +35,7 @@ def write_results(study: Study, tables: Tables, folder: Path, preferred: int | N
     if best is None:
         return
     write_atomically(folder / UPSTREAM_RESULTS, OmegaConf.to_yaml(_as_upstream(study, best)))
-    chosen = next((one for one in study.ranked() if one.number == preferred), best)
+    chosen = next((trial for trial in study.ranked() if trial.number == preferred), best)
     trial_config = trial_folder(folder, chosen.number) / CONFIG
     if trial_config.exists():
         instead = f"; confirmed as better than trial {best.number}, which has the best value"

@@ -20,7 +20,7 @@ from ugro.study.study import Study, ending, group, metrics, source
 
 # Status of a trial: the value of an Outcome, or one of these.
 RUNNING = "running"
-OF_OTHERS = {  # status by state for trials of other programs
+STATUS_OF_STATE = {  # status by state for trials of other programs
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "rung",
     TrialState.FAIL: "failed",
@@ -29,7 +29,7 @@ OF_OTHERS = {  # status by state for trials of other programs
 }
 # Columns of every trials table; keys and objectives with these names get a suffix.
 FIXED = ("number", "state", "ending", "source", "error", "began", "ended", "seconds", "last_value")
-TAKEN = (*FIXED, "reason")  # a column of trials.csv
+RESERVED = (*FIXED, "reason")  # a column of trials.csv
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,9 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
     trials = study.trials()
     log = EventLogTables(read_events(folder / EVENTS) if folder else ())
     recorded = _reports(trials)
-    objectives = tuple(_free(one, TAKEN, "objective") for one in study.objectives)
+    objectives = tuple(_unique_name(name, RESERVED, "objective") for name in study.objectives)
     searched = study.searched()
-    spans = log.spans() if log.spanned else _spans(study.of_all_groups())
+    spans = log.spans() if log.trial_spans else _spans(study.of_all_groups())
     others = [trial.number for trial in study.of_all_groups() if group(trial) != study.group]
     return Tables(
         name=study.record.study_name,
@@ -135,7 +135,7 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         trials=_trials(trials, study.objectives, objectives, list(searched)),
         reports=recorded.merge(log.reports(), how="left", on=["number", "tokens_seen"]),
         spans=spans[~spans["number"].isin(others)].reset_index(drop=True),
-        slots=pandas.DataFrame(log.counted, columns=["time", "slots"]),
+        slots=pandas.DataFrame(log.slot_counts, columns=["time", "slots"]),
         configuration=log.started.get("configuration", {}),
         provenance=log.started.get("provenance", {}),
         total=log.started.get("trials"),
@@ -153,14 +153,16 @@ def _stays(spans: pandas.DataFrame) -> pandas.Series:
 
 
 def _column(key: str, objectives: Sequence[str]) -> str:
-    return _free(key, {*TAKEN, *objectives, *map(_of_any, objectives)}, "searched")
+    return _unique_name(
+        key, {*RESERVED, *objectives, *map(_measured_column, objectives)}, "searched"
+    )
 
 
-def _of_any(objective: str) -> str:
+def _measured_column(objective: str) -> str:
     return f"measured {objective}"
 
 
-def _free(name: str, taken: Container[str], what: str) -> str:
+def _unique_name(name: str, taken: Container[str], what: str) -> str:
     return f"{name} ({what})" if name in taken else name
 
 
@@ -179,9 +181,9 @@ def _trials(
         keys: searched keys
     """
     columns = {key: _column(key, objectives) for key in keys}
-    head = [*FIXED, *objectives, *map(_of_any, objectives), *columns.values()]
+    head = [*FIXED, *objectives, *map(_measured_column, objectives), *columns.values()]
     measured = dict.fromkeys(name for trial in trials for name in metrics(trial))
-    names = [name for name in measured if name not in (*head, *TAKEN)]
+    names = [name for name in measured if name not in (*head, *RESERVED)]
     nothing = [float("nan")] * len(objectives)
     rows = []
     for trial in trials:
@@ -192,16 +194,16 @@ def _trials(
             {
                 "number": trial.number,
                 "state": trial.state.name.lower(),
-                "ending": how.value if how else OF_OTHERS[trial.state],
+                "ending": how.value if how else STATUS_OF_STATE[trial.state],
                 "source": source(trial),
                 "error": trial.user_attrs.get("error", ""),
                 "began": began.timestamp() if began else float("nan"),
                 "ended": ended.timestamp() if ended else float("nan"),
                 "seconds": trial.duration.total_seconds() if trial.duration else float("nan"),
-                "last_value": _last(trial),
+                "last_value": _last_value(trial),
                 **dict(zip(objectives, values or nothing, strict=True)),
                 **{
-                    _of_any(objective): found.get(name)
+                    _measured_column(objective): found.get(name)
                     for objective, name in zip(objectives, measured_as, strict=True)
                 },
                 **{column: trial.params.get(key) for key, column in columns.items()},
@@ -211,7 +213,7 @@ def _trials(
     return pandas.DataFrame(rows, columns=[*head, *names]).set_index("number")
 
 
-def _last(trial: FrozenTrial) -> float:
+def _last_value(trial: FrozenTrial) -> float:
     last = trial.last_step
     return float("nan") if last is None else trial.intermediate_values[last]
 

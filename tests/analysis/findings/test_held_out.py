@@ -3,7 +3,7 @@ import math
 import pytest
 
 from tests.studies import ended, in_memory
-from ugro.analysis.findings.answers import test_said as said_of_test
+from ugro.analysis.findings.answers import describe_test as said_of_test
 from ugro.analysis.findings.held_out import held_out_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome

@@ -10,7 +10,7 @@ from optuna.distributions import (
 )
 
 from tests.studies import ended, in_memory
-from ugro.analysis.importance.points import Axis, points_of, united
+from ugro.analysis.importance.points import Axis, points_of, union_of
 from ugro.events.outcome import Outcome
 
 R = CategoricalDistribution((16, 8, 64))
@@ -70,8 +70,8 @@ def test_a_key_with_one_value_is_no_axis() -> None:
 
 def test_bounds_that_changed_in_a_study_are_taken_together() -> None:
     wider = FloatDistribution(1e-4, 1e-2, log=True)
-    assert united([RATE, wider]) == FloatDistribution(1e-5, 1e-2, log=True)
-    assert united([IntDistribution(1, 4), IntDistribution(2, 8)]) == IntDistribution(1, 8)
+    assert union_of([RATE, wider]) == FloatDistribution(1e-5, 1e-2, log=True)
+    assert union_of([IntDistribution(1, 4), IntDistribution(2, 8)]) == IntDistribution(1, 8)
     more = CategoricalDistribution((8, 128))
-    assert united([R, more]) == CategoricalDistribution((16, 8, 64, 128))
-    assert united([R, RATE]) == RATE  # a key that was something else before
+    assert union_of([R, more]) == CategoricalDistribution((16, 8, 64, 128))
+    assert union_of([R, RATE]) == RATE  # a key that was something else before

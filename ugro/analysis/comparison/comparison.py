@@ -113,8 +113,8 @@ def comparison_of(sides: Sequence[Side]) -> Comparison:
     minimised = first.directions[0] == "minimize"
     bests = [side.best.values[0] for side in sides if side.best is not None]
     worst = max if minimised else min
-    methods = [one.method for one in sides[0].importances]
-    method = next((one for one in methods if all(_by(one, side) for side in sides)), "")
+    methods = [by_method.method for by_method in sides[0].importances]
+    method = next((name for name in methods if all(_by(name, side) for side in sides)), "")
     return Comparison(
         objective=first.objectives[0],
         minimised=minimised,
@@ -127,11 +127,16 @@ def comparison_of(sides: Sequence[Side]) -> Comparison:
 
 
 def _shared(method: str, sides: Sequence[Side]) -> tuple[str, ...]:
-    told = [_by(method, side) for side in sides]
-    common = [key for key in told[0] if all(key in one for one in told)]
-    return tuple(sorted(common, key=lambda key: -sum(one[key].share for one in told)))
+    importances = [_by(method, side) for side in sides]
+    common = [key for key in importances[0] if all(key in by_key for by_key in importances)]
+    return tuple(sorted(common, key=lambda key: -sum(by_key[key].share for by_key in importances)))
 
 
 def _by(method: str, side: Side) -> dict[str, Importance]:
     """Return the importance of each key by a method."""
-    return {one.key: one for told in side.importances if told.method == method for one in told.of}
+    return {
+        importance.key: importance
+        for found in side.importances
+        if found.method == method
+        for importance in found.of
+    }

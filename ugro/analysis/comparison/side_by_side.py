@@ -85,8 +85,10 @@ def show(found: Comparison, console: Console) -> None:
     if len(rows) > MOST_ROWS:
         console.print(f"and {len(rows) - MOST_ROWS} more, in comparison.json", highlight=False)
     if keys := of_another_task(found.differing):
-        told = f"Not of the same task, so values cannot be compared: they differ in {listed(keys)}."
-        console.print(told, markup=False, highlight=False)
+        warning = (
+            f"Not of the same task, so values cannot be compared: they differ in {listed(keys)}."
+        )
+        console.print(warning, markup=False, highlight=False)
 
 
 def _table(title: str, found: Comparison, rows: Sequence[tuple[str, Sequence[str]]]) -> Table:
@@ -100,36 +102,39 @@ def _table(title: str, found: Comparison, rows: Sequence[tuple[str, Sequence[str
 
 
 def _results(found: Comparison) -> Iterator[tuple[str, list[str]]]:
-    told = [_summary(found, side) for side in found.sides]
+    summaries = [_summary(found, side) for side in found.sides]
     counted = {unit(side.tables) for side in found.sides}
     resource = counted.pop() if len(counted) == 1 else "tokens or steps"
-    yield f"best {found.objective}", [_value(one["best"]) for one in told]
-    yield "  of trial", [str(one["best"]["trial"]) if one["best"] else NOTHING for one in told]
-    yield "baseline", [_value(one["baseline"]) for one in told]
-    yield "gain", [_told(one["gain"], number) for one in told]
-    yield "trials", [f"{one['trials']:,}" for one in told]
-    yield resource, [_told(side.tokens.total or None, large) for side in found.sides]
-    yield "time on the clock", [_told(one["wall_seconds"], duration) for one in told]
-    yield "time in slots", [_told(one["slot_seconds"] or None, duration) for one in told]
-    yield "slots filled", [_told(one["utilisation"], share) for one in told]
+    yield f"best {found.objective}", [_value(one["best"]) for one in summaries]
+    yield "  of trial", [str(one["best"]["trial"]) if one["best"] else NOTHING for one in summaries]
+    yield "baseline", [_value(one["baseline"]) for one in summaries]
+    yield "gain", [_format(one["gain"], number) for one in summaries]
+    yield "trials", [f"{one['trials']:,}" for one in summaries]
+    yield resource, [_format(side.tokens.total or None, large) for side in found.sides]
+    yield "time on the clock", [_format(one["wall_seconds"], duration) for one in summaries]
+    yield "time in slots", [_format(one["slot_seconds"] or None, duration) for one in summaries]
+    yield "slots filled", [_format(one["utilisation"], share) for one in summaries]
     if found.target is not None:
-        yield f"to reach {number(found.target)}", ["" for _ in told]
-        yield f"  {resource}", [_told(one["tokens_to_target"], large) for one in told]
-        yield "  time on the clock", [_told(one["seconds_to_target"], duration) for one in told]
+        yield f"to reach {number(found.target)}", ["" for _ in summaries]
+        yield f"  {resource}", [_format(one["tokens_to_target"], large) for one in summaries]
+        yield (
+            "  time on the clock",
+            [_format(one["seconds_to_target"], duration) for one in summaries],
+        )
 
 
 def _value(of: Mapping[str, float] | None) -> str:
     return NOTHING if of is None else f"{of['value']:.5g}"
 
 
-def _told(value: float | None, how: Callable[[float], str]) -> str:
+def _format(value: float | None, how: Callable[[float], str]) -> str:
     return NOTHING if value is None else how(value)
 
 
 def _mattered(found: Comparison) -> Iterator[tuple[str, list[str]]]:
     for key in found.shared:
-        told = [found.importance(side, key) for side in found.sides]
-        shown = [(one.share, one.low, one.high) for one in told if one]
+        importances = [found.importance(side, key) for side in found.sides]
+        shown = [(one.share, one.low, one.high) for one in importances if one]
         yield key, ["{} ({} to {})".format(*map(_percent, shares)) for shares in shown]
 
 

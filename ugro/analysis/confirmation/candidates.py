@@ -45,7 +45,7 @@ class Candidate:
 
 
 @dataclass
-class Trained:
+class LoggedTrial:
     """A trial in the event log."""
 
     parameters: Mapping[str, Any]
@@ -55,7 +55,7 @@ class Trained:
 
 
 @dataclass
-class Told:
+class LoggedStudy:
     """A study in the event log.
 
     Attributes:
@@ -70,42 +70,42 @@ class Told:
     maximised: bool = False
     total: int = 0
     group: int = 0
-    trials: dict[int, Trained] = field(default_factory=dict)
+    trials: dict[int, LoggedTrial] = field(default_factory=dict)
 
     @property
-    def ended(self) -> list[Trained]:
+    def ended(self) -> list[LoggedTrial]:
         """Ended trials, except interrupted trials."""
-        return [one for one in self.trials.values() if one.ending not in (None, _GOES_ON)]
+        return [trial for trial in self.trials.values() if trial.ending not in (None, _RESUMED)]
 
     def ranked(self) -> dict[object, int]:
         """Return the best complete trial of each configuration, sorted by value."""
-        complete = [one for one in self.trials.items() if math.isfinite(one[1].value)]
-        complete.sort(key=lambda one: one[1].value, reverse=self.maximised)
+        complete = [item for item in self.trials.items() if math.isfinite(item[1].value)]
+        complete.sort(key=lambda item: item[1].value, reverse=self.maximised)
         ranked: dict[object, int] = {}
         for number, trial in complete:
             ranked.setdefault(configuration(trial.parameters), number)
         return ranked
 
 
-_GOES_ON = Outcome.INTERRUPTED
+_RESUMED = Outcome.INTERRUPTED
 
 
-def told(events: Iterable[Mapping[str, Any]]) -> Told:
+def read_log(events: Iterable[Mapping[str, Any]]) -> LoggedStudy:
     """Read an event log; later events of a trial replace earlier events."""
-    study = Told()
-    for said in events:
-        match said["event"]:
+    study = LoggedStudy()
+    for event in events:
+        match event["event"]:
             case "StudyStarted":
-                study.objective, study.total = said["objectives"][0], said["trials"]
-                study.maximised = said["directions"][0] == "maximize"
-                if said.get("group", 0) != study.group:
-                    study.group, study.trials = said["group"], {}
-            case "TrialAsked" if said.get("group", 0) == study.group:
-                study.trials[said["number"]] = Trained(said["parameters"], said["source"])
-            case "TrialFinished" if said["number"] in study.trials:
-                trial = study.trials[said["number"]]
-                trial.ending = Outcome(said["ending"])
-                trial.value = said["values"][0] if said["values"] else math.nan
+                study.objective, study.total = event["objectives"][0], event["trials"]
+                study.maximised = event["directions"][0] == "maximize"
+                if event.get("group", 0) != study.group:
+                    study.group, study.trials = event["group"], {}
+            case "TrialAsked" if event.get("group", 0) == study.group:
+                study.trials[event["number"]] = LoggedTrial(event["parameters"], event["source"])
+            case "TrialFinished" if event["number"] in study.trials:
+                trial = study.trials[event["number"]]
+                trial.ending = Outcome(event["ending"])
+                trial.value = event["values"][0] if event["values"] else math.nan
     return study
 
 
@@ -114,7 +114,9 @@ def configuration(parameters: Mapping[str, Any]) -> object:
     return identity({key: value for key, value in parameters.items() if key != SEED})
 
 
-def candidates_of(study: Told, again: Told, seeds: Sequence[int]) -> tuple[Candidate, ...]:
+def candidates_of(
+    study: LoggedStudy, again: LoggedStudy, seeds: Sequence[int]
+) -> tuple[Candidate, ...]:
     """Return all retrained configurations, the best first and the baseline last.
 
     A baseline that is also the best has the role of the best.
@@ -130,14 +132,14 @@ def candidates_of(study: Told, again: Told, seeds: Sequence[int]) -> tuple[Candi
     )
 
 
-def _candidate(number: int, role: str, values: Sequence[float], study: Told) -> Candidate:
+def _candidate(number: int, role: str, values: Sequence[float], study: LoggedStudy) -> Candidate:
     known = [value for value in values if math.isfinite(value)]
     mean = math.fsum(known) / len(known) if known else math.nan
     found = study.trials[number].value
     return Candidate(number, role, tuple(values), mean, spread(known), found)
 
 
-def _roles(study: Told) -> dict[object, tuple[int, str]]:
+def _roles(study: LoggedStudy) -> dict[object, tuple[int, str]]:
     """Map each configuration to its trial and role."""
     roles: dict[object, tuple[int, str]] = {
         which: (number, RANKS[place] if place < len(RANKS) else f"number {place + 1}")

@@ -16,7 +16,8 @@ from ugro.study.study import Study
 
 NEAR = 0.01  # relative difference from the best value
 APART = 2.0  # standard deviations below which values are not distinguishable
-ENOUGH, A_KEY, FEWEST = 24, 4, 5  # minimum complete trials: total, per key, in the best quarter
+# Minimum numbers of complete trials: total, per key, in the best quarter.
+MIN_TRIALS, MIN_TRIALS_PER_KEY, MIN_BEST_TRIALS = 24, 4, 5
 SEEDS, REPEATS, RESIDUALS = "seeds", "repeats", "residuals"
 
 
@@ -83,23 +84,25 @@ def certainty_of(
         within_noise=within,
         said=(),
     )
-    said = confirmation.verdicts if confirmation else tuple(_said(found, ranked, tables))
+    said = confirmation.verdicts if confirmation else tuple(_sentences(found, ranked, tables))
     return Certainty(**{**vars(found), "said": said})
 
 
 def _gaps(ranked: Sequence[FrozenTrial]) -> list[float]:
     """Return the difference of each further trial from the best value."""
-    return [abs(one.values[0] - ranked[0].values[0]) for one in ranked[1:]]
+    return [abs(trial.values[0] - ranked[0].values[0]) for trial in ranked[1:]]
 
 
 def _noise(
     ranked: Sequence[FrozenTrial], confirmation: Confirmation | None, seed: int
 ) -> Noise | None:
     if confirmation is not None:
-        spreads = [one.spread for one in confirmation.candidates if len(one.values) > 1]
+        spreads = [
+            candidate.spread for candidate in confirmation.candidates if len(candidate.values) > 1
+        ]
         finite = [spread for spread in spreads if math.isfinite(spread)]
         if finite:
-            return Noise(math.sqrt(sum(one**2 for one in finite) / len(finite)), SEEDS)
+            return Noise(math.sqrt(sum(spread**2 for spread in finite) / len(finite)), SEEDS)
     return _repeats(ranked) or _residuals(ranked, seed)
 
 
@@ -118,18 +121,18 @@ def _repeats(ranked: Sequence[FrozenTrial]) -> Noise | None:
 def _residuals(ranked: Sequence[FrozenTrial], seed: int) -> Noise | None:
     """Estimate an upper bound from the residuals of a random forest on the best quarter."""
     points = points_of(ranked)
-    if len(ranked) < max(ENOUGH, A_KEY * len(points.axes)) or not points.axes:
+    if len(ranked) < max(MIN_TRIALS, MIN_TRIALS_PER_KEY * len(points.axes)) or not points.axes:
         return None
     values = numpy.array([trial.values[0] for trial in ranked])
     if not numpy.isfinite(values).all():
         return None
-    best = slice(max(FEWEST, len(ranked) // 4))
+    best = slice(max(MIN_BEST_TRIALS, len(ranked) // 4))
     missed = values[best] - surrogate(points.filled(), values, seed).predicted[best]
     deviation = float(numpy.sqrt(numpy.mean(missed**2)))
     return Noise(deviation, RESIDUALS) if deviation > 0 else None
 
 
-def _said(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) -> Iterator[str]:
+def _sentences(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) -> Iterator[str]:
     if not ranked:
         return
     if found.second is None or found.gap is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugro.analysis.confirmation.candidates import BEST, SEED, Candidate, candidates_of, told
+from ugro.analysis.confirmation.candidates import BEST, SEED, Candidate, candidates_of, read_log
 from ugro.analysis.confirmation.difference import difference
 from ugro.analysis.confirmation.verdicts import verdicts_of
 from ugro.events.event_log import read
@@ -42,10 +42,10 @@ class Confirmation:
 
 def confirmation_of(folder: Path) -> Confirmation | None:
     """Read the confirmation of a study, finished or not; None without a confirmation."""
-    again = told(read(folder / CONFIRM / EVENTS))
+    again = read_log(read(folder / CONFIRM / EVENTS))
     if not again.trials:
         return None
-    study = told(read(folder / EVENTS))
+    study = read_log(read(folder / EVENTS))
     seeds = tuple(sorted({int(trial.parameters[SEED]) for trial in again.trials.values()}))
     candidates = candidates_of(study, again, seeds)
     verdicts = tuple(verdicts_of(study, again, candidates, seeds))
@@ -67,8 +67,11 @@ def _preferred(candidates: Sequence[Candidate], maximised: bool) -> int | None:
     if not candidates or candidates[0].role != BEST:
         return None
     leader, *others = candidates
-    complete = [one for one in others if math.isfinite(one.found)]
-    compared = [(one, difference(leader.values, one.values, maximised)) for one in complete]
-    clear = [one for one, found in compared if found is not None and found.is_worse]
+    complete = [candidate for candidate in others if math.isfinite(candidate.found)]
+    compared = [
+        (candidate, difference(leader.values, candidate.values, maximised))
+        for candidate in complete
+    ]
+    clear = [candidate for candidate, found in compared if found is not None and found.is_worse]
     better = max if maximised else min
-    return better(clear, key=lambda one: one.mean).number if clear else None
+    return better(clear, key=lambda candidate: candidate.mean).number if clear else None

@@ -4,12 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ugro.analysis.confirmation.candidates import BASELINE, Candidate, Told
+from ugro.analysis.confirmation.candidates import BASELINE, Candidate, LoggedStudy
 from ugro.analysis.confirmation.difference import CONFIDENCE, Difference, difference
 
 
 def verdicts_of(
-    study: Told, again: Told, candidates: Sequence[Candidate], seeds: Sequence[int]
+    study: LoggedStudy, again: LoggedStudy, candidates: Sequence[Candidate], seeds: Sequence[int]
 ) -> Iterator[str]:
     """Yield the conclusions, the most important first.
 
@@ -20,7 +20,7 @@ def verdicts_of(
         seeds: seeds of the confirmation
     """
     best = next(iter(study.ranked().values()), None)
-    if best is not None and best not in [one.number for one in candidates]:
+    if best is not None and best not in [candidate.number for candidate in candidates]:
         yield (
             f"Trial {best}, the best by now, was not trained again: "
             "the same command with study.confirm=1 or more does it."
@@ -44,7 +44,7 @@ def _of_the_leader(leader: Candidate, objective: str, seeds: Sequence[int]) -> I
     found = leader.found
     searched = f"; {digits(found, leader.spread)} in the search" if math.isfinite(found) else ""
     yield (
-        f"{_begun(leader.named)}: {objective} {with_spread(leader)} with "
+        f"{_capitalised(leader.named)}: {objective} {with_spread(leader)} with "
         f"seed{'s' if len(known) > 1 else ''} {_listed(known)}{searched}."
     )
 
@@ -63,7 +63,7 @@ def _compared(leader: Candidate, other: Candidate, found: Difference) -> str:
     if found.is_worse:
         said = _interval(-found.mean, -found.high, -found.low)
         return (
-            f"{_begun(other.named)}, really beats trial {leader.number}: "
+            f"{_capitalised(other.named)}, really beats trial {leader.number}: "
             f"by {said.format(found.seeds)}."
         )
     before, mean, low, high = leader, found.mean, found.low, found.high
@@ -71,8 +71,9 @@ def _compared(leader: Candidate, other: Candidate, found: Difference) -> str:
         before, mean, low, high = other, -mean, -high, -low
     said = _interval(mean, low, high)
     return (
-        f"{_begun(other.named)}, is as good as trial {leader.number}, as far as {found.seeds} "
-        f"seeds can tell: trial {before.number} is ahead by {said.format(found.seeds)}, "
+        f"{_capitalised(other.named)}, is as good as trial {leader.number}, "
+        f"as far as {found.seeds} seeds can tell: "
+        f"trial {before.number} is ahead by {said.format(found.seeds)}, "
         "which is within the noise."
     )
 
@@ -85,11 +86,11 @@ def _interval(mean: float, low: float, high: float) -> str:
 
 
 def _by_the_means(candidates: Sequence[Candidate], maximised: bool) -> Iterator[str]:
-    known = [one for one in candidates if math.isfinite(one.mean)]
+    known = [candidate for candidate in candidates if math.isfinite(candidate.mean)]
     leader = candidates[0]
     if leader not in known:
         return
-    first = (max if maximised else min)(known, key=lambda one: one.mean)
+    first = (max if maximised else min)(known, key=lambda candidate: candidate.mean)
     if first.mean != leader.mean:
         yield (
             f"The mean over the seeds puts {first.named}, first: {with_spread(first)}, "
@@ -97,9 +98,11 @@ def _by_the_means(candidates: Sequence[Candidate], maximised: bool) -> Iterator[
         )
 
 
-def _without_value(again: Told) -> Iterator[str]:
+def _without_value(again: LoggedStudy) -> Iterator[str]:
     ended = again.ended
-    lost = Counter(one.ending.in_words for one in ended if one.ending and math.isnan(one.value))
+    lost = Counter(
+        trial.ending.in_words for trial in ended if trial.ending and math.isnan(trial.value)
+    )
     for how, count in lost.items():
         yield f"{count} of {again.total} trainings gave no value: {how}."
     if again.total > len(ended):
@@ -107,10 +110,14 @@ def _without_value(again: Told) -> Iterator[str]:
         yield f"{left} of {again.total} trainings are still to be done: the same command goes on."
 
 
-def with_spread(one: Candidate) -> str:
+def with_spread(candidate: Candidate) -> str:
     """Return ``3.2563 ± 0.0021``, or only the mean of a single value."""
-    mean = digits(one.mean, one.spread)
-    return mean if math.isnan(one.spread) else f"{mean} ± {digits(one.spread, one.spread)}"
+    mean = digits(candidate.mean, candidate.spread)
+    return (
+        mean
+        if math.isnan(candidate.spread)
+        else f"{mean} ± {digits(candidate.spread, candidate.spread)}"
+    )
 
 
 def digits(value: float, noise: float) -> str:
@@ -120,7 +127,7 @@ def digits(value: float, noise: float) -> str:
     return f"{value:.{max(0, 1 - math.floor(math.log10(noise)))}f}"
 
 
-def _begun(sentence: str) -> str:
+def _capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -9,7 +9,11 @@ from optuna.trial import FrozenTrial
 
 from ugro.analysis.comparable import ranked
 from ugro.analysis.confirmation.confirmation import Confirmation
-from ugro.analysis.findings.next_command import alone, begins, goes_on
+from ugro.analysis.findings.next_command import (
+    follow_up_command,
+    resume_command,
+    single_trial_command,
+)
 from ugro.analysis.findings.space_advice import Change, changes_of
 from ugro.analysis.importance.importance import Importances
 from ugro.analysis.tables import RUNNING, Tables
@@ -20,9 +24,10 @@ from ugro.space.search_space import count as values_of
 from ugro.study.study import Study
 
 LATE, LONG_AGO = 0.75, 0.25  # share of trials before the best; above: recent, below: long ago
-FEWEST, MANY = 8, 20  # minimum numbers of trials for these two statements
-OFTEN = 0.2  # share of trials with the same bad outcome that is unlikely to be chance
-EARLY, ALIKE = 0.25, 0.8  # share of a trial's tokens; rank correlation with the final values
+MIN_TRIALS, MANY = 8, 20  # minimum numbers of trials for these two statements
+FREQUENT = 0.2  # share of trials with the same bad outcome that is unlikely to be chance
+EARLY_SHARE = 0.25  # share of a trial's tokens at which its early value is read
+MIN_CORRELATION = 0.8  # rank correlation of early and final values
 CONFIRM = "study.confirm=3"
 
 # Remedies by frequent outcome.
@@ -77,40 +82,42 @@ def advice_of(
 
 
 def _unfinished(tables: Tables) -> Iterator[Advice]:
-    open_ones = tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value)).sum()
-    done = len(tables.trials) - open_ones
+    unfinished = tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value)).sum()
+    done = len(tables.trials) - unfinished
     if tables.total is None or done >= tables.total or tables.finished_because is None:
         return
     why = f"{done:,} of {counted(tables.total, 'trial')} are done: the same command goes on."
-    yield Advice(why, (), goes_on(tables))
+    yield Advice(why, (), resume_command(tables))
 
 
 def _endings(study: Study, tables: Tables) -> Iterator[Advice]:
     """Advise on failed trials and on frequent outcomes other than completion."""
     counts = Counter(tables.trials["ending"])
     failed = study.failed()
-    if failed and counts[Outcome.FAILED.value] >= OFTEN * len(tables.trials):
+    if failed and counts[Outcome.FAILED.value] >= FREQUENT * len(tables.trials):
         yield _failed(tables, failed)
     for ending, remedy in REMEDIES.items():
-        if counts[ending] and counts[ending] >= OFTEN * len(tables.trials):
-            told = Outcome(ending).in_words
-            yield Advice(f"{counts[ending]:,} of {len(tables.trials):,} trials: {told}; {remedy}.")
+        if counts[ending] and counts[ending] >= FREQUENT * len(tables.trials):
+            reason = Outcome(ending).in_words
+            yield Advice(
+                f"{counts[ending]:,} of {len(tables.trials):,} trials: {reason}; {remedy}."
+            )
     stopped = counts[Outcome.RUNG.value]
     if stopped and not len(tables.complete) and tables.finished_because is not None:
         why = (
             f"{counted(stopped, 'trial')} were stopped early and none came to its end: stop later."
         )
         change = ("scheduler.grace_period=0.5",)
-        yield Advice(why, change, goes_on(tables, *change))
+        yield Advice(why, change, resume_command(tables, *change))
 
 
 def _failed(tables: Tables, failed: Sequence[FrozenTrial]) -> Advice:
-    errors = Counter(str(one.user_attrs.get("error", "")).partition("\n")[0] for one in failed)
+    errors = Counter(str(trial.user_attrs.get("error", "")).partition("\n")[0] for trial in failed)
     error, times = errors.most_common(1)[0]
-    told = f" ({times:,} times {error[:200]})" if error else ""
-    why = f"{counted(len(failed), 'trial')} failed{told}: run one by itself to see why."
+    reason = f" ({times:,} times {error[:200]})" if error else ""
+    why = f"{counted(len(failed), 'trial')} failed{reason}: run one by itself to see why."
     parameters = [override(key, value) for key, value in failed[0].params.items()]
-    return Advice(why, tuple(parameters), alone(tables, parameters))
+    return Advice(why, tuple(parameters), single_trial_command(tables, parameters))
 
 
 def _confirm(study: Study, tables: Tables, confirmation: Confirmation | None) -> Iterator[Advice]:
@@ -118,34 +125,34 @@ def _confirm(study: Study, tables: Tables, confirmation: Confirmation | None) ->
         if len(tables.complete) > 1 and len(tables.objectives) == 1:
             why = "One seed each does not tell whether the best is the best: train it again."
             ours = (CONFIRM,) if tables.is_ours else ()
-            yield Advice(why, ours, goes_on(tables, *ours))
+            yield Advice(why, ours, resume_command(tables, *ours))
     elif (preferred := confirmation.preferred) is not None:
-        trial = next(one for one in study.ranked() if one.number == preferred)
+        trial = next(trial for trial in study.ranked() if trial.number == preferred)
         parameters = tuple(override(key, value) for key, value in trial.params.items())
         why = f"With other seeds trial {preferred} is clearly better than the best: use that one."
-        yield Advice(why, parameters, alone(tables, parameters))
+        yield Advice(why, parameters, single_trial_command(tables, parameters))
 
 
 def _space(study: Study, tables: Tables, importances: Sequence[Importances]) -> Iterator[Advice]:
     by_number = {trial.number: trial for trial in study.trials()}
-    changes = changes_of([by_number[one] for one in ranked(tables).values.index], importances)
+    changes = changes_of([by_number[number] for number in ranked(tables).values.index], importances)
     for change in changes:
-        yield Advice(change.why, change.overrides, begins(tables, *change.overrides))
+        yield Advice(change.why, change.overrides, follow_up_command(tables, *change.overrides))
     if len(changes) > 1:
         yield _together(tables, changes)
 
 
 def _together(tables: Tables, changes: Sequence[Change]) -> Advice:
-    overrides = tuple(one for change in changes for one in change.overrides)
+    overrides = tuple(override for change in changes for override in change.overrides)
     why = "All of these changes of the space in one study, which begins with the best of this one."
-    return Advice(why, overrides, begins(tables, *overrides))
+    return Advice(why, overrides, follow_up_command(tables, *overrides))
 
 
 def _more(tables: Tables) -> Iterator[Advice]:
     """Advise more trials if the best is recent, and none if it is long ago."""
     done = tables.trials[~tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value))]
     complete = tables.complete
-    if len(done) < FEWEST or complete.empty or _is_exhausted(tables, len(done)):
+    if len(done) < MIN_TRIALS or complete.empty or _is_exhausted(tables, len(done)):
         return
     order = done.sort_values("ended", kind="stable").index
     best = complete.index[0]
@@ -158,7 +165,7 @@ def _more(tables: Tables) -> Iterator[Advice]:
             f"The best came late, as number {at:,} of {len(order):,} to end: "
             "more trials may find a better one."
         )
-        yield Advice(why, change, goes_on(tables, *change))
+        yield Advice(why, change, resume_command(tables, *change))
     elif len(order) >= MANY and at <= LONG_AGO * len(order):
         why = (
             f"The last {since:,} trials found nothing better than trial {best}: more of the same "
@@ -184,16 +191,16 @@ def _stop_early(tables: Tables) -> Iterator[Advice]:
         return
     early = _early(tables)
     final = tables.complete[tables.objectives[0]].astype("float64").reindex(early.index)
-    if len(early) < FEWEST or final.nunique() < 2 or early.nunique() < 2:
+    if len(early) < MIN_TRIALS or final.nunique() < 2 or early.nunique() < 2:
         return
-    alike = float(early.rank().corr(final.rank()))
-    if alike >= ALIKE:
+    correlation = float(early.rank().corr(final.rank()))
+    if correlation >= MIN_CORRELATION:
         why = (
             f"After a quarter of their tokens the trials stood much as at their end (rank "
-            f"correlation {number(alike)}): early stopping would have saved up to "
-            f"{share(1 - EARLY)} of a bad trial."
+            f"correlation {number(correlation)}): early stopping would have saved up to "
+            f"{share(1 - EARLY_SHARE)} of a bad trial."
         )
-        yield Advice(why, ("scheduler=asha",), begins(tables, "scheduler=asha"))
+        yield Advice(why, ("scheduler=asha",), follow_up_command(tables, "scheduler=asha"))
 
 
 def _early(tables: Tables) -> pandas.Series:
@@ -201,5 +208,5 @@ def _early(tables: Tables) -> pandas.Series:
     complete = tables.complete.index
     reports = tables.reports[tables.reports["number"].isin(complete)]
     ends = reports.groupby("number")["tokens_seen"].transform("max")
-    early = reports[reports["tokens_seen"] <= EARLY * ends]
+    early = reports[reports["tokens_seen"] <= EARLY_SHARE * ends]
     return early.groupby("number")["value"].last().astype("float64")

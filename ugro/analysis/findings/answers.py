@@ -50,10 +50,10 @@ def answers_of(
         for question, said in (
             (BEST, _best(tables, best, front)),
             (SURE, certainty.said or ("There is nothing yet to be sure of.",)),
-            (GAIN, [*test_said(test), *_gain(best, baseline)]),
+            (GAIN, [*describe_test(test), *_gain(best, baseline)]),
             (MATTERED, _mattered(importances)),
             (COST, _cost(tables, cost)),
-            (NEXT, [one.why for one in advice] or ["Nothing in particular."]),
+            (NEXT, [suggestion.why for suggestion in advice] or ["Nothing in particular."]),
         )
     )
 
@@ -90,7 +90,7 @@ def _words(ending: str) -> str:
     return ending if ending == RUNNING else Outcome(ending).in_words
 
 
-def test_said(test: TestPart | None) -> Iterator[str]:
+def describe_test(test: TestPart | None) -> Iterator[str]:
     """Describe the evaluation on the test part, which the search did not optimise."""
     if test is None:
         return
@@ -140,15 +140,17 @@ def _gained(gain: Gain, baseline: int) -> str:
 def _mattered(importances: Sequence[Importances]) -> Iterator[str]:
     if not importances:
         yield f"Not worked out: {command('analyze')} does."
-    for one in importances:
-        if one.why_not:
-            yield f"By {one.method}, that cannot be told. {one.why_not}"
+    for importance in importances:
+        if importance.why_not:
+            yield f"By {importance.method}, that cannot be told. {importance.why_not}"
         else:
-            yield f"By {one.method}: {'; '.join(map(_told, one.of[:FEW]))} ({one.basis})."
+            keys = "; ".join(map(_key_share, importance.of[:FEW]))
+            yield f"By {importance.method}: {keys} ({importance.basis})."
 
 
-def _told(one: Importance) -> str:
-    return f"{one.key} {share(one.share)} ({share(one.low)} to {share(one.high)})"
+def _key_share(importance: Importance) -> str:
+    interval = f"{share(importance.low)} to {share(importance.high)}"
+    return f"{importance.key} {share(importance.share)} ({interval})"
 
 
 def _cost(tables: Tables, cost: Cost) -> Iterator[str]:

@@ -64,17 +64,17 @@ class Baseline:
 def best_of(study: Study) -> Best | None:
     """Return the complete trial with the best first objective."""
     best = study.best()
-    return None if best is None else _told(best)
+    return None if best is None else _as_best(best)
 
 
 def front_of(study: Study) -> tuple[Best, ...]:
     """Return the Pareto front; empty with a single objective."""
     if len(study.objectives) == 1:
         return ()
-    return tuple(map(_told, study.front()))
+    return tuple(map(_as_best, study.front()))
 
 
-def _told(trial: FrozenTrial) -> Best:
+def _as_best(trial: FrozenTrial) -> Best:
     untrained = metrics(trial).get("base_eval_loss")
     return Best(
         trial.number, tuple(trial.values), dict(trial.params), best_overrides(trial), untrained

@@ -21,14 +21,14 @@ from ugro.formatting import listed, number
 from ugro.shell import override
 from ugro.space.search_space import as_sweep
 
-FEWEST = 5  # minimum number of top trials for advice on a range
-A_KEY = 10  # minimum number of trials per key for advice to fix keys
-TOP = 0.1  # share of trials that count as top
+MIN_TOP_TRIALS = 5  # minimum number of top trials for advice on a range
+TRIALS_PER_KEY = 10  # minimum number of trials per key for advice to fix keys
+TOP_SHARE = 0.1  # share of trials that count as top
 EDGE, NEAR_EDGE = 0.05, 0.2  # share of a range next to a bound: for the best, for other top trials
-MOST = (0.05, 0.95)  # quantiles of the top trials that a narrowed range must cover
-NARROW = 0.5  # maximum share of a range for advice to narrow it
-ROOM = 0.1  # share of a range added as margin on each side
-NOTHING = 0.05  # maximum importance of a negligible key
+TOP_QUANTILES = (0.05, 0.95)  # quantiles of the top trials that a narrowed range must cover
+MAX_NARROW_SHARE = 0.5  # maximum share of a range for advice to narrow it
+MARGIN = 0.1  # share of a range added as margin on each side
+NEGLIGIBLE = 0.05  # maximum importance of a negligible key
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class _Line:
+class _KeyPositions:
     """Positions of the top trials along a key; the first is the best trial."""
 
     axis: Axis
@@ -67,32 +67,32 @@ def changes_of(
         importances: importance of the keys, by method
     """
     complete = sum(trial.state is TrialState.COMPLETE for trial in ranked)
-    if len(ranked) < 2 * FEWEST or complete < FEWEST:
+    if len(ranked) < 2 * MIN_TOP_TRIALS or complete < MIN_TOP_TRIALS:
         return ()
-    count = max(FEWEST, min(complete, math.ceil(TOP * len(ranked))))
+    count = max(MIN_TOP_TRIALS, min(complete, math.ceil(TOP_SHARE * len(ranked))))
     lines = list(_lines(ranked, count))
-    idle = [line for line in lines if _is_idle(line.key, importances)]
-    busy = [line for line in lines if line not in idle]
-    wider = {line.key: change for line in busy if (change := _wider(line))}
-    rest = [line for line in busy if line.key not in wider]
-    nearer = [change for line in rest if (change := _nearer(line, importances))]
-    fixed = _fixed(idle, importances) if len(ranked) >= A_KEY * len(lines) else ()
-    return (*wider.values(), *nearer, *fixed)
+    negligible = [line for line in lines if _is_negligible(line.key, importances)]
+    relevant = [line for line in lines if line not in negligible]
+    wider = {line.key: change for line in relevant if (change := _wider(line))}
+    rest = [line for line in relevant if line.key not in wider]
+    narrower = [change for line in rest if (change := _narrower(line, importances))]
+    fixed = _fixed(negligible, importances) if len(ranked) >= TRIALS_PER_KEY * len(lines) else ()
+    return (*wider.values(), *narrower, *fixed)
 
 
-def _lines(ranked: Sequence[FrozenTrial], count: int) -> Iterator[_Line]:
+def _lines(ranked: Sequence[FrozenTrial], count: int) -> Iterator[_KeyPositions]:
     points = points_of(ranked)
     for axis, column in zip(points.axes, points.at.T, strict=True):
         there = [row for row in range(count) if not math.isnan(column[row])]
-        if len(there) >= FEWEST and 0 in there:
+        if len(there) >= MIN_TOP_TRIALS and 0 in there:
             values = [ranked[row].params[axis.key] for row in there]
-            yield _Line(axis, column[there], values)
+            yield _KeyPositions(axis, column[there], values)
 
 
 # Widen
 
 
-def _wider(line: _Line) -> Change | None:
+def _wider(line: _KeyPositions) -> Change | None:
     """Suggest a wider range if the best trial and half of the top trials are near a bound."""
     ends = _ends(line.axis)
     if ends is None:
@@ -102,7 +102,7 @@ def _wider(line: _Line) -> Change | None:
         (False, best <= ends[0], line.top <= max(NEAR_EDGE, ends[0])),
         (True, best >= ends[1], line.top >= min(1 - NEAR_EDGE, ends[1])),
     ):
-        over = _extended(line.axis.over, upper) if at_edge and near.mean() >= 0.5 else None
+        over = _extend(line.axis.over, upper) if at_edge and near.mean() >= 0.5 else None
         if over is not None:
             side = "upper" if upper else "lower"
             why = (
@@ -125,11 +125,11 @@ def _ends(axis: Axis) -> tuple[float, float] | None:
     return EDGE, 1 - EDGE
 
 
-def _extended(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
+def _extend(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
     """Extend a distribution on one side; None if that is impossible."""
     if isinstance(over, CategoricalDistribution):
         choices: Any = over.choices
-        further = _further(sorted(choices), upper)
+        further = _next_value(sorted(choices), upper)
         if further is None:
             return None
         return CategoricalDistribution((*choices, further) if upper else (further, *choices))
@@ -155,7 +155,7 @@ def _extended(over: BaseDistribution, upper: bool) -> BaseDistribution | None:
     return FloatDistribution(low, high, log=over.log)
 
 
-def _further(choices: Sequence[float], upper: bool) -> float | None:
+def _next_value(choices: Sequence[float], upper: bool) -> float | None:
     """Continue a series of numbers: geometrically if its ratio is at least 1.5, else linearly."""
     row = list(choices) if upper else list(choices)[::-1]
     last, before = row[-1], row[-2]
@@ -165,7 +165,7 @@ def _further(choices: Sequence[float], upper: bool) -> float | None:
         found = last + (last - before)
     if found <= 0:
         return None
-    if all(isinstance(one, int) for one in row):
+    if all(isinstance(number, int) for number in row):
         return int(found) if float(found).is_integer() else None
     return _round(found)
 
@@ -173,19 +173,19 @@ def _further(choices: Sequence[float], upper: bool) -> float | None:
 # Narrow
 
 
-def _nearer(line: _Line, importances: Sequence[Importances]) -> Change | None:
+def _narrower(line: _KeyPositions, importances: Sequence[Importances]) -> Change | None:
     """Suggest a narrower range if the top trials concentrate in a part of an important key."""
-    if not any(_mattered(line.key, one) for one in importances):
+    if not any(_mattered(line.key, by_method) for by_method in importances):
         return None
     over, count = line.axis.over, len(line.top)
     if isinstance(over, CategoricalDistribution):
         return _fewer(line, over, count)
     assert isinstance(over, FloatDistribution | IntDistribution)
-    most = [float(one) for one in numpy.quantile(line.top, MOST)]
-    low, high = max(most[0] - ROOM, 0.0), min(most[1] + ROOM, 1.0)
-    if high - low > NARROW or over.step not in (None, 1):
+    most = [float(at) for at in numpy.quantile(line.top, TOP_QUANTILES)]
+    low, high = max(most[0] - MARGIN, 0.0), min(most[1] + MARGIN, 1.0)
+    if high - low > MAX_NARROW_SHARE or over.step not in (None, 1):
         return None
-    bounds = [_value_at(over, one) for one in (low, high)]
+    bounds = [_value_at(over, at) for at in (low, high)]
     if bounds[0] >= bounds[1]:
         return None
     narrow: BaseDistribution = (
@@ -193,16 +193,16 @@ def _nearer(line: _Line, importances: Sequence[Importances]) -> Change | None:
         if isinstance(over, IntDistribution)
         else FloatDistribution(bounds[0], bounds[1], log=over.log)
     )
-    first, last = (number(_value_at(over, one)) for one in most)
+    first, last = (number(_value_at(over, at)) for at in most)
     why = f"Most of the best {count} trials have {line.key} from {first} to {last}: search there."
     return Change(why, (f"{line.key}={as_sweep(narrow)}",))
 
 
-def _fewer(line: _Line, over: CategoricalDistribution, count: int) -> Change | None:
-    kept = [one for one in over.choices if one in line.values]
+def _fewer(line: _KeyPositions, over: CategoricalDistribution, count: int) -> Change | None:
+    kept = [choice for choice in over.choices if choice in line.values]
     if len(kept) == len(over.choices) or len(kept) > math.ceil(len(over.choices) / 2):
         return None
-    why = f"The best {count} trials have {line.key} at {listed([str(one) for one in kept])}: "
+    why = f"The best {count} trials have {line.key} at {listed([str(choice) for choice in kept])}: "
     if len(kept) == 1:
         return Change(f"{why}keep it.", (override(line.key, kept[0]),))
     chosen = as_sweep(CategoricalDistribution(kept))
@@ -220,39 +220,45 @@ def _value_at(over: FloatDistribution | IntDistribution, at: float) -> float:
     return min(max(_round(found), low), high)
 
 
-def _fixed(idle: Sequence[_Line], importances: Sequence[Importances]) -> Iterator[Change]:
+def _fixed(
+    negligible: Sequence[_KeyPositions], importances: Sequence[Importances]
+) -> Iterator[Change]:
     """Suggest to fix negligible keys."""
-    if not idle:
+    if not negligible:
         return
-    basis = next(one.basis for one in importances if one.method == FANOVA)
-    keys = listed([line.key for line in idle])
+    basis = next(by_method.basis for by_method in importances if by_method.method == FANOVA)
+    keys = listed([line.key for line in negligible])
+    each, them = ("each ", "them") if len(negligible) > 1 else ("", "it")
     why = (
-        f"{keys} hardly mattered ({'each ' if len(idle) > 1 else ''}under {NOTHING:.0%} of the "
-        f"variance, {basis}): {'fix them' if len(idle) > 1 else 'fix it'}, and search the rest."
+        f"{keys} hardly mattered ({each}under {NEGLIGIBLE:.0%} of the variance, {basis}): "
+        f"fix {them}, and search the rest."
     )
-    values = [_plain(line.values[0]) for line in idle]
+    values = [_plain(line.values[0]) for line in negligible]
     yield Change(
-        why, tuple(override(line.key, value) for line, value in zip(idle, values, strict=True))
+        why,
+        tuple(override(line.key, value) for line, value in zip(negligible, values, strict=True)),
     )
 
 
 def _mattered(key: str, importances: Importances) -> bool:
     """Return whether a key is among the two most important and clearly not negligible."""
-    return any(one.key == key and one.low > NOTHING for one in importances.of[:2])
+    return any(
+        importance.key == key and importance.low > NEGLIGIBLE for importance in importances.of[:2]
+    )
 
 
-def _is_idle(key: str, importances: Sequence[Importances]) -> bool:
+def _is_negligible(key: str, importances: Sequence[Importances]) -> bool:
     """Return whether a key is negligible by fANOVA and not important by the other method."""
-    said = {one.method: _by_key(one) for one in importances if one.of}
+    said = {by_method.method: _by_key(by_method) for by_method in importances if by_method.of}
     if FANOVA not in said:
         return False
-    if key not in said[FANOVA] or said[FANOVA][key].high > NOTHING:
+    if key not in said[FANOVA] or said[FANOVA][key].high > NEGLIGIBLE:
         return False
-    return all(one[key].high <= 2 * NOTHING for one in said.values() if key in one)
+    return all(by_key[key].high <= 2 * NEGLIGIBLE for by_key in said.values() if key in by_key)
 
 
 def _by_key(importances: Importances) -> Mapping[str, Importance]:
-    return {one.key: one for one in importances.of}
+    return {importance.key: importance for importance in importances.of}
 
 
 def _plain(value: Any) -> Any:

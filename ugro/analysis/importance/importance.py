@@ -29,14 +29,14 @@ from ugro.study.study import Study
 
 FANOVA, PED_ANOVA = "fANOVA", "PED-ANOVA"
 # With fewer trials, or on pure noise, both methods still rank keys (tested on synthetic functions).
-FEWEST, FEWEST_A_KEY = 12, 4  # trials
-EXPLAINED = 0.2  # minimum share of variance explained out of bag by a random forest
-DEALT = 20  # random permutations of the values that the result must exceed
-UNSURE = 0.3  # mean interval width above which overlapping intervals give no order
+MIN_TRIALS, MIN_TRIALS_PER_KEY = 12, 4  # trials
+MIN_EXPLAINED = 0.2  # minimum share of variance explained out of bag by a random forest
+PERMUTATIONS = 20  # random permutations of the values that the result must exceed
+MAX_MEAN_WIDTH = 0.3  # mean interval width above which overlapping intervals give no order
 ROUNDS, LOW, HIGH = 32, 10, 90  # bootstrap rounds and percentiles
 # Maximum trials per round; Optuna's trees are pure Python and take 0.1 s each.
-MOST_FANOVA, DEPTH, MOST_PED_ANOVA, MOST_SURROGATE = 500, 7, 2000, 1000
-BEST, FEWEST_BEST = 0.1, 5  # PED-ANOVA's share of best trials and Optuna's recommended minimum
+MAX_FANOVA, DEPTH, MAX_PED_ANOVA, MAX_SURROGATE = 500, 7, 2000, 1000
+BEST, MIN_BEST = 0.1, 5  # PED-ANOVA's share of best trials and Optuna's recommended minimum
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,10 @@ def importances_of(study: Study, tables: Tables, seed: int = 0) -> tuple[Importa
             _importances(FANOVA, _fanova, comparable(tables), by_number, seed),
             _importances(PED_ANOVA, _ped_anova, ranked(tables), by_number, seed),
         )
-    named = [tuple(replace(one, key=tables.column(one.key)) for one in each.of) for each in found]
+    named = [
+        tuple(replace(importance, key=tables.column(importance.key)) for importance in each.of)
+        for each in found
+    ]
     return tuple(replace(each, of=of) for each, of in zip(found, named, strict=True))
 
 
@@ -112,33 +115,35 @@ _Method = Callable[[_Data, int], "NDArray[numpy.float64] | str"]
 def _importances(
     method: str,
     rounds_of: _Method,
-    what: Comparable,
+    comparison: Comparable,
     by_number: Mapping[int, FrozenTrial],
     seed: int,
 ) -> Importances:
-    values = what.values[numpy.isfinite(what.values)]
+    values = comparison.values[numpy.isfinite(comparison.values)]
     trials = [by_number[number] for number in values.index]
     data = _Data(trials, points_of(trials), values.to_numpy(dtype="float64"))
-    why_not = _too_little(data) or _unexplained(data, seed)
+    why_not = _too_few_trials(data) or _unexplained(data, seed)
     if why_not:
-        return Importances(method, (), why_not, what.of)
+        return Importances(method, (), why_not, comparison.of)
     rounds = rounds_of(data, seed)
     if isinstance(rounds, str):
-        return Importances(method, (), rounds, what.of)
+        return Importances(method, (), rounds, comparison.of)
     shares, lows, highs = numpy.percentile(rounds, [50, LOW, HIGH], axis=0)
     found = [
         Importance(key, *map(float, three))
         for key, *three in zip(data.keys, shares, lows, highs, strict=True)
     ]
-    found.sort(key=lambda one: -one.share)
-    return Importances(method, () if (why := _no_order(found)) else tuple(found), why, what.of)
+    found.sort(key=lambda importance: -importance.share)
+    return Importances(
+        method, () if (why := _no_order(found)) else tuple(found), why, comparison.of
+    )
 
 
-def _too_little(data: _Data) -> str:
+def _too_few_trials(data: _Data) -> str:
     count, keys = len(data.trials), len(data.keys)
     if not keys:
-        return "No key had more than one value."
-    needed = max(FEWEST, FEWEST_A_KEY * keys)
+        return "No key had more than importance value."
+    needed = max(MIN_TRIALS, MIN_TRIALS_PER_KEY * keys)
     if count < needed:
         trials = f"{count} trial{'s' * (count != 1)}"
         return f"{trials} can be compared; for {keys} key{'s' * (keys != 1)} it takes {needed}."
@@ -148,9 +153,9 @@ def _too_little(data: _Data) -> str:
 
 
 def _unexplained(data: _Data, seed: int) -> str:
-    some = _drawn(len(data.trials), MOST_SURROGATE, numpy.random.default_rng(seed))
-    known = surrogate(data.points.filled()[some], data.values[some], seed).explained
-    if known >= EXPLAINED:
+    sample = _sample(len(data.trials), MAX_SURROGATE, numpy.random.default_rng(seed))
+    known = surrogate(data.points.filled()[sample], data.values[sample], seed).explained
+    if known >= MIN_EXPLAINED:
         return ""
     return (
         f"The keys explain {known:.0%} of what {len(data.trials)} trials differ by (a random "
@@ -160,14 +165,16 @@ def _unexplained(data: _Data, seed: int) -> str:
 
 def _no_order(found: Sequence[Importance]) -> str:
     """Return a reason if the intervals are too wide for an order."""
-    wide = numpy.mean([one.high - one.low for one in found]) > UNSURE
-    apart = max(one.low for one in found) > min(one.high for one in found)
+    wide = numpy.mean([importance.high - importance.low for importance in found]) > MAX_MEAN_WIDTH
+    apart = max(importance.low for importance in found) > min(
+        importance.high for importance in found
+    )
     if len(found) == 1 or apart or not wide:
         return ""
     return "The intervals overlap so far that the keys' order is noise; it takes more trials."
 
 
-def _drawn(count: int, most: int, draw: numpy.random.Generator) -> NDArray[numpy.int64]:
+def _sample(count: int, most: int, draw: numpy.random.Generator) -> NDArray[numpy.int64]:
     return numpy.arange(count) if count <= most else draw.permutation(count)[:most]
 
 
@@ -184,10 +191,10 @@ def _fanova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
     ]
     rounds = []
     for tree in range(ROUNDS):
-        some = _study([lines[i] for i in _drawn(len(lines), MOST_FANOVA, draw)])
+        sample = _study([lines[i] for i in _sample(len(lines), MAX_FANOVA, draw)])
         forest = FanovaImportanceEvaluator(n_trees=1, max_depth=DEPTH, seed=seed + tree)
         try:
-            found = forest.evaluate(some)
+            found = forest.evaluate(sample)
         except RuntimeError:  # all values of the sample are equal
             continue
         rounds.append([found[key] for key in over])
@@ -200,12 +207,12 @@ def _fanova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
 def _ped_anova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
     """Bootstrap the divergences if they exceed those of randomly permuted values."""
     draw = numpy.random.default_rng(seed)
-    whole = _drawn(len(data.trials), MOST_PED_ANOVA, draw)
-    trials, values = _searched_alike(data, whole), data.values[whole]
+    sample = _sample(len(data.trials), MAX_PED_ANOVA, draw)
+    trials, values = _with_common_distributions(data, sample), data.values[sample]
     count = len(trials)
     found = _divergences(trials, values, data.keys).max()
     chance = max(
-        _divergences(trials, draw.permutation(values), data.keys).max() for _ in range(DEALT)
+        _divergences(trials, draw.permutation(values), data.keys).max() for _ in range(PERMUTATIONS)
     )
     if found <= chance:
         return (
@@ -221,7 +228,7 @@ def _ped_anova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
     return numpy.array(rounds) if rounds else "The best trials are spread as all are."
 
 
-def _searched_alike(data: _Data, some: NDArray[numpy.int64]) -> list[FrozenTrial]:
+def _with_common_distributions(data: _Data, sample: NDArray[numpy.int64]) -> list[FrozenTrial]:
     """Return the trials with a single distribution per key, numbered like their values.
 
     A resumed study may have changed bounds, which Optuna would treat as separate keys.
@@ -229,7 +236,7 @@ def _searched_alike(data: _Data, some: NDArray[numpy.int64]) -> list[FrozenTrial
     over = {axis.key: axis.over for axis in data.points.axes}
     has = ~numpy.isnan(data.points.at)
     made = []
-    for number, index in enumerate(some):
+    for number, index in enumerate(sample):
         own = [key for key, there in zip(over, has[index], strict=True) if there]
         given = data.trials[index].params
         parameters = {key: given[key] for key in own}
@@ -241,7 +248,7 @@ def _divergences(
     trials: Sequence[FrozenTrial], values: NDArray[numpy.float64], keys: Sequence[str]
 ) -> NDArray[numpy.float64]:
     """Return the Pearson divergence of each key, 0 for keys without values."""
-    share = min(max(BEST, FEWEST_BEST / len(trials)), 0.5)
+    share = min(max(BEST, MIN_BEST / len(trials)), 0.5)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
     found = evaluator.evaluate(_study(trials), target=lambda trial: float(values[trial.number]))
     return numpy.array([found.get(key, 0.0) for key in keys])
@@ -261,7 +268,7 @@ def _trial(
     return made
 
 
-class _These(InMemoryStorage):
+class _TrialsStorage(InMemoryStorage):
     """Storage of given trials, possibly repeated, without copying them."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
@@ -279,5 +286,5 @@ class _These(InMemoryStorage):
 
 def _study(trials: Sequence[FrozenTrial]) -> optuna.Study:
     """Return a minimised study with these trials."""
-    storage: BaseStorage = _These(trials)
+    storage: BaseStorage = _TrialsStorage(trials)
     return optuna.create_study(storage=storage)

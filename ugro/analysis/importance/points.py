@@ -32,8 +32,10 @@ class Axis:
     def ordered(self) -> bool:
         """Whether neighbouring positions are similar: numbers rather than names."""
         return not isinstance(self.over, CategoricalDistribution) or all(
-            isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one)
-            for one in self.over.choices
+            isinstance(choice, int | float)
+            and not isinstance(choice, bool)
+            and math.isfinite(choice)
+            for choice in self.over.choices
         )
 
     def at(self, value: Any) -> float:
@@ -57,8 +59,8 @@ class Axis:
         choices: Any = self.over.choices
         places = list(range(len(choices)))
         if self.ordered:
-            places.sort(key=lambda one: choices[one])
-        return [(places.index(one) + 0.5) / len(places) for one in range(len(places))]
+            places.sort(key=lambda place: choices[place])
+        return [(places.index(place) + 0.5) / len(places) for place in range(len(places))]
 
 
 @dataclass(frozen=True)
@@ -102,22 +104,22 @@ def _axes(trials: Sequence[FrozenTrial]) -> Iterator[Axis]:
     for trial in trials:
         for key, over in trial.distributions.items():
             seen.setdefault(key, {})[over] = None
-    return (Axis(key, united(list(overs))) for key, overs in seen.items())
+    return (Axis(key, union_of(list(overs))) for key, overs in seen.items())
 
 
-def united(overs: Sequence[BaseDistribution]) -> BaseDistribution:
+def union_of(overs: Sequence[BaseDistribution]) -> BaseDistribution:
     """Return the union of a key's distributions, whose bounds may change in a resumed study."""
     latest = overs[-1]
-    alike = [one for one in overs if _alike(one, latest)]
+    alike = [over for over in overs if _alike(over, latest)]
     if len(alike) == 1:
         return latest
     if isinstance(latest, CategoricalDistribution):
-        choices = [choice for one in alike for choice in getattr(one, "choices", ())]
+        choices = [choice for over in alike for choice in getattr(over, "choices", ())]
         return CategoricalDistribution(tuple(dict.fromkeys(choices)))
-    bounds = [one for one in alike if isinstance(one, FloatDistribution | IntDistribution)]
-    low, high = min(one.low for one in bounds), max(one.high for one in bounds)
-    log = all(one.log for one in bounds)
-    if all(isinstance(one, IntDistribution) for one in bounds):
+    bounds = [over for over in alike if isinstance(over, FloatDistribution | IntDistribution)]
+    low, high = min(over.low for over in bounds), max(over.high for over in bounds)
+    log = all(over.log for over in bounds)
+    if all(isinstance(over, IntDistribution) for over in bounds):
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(low, high, log=log)
 
