@@ -94,7 +94,7 @@ def test_all_of_a_study_is_written_and_what_to_try_next_is_shown(
     assert "Best: trial 1, value 1.2500" in said
     assert "Report: multirun/full/analysis/report.html" in said
     assert "The second, trial 2, is 0.25 behind in eval_loss" in said
-    assert "Next: One seed each does not tell" in said
+    assert "Next: A single seed does not show" in said
     assert "  study.confirm=3" in said  # nobody knows with which command it was begun
 
 

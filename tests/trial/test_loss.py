@@ -302,7 +302,7 @@ def test_a_model_that_cannot_be_cut_is_taken_row_by_row(
     caplog.set_level(logging.INFO)
     assert_same(unusual, batch)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{type(unusual.get_base_model()).__name__}: its logits are computed one row at a time"
+        f"{type(unusual.get_base_model()).__name__}: its logits are computed row by row"
     ]
     with Largest() as held:
         summed_loss(unusual, *batch).backward()

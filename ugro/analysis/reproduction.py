@@ -131,9 +131,8 @@ class Reproduction:
         if then != now:
             return f"Not the same end: {now or 'no error'} now, {then or 'no error'} then."
         if not self.numbers:
-            return (
-                f"It fails again: {now}" if now else "Nothing to compare: no number is left of it."
-            )
+            again = f"It fails again: {now}"
+            return again if now else "Nothing to compare: the original run has no numbers."
         return self._of_numbers()
 
     def _of_numbers(self) -> str:

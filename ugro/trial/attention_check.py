@@ -47,5 +47,5 @@ def _logits(model: nn.Module, input_ids: Tensor, position_ids: Tensor) -> Tensor
 
 
 def _error_message(config: DataConfig) -> str:
-    allowed = "none: this model lets examples that share a row see one another"
+    allowed = "none: this model's attention crosses the borders of packed examples"
     return fault("data.packing", config.packing.name, allowed)

@@ -79,7 +79,7 @@ def supports_chunks(model: nn.Module, input_ids: Tensor) -> bool:
     if base not in _chunkable:
         _chunkable[base] = _chunks_match(model, input_ids[:2, :4])
         if not _chunkable[base]:
-            log.info("%s: its logits are computed one row at a time", type(base).__name__)
+            log.info("%s: its logits are computed row by row", type(base).__name__)
     return _chunkable[base]
 
 

@@ -152,7 +152,7 @@ def check_vocabulary(
         token = tokenizer.convert_ids_to_tokens(largest_token_id)
         allowed = (
             f"a model whose embedding has a row for it: id {largest_token_id}, {rows} rows; "
-            "resize_token_embeddings, then save_pretrained, makes one"
+            "create it with resize_token_embeddings and save_pretrained"
         )
         raise UserError(fault("model.path", f"the token {token}", allowed))
 

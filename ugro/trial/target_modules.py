@@ -152,7 +152,7 @@ def _check_initialisation(
             fault("lora.r", config.r, "an even number with init_lora_weights=orthogonal")
         )
     if initialisation == "olora" and any(isinstance(modules[name], Conv1D) for name in names):
-        allowed = "another, as PEFT's OLoRA takes Conv1D weights the wrong way round"
+        allowed = "another, as PEFT's OLoRA transposes Conv1D weights"
         raise UserError(fault("lora.init_lora_weights", initialisation, allowed))
     if initialisation.startswith("pissa_niter") and names:
         rank, narrowest = min((_rank(modules[name]), name) for name in names)

@@ -53,7 +53,7 @@ def test_configurations_that_were_run_again_tell_the_noise() -> None:
     found = sure(study)
     assert found.noise == Noise(pytest.approx(math.sqrt(0.04 / 3)), "repeats")
     assert found.within_noise == 1  # 0.2 from the best, under twice 0.115; the next is 1.0 from it
-    assert "1 other trial cannot be told from the best" in found.said[1]
+    assert "1 other trial cannot be distinguished from the best" in found.said[1]
 
 
 def test_repeats_that_agree_exactly_share_a_seed_and_tell_nothing() -> None:

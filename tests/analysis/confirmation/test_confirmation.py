@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ugro.analysis.confirmation.candidates import told
+from ugro.analysis.confirmation.candidates import read_log
 from ugro.analysis.confirmation.confirmation import confirmation_of
 from ugro.events.event_log import as_line
 from ugro.events.events import Event, StudyStarted, TrialAsked, TrialFinished
@@ -75,7 +75,7 @@ def test_the_best_that_really_is(tmp_path: Path) -> None:
         "Trial 1, the best: eval_loss 2.020 ± 0.010 with seeds 43, 44 and 45; 2.000 in the search.",
         "Trial 2, the second, is as good as trial 1, as far as 3 seeds can tell: trial 1 is ahead "
         "by 0.003 on average of 3 seeds (95% interval -0.025 to 0.032), which is within the noise.",
-        "Trial 1 really beats trial 0, the baseline: by 0.500 on average of 3 seeds "
+        "Trial 1 clearly beats trial 0, the baseline: by 0.500 on average of 3 seeds "
         "(95% interval 0.475 to 0.525).",
     )
     assert found.preferred is None
@@ -96,7 +96,7 @@ def test_another_one_that_is_better_by_its_mean_is_told_and_clearly_so_preferred
     assert found.preferred == 1  # the third is ahead by 0.167 on average, by -0.26 to 0.59
     _, second, third, means, best = found.verdicts
     assert best == "experiment/best.yaml runs trial 1 again."
-    assert second.startswith("Trial 1, the second, really beats trial 0: by ")
+    assert second.startswith("Trial 1, the second, clearly beats trial 0: by ")
     assert third.startswith("Trial 2, the third, is as good as trial 0, as far as 3 seeds can tell")
     assert "trial 2 is ahead by 0.17 on average" in third
     assert means == (
@@ -111,7 +111,7 @@ def test_what_is_maximised_is_better_where_it_is_larger(tmp_path: Path) -> None:
     found = confirmation_of(tmp_path)
     assert found is not None
     assert [one.number for one in found.candidates] == [0, 1]
-    assert found.verdicts[1].startswith("Trial 0 really beats trial 1, the second: by 0.1 ")
+    assert found.verdicts[1].startswith("Trial 0 clearly beats trial 1, the second: by 0.1 ")
 
 
 def test_seeds_that_failed_are_told_and_left_out(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ def test_seeds_that_failed_are_told_and_left_out(tmp_path: Path) -> None:
     assert second.values == (2.1, 2.2)
     assert found.verdicts == (
         "Trial 0, the best: eval_loss 2 with seed 43; 2 in the search.",
-        "Whether trial 0 beats trial 1, the second, cannot be told: that takes two seeds with "
-        "which both have a value.",
+        "Whether trial 0 beats trial 1, the second, is unknown: "
+        "this requires two seeds with values of both.",
         "1 of 4 trainings gave no value: diverged.",
     )
 
@@ -143,7 +143,7 @@ def test_one_that_is_not_done_yet_says_how_many_are_left(tmp_path: Path) -> None
     log(tmp_path / CONFIRM, *again(8, 2.0, NAN, how=Outcome.INTERRUPTED), total=3)
     found = confirmation_of(tmp_path)
     assert found is not None
-    assert found.verdicts[-1] == "2 of 3 trainings are still to be done: the same command goes on."
+    assert found.verdicts[-1] == "2 of 3 trainings remain: the same command resumes."
 
 
 def test_a_best_that_has_come_since_is_not_taken_for_confirmed(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_best_that_has_come_since_is_not_taken_for_confirmed(tmp_path: Path) -
     found = confirmation_of(tmp_path)
     assert found is not None
     assert [(one.number, one.role) for one in found.candidates] == [(0, "second")]
-    assert found.verdicts[0].startswith("Trial 1, the best by now, was not trained again")
+    assert found.verdicts[0].startswith("Trial 1, the best so far, was not retrained")
     assert found.preferred is None
 
 
@@ -162,7 +162,9 @@ def test_a_baseline_that_is_the_best_is_told_once(tmp_path: Path) -> None:
     found = confirmation_of(tmp_path)
     assert found is not None
     assert [(one.number, one.role) for one in found.candidates] == [(0, "best"), (1, "second")]
-    assert "Trial 0 is the configuration as it was: the search has no better." in found.verdicts
+    assert (
+        "Trial 0 is the configuration as it was: the search found nothing better." in found.verdicts
+    )
 
 
 def test_a_baseline_that_was_stopped_has_no_value_in_the_study(tmp_path: Path) -> None:
@@ -188,7 +190,7 @@ def test_candidates_are_of_the_newest_group() -> None:
     started = {"event": "StudyStarted", "objectives": ["eval_loss"], "directions": ["minimize"]}
     asked = {"event": "TrialAsked", "parameters": {"lora.r": 4}, "source": "sampler"}
     ended = {"event": "TrialFinished", "ending": "complete"}
-    found = told(
+    found = read_log(
         [
             {**started, "trials": 1},  # of an earlier version: without a group
             {**asked, "number": 0},

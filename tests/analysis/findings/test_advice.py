@@ -58,7 +58,7 @@ def test_a_study_that_was_stopped_half_way_goes_on() -> None:
     study = valued([2.0])
     start(study, {})
     first = advice(study, total=10, finished_because="interrupted")[0]
-    assert first == Advice("1 of 10 trials are done: the same command goes on.", (), AGAIN)
+    assert first == Advice("1 of 10 trials are done: the same command resumes.", (), AGAIN)
     assert advice(study, total=10, finished_because=None) == ()  # it runs
 
 
@@ -69,7 +69,7 @@ def test_trials_that_fail_are_to_be_run_one_by_itself() -> None:
         study.tell(begun, Outcome.FAILED, error=error)
     (only,) = advice(study)
     assert only.why == (
-        "3 trials failed (2 times ValueError: no data): run one by itself to see why."
+        "3 trials failed (2 times ValueError: no data): run a single trial to see why."
     )
     assert only.command == "python train.py search_space=lora rate=0.001"
 

@@ -74,7 +74,7 @@ def test_a_study_of_failures_says_what_they_were_and_what_to_do() -> None:
     for _ in range(4):
         study.tell(start(study, R), Outcome.FAILED, error="RuntimeError: no kernel")
     answers = said(study)
-    assert answers["How sure is that?"] == "There is nothing yet to be sure of."
+    assert answers["How sure is that?"] == "There is no result yet."
     assert answers["What did it cost?"].endswith("4 trials failed.")
     assert "4 times RuntimeError: no kernel" in answers["What to try next?"]
     assert found(study).counts == {"failed": 4}
@@ -129,8 +129,8 @@ def test_what_mattered_comes_with_its_interval_or_a_reason() -> None:
         study.tell(begun, Outcome.COMPLETE, TrialResult((float(a),), {}))
         if len(study.trials()) == 4:
             assert said(study)["What mattered?"] == (
-                "By fANOVA, that cannot be told. 4 trials can be compared; for 2 keys it takes 12. "
-                "By PED-ANOVA, that cannot be told. "
+                "By fANOVA, there is no result. 4 trials can be compared; for 2 keys it takes 12. "
+                "By PED-ANOVA, there is no result. "
                 "4 trials can be compared; for 2 keys it takes 12."
             )
     told = said(study)["What mattered?"]
@@ -141,7 +141,7 @@ def test_what_mattered_comes_with_its_interval_or_a_reason() -> None:
 def test_without_importances_it_is_said_how_to_have_them() -> None:
     study = with_trials(Outcome.COMPLETE)()
     findings = findings_of(study, tables_of(study), (), None)
-    assert findings.answers[3].said == ("Not worked out: make analyze does.",)
+    assert findings.answers[3].said == ("Not computed: make analyze computes it.",)
 
 
 def test_another_programs_study_is_read_as_far_as_it_goes() -> None:

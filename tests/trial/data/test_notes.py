@@ -53,12 +53,12 @@ def test_what_is_cut_or_left_out_is_said(
 def test_records_that_stand_twice_are_said(files: Make, tmp_path: Path) -> None:
     texts, others = ["a", "b", "a", "c", "a"], {"eval": ["x", "b"], "test": ["C!", "x"]}
     shared = {
-        "1 training record left out, held out as well",
+        "1 training record left out: also held out",
         "1 test document evaluated on as well",
-        "1 held-out document like one that is trained on but for punctuation, spaces or case",
+        "1 held-out document equal to a training document except for punctuation, spaces or case",
     }
     kept = prepare(files(texts, **others), TOKENIZER, tmp_path)
-    often = "2 repeated records, trained on as often as they stand there"
+    often = "2 repeated records, trained on each time they occur"
     assert set(kept.notes) == {*shared, often}
     assert kept.train.summary.examples == 4
     once = prepare(files(texts, **others, deduplicate=True), TOKENIZER, tmp_path)

@@ -42,7 +42,7 @@ def test_too_few_documents_have_no_test_part_and_that_is_said(files: Make, tmp_p
     data = prepare(files(["a", "b", "c"]), TOKENIZER, tmp_path)
     assert data.test is None
     assert set(data.fingerprints()) == {"train_data", "eval_data"}
-    assert data.notes == ("no test part: data.test_fraction or data.test_files hold one out",)
+    assert data.notes == ("no test part: set data.test_fraction or data.test_files",)
 
 
 def test_what_is_trained_on_are_the_completions(files: Make, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def _of_noise(found: Certainty) -> Iterator[str]:
     if noise.of == REPEATS:
         yield (
             f"Configurations that were run again differed by {number(noise.deviation)} (standard "
-            f"deviation): {within} cannot be told from the best."
+            f"deviation): {within} cannot be distinguished from the best."
         )
     elif noise.of == RESIDUALS:
         yield (

@@ -22,14 +22,17 @@ def verdicts_of(
     best = next(iter(study.ranked().values()), None)
     if best is not None and best not in [candidate.number for candidate in candidates]:
         yield (
-            f"Trial {best}, the best by now, was not trained again: "
+            f"Trial {best}, the best so far, was not retrained: "
             "the same command with study.confirm=1 or more does it."
         )
     if candidates:
         leader, *others = candidates
         yield from _of_the_leader(leader, again.objective, seeds)
         if study.trials[leader.number].source == BASELINE:
-            yield f"Trial {leader.number} is the configuration as it was: the search has no better."
+            yield (
+                f"Trial {leader.number} is the configuration as it was: "
+                "the search found nothing better."
+            )
         for other in others:
             found = difference(leader.values, other.values, again.maximised)
             yield _unknown(leader, other) if found is None else _compared(leader, other, found)
@@ -51,19 +54,19 @@ def _of_the_leader(leader: Candidate, objective: str, seeds: Sequence[int]) -> I
 
 def _unknown(leader: Candidate, other: Candidate) -> str:
     return (
-        f"Whether trial {leader.number} beats {other.named}, cannot be told: "
-        "that takes two seeds with which both have a value."
+        f"Whether trial {leader.number} beats {other.named}, is unknown: "
+        "this requires two seeds with values of both."
     )
 
 
 def _compared(leader: Candidate, other: Candidate, found: Difference) -> str:
     if found.is_better:
         said = _interval(found.mean, found.low, found.high)
-        return f"Trial {leader.number} really beats {other.named}: by {said.format(found.seeds)}."
+        return f"Trial {leader.number} clearly beats {other.named}: by {said.format(found.seeds)}."
     if found.is_worse:
         said = _interval(-found.mean, -found.high, -found.low)
         return (
-            f"{_capitalised(other.named)}, really beats trial {leader.number}: "
+            f"{_capitalised(other.named)}, clearly beats trial {leader.number}: "
             f"by {said.format(found.seeds)}."
         )
     before, mean, low, high = leader, found.mean, found.low, found.high
@@ -107,7 +110,7 @@ def _without_value(again: LoggedStudy) -> Iterator[str]:
         yield f"{count} of {again.total} trainings gave no value: {how}."
     if again.total > len(ended):
         left = again.total - len(ended)
-        yield f"{left} of {again.total} trainings are still to be done: the same command goes on."
+        yield f"{left} of {again.total} trainings remain: the same command resumes."
 
 
 def with_spread(candidate: Candidate) -> str:

@@ -86,7 +86,7 @@ def _unfinished(tables: Tables) -> Iterator[Advice]:
     done = len(tables.trials) - unfinished
     if tables.total is None or done >= tables.total or tables.finished_because is None:
         return
-    why = f"{done:,} of {counted(tables.total, 'trial')} are done: the same command goes on."
+    why = f"{done:,} of {counted(tables.total, 'trial')} are done: the same command resumes."
     yield Advice(why, (), resume_command(tables))
 
 
@@ -115,7 +115,7 @@ def _failed(tables: Tables, failed: Sequence[FrozenTrial]) -> Advice:
     errors = Counter(str(trial.user_attrs.get("error", "")).partition("\n")[0] for trial in failed)
     error, times = errors.most_common(1)[0]
     reason = f" ({times:,} times {error[:200]})" if error else ""
-    why = f"{counted(len(failed), 'trial')} failed{reason}: run one by itself to see why."
+    why = f"{counted(len(failed), 'trial')} failed{reason}: run a single trial to see why."
     parameters = [override(key, value) for key, value in failed[0].params.items()]
     return Advice(why, tuple(parameters), single_trial_command(tables, parameters))
 
@@ -123,7 +123,7 @@ def _failed(tables: Tables, failed: Sequence[FrozenTrial]) -> Advice:
 def _confirm(study: Study, tables: Tables, confirmation: Confirmation | None) -> Iterator[Advice]:
     if confirmation is None:
         if len(tables.complete) > 1 and len(tables.objectives) == 1:
-            why = "One seed each does not tell whether the best is the best: train it again."
+            why = "A single seed does not show whether the best is really the best: retrain it."
             ours = (CONFIRM,) if tables.is_ours else ()
             yield Advice(why, ours, resume_command(tables, *ours))
     elif (preferred := confirmation.preferred) is not None:
@@ -196,7 +196,7 @@ def _stop_early(tables: Tables) -> Iterator[Advice]:
     correlation = float(early.rank().corr(final.rank()))
     if correlation >= MIN_CORRELATION:
         why = (
-            f"After a quarter of their tokens the trials stood much as at their end (rank "
+            f"After a quarter of their tokens the trials ranked much as at their end (rank "
             f"correlation {number(correlation)}): early stopping would have saved up to "
             f"{share(1 - EARLY_SHARE)} of a bad trial."
         )

@@ -49,7 +49,7 @@ def answers_of(
         Answer(question, tuple(said))
         for question, said in (
             (BEST, _best(tables, best, front)),
-            (SURE, certainty.said or ("There is nothing yet to be sure of.",)),
+            (SURE, certainty.said or ("There is no result yet.",)),
             (GAIN, [*describe_test(test), *_gain(best, baseline)]),
             (MATTERED, _mattered(importances)),
             (COST, _cost(tables, cost)),
@@ -139,10 +139,10 @@ def _gained(gain: Gain, baseline: int) -> str:
 
 def _mattered(importances: Sequence[Importances]) -> Iterator[str]:
     if not importances:
-        yield f"Not worked out: {command('analyze')} does."
+        yield f"Not computed: {command('analyze')} computes it."
     for importance in importances:
         if importance.why_not:
-            yield f"By {importance.method}, that cannot be told. {importance.why_not}"
+            yield f"By {importance.method}, there is no result. {importance.why_not}"
         else:
             keys = "; ".join(map(_key_share, importance.of[:FEW]))
             yield f"By {importance.method}: {keys} ({importance.basis})."

@@ -152,7 +152,7 @@ def tokenise(texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[
         UserError: the tokenizer returns no character offsets.
     """
     if not tokenizer.is_fast:
-        allowed = "a model with a fast tokenizer: this one tells no character offsets"
+        allowed = "a model with a fast tokenizer, which returns character offsets"
         raise UserError(fault("model.path", tokenizer.name_or_path, allowed))
     examples: dict[int, Example] = {}
     for special in (True, False):

@@ -214,15 +214,15 @@ def _notes(
         skipped = counted(summary["skipped"], "malformed record")
         yield f"{skipped} skipped, the first: {summary['first_skipped']}"
     if summary["repeated"]:
-        how = "used once" if config.deduplicate else "trained on as often as they stand there"
+        how = "used once" if config.deduplicate else "trained on each time they occur"
         yield f"{counted(summary['repeated'], 'repeated record')}, {how}"
     if summary["also_held_out"]:
         left_out = counted(summary["also_held_out"], "training record")
-        yield f"{left_out} left out, held out as well"
+        yield f"{left_out} left out: also held out"
     if summary["evaluated_and_tested"]:
         yield f"{counted(summary['evaluated_and_tested'], 'test document')} evaluated on as well"
     if summary["near_duplicates"]:
         near = counted(summary["near_duplicates"], "held-out document")
-        yield f"{near} like one that is trained on but for punctuation, spaces or case"
+        yield f"{near} equal to a training document except for punctuation, spaces or case"
     if "test" not in parts:
-        yield "no test part: data.test_fraction or data.test_files hold one out"
+        yield "no test part: set data.test_fraction or data.test_files"
