@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEY = "study.artifacts"
 SCHEMES = ("s3", "gs", "file")
 CHECK_SECONDS = 20.0  # limit for an answer before a study starts
-PERMANENT_ERRORS = (FileNotFoundError, NotADirectoryError, PermissionError)  # retrying is no use
+PERMANENT_ERRORS = (FileNotFoundError, NotADirectoryError, PermissionError)  # retries do not help
 DRAFT = ".draft"  # suffix of a file that is still being written
 
 

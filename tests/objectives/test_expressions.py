@@ -102,15 +102,15 @@ def test_nan_compares_as_false() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("lora.r > 'a'", "lora.r > 'a': lora.r=16 and 'a' have no order"),
-        ("8 <= lora.r <= null", "8 <= lora.r <= null: lora.r=16 and None have no order"),
-        ("training.dtype * 2 > 1", "training.dtype * 2 > 1: training.dtype='auto' is no number"),
-        ("lora.r and true", "lora.r and true: lora.r=16 is not true or false"),
-        ("8 in lora.r", "8 in lora.r: lora.r=16 is no list"),
+        ("lora.r > 'a'", "lora.r > 'a': lora.r=16 and 'a' cannot be ordered"),
+        ("8 <= lora.r <= null", "8 <= lora.r <= null: lora.r=16 and None cannot be ordered"),
+        ("training.dtype * 2 > 1", "training.dtype * 2 > 1: training.dtype='auto' is not a number"),
+        ("lora.r and true", "lora.r and true: lora.r=16 is neither true nor false"),
+        ("8 in lora.r", "8 in lora.r: lora.r=16 is not a list"),
         ("seed % 0 == 1", "seed % 0 == 1: division by 0"),
         ("seed / (lora.r - 16) > 1", "seed / (lora.r - 16) > 1: division by 0"),
         ("1 % lora.weight > 1", "1 % lora.weight > 1: division by lora.weight=0.0"),
-        ("lora.r", "lora.r: gives 16, not true or false"),
+        ("lora.r", "lora.r: gives 16, neither true nor false"),
         (
             "abs(1, 2) > 1",
             "abs(1, 2) > 1: abs of 2, allowed: one for abs, two or more for min and max",
@@ -365,5 +365,5 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["lora.r", "1 + 1", "'a'", "null"])
 def test_a_condition_is_true_or_false(text: str) -> None:
-    with pytest.raises(UserError, match="not true or false"):
+    with pytest.raises(UserError, match="neither true nor false"):
         parse(text).holds(KEYS.__getitem__)

@@ -116,7 +116,7 @@ def test_keys_of_the_study_cannot_be_searched(sweep: str, faults: Faults) -> Non
     key = sweep.partition("=")[0]
     (line,) = faults(sweep)
     assert line.startswith(
-        f"{key}: 'a sweep' given, allowed: keys of a trial; this one is the same"
+        f"{key}: 'a sweep' given, allowed: keys of a trial; this key applies"
     )
 
 

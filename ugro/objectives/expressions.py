@@ -78,7 +78,7 @@ class Expression:
         value = self.evaluate(lookup)
         if not isinstance(value, bool):
             given = _cut(repr(value), 40)
-            raise UserError(f"{_short(self.text)}: gives {given}, not true or false")
+            raise UserError(f"{_short(self.text)}: gives {given}, neither true nor false")
         return value
 
 
@@ -113,7 +113,7 @@ def parse(text: str) -> Expression:
 def _check(node: ast.AST, text: str, names: set[str], depth: int) -> None:
     """Refuse every node that is not on the allowlist, and collect the keys."""
     if depth < 0:
-        raise UserError(f"{_short(text)}: more than {MAX_DEPTH} parts in each other")
+        raise UserError(f"{_short(text)}: more than {MAX_DEPTH} nested parts")
     match node:
         case ast.Name() | ast.Attribute():
             name = _key(node)
@@ -187,9 +187,9 @@ class _Evaluation:
             right_value = self.value(right)
             if type(op) in ORDER and not _are_ordered(left_value, right_value):
                 both = f"{_described(left, left_value)} and {_described(right, right_value)}"
-                raise self._error(f"{both} have no order")
+                raise self._error(f"{both} cannot be ordered")
             if isinstance(op, ast.In | ast.NotIn) and not isinstance(right_value, list):
-                raise self._error(f"{_described(right, right_value)} is no list")
+                raise self._error(f"{_described(right, right_value)} is not a list")
             if not COMPARISONS[type(op)](left_value, right_value):
                 return False
             left, left_value = right, right_value
@@ -209,13 +209,13 @@ class _Evaluation:
     def _number(self, node: ast.expr) -> float:
         value = self.value(node)
         if not _is_number(value):
-            raise self._error(f"{_described(node, value)} is no number")
+            raise self._error(f"{_described(node, value)} is not a number")
         return value  # type: ignore[no-any-return]
 
     def _truth(self, node: ast.expr) -> bool:
         value = self.value(node)
         if not isinstance(value, bool):
-            raise self._error(f"{_described(node, value)} is not true or false")
+            raise self._error(f"{_described(node, value)} is neither true nor false")
         return value
 
     def _error(self, reason: str) -> UserError:

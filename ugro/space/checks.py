@@ -27,7 +27,7 @@ def check_space(feasible: FeasibleSpace) -> None:
     space = feasible.space
     of_the_study = [key for key in space.distributions if re.match(OF_THE_STUDY, key)]
     if of_the_study:
-        allowed = "keys of a trial; this one is the same for the whole study"
+        allowed = "keys of a trial; this key applies to the entire study"
         raise UserError("\n".join(fault(key, "a sweep", allowed) for key in of_the_study))
     config = feasible.composer.compose({})
     for key, condition in space.conditions.items():

@@ -45,7 +45,4 @@ class Interruption:
             self.end()
         self._signal = signum
         # No logging here: the interrupted code may hold a logger's lock.
-        print(
-            "Interrupted: trials save their state and end. Interrupt again to end at once.",
-            file=sys.stderr,
-        )
+        print(MESSAGE, file=sys.stderr)
