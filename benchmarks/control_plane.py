@@ -20,13 +20,16 @@ SAMPLERS = {
     "tpe": ("multivariate=true", "constant_liar=true"),
     "random": (),
 }
-MOST = 250  # maximum trials of upstream
+MAX_UPSTREAM_TRIALS = 250  # maximum trials of upstream
 
 
 def main(trials: int, sampler: str) -> None:
     """Print a line per sweeper."""
     ours = 0.0
-    sweepers = (("UGRO", UGRO, trials), ("upstream", UPSTREAM, min(MOST, trials // 4)))
+    sweepers = (
+        ("UGRO", UGRO, trials),
+        ("upstream", UPSTREAM, min(MAX_UPSTREAM_TRIALS, trials // 4)),
+    )
     for name, sweeper, count in sweepers:
         ends, _ = driver_time(sweeper, 1, sampler)
         worked, seconds = driver_time(sweeper, count, sampler)

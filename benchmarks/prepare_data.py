@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         subprocess.run(command, check=True)
 
 
-def alone(which: str, count: int) -> None:
+def measure(which: str, count: int) -> None:
     """Measure a single count in this process."""
     tokenizer = byte_tokenizer() if which == "tiny" else smollm2()
     with tempfile.TemporaryDirectory() as made:
@@ -106,6 +106,6 @@ def _memory(name: str) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--alone"]:
-        alone(sys.argv[2], int(sys.argv[3]))
+        measure(sys.argv[2], int(sys.argv[3]))
     else:
         main(sys.argv[1:])

@@ -18,7 +18,7 @@ from ugro.sampling.sampler import Sampler, sampler_of
 from ugro.study.study import REASON
 
 from .tabular.curves import plain
-from .tabular.plans import planned, space
+from .tabular.plans import compose_plan, space
 from .tabular.problems import problem
 from .tabular.record import quasi_random
 
@@ -36,7 +36,7 @@ def main(samplers: list[str]) -> None:
 
 def seconds(name: str, known: int) -> float:
     """Return the median seconds of a proposal."""
-    plan = planned("tracking=none", "search_space=lora", f"hydra/sweeper/sampler={name}")
+    plan = compose_plan("tracking=none", "search_space=lora", f"hydra/sweeper/sampler={name}")
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)
     sampling = Sampler(sampler, ["minimize"], plan.feasible, past(known))
     took = []

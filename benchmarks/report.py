@@ -19,7 +19,7 @@ MEGABYTE = 1024  # kilobytes, Linux's unit of ru_maxrss
 
 
 @contextmanager
-def told(part: str) -> Iterator[None]:
+def measured(part: str) -> Iterator[None]:
     """Print the time and memory of a step."""
     clock, processor = time.perf_counter(), time.process_time()
     yield
@@ -30,7 +30,7 @@ def told(part: str) -> Iterator[None]:
 
 def main(folder: Path) -> None:
     """Analyse a study step by step as ``ugro.analysis.analyze`` does."""
-    with told("imports"):
+    with measured("imports"):
         from ugro.analysis.findings.findings import findings_of
         from ugro.analysis.importance.importance import importances_of
         from ugro.analysis.pictures import write_pictures
@@ -41,22 +41,22 @@ def main(folder: Path) -> None:
         from ugro.analysis.terminal_summary import show
         from ugro.paths import ANALYSIS, REPORT, SUMMARY
         from ugro.study.study import read
-    with told("all"):
-        with told("tables"):
+    with measured("all"):
+        with measured("tables"):
             study = read(folder.name, f"sqlite:///{folder}/study.db")
             tables = tables_of(study, folder)
-        with told("trials.csv, best.yaml"):
+        with measured("trials.csv, best.yaml"):
             write_results(study, tables, folder)
-        with told("importances"):
+        with measured("importances"):
             importances = importances_of(study, tables)
-        with told("findings"):
+        with measured("findings"):
             findings = findings_of(study, tables, importances, None)
             write_summary(findings, folder / SUMMARY)
-        with told("pictures"):
+        with measured("pictures"):
             write_pictures(tables, importances, folder / ANALYSIS)
-        with told("report"):
+        with measured("report"):
             write_report(tables, importances, findings, None, folder / REPORT)
-        with told("summary"):
+        with measured("summary"):
             show(study, folder)
     print(f"report.html: {(folder / REPORT).stat().st_size / 1e6:.1f} MB")
 

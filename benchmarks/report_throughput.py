@@ -30,7 +30,7 @@ SWEEP = ("hydra/sweeper/sampler=random", "study.baseline=false", "scheduler=adap
 
 
 @dataclass(frozen=True)
-class Chatty:
+class FrequentReports:
     """A problem with frequent reports and equal trials, so that few are stopped."""
 
     reports: int
@@ -42,7 +42,7 @@ class Chatty:
         return Curve((4 - shares).tolist(), (2 * shares).tolist(), 0.0, 1000 * self.reports, 3.0)
 
 
-class Counting:
+class ReportCounter:
     """An observer that counts reports and stores the time of the last report."""
 
     count, last = 0, 0.0
@@ -56,7 +56,7 @@ class Counting:
 def main(trials: int, reports: int) -> None:
     """Print a line without and a line with a record in SQLite."""
     for recorded in (False, True):
-        counting = Counting()
+        counting = ReportCounter()
         with tempfile.TemporaryDirectory() as folder:
             recorder = None
             if recorded:
@@ -65,7 +65,13 @@ def main(trials: int, reports: int) -> None:
             observers = [AuditLog(Path(folder, "events.jsonl")), counting]
             began = time.perf_counter()
             simulate(
-                Chatty(reports), SWEEP, SLOTS, trials, 0, recorder=recorder, observers=observers
+                FrequentReports(reports),
+                SWEEP,
+                SLOTS,
+                trials,
+                0,
+                recorder=recorder,
+                observers=observers,
             )
             whole = time.perf_counter() - began
         print(

@@ -72,7 +72,7 @@ def main(folder: Path, trials: int = 1000, reports: int = 20, stops: bool = True
     silence_optuna()
     storage = open_storage(f"sqlite:///{folder}/study.db")
     optuna.create_study(study_name=folder.name, storage=storage).set_metric_names(["eval_loss"])
-    made = _Made(folder, trials, reports, stops)
+    made = _StudyGenerator(folder, trials, reports, stops)
     _write(list(made.trials()), folder / "study.db")
     events = sorted(made.events, key=lambda event: event.time)
     (folder / "events.jsonl").write_text("".join(f"{as_line(event)}\n" for event in events))
@@ -123,7 +123,7 @@ def _write(trials: list[FrozenTrial], database: Path) -> None:
     connection.close()
 
 
-class _Made:
+class _StudyGenerator:
     """Generator of trials and their events."""
 
     def __init__(self, folder: Path, count: int, reports: int, stops: bool) -> None:

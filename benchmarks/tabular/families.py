@@ -54,13 +54,13 @@ class Family:
         gain, rate = self._gain(parameters)
         true = BASE_LOSS - gain * self._shape(parameters, rate, shares)
         draw = noise_of(parameters, seed)
-        told = true + draw.normal(0, NOISE.get(self.name, 0.004), POINTS)
+        noisy = true + draw.normal(0, NOISE.get(self.name, 0.004), POINTS)
         if self.name == "diverging" and rate > 0.5:
             begins = POINTS * min(0.9, 0.35 / (rate - 0.4) * 0.5)
             blown = numpy.arange(1, POINTS + 1) > begins
-            told[blown] = true[blown] = math.nan if rate > 0.7 else 5 * BASE_LOSS
+            noisy[blown] = true[blown] = math.nan if rate > 0.7 else 5 * BASE_LOSS
         return Curve(
-            [BASE_LOSS, *told.tolist()],
+            [BASE_LOSS, *noisy.tolist()],
             [0.0, *(shares * self._hours(parameters)).tolist()],
             HOURS / 100,
             TOKENS,

@@ -13,12 +13,12 @@ from matplotlib import pyplot
 from .methods import BOHB, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
 from .outcomes import MethodOutcome
 
-LEAST = 1e-3  # lower regrets are clipped
+MIN_REGRET = 1e-3  # lower regrets are clipped
 SHOWN = (SEQUENTIAL, PROCESS, "GP", OPTUNA, TUNE, BOHB, UPSTREAM)
 BANDED = (SEQUENTIAL, "GP", UPSTREAM)  # more bands would hide each other
 
 
-def anytime(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Path) -> None:
+def draw_regret(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Path) -> None:
     """Draw a column per problem: regret against hours above, against full trials below."""
     figure, axes = pyplot.subplots(
         2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
@@ -36,7 +36,7 @@ def anytime(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Pa
     for axis in axes[:, 0]:
         axis.set_ylabel("normalised regret")
     for axis in axes.flat:
-        axis.set(xscale="log", yscale="log", ylim=(LEAST, 1.5))
+        axis.set(xscale="log", yscale="log", ylim=(MIN_REGRET, 1.5))
         axis.grid(alpha=0.3)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
@@ -59,5 +59,5 @@ def _band(axis: Any, mine: Sequence[MethodOutcome], tokens: bool, color: Any, na
 def _steps(one: MethodOutcome, at: Any, tokens: bool) -> Any:
     """Return the regret at each position; 1.5 before the first complete trial."""
     when = [t / one.trial_tokens if tokens else hours for hours, t, _ in one.best]
-    regrets = [1.5, *(max(LEAST, regret) for _, _, regret in one.best)]
+    regrets = [1.5, *(max(MIN_REGRET, regret) for _, _, regret in one.best)]
     return numpy.array(regrets)[numpy.searchsorted(when, at, side="right")]

@@ -19,11 +19,11 @@ from pathlib import Path
 from ugro.study.study import silence_optuna
 
 from .families import FAMILIES
-from .figures import anytime
+from .figures import draw_regret
 from .methods import METHODS
 from .outcomes import MethodOutcome, problem_of, scale
 from .table import RECORDED, Table
-from .tables import written
+from .tables import to_markdown
 
 KEPT = Path("multirun/headline.jsonl")
 ENOUGH = 128  # minimum number of recorded configurations for the recorded problem
@@ -42,9 +42,9 @@ def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
             kept.flush()
     outcomes = [one for each in found.values() for one in each]
     folder.mkdir(parents=True, exist_ok=True)
-    text = written(outcomes, names, seeds)
+    text = to_markdown(outcomes, names, seeds)
     (folder / "headline.md").write_text(text)
-    anytime(outcomes, names, folder / "headline.png")
+    draw_regret(outcomes, names, folder / "headline.png")
     print(text)
 
 
@@ -60,12 +60,12 @@ def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
     """Run all methods on a problem."""
     found = problem_of(family, seed)
     low, middle = scale(found)
-    told = []
+    outcomes = []
     for method in METHODS:
         trace = method.run(found, method.trials, seed)
         regrets = [(hours, t, (loss - low) / (middle - low)) for hours, t, loss in trace.best()]
         length = max(one.tokens for one in trace.trials)
-        told.append(
+        outcomes.append(
             MethodOutcome(
                 method.name,
                 family,
@@ -78,7 +78,7 @@ def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
                 trace.idle,
             )
         )
-    return told
+    return outcomes
 
 
 def _quiet() -> None:

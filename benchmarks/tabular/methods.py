@@ -13,7 +13,7 @@ from .curves import Problem, plain
 from .peers.clock import search
 from .peers.optuna_alone import OptunaAlone
 from .peers.upstream import in_batches
-from .problems import earlier, many
+from .problems import earlier_problem, reference_configurations
 from .simulate import simulate
 from .trace import Trace
 
@@ -39,8 +39,10 @@ def _ugro(
 
 def _warm_started(problem: Problem, trials: int, seed: int) -> Trace:
     """Start with the best configurations of an earlier study, as with study.warm_start."""
-    before, overrides = earlier(problem), (*_JOINT, _ADAPTIVE)
-    known = sorted(many(), key=lambda one: before.curve(plain(one), seed).true_loss)
+    before, overrides = earlier_problem(problem), (*_JOINT, _ADAPTIVE)
+    known = sorted(
+        reference_configurations(), key=lambda one: before.curve(plain(one), seed).true_loss
+    )
     first = [Planned(one, "warm_start") for one in known[:WARM]]
     return simulate(problem, overrides, SLOTS, trials, seed, first=first)
 

@@ -7,7 +7,7 @@ from functools import cache
 from statistics import median
 
 from .curves import Problem, plain
-from .problems import TABLES, many, problem
+from .problems import TABLES, problem, reference_configurations
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ def scale(found: Problem) -> tuple[float, float]:
 
     A sweep may find a better loss, with negative regret.
     """
-    losses = [found.curve(configuration, 0).true_loss for configuration in map(plain, many())]
+    losses = [
+        found.curve(configuration, 0).true_loss
+        for configuration in map(plain, reference_configurations())
+    ]
     return min(losses), median(losses)
 
 

@@ -17,7 +17,7 @@ from ugro.sweep.plan import Plan, plan_of
 ROOT = Path(__file__).parents[2]
 
 
-def planned(*overrides: str) -> Plan:
+def compose_plan(*overrides: str) -> Plan:
     """Return the plan of ``python train.py -m OVERRIDES``."""
     _registered()
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
@@ -30,7 +30,7 @@ def planned(*overrides: str) -> Plan:
 @cache
 def space() -> Mapping[str, BaseDistribution]:
     """Return the Optuna distributions of search_space=lora."""
-    return planned("search_space=lora", "study.name=simulated").feasible.space.distributions
+    return compose_plan("search_space=lora", "study.name=simulated").feasible.space.distributions
 
 
 @cache

@@ -11,8 +11,8 @@ from .record import quasi_random
 from .table import RECORDED, SHORT, Table
 
 TABLES = {"recorded": RECORDED, "recorded_short": SHORT}
-MANY = 255  # quasi-random configurations that determine the scale of a problem
-APART = 1000  # offset of the seed of another landscape
+REFERENCE_COUNT = 255  # quasi-random configurations that determine the scale of a problem
+LANDSCAPE_OFFSET = 1000  # offset of the seed of another landscape
 
 
 def problem(name: str) -> Problem:
@@ -31,15 +31,15 @@ def problem(name: str) -> Problem:
 
 
 @cache
-def many() -> tuple[Mapping[str, Any], ...]:
+def reference_configurations() -> tuple[Mapping[str, Any], ...]:
     """Return the quasi-random configurations."""
-    return tuple(quasi_random(space(), MANY))
+    return tuple(quasi_random(space(), REFERENCE_COUNT))
 
 
-def earlier(than: Problem) -> Problem:
+def earlier_problem(than: Problem) -> Problem:
     """Return the problem of an earlier study: shorter runs, or another landscape."""
     return (
-        Family(than.name, than.seed + APART)
+        Family(than.name, than.seed + LANDSCAPE_OFFSET)
         if isinstance(than, Family)
         else problem("recorded_short")
     )

@@ -20,9 +20,9 @@ from .curves import plain
 from .methods import SLOTS, WHOLE
 from .peers.upstream import in_batches
 from .plans import space
-from .problems import many, problem
+from .problems import problem, reference_configurations
 from .simulate import simulate
-from .trace import Ended, Trace
+from .trace import EndedTrial, Trace
 
 ROOT = Path(__file__).parents[2]
 STOPPED = 60  # trials of methods with early stopping
@@ -118,7 +118,7 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
             note = Path(folder, tune.get_context().get_trial_id(), "replayed.json")
             replay(curve, time.time(), scale, ToTune(), note)
 
-        points = len(problem(name).curve(plain(many()[0]), seed).losses) - 1
+        points = len(problem(name).curve(plain(reference_configurations()[0]), seed).losses) - 1
         tuner = tune.Tuner(
             train,
             tune_config=tune.TuneConfig(
@@ -142,7 +142,7 @@ def _read(folder: Path, scale: float) -> Trace:
     notes.sort(key=lambda one: one["began"])
     first = notes[0]["began"]
     trials = [
-        Ended(
+        EndedTrial(
             number,
             (one["began"] - first) / scale,
             (one["ended"] - first) / scale,

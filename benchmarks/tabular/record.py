@@ -43,7 +43,7 @@ from ugro.space.composition import without_hydra
 from ugro.space.feasible import identity
 from ugro.sweep.plan import Plan
 
-from .plans import planned
+from .plans import compose_plan
 
 SPACE = "search_space=lora"
 SHORT = (
@@ -97,8 +97,8 @@ class Recording:
 def main(path: Path, count: int, at_once: int, overrides: list[str]) -> None:
     """Record up to ``count`` configurations, ``at_once`` in parallel."""
     given = [SPACE, *SHORT, *ALWAYS, *overrides]
-    plan = planned(*given)
-    rows = _begun(path, given)
+    plan = compose_plan(*given)
+    rows = _recorded_rows(path, given)
     done = {(row["configuration"], row["seed"]) for row in rows}
     todo = [run for run in _runs(plan, count) if (run[0], run[2]) not in done]
     # CUDA does not work in processes forked after its initialisation.
@@ -109,34 +109,36 @@ def main(path: Path, count: int, at_once: int, overrides: list[str]) -> None:
             settings = typed(without_hydra(plan.feasible.composer.compose(parameters)))
             settings.seed = seed
             known = {"configuration": index, "seed": seed, **parameters}
-            running[processes.submit(recorded, settings)] = known
+            running[processes.submit(record_run, settings)] = known
         for run in as_completed(running):
-            heard, error = run.result()
-            rows += [{**running[run], "error": error, **row} for row in heard]
+            reports, error = run.result()
+            rows += [{**running[run], "error": error, **row} for row in reports]
             _write(rows, path, given)
-            _tell(running[run], count, heard, error)
+            _print_progress(running[run], count, reports, error)
     finally:
         processes.shutdown(cancel_futures=True)  # start no more runs after an error or Ctrl-C
 
 
-def _tell(known: Mapping[str, Any], count: int, heard: list[dict[str, Any]], error: str) -> None:
-    last = heard[-1] if heard else {}
+def _print_progress(
+    known: Mapping[str, Any], count: int, reports: list[dict[str, Any]], error: str
+) -> None:
+    last = reports[-1] if reports else {}
     which = f"{known['configuration']}/{count} seed {known['seed']}"
-    told = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
-    print(f"{time.strftime('%H:%M:%S')} {which}: {told} {error}", flush=True)
+    measured = f"{last.get('cpu_seconds', 0):.0f} s, eval_loss {last.get('eval_loss', 0):.3f}"
+    print(f"{time.strftime('%H:%M:%S')} {which}: {measured} {error}", flush=True)
 
 
-def recorded(settings: Config) -> tuple[list[dict[str, Any]], str]:
+def record_run(settings: Config) -> tuple[list[dict[str, Any]], str]:
     """Return the reports of a run and the error that ended it, or an empty string."""
     from ugro.trial.trial import run_trial
 
-    heard = Recording()
+    recording = Recording()
     with tempfile.TemporaryDirectory(dir=_fast_disk()) as folder:
         try:
-            run_trial(settings, Path(folder), heard)
+            run_trial(settings, Path(folder), recording)
         except (FloatingPointError, MemoryError) as failed:
-            return heard.rows, f"{type(failed).__name__}: {failed}"
-    return heard.rows, ""
+            return recording.rows, f"{type(failed).__name__}: {failed}"
+    return recording.rows, ""
 
 
 def _runs(plan: Plan, count: int) -> Iterator[tuple[int, Mapping[str, Any], int]]:
@@ -175,7 +177,7 @@ def _at(over: BaseDistribution, u: float) -> Any:
     return float(over.low + u * (over.high - over.low))
 
 
-def _begun(path: Path, given: list[str]) -> list[dict[str, Any]]:
+def _recorded_rows(path: Path, given: list[str]) -> list[dict[str, Any]]:
     """Read the rows recorded so far.
 
     Raises:
@@ -208,8 +210,8 @@ def _write(rows: list[dict[str, Any]], path: Path, given: list[str]) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    told = {METADATA: json.dumps(said).encode()}
-    pyarrow.parquet.write_table(table.replace_schema_metadata(told), draft, compression="zstd")
+    metadata = {METADATA: json.dumps(said).encode()}
+    pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), draft, compression="zstd")
     os.replace(draft, path)
 
 

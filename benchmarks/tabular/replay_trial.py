@@ -67,19 +67,19 @@ def replay(
     """
     from benchmarks.tabular.curves import result
 
-    told, reports = [], curve.reports()
+    sent, reports = [], curve.reports()
     for report in reports:
         due = began + seconds_an_hour * (curve.startup_hours + report.seconds)
         time.sleep(max(0.0, due - time.time()))
-        told.append(report)
+        sent.append(report)
         came_to = {"tokens": report.tokens_seen, "true_loss": curve.true_loss}
-        whole = {"value": result(told).values[0] if len(told) == len(reports) else None}
+        whole = {"value": result(sent).values[0] if len(sent) == len(reports) else None}
         write_atomically(
             note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole})
         )
         if not to.report(report):
             break
-    return result(told)
+    return result(sent)
 
 
 def on_the_beat(folder: Path, number: int, beat: float) -> float:

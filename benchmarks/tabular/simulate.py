@@ -33,15 +33,15 @@ from ugro.sweep.plan import Plan
 from ugro.sweep.proposals import Proposals
 
 from .curves import Curve, Problem, plain
-from .plans import planned
-from .trace import Ended, Trace
+from .plans import compose_plan
+from .trace import EndedTrial, Trace
 
 QUIET = ("tracking=none", "study.name=simulated", "search_space=lora")
 
 
 @lru_cache(maxsize=32)
 def _plan(overrides: tuple[str, ...]) -> Plan:
-    return planned(*QUIET, *overrides)
+    return compose_plan(*QUIET, *overrides)
 
 
 def simulate(
@@ -71,15 +71,15 @@ def simulate(
     plan = _plan(overrides)
     of, feasible, objectives = plan.config, plan.feasible, objectives_of(plan.config.objectives)
     curves: dict[int, Curve] = {}
-    watching: _Watching
+    trace_observer: _TraceObserver
 
     def course(task: Task) -> SimulatedTrial:
-        curve = problem.curve(plain(watching.parameters[task.number]), seed)
+        curve = problem.curve(plain(trace_observer.parameters[task.number]), seed)
         curves[task.number] = curve
         return (curve if beat is None else curve.paced(beat, task.number)).course()
 
     place = SimulatedExecutor(course, lambda now: slots)
-    watching = _Watching(place, curves, Trace(slots))
+    trace_observer = _TraceObserver(place, curves, Trace(slots))
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
     sampling = Sampler(sampler, ["minimize"], feasible, [])
     parts = Parts(
@@ -91,17 +91,17 @@ def simulate(
         executor=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(trials, of.study.fail_fast),
-        events=EventStream([*observers, watching]),
+        events=EventStream([*observers, trace_observer]),
     )
     planned_first = [*plan.first, *first]
     proposals = Proposals(sampling, feasible, planned_first, [], trials, lambda *_: None, seed)
     sweep = Sweep(parts, slots, of.study.max_retries, of.stoppers, clock=lambda: place.now)
     sweep.run(proposals)
-    return watching.trace
+    return trace_observer.trace
 
 
 @dataclass
-class _Watching:
+class _TraceObserver:
     """An observer that builds the trace."""
 
     slots: SimulatedExecutor
@@ -123,7 +123,7 @@ class _Watching:
                 self._tokens[number] = report.tokens_seen
             case TrialFinished(number=number, values=values):
                 self.trace.trials.append(
-                    Ended(
+                    EndedTrial(
                         number,
                         self._began.get(number, self.slots.now),
                         self.slots.now,

@@ -143,16 +143,16 @@ def errors(table: Table, folds: int = 10) -> dict[str, float]:
     """Cross-validate the predicted last loss."""
     whole = table.whole
     order = numpy.random.default_rng(0).permutation(len(whole))
-    told = numpy.empty(len(whole))
+    predicted = numpy.empty(len(whole))
     for held in numpy.array_split(order, folds):
         fit = _fitted(whole.iloc[numpy.setdiff1d(order, held)])
         for row in held:
-            told[row] = fit.at(plain(whole.iloc[row][list(KEYS)].to_dict()))[0][-1]
+            predicted[row] = fit.at(plain(whole.iloc[row][list(KEYS)].to_dict()))[0][-1]
     true = whole[_names(whole, "loss")[-1]].to_numpy()
-    ranks = pandas.Series(told).corr(pandas.Series(true), method="kendall")
+    ranks = pandas.Series(predicted).corr(pandas.Series(true), method="kendall")
     return {
         "configurations": len(whole),
-        "mean absolute error": float(numpy.abs(told - true).mean()),
+        "mean absolute error": float(numpy.abs(predicted - true).mean()),
         "standard deviation": float(true.std()),
         "kendall": float(ranks),
     }

@@ -8,7 +8,7 @@ import numpy
 
 from .methods import METHODS, OPTUNA, PROCESS, SEQUENTIAL, SLOTS, TUNE, UPSTREAM, WHOLE
 from .outcomes import MethodOutcome, near_optimal_regret
-from .problems import MANY
+from .problems import REFERENCE_COUNT
 from .table import RECORDED, SHORT, Table
 
 # Methods of the claim table, with the figures claimed before any measurement.
@@ -41,7 +41,7 @@ class Results:
         target = self.target(problem)
         return median_low(one.until(target)[0] for one in self.found[method, problem])
 
-    def hours_until_near(self, method: str, problem: str) -> float:
+    def hours_until_near_optimum(self, method: str, problem: str) -> float:
         """Return the median hours until the loss is within 1% of the best configuration."""
         found = self.found[method, problem]
         return median_low(one.until(near_optimal_regret(problem, one.seed))[0] for one in found)
@@ -51,12 +51,12 @@ class Results:
         target = self.target(problem)
         return median_low(one.until(target)[1] for one in self.found[method, problem])
 
-    def times(self, method: str, problem: str) -> float:
+    def speedup(self, method: str, problem: str) -> float:
         """Return the speed-up over running all sequential trials."""
         whole = median(one.hours for one in self.found[SEQUENTIAL, problem])
         return whole / self.hours(method, problem)
 
-    def than(self, peer: str) -> Callable[[str, str], float]:
+    def speedup_over(self, peer: str) -> Callable[[str, str], float]:
         """Return a function for the speed-up over a peer."""
         return lambda method, problem: (
             self.hours(peer, problem) / self.hours(method, problem)
@@ -70,12 +70,12 @@ class Results:
         ends = [one.until(target)[0] for one in self.found[method, problem]]
         return 100 * float(numpy.isfinite(ends).mean())
 
-    def at_the_end(self, of: Callable[[MethodOutcome], float]) -> Callable[[str, str], float]:
+    def final(self, of: Callable[[MethodOutcome], float]) -> Callable[[str, str], float]:
         """Return a function for the median over seeds of an outcome's figure."""
         return lambda method, problem: median(of(one) for one in self.found[method, problem])
 
 
-def written(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: int) -> str:
+def to_markdown(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: int) -> str:
     """Return the text of headline.md."""
     found: dict[tuple[str, str], list[MethodOutcome]] = {}
     for one in outcomes:
@@ -83,21 +83,24 @@ def written(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: i
     results = Results(found, problems)
     tables: dict[str, tuple[Callable[[str, str], float], str]] = {
         "Hours until as good": (results.hours, "{:.1f}"),
-        f"Hours until the loss is within 1% of the best of {MANY + 1} configurations": (
-            results.hours_until_near,
+        f"Hours until the loss is within 1% of the best of {REFERENCE_COUNT + 1} configurations": (
+            results.hours_until_near_optimum,
             "{:.1f}",
         ),
-        f"Times faster than {WHOLE} sequential trials of TPE": (results.times, "{:.1f} x"),
-        "Times faster than sequential TPE came upon it": (results.than(SEQUENTIAL), "{:.1f} x"),
-        "Times faster than upstream's batches": (results.than(UPSTREAM), "{:.1f} x"),
-        "Times faster than Optuna's own halving": (results.than(OPTUNA), "{:.1f} x"),
-        "Times faster than Ray Tune": (results.than(TUNE), "{:.1f} x"),
+        f"Times faster than {WHOLE} sequential trials of TPE": (results.speedup, "{:.1f} x"),
+        "Times faster than sequential TPE came upon it": (
+            results.speedup_over(SEQUENTIAL),
+            "{:.1f} x",
+        ),
+        "Times faster than upstream's batches": (results.speedup_over(UPSTREAM), "{:.1f} x"),
+        "Times faster than Optuna's own halving": (results.speedup_over(OPTUNA), "{:.1f} x"),
+        "Times faster than Ray Tune": (results.speedup_over(TUNE), "{:.1f} x"),
         "Whole trials' worth of tokens until as good": (results.whole_trials, "{:.1f}"),
         "Seeds in which it was reached within the budget": (results.reached, "{:.0f}%"),
-        "Normalised regret at the end": (results.at_the_end(lambda one: one.reached), "{:.3f}"),
-        "Hours in all": (results.at_the_end(lambda one: one.hours), "{:.1f}"),
+        "Normalised regret at the end": (results.final(lambda one: one.reached), "{:.3f}"),
+        "Hours in all": (results.final(lambda one: one.hours), "{:.1f}"),
         "Executor idle until the last launch": (
-            results.at_the_end(lambda one: abs(100 * one.idle)),
+            results.final(lambda one: abs(100 * one.idle)),
             "{:.1f}%",
         ),
     }
@@ -158,7 +161,7 @@ def _head(problems: Sequence[str], seeds: int) -> str:
             "",
             f"`recorded` is a fit of {len(table.whole)} recorded configurations ({RECORDED.name}); "
             "the others are made up, a landscape a seed. The warm start knows "
-            f"{MANY} configurations: as they were in short runs ({SHORT.name}) "
+            f"{REFERENCE_COUNT} configurations: as they were in short runs ({SHORT.name}) "
             "or in another landscape of the family.",
         ]
     return "\n".join(lines)

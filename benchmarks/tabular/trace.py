@@ -9,7 +9,7 @@ from ugro.events.events import Event, TrialAsked, TrialFinished, TrialReported
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedTrial:
     """An ended trial."""
 
     number: int
@@ -25,17 +25,17 @@ class Trace:
     """Trials of a sweep, ordered by their end, and UGRO's events."""
 
     slots: int
-    trials: list[Ended] = field(default_factory=list)
+    trials: list[EndedTrial] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     def best(self) -> Iterator[tuple[float, int, float]]:
         """Yield hours, tokens and true loss of the best complete trial whenever it changes."""
-        told, true, tokens = math.inf, math.inf, 0
-        for one in self.trials:
-            tokens += one.tokens
-            if one.value is not None and one.value < told:
-                told, true = one.value, one.true_loss
-                yield one.ended, tokens, true
+        best, true, tokens = math.inf, math.inf, 0
+        for trial in self.trials:
+            tokens += trial.tokens
+            if trial.value is not None and trial.value < best:
+                best, true = trial.value, trial.true_loss
+                yield trial.ended, tokens, true
 
     def until(self, target: float) -> tuple[float, int] | None:
         """Return hours and tokens until the best reaches the target; None if never."""
@@ -46,20 +46,20 @@ class Trace:
     @property
     def hours(self) -> float:
         """Total hours."""
-        return max((one.ended for one in self.trials), default=0.0)
+        return max((trial.ended for trial in self.trials), default=0.0)
 
     @property
     def tokens(self) -> int:
         """Total training tokens."""
-        return sum(one.tokens for one in self.trials)
+        return sum(trial.tokens for trial in self.trials)
 
     @property
     def idle(self) -> float:
         """Idle share of the slots' time before the start of the last trial."""
-        last = max(one.began for one in self.trials)
+        last = max(trial.began for trial in self.trials)
         if not last:
             return 0.0
-        busy = sum(min(one.ended, last) - one.began for one in self.trials)
+        busy = sum(min(trial.ended, last) - trial.began for trial in self.trials)
         return 1 - busy / (self.slots * last)
 
     def decisions(self) -> list[tuple[Any, ...]]:
@@ -69,13 +69,13 @@ class Trace:
 
 def decisions(events: Iterable[Event]) -> list[tuple[Any, ...]]:
     """Return proposals, responses to reports and ends of trials, in order."""
-    told: list[tuple[Any, ...]] = []
+    decided: list[tuple[Any, ...]] = []
     for event in events:
         match event:
             case TrialAsked(number=number, parameters=parameters):
-                told.append(("asked", number, dict(parameters)))
+                decided.append(("asked", number, dict(parameters)))
             case TrialReported(number=number, report=report, stop=stop, rung=rung):
-                told.append(("reported", number, report.step, dict(report.metrics), stop, rung))
+                decided.append(("reported", number, report.step, dict(report.metrics), stop, rung))
             case TrialFinished(number=number, ending=ending, values=values):
-                told.append(("ended", number, ending, values))
-    return told
+                decided.append(("ended", number, ending, values))
+    return decided

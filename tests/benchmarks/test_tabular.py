@@ -17,8 +17,8 @@ from benchmarks.tabular.peers.clock import search
 from benchmarks.tabular.peers.optuna_alone import OptunaAlone
 from benchmarks.tabular.peers.ray_tune import RayTune
 from benchmarks.tabular.peers.upstream import in_batches
-from benchmarks.tabular.plans import planned, space
-from benchmarks.tabular.problems import earlier
+from benchmarks.tabular.plans import compose_plan, space
+from benchmarks.tabular.problems import earlier_problem
 from benchmarks.tabular.simulate import simulate
 from benchmarks.tabular.table import Table, errors
 from ugro.errors import UserError
@@ -36,7 +36,7 @@ def configurations(count: int) -> list[dict[str, float | str]]:
 
 
 def test_the_guides_come_first_and_more_configurations_only_add_to_fewer() -> None:
-    plan = planned("search_space=lora", "study.name=s")
+    plan = compose_plan("search_space=lora", "study.name=s")
     many = record.configurations(plan, 200)
     assert record.configurations(plan, 40) == many[:40]
     assert many[0]["training.learning_rate"] == 2e-4
@@ -137,7 +137,7 @@ def test_the_same_seed_decides_alike_and_halving_saves_tokens() -> None:
 def test_a_warm_start_begins_with_the_best_of_another_problem(problem: Problem) -> None:
     [warm] = [method for method in METHODS if "warm start" in method.name]
     trace = warm.run(problem, 5, 0)
-    before = earlier(problem)
+    before = earlier_problem(problem)
     assert before != problem
     ranked = sorted(before.curve(one, 0).true_loss for one in configurations(255))
     asked = [plain(decision[2]) for decision in trace.decisions() if decision[0] == "asked"]

@@ -115,9 +115,7 @@ def test_wrong_types_and_misspelt_keys_are_reported_by_key(faults: Faults) -> No
 def test_keys_of_the_study_cannot_be_searched(sweep: str, faults: Faults) -> None:
     key = sweep.partition("=")[0]
     (line,) = faults(sweep)
-    assert line.startswith(
-        f"{key}: 'a sweep' given, allowed: keys of a trial; this key applies"
-    )
+    assert line.startswith(f"{key}: 'a sweep' given, allowed: keys of a trial; this key applies")
 
 
 def test_a_missing_value_is_reported(faults: Faults) -> None:

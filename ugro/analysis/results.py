@@ -78,13 +78,13 @@ def write_table(study: Study, tables: Tables, path: Path) -> None:
         table.writerow(map(_cell, [*head, *names, *ends]))
         for trial in trials:
             how, found = ending(trial), metrics(trial)
-            told = [seconds.get(trial.number), how.value if how else None, source(trial)]
+            tail = [seconds.get(trial.number), how.value if how else None, source(trial)]
             row = (
                 [trial.number, *([group(trial)] if grouped else []), trial.state.name]
                 + _values(trial, len(objectives))
                 + [trial.params.get(key) for key in keys]
                 + [found.get(name) for name in names]
-                + [*told, trial.user_attrs.get("error")]
+                + [*tail, trial.user_attrs.get("error")]
             )
             table.writerow(map(_cell, row))
     os.replace(draft, path)

@@ -149,9 +149,9 @@ def _number(value: object) -> str:
 
 
 def _counts(study: Study) -> str:
-    told = [_state(trial) for trial in study.trials()]
-    counts = ", ".join(f"{told.count(name)} {name}" for name in dict.fromkeys(told))
-    earlier = len(study.of_all_groups()) - len(told)
+    states = [_state(trial) for trial in study.trials()]
+    counts = ", ".join(f"{states.count(name)} {name}" for name in dict.fromkeys(states))
+    earlier = len(study.of_all_groups()) - len(states)
     more = f"; {earlier} of earlier groups, not ranked with these" if earlier else ""
     return f"{counts or 'no trial yet'}{more}"
 

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from ..curves import Curve, Problem, plain, result
-from ..trace import Ended, Trace
+from ..trace import EndedTrial, Trace
 
 
 class Peer(Protocol):
@@ -35,30 +35,30 @@ class Peer(Protocol):
 
 
 @dataclass
-class Playing:
+class RunningTrial:
     """A running trial."""
 
     number: int
     curve: Curve
     began: float
-    told: int = 0  # number of reports so far
+    reported: int = 0  # number of reports so far
 
     def next_at(self) -> float:
         """Return the time of its next report, in hours."""
-        return self.began + self.curve.startup_hours + self.curve.hours[self.told]
+        return self.began + self.curve.startup_hours + self.curve.hours[self.reported]
 
     def value(self) -> float:
         """Return its value so far; NaN if training diverged."""
         try:
-            return result(self.curve.reports()[: self.told]).values[0]
+            return result(self.curve.reports()[: self.reported]).values[0]
         except FloatingPointError:
             return math.nan
 
-    def traced(self, now: float, value: float | None) -> Ended:
+    def traced(self, now: float, value: float | None) -> EndedTrial:
         """Convert it to an entry of the trace."""
-        tokens = self.curve.reports()[self.told - 1].tokens_seen
-        told = None if value is None or math.isnan(value) else value
-        return Ended(self.number, self.began, now, tokens, told, self.curve.true_loss)
+        tokens = self.curve.reports()[self.reported - 1].tokens_seen
+        reported = None if value is None or math.isnan(value) else value
+        return EndedTrial(self.number, self.began, now, tokens, reported, self.curve.true_loss)
 
 
 def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> Trace:
@@ -66,7 +66,7 @@ def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> 
     trace, due, now = Trace(slots), [], 0.0
 
     def start(number: int) -> None:
-        one = Playing(number, problem.curve(plain(peer.ask(number)), seed), now)
+        one = RunningTrial(number, problem.curve(plain(peer.ask(number)), seed), now)
         heappush(due, (one.next_at(), number, one))
 
     for begun in range(min(slots, trials)):
@@ -74,15 +74,15 @@ def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> 
     begun = len(due)
     while due:
         now, number, one = heappop(due)
-        loss = one.curve.losses[one.told]
-        goes_on = one.told == 0 or peer.goes_on(number, one.told, loss)
-        one.told += 1
-        over = one.told == len(one.curve.losses)
+        loss = one.curve.losses[one.reported]
+        goes_on = one.reported == 0 or peer.goes_on(number, one.reported, loss)
+        one.reported += 1
+        over = one.reported == len(one.curve.losses)
         if goes_on and not over:
             heappush(due, (one.next_at(), number, one))
             continue
         value = one.value() if over else None
-        peer.ended(number, one.told - 1, loss, value)
+        peer.ended(number, one.reported - 1, loss, value)
         trace.trials.append(one.traced(now, value))
         if begun < trials:
             start(begun)

@@ -32,17 +32,17 @@ class RayTune:
 
     def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
         """Return whether ASHA continues the trial; at Tune's ``max_t`` trials end anyway."""
-        told = _result(evaluation, loss)
-        decision = self._scheduler.on_trial_result(None, Handle(str(number)), told)
-        self._searcher.on_trial_result(str(number), told)
+        reported = _result(evaluation, loss)
+        decision = self._scheduler.on_trial_result(None, Handle(str(number)), reported)
+        self._searcher.on_trial_result(str(number), reported)
         return bool(decision != STOP)
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
         """Pass the last evaluation to the searcher, whether the trial was stopped or complete."""
         self._scheduler.on_trial_remove(None, Handle(str(number)))
         failed = value is not None and math.isnan(value)
-        told = None if failed else _result(evaluation, loss)
-        self._searcher.on_trial_complete(str(number), told, error=failed)
+        reported = None if failed else _result(evaluation, loss)
+        self._searcher.on_trial_complete(str(number), reported, error=failed)
 
 
 def _result(evaluation: int, loss: float) -> dict[str, Any]:

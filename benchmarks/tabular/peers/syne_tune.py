@@ -46,8 +46,8 @@ class SyneTune:
         """Return whether ASHA continues the trial; its models refuse NaN, which is not reported."""
         if math.isnan(loss):
             return True
-        told = {"loss": loss, "epoch": evaluation}
-        decision = self._scheduler.on_trial_result(self._trials[number], told)
+        reported = {"loss": loss, "epoch": evaluation}
+        decision = self._scheduler.on_trial_result(self._trials[number], reported)
         return bool(decision != SchedulerDecision.STOP)
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:

@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from ..curves import Problem, plain
 from ..plans import space
 from ..trace import Trace
-from .clock import Playing
+from .clock import RunningTrial
 
 
 def in_batches(problem: Problem, slots: int, trials: int, seed: int) -> Trace:
@@ -26,10 +26,10 @@ def in_batches(problem: Problem, slots: int, trials: int, seed: int) -> Trace:
         for trial in asked:
             for key, over in space().items():
                 trial._suggest(key, over)  # as upstream does
-            one = Playing(trial.number, problem.curve(plain(trial.params), seed), now)
-            one.told = len(one.curve.losses) - 1
+            one = RunningTrial(trial.number, problem.curve(plain(trial.params), seed), now)
+            one.reported = len(one.curve.losses) - 1
             ends.append(one.next_at())
-            one.told += 1
+            one.reported += 1
             trace.trials.append(one.traced(ends[-1], one.value()))
         for trial, ended in zip(asked, trace.trials[-len(asked) :], strict=True):
             state = None if ended.value is not None else TrialState.FAIL

@@ -93,13 +93,13 @@ def check_comparable(names: Sequence[str], studies: Sequence[Tables]) -> None:
     Raises:
         UserError: a study has other objectives than the first study.
     """
-    told = [
+    described = [
         ", ".join(f"{name} ({direction})" for name, direction in zip(*of, strict=True))
         for of in ((tables.objectives, tables.directions) for tables in studies)
     ]
-    for name, objectives in zip(names[1:], told[1:], strict=True):
-        if objectives != told[0]:
-            allowed = f"studies of the same objectives; {names[0]} has {told[0]}"
+    for name, objectives in zip(names[1:], described[1:], strict=True):
+        if objectives != described[0]:
+            allowed = f"studies of the same objectives; {names[0]} has {described[0]}"
             raise UserError(fault("study", f"{name}: {objectives}", allowed))
 
 

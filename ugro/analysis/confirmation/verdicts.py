@@ -61,22 +61,24 @@ def _unknown(leader: Candidate, other: Candidate) -> str:
 
 def _compared(leader: Candidate, other: Candidate, found: Difference) -> str:
     if found.is_better:
-        said = _interval(found.mean, found.low, found.high)
-        return f"Trial {leader.number} clearly beats {other.named}: by {said.format(found.seeds)}."
+        interval = _interval(found.mean, found.low, found.high)
+        return (
+            f"Trial {leader.number} clearly beats {other.named}: by {interval.format(found.seeds)}."
+        )
     if found.is_worse:
-        said = _interval(-found.mean, -found.high, -found.low)
+        interval = _interval(-found.mean, -found.high, -found.low)
         return (
             f"{_capitalised(other.named)}, clearly beats trial {leader.number}: "
-            f"by {said.format(found.seeds)}."
+            f"by {interval.format(found.seeds)}."
         )
     before, mean, low, high = leader, found.mean, found.low, found.high
     if mean < 0:
         before, mean, low, high = other, -mean, -high, -low
-    said = _interval(mean, low, high)
+    interval = _interval(mean, low, high)
     return (
         f"{_capitalised(other.named)}, is as good as trial {leader.number}, "
         f"as far as {found.seeds} seeds can tell: "
-        f"trial {before.number} is ahead by {said.format(found.seeds)}, "
+        f"trial {before.number} is ahead by {interval.format(found.seeds)}, "
         "which is within the noise."
     )
 

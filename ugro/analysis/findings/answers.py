@@ -82,8 +82,10 @@ def _why_none(tables: Tables) -> str:
     counts = Counter(tables.trials["ending"])
     if not counts:
         return "No trial was started yet."
-    told = listed([f"{count:,} {_words(ending)}" for ending, count in counts.most_common()])
-    return f"No trial is complete, so none is the best: {told}."
+    counted_endings = listed(
+        [f"{count:,} {_words(ending)}" for ending, count in counts.most_common()]
+    )
+    return f"No trial is complete, so none is the best: {counted_endings}."
 
 
 def _words(ending: str) -> str:
@@ -168,7 +170,7 @@ def _cost(tables: Tables, cost: Cost) -> Iterator[str]:
         slots = "The slot was" if cost.slots == 1 else f"The {cost.slots} slots were"
         yield f"{slots} busy for {share(cost.utilisation)} of the time."
     if cost.saved:
-        yield f"Early stopping left out {share(cost.saved)} of what whole trials would have taken."
+        yield f"Early stopping saved {share(cost.saved)} of the tokens of full-length trials."
     trouble = [
         *([f"{counted(cost.failed, 'trial')} failed"] if cost.failed else []),
         *([f"{counted(cost.retried, 'time')} a trial was run again"] if cost.retried else []),

@@ -249,12 +249,12 @@ def _mattered(key: str, importances: Importances) -> bool:
 
 def _is_negligible(key: str, importances: Sequence[Importances]) -> bool:
     """Return whether a key is negligible by fANOVA and not important by the other method."""
-    said = {by_method.method: _by_key(by_method) for by_method in importances if by_method.of}
-    if FANOVA not in said:
+    by_method = {by_method.method: _by_key(by_method) for by_method in importances if by_method.of}
+    if FANOVA not in by_method:
         return False
-    if key not in said[FANOVA] or said[FANOVA][key].high > NEGLIGIBLE:
+    if key not in by_method[FANOVA] or by_method[FANOVA][key].high > NEGLIGIBLE:
         return False
-    return all(by_key[key].high <= 2 * NEGLIGIBLE for by_key in said.values() if key in by_key)
+    return all(by_key[key].high <= 2 * NEGLIGIBLE for by_key in by_method.values() if key in by_key)
 
 
 def _by_key(importances: Importances) -> Mapping[str, Importance]:
