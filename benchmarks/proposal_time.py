@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
 from ugro.sampling.sampler import Sampler, sampler_of
-from ugro.study.study import REASON
+from ugro.study.trial_record import REASON
 
 from .tabular.curves import plain
 from .tabular.plans import compose_plan, space

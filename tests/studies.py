@@ -8,7 +8,8 @@ from optuna.distributions import BaseDistribution
 
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
-from ugro.study.study import Started, Study
+from ugro.study.study import Study
+from ugro.study.trial_record import Started
 
 
 def in_memory(*directions: str, name: str = "s", objectives: list[str] | None = None) -> Study:

@@ -13,7 +13,8 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
-from ugro.study.study import Study, state_of
+from ugro.study.study import Study
+from ugro.study.trial_record import state_of
 
 # Some are called as columns are; the last ones have changed while the study ran.
 KEYS: dict[str, list[BaseDistribution]] = {

@@ -13,7 +13,8 @@ from ugro.events.events import TrialFinished, TrialRetried, TrialStarted
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.observers.audit_log import AuditLog
-from ugro.study.study import Started, Study
+from ugro.study.study import Study
+from ugro.study.trial_record import Started
 
 from ..conftest import ROOT
 from ..studies import in_memory, start

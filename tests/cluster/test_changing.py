@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ugro.events.event_log import read
-from ugro.study.study import retried
+from ugro.study.trial_record import retried
 
 from ..faults.sweeps import Sweep, attempts, check_complete, events, study_in, swept, wait_for
 from .conftest import Nodes, on

@@ -7,7 +7,8 @@ import pytest
 from optuna.trial import TrialState
 
 from ugro.events.outcome import Outcome
-from ugro.study.study import Study, ending, retried
+from ugro.study.study import Study
+from ugro.study.trial_record import recorded_outcome, retried
 
 from .sweeps import (
     FOUR_SLOTS,
@@ -28,7 +29,7 @@ def asked(total: int, *more: str, name: str = "s") -> list[str]:
 
 
 def endings(study: Study) -> list[Outcome | None]:
-    return [ending(trial) for trial in study.trials()]
+    return [recorded_outcome(trial) for trial in study.trials()]
 
 
 @pytest.mark.faults

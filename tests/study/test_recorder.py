@@ -18,7 +18,8 @@ from ugro.events.trial_report import TrialResult
 from ugro.retries import retrying
 from ugro.study import recorder, storage
 from ugro.study.recorder import Recorder
-from ugro.study.study import Study, create_or_continue, ending
+from ugro.study.study import Study, create_or_continue
+from ugro.study.trial_record import recorded_outcome
 
 OVER = {"lora.r": CategoricalDistribution((4, 8))}
 
@@ -34,7 +35,7 @@ def test_trials_are_recorded_in_order() -> None:
     writer.tell(first, Outcome.COMPLETE, TrialResult((2.0,), {"eval_loss": 2.0}))
     writer.close()
     _, first_trial, second_trial = study.trials()
-    assert (first_trial.params, first_trial.value, ending(first_trial)) == (
+    assert (first_trial.params, first_trial.value, recorded_outcome(first_trial)) == (
         {"lora.r": 4},
         2.0,
         Outcome.COMPLETE,

@@ -8,16 +8,8 @@ from optuna.trial import TrialState
 from tests.studies import ended, in_memory, start
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
-from ugro.study.study import (
-    Study,
-    create_or_continue,
-    ending,
-    metrics,
-    read,
-    source,
-    state_of,
-    tokens_of,
-)
+from ugro.study.study import Study, create_or_continue, read
+from ugro.study.trial_record import metrics, recorded_outcome, source, state_of, tokens_of
 
 SPACE = {"lora.r": optuna.distributions.CategoricalDistribution((4, 8, 16, 32))}
 
@@ -45,7 +37,7 @@ RESUMABLE = Outcome.INTERRUPTED
 def test_each_outcome_has_a_state_and_is_recorded(outcome: Outcome, study: Study) -> None:
     ended(study, SPACE, outcome)
     (trial,) = study.record.trials
-    assert (trial.state, ending(trial)) == (state_of(outcome), outcome)
+    assert (trial.state, recorded_outcome(trial)) == (state_of(outcome), outcome)
     assert (trial.state is TrialState.COMPLETE) == (outcome in COMPLETE)
     assert (trial.state is TrialState.FAIL) == (outcome in (Outcome.FAILED, Outcome.WITHDRAWN))
     assert (trial.state is TrialState.WAITING) == (outcome is RESUMABLE)
@@ -100,7 +92,7 @@ def test_with_several_objectives_the_first_ranks_and_there_is_a_front() -> None:
 def test_a_running_trial_has_no_outcome(study: Study) -> None:
     start(study, SPACE)
     (trial,) = study.trials()
-    assert ending(trial) is None
+    assert recorded_outcome(trial) is None
     assert metrics(trial) == {}
     assert study.finished() == []
 
@@ -169,7 +161,10 @@ def test_running_trials_of_a_killed_driver_wait_to_be_resumed(stored: Study, sto
         TrialState.WAITING,  # enqueued by another program, never started
     ]
     assert [trial.number for trial in reopened.unfinished()] == [1]
-    assert [ending(trial) for trial in reopened.trials()] == [Outcome.COMPLETE, Outcome.INTERRUPTED]
+    assert [recorded_outcome(trial) for trial in reopened.trials()] == [
+        Outcome.COMPLETE,
+        Outcome.INTERRUPTED,
+    ]
     assert [trial.number for trial in reopened.finished()] == [0]
 
 
@@ -184,10 +179,10 @@ def test_a_resumed_trial_has_no_outcome(study: Study) -> None:
     trial = start(study, SPACE)
     study.report(trial, 1024, 3.5)
     study.tell(trial, Outcome.INTERRUPTED)
-    assert [ending(each) for each in study.trials()] == [Outcome.INTERRUPTED]
+    assert [recorded_outcome(each) for each in study.trials()] == [Outcome.INTERRUPTED]
     study.retry(trial, 0)
     (running,) = study.trials()
-    assert (running.state, ending(running)) == (TrialState.RUNNING, None)
+    assert (running.state, recorded_outcome(running)) == (TrialState.RUNNING, None)
     assert tokens_of(running) == 1024
 
 

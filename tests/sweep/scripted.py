@@ -10,7 +10,8 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Task
 from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
-from ugro.study.study import Study, ending
+from ugro.study.study import Study
+from ugro.study.trial_record import recorded_outcome
 
 SIX = ("lora.r=1,2,3,4,5,6",)
 
@@ -63,7 +64,7 @@ class Ran:
     events: list[Event]
 
     def endings(self) -> list[Outcome | None]:
-        return [ending(trial) for trial in self.study.trials()]
+        return [recorded_outcome(trial) for trial in self.study.trials()]
 
 
 Run = Callable[..., Ran]

@@ -13,7 +13,7 @@ from ugro.events.events import (
 )
 from ugro.events.outcome import Outcome
 from ugro.executors.executor import Listener, TrialTimeoutError, WorkerLostError
-from ugro.study.study import retried
+from ugro.study.trial_record import retried
 
 from ..studies import in_memory
 from .scripted import Ran, Run, Script, Scripted

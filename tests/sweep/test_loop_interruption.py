@@ -23,7 +23,8 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Listener
 from ugro.study import storage
-from ugro.study.study import Study, create_or_continue, tokens_of
+from ugro.study.study import Study, create_or_continue
+from ugro.study.trial_record import tokens_of
 from ugro.sweep.peers import News, NoPeers
 
 from ..studies import in_memory, start

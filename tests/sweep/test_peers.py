@@ -8,7 +8,8 @@ from optuna.distributions import IntDistribution
 
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
-from ugro.study.study import Study, started, tokens_of
+from ugro.study.study import Study
+from ugro.study.trial_record import started, tokens_of
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.peers import SharedStudy
 

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ugro.events.outcome import Outcome
 from ugro.sampling.sampler import Sampler
 from ugro.space.feasible import FeasibleSpace
-from ugro.study.study import state_of
+from ugro.study.trial_record import state_of
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.plan import total_trials
 from ugro.sweep.proposals import SAMPLER_ATTEMPTS, Proposal, Proposals

@@ -13,7 +13,7 @@ from ugro.analysis.results import write_results, write_table
 from ugro.analysis.tables import Tables, tables_of
 from ugro.analysis.terminal_summary import show
 from ugro.paths import ANALYSIS, CONFIRM, REPORT, SUMMARY, TABLE
-from ugro.study.confirmed import confirmation_record
+from ugro.study.confirmation import confirmation_record
 from ugro.study.study import Study
 
 FEW = 2  # maximum suggestions on a terminal; the report lists all

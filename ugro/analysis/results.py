@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial
 from ugro.analysis.tables import Tables
 from ugro.paths import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_atomically
 from ugro.shell import override
-from ugro.study.study import Study, ending, group, metrics, searched_by, source
+from ugro.study.study import Study
+from ugro.study.trial_record import group, metrics, searched_by, source
 
 OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # prefixes that spreadsheets evaluate
@@ -77,7 +78,7 @@ def write_table(study: Study, tables: Tables, path: Path) -> None:
         table = csv.writer(file)
         table.writerow(map(_cell, [*head, *names, *ends]))
         for trial in trials:
-            how, found = ending(trial), metrics(trial)
+            how, found = recorded_outcome(trial), metrics(trial)
             tail = [seconds.get(trial.number), how.value if how else None, source(trial)]
             row = (
                 [trial.number, *([group(trial)] if grouped else []), trial.state.name]

@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 from ugro.analysis.event_log_tables import EventLogTables
 from ugro.events.event_log import read as read_events
 from ugro.paths import EVENTS
-from ugro.study.study import Study, ending, group, metrics, source
+from ugro.study.study import Study
+from ugro.study.trial_record import group, metrics, recorded_outcome, source
 
 # Status of a trial: the value of an Outcome, or one of these.
 RUNNING = "running"
@@ -187,7 +188,7 @@ def _trials(
     nothing = [float("nan")] * len(objectives)
     rows = []
     for trial in trials:
-        how, found = ending(trial), metrics(trial)
+        how, found = recorded_outcome(trial), metrics(trial)
         began, ended = trial.datetime_start, trial.datetime_complete
         values = trial.values if trial.state is TrialState.COMPLETE else None
         rows.append(

@@ -16,7 +16,8 @@ from ugro.analysis.results import best_overrides
 from ugro.formatting import short_keys, short_value
 from ugro.paths import ADAPTER, REPORT, TABLE, trial_folder
 from ugro.shell import best_command
-from ugro.study.study import Study, ending, metrics, source
+from ugro.study.study import Study
+from ugro.study.trial_record import metrics, recorded_outcome, source
 
 MOST_ROWS = 20  # maximum rows, the best trials
 ANY_WIDTH = 10_000  # columns; wider than any table
@@ -138,7 +139,7 @@ def _row(trial: FrozenTrial, objectives: int, keys: list[str], layout: _Layout) 
 
 
 def _state(trial: FrozenTrial) -> str:
-    how = ending(trial)
+    how = recorded_outcome(trial)
     return how.in_words if how else trial.state.name.lower()
 
 

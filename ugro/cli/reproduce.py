@@ -29,7 +29,7 @@ from ugro.config import register_schema
 from ugro.errors import UserError, fault
 from ugro.paths import LOG, REPRODUCED, trial_folder, write_atomically
 from ugro.plugins.sweeper import register_plugins
-from ugro.study.study import metrics
+from ugro.study.trial_record import metrics
 
 COMPARISON = "reproduction.json"
 AT_END = "the end"

@@ -16,7 +16,6 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events.outcome import Outcome
-from ugro.study.study import ending
 
 MIN_TRIALS = 6  # longer trials required to estimate a slope
 MAX_SLOPE = 2.0
@@ -104,7 +103,9 @@ class ExtrapolatedStudy(InMemoryStorage):
         worst = (max if minimised else min)(values.values(), default=None)
         extrapolated_trials = []
         for trial in trials:
-            value = worst if ending(trial) is Outcome.DIVERGED else values.get(trial.number)
+            value = (
+                worst if recorded_outcome(trial) is Outcome.DIVERGED else values.get(trial.number)
+            )
             extrapolated_trials.append(trial if value is None else _completed(trial, value))
         return [trial for trial in extrapolated_trials if states is None or trial.state in states]
 
@@ -113,7 +114,7 @@ def _curve(trial: FrozenTrial) -> Curve | None:
     """Return the trial's learning curve, or None if it has none that can be extrapolated."""
     reports = [report for report in sorted(trial.intermediate_values.items()) if report[0] > 0]
     usable = trial.state in (TrialState.COMPLETE, TrialState.RUNNING) or (
-        trial.state is TrialState.PRUNED and ending(trial) in CUT_OFF
+        trial.state is TrialState.PRUNED and recorded_outcome(trial) in CUT_OFF
     )
     if not usable or not reports or not all(math.isfinite(value) for _, value in reports):
         return None

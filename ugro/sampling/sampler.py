@@ -26,7 +26,8 @@ from ugro.sampling.extrapolation import ExtrapolatedStudy
 from ugro.sampling.ordinal_encoding import OrdinalEncoding
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import SearchSpace, values
-from ugro.study.study import REASON, silence_optuna, state_of
+from ugro.study.study import silence_optuna
+from ugro.study.trial_record import REASON, state_of
 
 CALLABLE = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
 

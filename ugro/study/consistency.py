@@ -12,7 +12,8 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from ugro.events.events import TrialAsked, TrialFinished, TrialReported, TrialRetried
-from ugro.study.study import Study, ending
+from ugro.study.study import Study
+from ugro.study.trial_record import recorded_outcome
 
 
 @dataclass
@@ -109,7 +110,7 @@ def _compare_report(
 
 
 def _compare_outcome(name: str, trial: FrozenTrial, log: LoggedTrial) -> Iterator[Difference]:
-    outcome = ending(trial)
+    outcome = recorded_outcome(trial)
     if log.ended is None:
         state = trial.state.name.lower()
         yield Difference(f"{name}: {state} in the study, no end in the log", not_in_log=True)

@@ -27,7 +27,8 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.objectives.objectives import Objectives, objectives_of
 from ugro.space.comparability import data_by_search
-from ugro.study.study import GROUP, REASON, Study, last_value, state_of
+from ugro.study.study import Study
+from ugro.study.trial_record import GROUP, REASON, last_value, state_of
 
 
 @dataclass

@@ -18,7 +18,8 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.retries import one_line, retrying
 from ugro.study.storage import TROUBLE, is_trouble
-from ugro.study.study import Started, Study, driver, started
+from ugro.study.study import Study
+from ugro.study.trial_record import Started, driver, started
 
 T = TypeVar("T")
 

@@ -1,10 +1,8 @@
 """Read and write the record of a study's trials in an Optuna storage."""
 
-import math
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -18,23 +16,24 @@ from ugro.events.trial_report import TrialResult
 from ugro.logs import use_root_handlers
 from ugro.space.search_space import described
 from ugro.study.storage import open_storage
+from ugro.study.trial_record import (
+    GROUP,
+    REASON,
+    Started,
+    driver,
+    group,
+    last_value,
+    recorded_outcome,
+    searched_by,
+    started,
+    state_of,
+)
 
 DEFINITION = "definition"  # attribute of the study
 TEST = "test of group"  # of the study, followed by the group's number: metrics on the test part
 ID = "id"  # of the study and its folder
-GROUP = "group"  # of the study: the newest group; of a trial: its group
 DATA = "data of group"  # of the study, followed by the group's number: fingerprints
-REASON = "reason"  # of a trial: its outcome
-_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 MAX_TRACEBACK = 2000  # last characters of a traceback; some databases limit the size
-
-
-@dataclass(frozen=True)
-class Started:
-    """Number and storage key of a running trial."""
-
-    number: int
-    key: int  # the storage's own id
 
 
 class Study:
@@ -81,8 +80,12 @@ class Study:
 
     def of_all_groups(self) -> list[FrozenTrial]:
         """Return all started trials, by number; trials enqueued by other programs are not."""
-        run = [trial for trial in self.every() if ending(trial) is not Outcome.WITHDRAWN]
-        return [trial for trial in run if trial.state is not TrialState.WAITING or ending(trial)]
+        run = [trial for trial in self.every() if recorded_outcome(trial) is not Outcome.WITHDRAWN]
+        return [
+            trial
+            for trial in run
+            if trial.state is not TrialState.WAITING or recorded_outcome(trial)
+        ]
 
     def every(self) -> list[FrozenTrial]:
         """Return all trials in the storage, by number."""
@@ -98,7 +101,7 @@ class Study:
 
     def failed(self) -> list[FrozenTrial]:
         """Return the trials that ended with an error."""
-        return [trial for trial in self.trials() if ending(trial) is Outcome.FAILED]
+        return [trial for trial in self.trials() if recorded_outcome(trial) is Outcome.FAILED]
 
     def best(self) -> FrozenTrial | None:
         """Return the complete trial with the best first objective; None without one."""
@@ -264,81 +267,12 @@ class Study:
                 self.tell(started(trial), Outcome.INTERRUPTED)
 
 
-def state_of(outcome: Outcome) -> TrialState:
-    """Return Optuna's state for an outcome; the sampler learns nothing from FAIL."""
-    if outcome is Outcome.INTERRUPTED:
-        return TrialState.WAITING
-    if outcome.is_pruned:
-        return TrialState.PRUNED
-    return TrialState.COMPLETE if outcome.has_value else TrialState.FAIL
-
-
-def started(trial: FrozenTrial) -> Started:
-    """Return the number and storage key of a trial."""
-    return Started(trial.number, trial._trial_id)
-
-
 def silence_optuna() -> None:
     """Silence Optuna's messages for each trial and its warnings about experimental features."""
     if optuna.logging.get_verbosity() != optuna.logging.WARNING:  # setting it takes 1 ms
         optuna.logging.set_verbosity(optuna.logging.WARNING)
     use_root_handlers("optuna")
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-
-
-def last_value(trial: FrozenTrial) -> tuple[float] | None:
-    """Return the last intermediate value, Optuna's value of a pruned trial; None if not finite."""
-    if trial.last_step is None:
-        return None
-    value = trial.intermediate_values[trial.last_step]
-    return (value,) if math.isfinite(value) else None
-
-
-def ending(trial: FrozenTrial) -> Outcome | None:
-    """Return a trial's outcome; None while it runs, and for trials of other programs."""
-    if trial.state is TrialState.RUNNING:
-        return None  # a resumed trial still has the reason of its interruption
-    reason = trial.user_attrs.get(REASON)
-    known = isinstance(reason, str) and reason in _OUTCOMES
-    return Outcome(reason) if known else None
-
-
-def metrics(trial: FrozenTrial) -> dict[str, float]:
-    """Return a trial's metrics; empty unless it ended by itself."""
-    found = trial.user_attrs.get("metrics")  # arbitrary in trials of other programs
-    return dict(found) if isinstance(found, dict) else {}
-
-
-def tokens_of(trial: FrozenTrial) -> int:
-    """Return the tokens that a trial was trained on up to its end or last report."""
-    return int(metrics(trial).get("tokens_seen", trial.last_step or 0))
-
-
-def retried(trial: FrozenTrial) -> int:
-    """Return how often a trial was retried after the loss of its worker."""
-    times = trial.user_attrs.get("retried", 0)
-    return times if isinstance(times, int) else 0
-
-
-def driver(trial: FrozenTrial) -> str:
-    """Return the driver that runs or ran a trial."""
-    return str(trial.user_attrs.get("driver", ""))
-
-
-def group(trial: FrozenTrial) -> int:
-    """Return the group of a trial."""
-    own = trial.user_attrs.get(GROUP, 0)  # arbitrary in trials of other programs
-    return own if isinstance(own, int) else 0
-
-
-def searched_by(trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """Return the searched keys in order of first appearance, with their distributions."""
-    return {key: over for trial in trials for key, over in trial.distributions.items()}
-
-
-def source(trial: FrozenTrial) -> str:
-    """Return the source of a trial's parameters; empty for trials of other programs."""
-    return str(trial.user_attrs.get("source", ""))
 
 
 def create_or_continue(

@@ -24,7 +24,8 @@ from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.event_replay import space_as_json
 from ugro.study.identity import open_record
 from ugro.study.storage import is_shared
-from ugro.study.study import Study, tokens_of
+from ugro.study.study import Study
+from ugro.study.trial_record import tokens_of
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.limits import Limits

@@ -21,7 +21,8 @@ from ugro.paths import CONFIRM
 from ugro.space.composition import Composer, without_hydra
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import SearchSpace, extreme_values
-from ugro.study.study import Study, ending, read, source
+from ugro.study.study import Study, read
+from ugro.study.trial_record import recorded_outcome, source
 from ugro.sweep.definition import needs_new_group
 from ugro.sweep.initial_trials import OUTSIDE, Planned, member
 from ugro.sweep.plan import Plan
@@ -127,7 +128,7 @@ def _ranked(study: Study) -> list[FrozenTrial]:
 def _baseline(study: Study) -> Iterator[FrozenTrial]:
     """Yield the baseline trial, unless it would fail again."""
     for trial in study.finished():
-        usable = trial.state is TrialState.COMPLETE or ending(trial) in CUT_SHORT
+        usable = trial.state is TrialState.COMPLETE or recorded_outcome(trial) in CUT_SHORT
         if source(trial) == "baseline" and usable:
             yield trial
 

@@ -12,7 +12,8 @@ from ugro.config import Config, ObjectiveConfig
 from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
 from ugro.space.search_space import described
-from ugro.study.study import Study, searched_by
+from ugro.study.study import Study
+from ugro.study.trial_record import searched_by
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)

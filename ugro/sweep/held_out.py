@@ -12,7 +12,8 @@ from ugro.executors.executor import ConstantListener, Executor, Task
 from ugro.retries import one_line, retrying
 from ugro.shell import override
 from ugro.study.storage import is_trouble
-from ugro.study.study import Study, metrics, source
+from ugro.study.study import Study
+from ugro.study.trial_record import metrics, source
 from ugro.sweep.plan import Plan
 
 log = logging.getLogger(__name__)

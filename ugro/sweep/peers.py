@@ -14,7 +14,8 @@ from ugro.events.trial_report import Report
 from ugro.retries import retrying
 from ugro.space.feasible import identity
 from ugro.study.storage import is_trouble
-from ugro.study.study import Study, driver, ending, group, retried, started
+from ugro.study.study import Study
+from ugro.study.trial_record import driver, group, retried, started
 from ugro.sweep.drivers import Drivers
 
 
@@ -151,7 +152,7 @@ class SharedStudy:
         return None
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
-        interrupted = trial.state is TrialState.WAITING and ending(trial) is not None
+        interrupted = trial.state is TrialState.WAITING and recorded_outcome(trial) is not None
         is_running = trial.state is TrialState.RUNNING
         return interrupted or (is_running and not self._drivers.is_alive(driver(trial)))
 
@@ -167,7 +168,9 @@ class SharedStudy:
         return len(before) < self._total and not (self._unique and any(same))
 
     def _counted_trials(self) -> list[FrozenTrial]:
-        return [trial for trial in self._trials() if ending(trial) is not Outcome.WITHDRAWN]
+        return [
+            trial for trial in self._trials() if recorded_outcome(trial) is not Outcome.WITHDRAWN
+        ]
 
     def _trials(self) -> list[FrozenTrial]:
         """Read all trials of the study's group."""

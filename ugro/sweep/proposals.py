@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from ugro.sampling.sampler import Draw, Sampler, random_sampler
 from ugro.space.feasible import MAX_COUNTED, FeasibleSpace, identity
-from ugro.study.study import source
+from ugro.study.trial_record import source
 from ugro.sweep.initial_trials import Planned
 
 SAMPLER_ATTEMPTS = 20  # draws of the sampler before random draws

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events.events import TrialAsked, TrialRetried
-from ugro.study.study import ending, retried, source, tokens_of
+from ugro.study.trial_record import recorded_outcome, retried, source, tokens_of
 from ugro.sweep.parts import Parts
 from ugro.sweep.proposals import Proposal, Proposals
 from ugro.sweep.trial_state import ActiveTrial
@@ -55,7 +55,7 @@ class TrialQueue:
             parts.limits.add_tokens(trial.number, tokens_of(trial))
             if trial.state is TrialState.COMPLETE:
                 parts.limits.add_value(trial.values[0])
-            if (outcome := ending(trial)) is not None:
+            if (outcome := recorded_outcome(trial)) is not None:
                 parts.failures.add(trial.number, outcome, str(trial.user_attrs.get("error", "")))
 
     def _next_unfinished(self) -> ActiveTrial | None:

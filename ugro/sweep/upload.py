@@ -7,9 +7,9 @@ from ugro.artifact_store import KEY, Folder, is_outage
 from ugro.paths import CHECKPOINTS, CONFIRM, DATABASE, TRIALS, trial_subdir
 from ugro.retries import retrying
 from ugro.study.backup import backup
-from ugro.study.confirmed import confirmation_record
+from ugro.study.confirmation import confirmation_record
 from ugro.study.storage import is_shared
-from ugro.study.study import Study, ending
+from ugro.study.study import Study
 from ugro.sweep.drivers import FOLDER as DRIVERS
 
 NOT_COPIED = (TRIALS, "backups", DRIVERS, CONFIRM)
@@ -45,7 +45,7 @@ def upload(study: Study, folder: Path, storage: str, uri: str) -> None:
 
 
 def _delete_pruned_checkpoints(study: Study, copy: Folder) -> None:
-    outcomes = {trial.number: ending(trial) for trial in study.of_all_groups()}
+    outcomes = {trial.number: recorded_outcome(trial) for trial in study.of_all_groups()}
     pruned = [number for number, outcome in outcomes.items() if outcome and outcome.is_pruned]
     checkpoints = tuple(f"{trial_subdir(number)}/{CHECKPOINTS}/" for number in pruned)
     for name in retrying(is_outage, f"{KEY} cannot be read")(copy.names):

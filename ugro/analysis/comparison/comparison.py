@@ -10,7 +10,8 @@ from ugro.analysis.findings.cost import Cost, cost_of
 from ugro.analysis.importance.importance import Importance, Importances, importances_of
 from ugro.analysis.tables import Tables
 from ugro.errors import UserError, fault
-from ugro.study.study import Study, retried
+from ugro.study.study import Study
+from ugro.study.trial_record import retried
 
 
 @dataclass(frozen=True)

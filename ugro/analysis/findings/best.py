@@ -8,7 +8,8 @@ from optuna.trial import FrozenTrial
 
 from ugro.analysis.results import best_overrides
 from ugro.analysis.tables import Tables
-from ugro.study.study import Study, metrics
+from ugro.study.study import Study
+from ugro.study.trial_record import metrics
 
 
 @dataclass(frozen=True)

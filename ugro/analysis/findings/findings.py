@@ -14,7 +14,8 @@ from ugro.analysis.findings.cost import Cost, cost_of
 from ugro.analysis.findings.held_out import TestPart, held_out_of
 from ugro.analysis.importance.importance import Importances
 from ugro.analysis.tables import Tables
-from ugro.study.study import Study, retried
+from ugro.study.study import Study
+from ugro.study.trial_record import retried
 
 
 @dataclass(frozen=True)
