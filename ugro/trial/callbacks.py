@@ -127,7 +127,7 @@ class CheckpointCallback(TrainerCallback):
 
     Args:
         folder: folder of the checkpoints
-        training: identity of the training, from ``checkpoints.hash_training``
+        training_hash: hash of the training, from ``checkpoints.hash_training``
         keep: which checkpoints to keep
         interrupted: returns whether to end training after this checkpoint
         changed: called after checkpoints are written or deleted
@@ -136,13 +136,13 @@ class CheckpointCallback(TrainerCallback):
     def __init__(
         self,
         folder: Path,
-        training: str,
+        training_hash: str,
         keep: Keep,
         interrupted: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
         self._folder = folder
-        self._training = training
+        self._training_hash = training_hash
         self._keep = keep
         self._interrupted = interrupted
         self._changed = changed
@@ -161,7 +161,7 @@ class CheckpointCallback(TrainerCallback):
         """
         checkpoint = self._folder / f"{checkpoints.PREFIX}{state.global_step}"
         patience = retrying(is_disk_trouble, "The checkpoint cannot be sealed")
-        patience(checkpoints.seal, checkpoint, self._training)
+        patience(checkpoints.seal, checkpoint, self._training_hash)
         if self._keep is not Keep.all:
             checkpoints.keep_only(self._folder, {state.global_step, state.best_global_step})
         self._changed()

@@ -29,37 +29,37 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def seal(checkpoint: Path, training: str) -> None:
+def seal(checkpoint: Path, training_hash: str) -> None:
     """Mark a checkpoint as complete after its files are flushed to disk."""
     files = {str(path.relative_to(checkpoint)): _digest(path) for path in _files(checkpoint)}
     for name in files:
         _sync(checkpoint / name)
     draft = checkpoint / f"{SEAL}.draft"
-    draft.write_text(json.dumps({"training": training, "files": files}))
+    draft.write_text(json.dumps({"training": training_hash, "files": files}))
     _sync(draft)
     os.replace(draft, checkpoint / SEAL)
     _sync(checkpoint)
 
 
-def is_complete(checkpoint: Path, training: str) -> bool:
+def is_complete(checkpoint: Path, training_hash: str) -> bool:
     """Return whether the seal belongs to this training and matches the files."""
     try:
         sealed = json.loads((checkpoint / SEAL).read_text())
         found = {str(path.relative_to(checkpoint)): _digest(path) for path in _files(checkpoint)}
-        return bool(sealed == {"training": training, "files": found})
+        return bool(sealed == {"training": training_hash, "files": found})
     except (OSError, ValueError):
         return False  # missing or torn seal
 
 
-def latest(checkpoints: Path, training: str) -> Path | None:
+def latest(checkpoints: Path, training_hash: str) -> Path | None:
     """Return the last complete checkpoint of this training, or None.
 
     Args:
         checkpoints: folder of the checkpoints, which may not exist
-        training: identity of the training, from :func:`hash_training`
+        training_hash: hash of the training, from :func:`hash_training`
     """
     for checkpoint in sorted(checkpoints.glob(f"{PREFIX}*"), key=step, reverse=True):
-        if is_complete(checkpoint, training):
+        if is_complete(checkpoint, training_hash):
             return checkpoint
     return None
 

@@ -136,17 +136,17 @@ def total_memory() -> int:
         return int(torch.cuda.mem_get_info()[1])
     if device().type == "mps":
         return int(torch.mps.recommended_max_memory())
-    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = Path("/sys/fs/cgroup/memory.max")
     allowed = limit.read_text().strip() if limit.exists() else "max"
-    return min(whole, int(allowed)) if allowed.isdigit() else whole
+    return min(physical, int(allowed)) if allowed.isdigit() else physical
 
 
 def memory_in_use() -> int:
     """Return the memory in use in bytes, of the kind that :func:`total_memory` counts."""
     if torch.cuda.is_available():
-        free, whole = torch.cuda.mem_get_info()
-        return int(whole - free)  # includes other processes: a trial cannot use their memory
+        free, total = torch.cuda.mem_get_info()
+        return int(total - free)  # includes other processes: a trial cannot use their memory
     if device().type == "mps":
         return int(torch.mps.driver_allocated_memory())
     statm = Path("/proc/self/statm")

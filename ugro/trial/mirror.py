@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[], None]]:
+def mirrored(folder: Path, config: Config, training_hash: str) -> Iterator[Callable[[], None]]:
     """Yield a function to call after checkpoints have changed.
 
     Args:
         folder: folder of the trial; receives the mirrored checkpoints first
         config: configuration of the trial; nothing is copied without ``study.artifacts``
-        training: identity of the training, from :func:`hash_training`
+        training_hash: hash of the training, from :func:`hash_training`
 
     Raises:
         OSError: the remaining files could not be copied within the retry limit.
@@ -37,7 +37,7 @@ def mirrored(folder: Path, config: Config, training: str) -> Iterator[Callable[[
         yield lambda: None
         return
     mirror = Mirror(folder, Folder(uri, config.study.name, TRIALS, folder.name))
-    mirror.fetch(training)
+    mirror.fetch(training_hash)
     try:
         yield mirror.changed
     except BaseException:
@@ -63,31 +63,31 @@ class Mirror:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
         self._waiting: Future[None] | None = None
 
-    def fetch(self, training: str) -> None:
+    def fetch(self, training_hash: str) -> None:
         """Fetch complete checkpoints if they are newer than the local checkpoints."""
         names = retrying(is_outage, f"{KEY} cannot be read")(self._remote.names)
         sealed = [name for name in names if _is_seal(name)]
-        here = latest(self._folder / CHECKPOINTS, training)
+        here = latest(self._folder / CHECKPOINTS, training_hash)
         farthest = max((step(Path(name).parent) for name in sealed), default=-1)
         if farthest <= (-1 if here is None else step(here)):
             return
         log.info("checkpoints up to step %d are fetched from %s", farthest, KEY)
         for seal in sealed:
-            self._fetch_checkpoint(seal, names, training)
+            self._fetch_checkpoint(seal, names, training_hash)
         if METRICS in names:
             self._get(METRICS)
 
-    def _fetch_checkpoint(self, seal: str, names: list[str], training: str) -> None:
+    def _fetch_checkpoint(self, seal: str, names: list[str], training_hash: str) -> None:
         """Replace a local checkpoint by the remote one; delete the remote copy if unusable."""
         here = self._folder / Path(seal).parent
-        if is_complete(here, training):
+        if is_complete(here, training_hash):
             return
         shutil.rmtree(here, ignore_errors=True)  # the seal refuses extra files
         inside = [name for name in names if name.startswith(seal.removesuffix(SEAL))]
         # Fetch the seal last: an interrupted fetch must not look complete.
         for name in sorted(inside, key=_is_seal):
             self._get(name)
-        if not is_complete(here, training):
+        if not is_complete(here, training_hash):
             shutil.rmtree(here)
             self._delete(seal)
 

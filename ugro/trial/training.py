@@ -62,7 +62,7 @@ def train(
     data: Data,
     base: Evaluation,
     config: Config,
-    training: str,
+    training_hash: str,
     folder: Path,
     channel: Channel,
     changed: Callable[[], None],
@@ -77,7 +77,7 @@ def train(
         data: training and evaluation data
         base: evaluation of the base model, reported at step 0
         config: configuration of the trial
-        training: identity of the training, from :func:`hash_training`
+        training_hash: hash of the training, from :func:`hash_training`
         folder: folder of the checkpoints
         channel: receives the report of step 0 and of each evaluation; returns whether to continue
         changed: called after checkpoints are written or deleted
@@ -86,11 +86,11 @@ def train(
         FloatingPointError: no evaluation gave a finite loss.
         TrialInterruptedError: the channel interrupted the training, which can be resumed.
     """
-    begin_at = latest(folder, training)
+    begin_at = latest(folder, training_hash)
     plan = schedule(config, data.train)
     reporter = ReportCallback(channel, base, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
-    keeper = CheckpointCallback(folder, training, keep, channel.interrupted, changed)
+    keeper = CheckpointCallback(folder, training_hash, keep, channel.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))

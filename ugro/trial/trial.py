@@ -65,25 +65,27 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     )
 
     set_seed(config.seed)
-    training = hash_training(config, data.fingerprints())
-    with mirrored(folder, config, training) as changed, adapted(base, config.lora) as model:
-        written = RecordingChannel(folder / METRICS, channel)
+    training_hash = hash_training(config, data.fingerprints())
+    with mirrored(folder, config, training_hash) as changed, adapted(base, config.lora) as model:
+        recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
-        trained = train(model, data, untrained, config, training, checkpoints, written, changed)
-        seconds = trained.seconds - trained.seconds_before
+        result = train(
+            model, data, untrained, config, training_hash, checkpoints, recording, changed
+        )
+        seconds = result.seconds - result.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
         retrying(is_disk_trouble, "The adapter cannot be written")(
             save_adapter, model, folder / ADAPTER
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        metrics = _metrics(trained, untrained, startup_seconds, trainable)
+        metrics = _metrics(result, untrained, startup_seconds, trainable)
         metrics["test_tokens"] = data.test.summary.trained if data.test else 0
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
         if config.study.keep_checkpoints is Keep.none:
             keep_only(checkpoints, set())
 
-    log.info("eval_loss %.4f, base model %.4f", trained.best_loss, untrained.loss)
+    log.info("eval_loss %.4f, base model %.4f", result.best_loss, untrained.loss)
     return TrialResult(objectives_of(config.objectives).values(metrics), metrics, origin)
 
 
@@ -96,31 +98,31 @@ class RecordingChannel:
     def __init__(self, path: Path, channel: Channel) -> None:
         self._path = path
         self._channel = channel
-        self._begun = False
+        self._started = False
 
     def report(self, report: Report) -> bool:
         """Append the report to the file, then forward it."""
-        if not self._begun:
-            self._forget_from(report.step)
-            self._begun = True
+        if not self._started:
+            self._drop_from(report.step)
+            self._started = True
         retrying(is_disk_trouble, "The metrics cannot be written")(self._append, report)
         log.info("step %d: eval_loss %.4f", report.step, report.metrics["eval_loss"])
         return self._channel.report(report)
 
     def _append(self, report: Report) -> None:
-        whole = self._path.stat().st_size if self._path.exists() else 0
+        size = self._path.stat().st_size if self._path.exists() else 0
         try:
             with self._path.open("a") as lines:
                 lines.write(json.dumps(report.as_dict()) + "\n")
         except OSError:
-            os.truncate(self._path, whole)  # remove the torn line; the retry appends it again
+            os.truncate(self._path, size)  # remove the torn line; the retry appends it again
             raise
 
-    def _forget_from(self, step: int) -> None:
+    def _drop_from(self, step: int) -> None:
         """Keep lines before ``step``; drop a torn last line, which is repeated."""
-        before = self._path.read_text().splitlines() if self._path.exists() else []
-        whole = [line for line in before if line.endswith("}")]
-        kept = [line for line in whole if json.loads(line)["step"] < step]
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        complete = [line for line in lines if line.endswith("}")]
+        kept = [line for line in complete if json.loads(line)["step"] < step]
         retrying(is_disk_trouble, "The metrics cannot be written")(
             write_atomically, self._path, "".join(f"{line}\n" for line in kept)
         )
@@ -157,23 +159,23 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
 
 
 def _metrics(
-    trained: TrainingResult, untrained: Evaluation, startup_seconds: float, trainable: int
+    result: TrainingResult, untrained: Evaluation, startup_seconds: float, trainable: int
 ) -> dict[str, float]:
     return {
-        "eval_loss": trained.best_loss,
-        "eval_perplexity": perplexity(trained.best_loss),
-        "eval_bits_per_byte": trained.best_bits_per_byte,
+        "eval_loss": result.best_loss,
+        "eval_perplexity": perplexity(result.best_loss),
+        "eval_bits_per_byte": result.best_bits_per_byte,
         "base_eval_loss": untrained.loss,
         "base_eval_bits_per_byte": untrained.bits_per_byte,
-        "train_loss": trained.train_loss,
-        "tokens_seen": trained.tokens_seen,
-        "trained_token_share": trained.trained_token_share,
-        "padding_share": trained.padding_share,
-        "train_tokens_per_second": trained.tokens_seen / (trained.seconds - trained.eval_seconds),
+        "train_loss": result.train_loss,
+        "tokens_seen": result.tokens_seen,
+        "trained_token_share": result.trained_token_share,
+        "padding_share": result.padding_share,
+        "train_tokens_per_second": result.tokens_seen / (result.seconds - result.eval_seconds),
         "trainable_parameters": trainable,
-        "peak_memory_mb": trained.peak_memory_mb,
-        "train_seconds": trained.seconds,
+        "peak_memory_mb": result.peak_memory_mb,
+        "train_seconds": result.seconds,
         "startup_seconds": startup_seconds,
-        "steps": trained.steps,
-        "best_step": trained.best_step,
+        "steps": result.steps,
+        "best_step": result.best_step,
     }

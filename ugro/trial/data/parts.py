@@ -123,8 +123,8 @@ def _fit(
         raise UserError(fault("data.too_long=error", given, f"data.{key}={longest} or more"))
     if config.too_long is TooLong.drop:
         chosen = np.setdiff1d(chosen, too_long)
-        whole = int(examples.lengths[too_long].sum())
-        summary = replace(summary, dropped_examples=len(too_long), dropped_tokens=whole)
+        dropped = int(examples.lengths[too_long].sum())
+        summary = replace(summary, dropped_examples=len(too_long), dropped_tokens=dropped)
     elif len(too_long):
         summary = replace(summary, cut_examples=len(too_long), cut_tokens=lost)
     trained = trained_tokens(examples, unpacked(examples.lengths, chosen, size))
@@ -145,9 +145,9 @@ def _layout(
 
 def trained_tokens(examples: Examples, layout: Layout) -> Numbers:
     """Count the target tokens of each row, without each piece's first token, int64 [rows]."""
-    whole = (layout.starts == 0) & (layout.ends == examples.lengths[layout.examples])
-    counts = np.where(whole, examples.trained[layout.examples], 0)
-    for piece in np.flatnonzero(~whole):
+    uncut = (layout.starts == 0) & (layout.ends == examples.lengths[layout.examples])
+    counts = np.where(uncut, examples.trained[layout.examples], 0)
+    for piece in np.flatnonzero(~uncut):
         example, start, end = layout.examples[piece], layout.starts[piece], layout.ends[piece]
         counts[piece] = np.count_nonzero(examples.kinds(int(example), int(start) + 1, int(end)))
     return np.add.reduceat(counts, layout.rows[:-1]) if len(layout) else counts

@@ -25,8 +25,8 @@ def render_document(
         case {"text": str(text)}:
             return [Text(text, (Span(0, len(text)),), running=True)]
         case {"prompt": str(prompt), "completion": str(completion)}:
-            whole = prompt + completion
-            return [Text(whole, (Span(len(prompt), len(whole)),))]
+            joined = prompt + completion
+            return [Text(joined, (Span(len(prompt), len(joined)),))]
         case {"prompt": [*prompt], "completion": [*completion]}:
             messages, prompt_length = prompt + completion, len(prompt)
         case _:
