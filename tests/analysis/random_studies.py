@@ -1,4 +1,4 @@
-"""Studies of any kind, as hypothesis makes them up: every state, key, objective and gap."""
+"""Hypothesis strategies for studies with any state, key, objective and gap."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ NAMES = st.sampled_from(["eval_loss", "seconds", "number", "accuracy"])
 
 @st.composite
 def studies(draw: st.DrawFn) -> Study:
-    """A study of up to three objectives and forty trials, UGRO's own or another program's."""
+    """Draw a study of up to three objectives and forty trials, of UGRO or another program."""
     count = draw(st.integers(1, 3))
     directions = draw(st.lists(st.sampled_from(["minimize", "maximize"]), min_size=count,
                                max_size=count))  # fmt: skip
@@ -79,7 +79,7 @@ def trials(
 
 
 def within(over: BaseDistribution) -> st.SearchStrategy[Any]:
-    """A value of a distribution."""
+    """Draw a value of a distribution."""
     match over:
         case CategoricalDistribution(choices=choices):
             return st.sampled_from(choices)

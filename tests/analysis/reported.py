@@ -1,4 +1,4 @@
-"""Studies and their reports, made for tests."""
+"""Example studies and their reports."""
 
 import math
 import random

@@ -32,7 +32,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def finished(study: Study, *objectives: float, base: float = 3.0) -> Study:
-    """Trials of ranks 4, 8, 16 with these losses."""
+    """Return trials of ranks 4, 8, 16 with these losses."""
     for r, loss in zip((4, 8, 16), objectives, strict=False):
         given = {"lora.r": r, "lora.use_dora": True}
         measured = {
@@ -46,7 +46,7 @@ def finished(study: Study, *objectives: float, base: float = 3.0) -> Study:
 
 
 def made(name: str, *objectives: float, folder: str | None = None) -> Study:
-    """A study in a database, by default where a sweep puts it."""
+    """Return a study in a database, by default at a sweep's location."""
     place = Path(folder or f"multirun/{name}")
     place.mkdir(parents=True)
     storage = f"sqlite:///{place}/study.db"
@@ -60,7 +60,7 @@ def told(study: Study, width: int = 200) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The table's cells, less the empty ones."""
+    """Return the non-empty cells of the table."""
     lines = [line.strip() for line in text.splitlines()]
     rule = next(index for index, line in enumerate(lines) if line.startswith("──"))
     table = lines[rule + 1 : lines.index("", rule)]

@@ -1,4 +1,4 @@
-"""Whatever a study is, it is analysed: no traceback, no NaN, six answers."""
+"""Every study can be analysed: no traceback, no NaN, six answers."""
 
 import csv
 import io

@@ -38,7 +38,7 @@ THEN = Ran(
 
 
 def now(loss: float = 4.0, **changed: str) -> Reproduction:
-    """The last report and the end are of that loss."""
+    """Return a run with this final loss."""
     again = replace(
         THEN,
         reports=[*THEN.reports[:2], {**report(4, loss), "seconds": 9.0}],

@@ -53,7 +53,7 @@ def table(folder: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def laid_down(folder: Path, number: int) -> None:
-    """The configuration of a trial, where Hydra writes it."""
+    """Write the configuration of a trial to Hydra's location."""
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         config = compose("config", overrides=["study.name=s", "model=tiny", "lora.r=8"])
     path = trial_folder(folder, number) / ".hydra" / "config.yaml"

@@ -33,7 +33,7 @@ def reported(number: int, step: int, loss: float, time: float) -> TrialReported:
 
 @pytest.fixture
 def study() -> Study:
-    """A complete trial, one that was stopped at a rung, one that failed, one that runs."""
+    """Return a complete, a stopped, a failed and a running trial."""
     study = in_memory(objectives=["eval_loss"])
     begun = start(study, SPACE, "baseline", **{"lora.r": 8})
     study.report(begun, 100, 3.0)

@@ -1,4 +1,4 @@
-"""A sweep in real time and the same on a simulated clock decide alike, in the same order."""
+"""Sweeps in real time and on a simulated clock make the same decisions in the same order."""
 
 import json
 import os
@@ -27,7 +27,7 @@ SWEEP = (
 
 
 def in_real_time(folder: Path) -> list[tuple[object, ...]]:
-    """On Ray: decisions as the log has them."""
+    """Return the decisions of a sweep on Ray from its event log."""
     subprocess.run(
         [
             *(sys.executable, str(ROOT / "benchmarks/tabular/replay_trial.py"), "-m", *SWEEP),

@@ -1,4 +1,4 @@
-"""Recorded and made-up curves, and what peers do with them."""
+"""Recorded and synthetic curves, and peers that search them."""
 
 import itertools
 import json
@@ -96,7 +96,7 @@ def test_a_familys_curves_depend_on_seeds_alone(name: str) -> None:
 
 
 def agreement(name: str, point: int) -> float:
-    """The rank correlation of the losses at a point with those at the end, over good halves."""
+    """Return the rank correlation of losses at a point and at the end, over the better half."""
     curves = [Family(name, 0).curve(one, 0) for one in configurations(255)]
     curves.sort(key=lambda one: one.true_loss)
     early = [one.losses[point] for one in curves[:64]]
@@ -184,7 +184,7 @@ def test_the_best_is_chosen_by_what_was_told_and_judged_without_noise() -> None:
         name = "lucky"
 
         def curve(self, parameters: object, seed: int) -> Curve:
-            """Each configuration is told a little better than the one before, and is not."""
+            """Report a slightly better value for each configuration."""
             self.told = getattr(self, "told", 5.0) - 0.1
             return Curve([9.0, self.told], [0.0, 1.0], 0.0, 100, 10 - self.told)
 

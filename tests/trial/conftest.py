@@ -1,4 +1,4 @@
-"""Quick trials, and what they report."""
+"""Fixtures for quick trials and their reports."""
 
 import json
 from collections.abc import Callable

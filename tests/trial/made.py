@@ -1,4 +1,4 @@
-"""Small parts, laid out from texts that stand in the tests."""
+"""Small data parts built from texts in the tests."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,12 +17,12 @@ EOS, PAD = 256, 257  # of the byte tokenizer, after the 256 bytes
 
 
 def tokens(text: str) -> list[int]:
-    """By hand: the byte alphabet begins with the printable ASCII characters, "!" is token 0."""
+    """Tokenise by hand: the byte alphabet starts with printable ASCII, "!" is token 0."""
     return [ord(character) - ord("!") for character in text]
 
 
 def sentencepiece_like() -> PreTrainedTokenizerFast:
-    """As Llama 2's: a ▁ before the text and for each space, which begins the token of a word."""
+    """Return a tokenizer like Llama 2's, with a ▁ before the text and for each space."""
     characters = sorted(set("▁:QAabcdefghijklmnopqrstuvwxyz0123456789+="))
     merges = [("▁", "y"), ("▁y", "e"), ("▁ye", "s"), ("▁", "n"), ("▁n", "o")]
     pieces = ["<unk>", "<s>", "</s>", *characters, *(one + other for one, other in merges)]
@@ -38,18 +38,18 @@ def sentencepiece_like() -> PreTrainedTokenizerFast:
 
 
 def running(text: str) -> Text:
-    """A document of running text."""
+    """Return a document of running text."""
     return Text(text, (Span(0, len(text)),), running=True)
 
 
 def record(prompt: str, completion: str) -> Text:
-    """A prompt without loss, a completion with it."""
+    """Return a prompt without loss and a completion with loss."""
     whole = prompt + completion
     return Text(whole, (Span(len(prompt), len(whole)),))
 
 
 def data_config(**given: Any) -> DataConfig:
-    """A configuration of data; enumerations may be given by name."""
+    """Return a data configuration; enumerations may be given by name."""
     names = {
         "source": Source,
         "packing": Packing,
@@ -67,7 +67,7 @@ def data_config(**given: Any) -> DataConfig:
 def examples_of(
     texts: Iterable[Text], folder: Path, tokenizer: PreTrainedTokenizerBase | None = None
 ) -> tuple[Examples, dict[str, Any]]:
-    """Tokenise texts, a document each; the examples and what the cache knows of them."""
+    """Tokenise texts as a document each; return examples and their summary in the cache."""
     texts = list(texts)
     path = folder / f"{len(list(folder.iterdir()))}.arrow"
     written = write_examples(enumerate(texts), tokenizer or byte_tokenizer(), path)
@@ -83,7 +83,7 @@ def part_of(
     tokenizer: PreTrainedTokenizerBase | None = None,
     **given: Any,
 ) -> Part:
-    """Lay texts out in rows; strings are running text."""
+    """Lay out texts in rows; strings are running text."""
     made = [running(one) if isinstance(one, str) else one for one in texts]
     examples, known = examples_of(made, folder, tokenizer)
     return lay_out(data_config(packing=packing, **given), part, examples, known)

@@ -1,4 +1,4 @@
-"""Random models of a few kinds, as ``save_pretrained`` writes them."""
+"""Small random models in the format of ``save_pretrained``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -75,14 +75,14 @@ KINDS: dict[str, Callable[[], PreTrainedModel]] = {
 
 
 def small_model(kind: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """A frozen random model, the same each time."""
+    """Return a frozen, deterministic random model."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return KINDS[kind]().to(dtype).requires_grad_(False).eval()
 
 
 def saved_model(kind: str, folder: Path) -> Path:
-    """A folder with a model and a tokenizer."""
+    """Return a folder with a model and a tokenizer."""
     small_model(kind).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder

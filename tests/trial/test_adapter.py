@@ -30,7 +30,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def one_step(model: torch.nn.Module) -> None:
-    """A large optimizer step on whatever is trainable."""
+    """Take a large optimizer step on all trainable parameters."""
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(trainable, lr=10.0)
     ids = torch.arange(64, device=model.device).reshape(2, 32)
@@ -140,7 +140,7 @@ def test_all_that_is_trained_is_float32_on_a_half_precision_base(
 def two_steps_of_mixed_precision(
     model: torch.nn.Module, trained: list[torch.nn.Parameter], dtype: torch.dtype
 ) -> None:
-    """As transformers' Trainer does: autocast, a gradient scaler for fp16, clipped gradients."""
+    """Train as transformers' Trainer does: autocast, gradient scaler for fp16, clipping."""
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
     scaler = torch.amp.GradScaler("cpu", enabled=dtype is torch.float16)
     ids = torch.arange(128).reshape(4, 32) * 7 % 256

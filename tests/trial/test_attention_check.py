@@ -27,7 +27,7 @@ def llama(config: Config) -> LlamaForCausalLM:
 
 
 class Leaking(torch.nn.Module):
-    """A model that forgets where examples begin, as custom code may."""
+    """A model that ignores example borders, as custom code may."""
 
     def __init__(self, inner: Any) -> None:
         super().__init__()

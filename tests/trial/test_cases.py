@@ -1,4 +1,4 @@
-"""Inputs of people's reports, with the values that are right."""
+"""Inputs from bug reports with their correct values."""
 
 import json
 from collections import Counter

@@ -11,7 +11,7 @@ from ..conftest import QUICK
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Checkpoints at steps 2, 10 and 4, all whole."""
+    """Return complete checkpoints at steps 2, 10 and 4."""
     for step in (2, 10, 4):
         write(tmp_path, step)
         seal(tmp_path / f"checkpoint-{step}", "this")

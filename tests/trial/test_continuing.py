@@ -1,4 +1,4 @@
-"""A trial that was interrupted goes on from its last checkpoint."""
+"""Interrupted trials resume from their last checkpoint."""
 
 import json
 import pickle
@@ -39,7 +39,7 @@ def test_reports_are_never_lost_while_those_that_are_repeated_are_taken_out(tmp_
 
 
 class Told:
-    """A line that interrupts when asked that often, after each step and each checkpoint."""
+    """A channel that interrupts after this many queries."""
 
     def __init__(self, interrupt_after: int = 99, break_at: int = 99) -> None:
         self.reports: list[Report] = []
@@ -182,7 +182,7 @@ def test_a_checkpoint_cannot_bring_code_along(
 
 
 class Hostile:
-    """It makes a file, where it is unpickled."""
+    """Creates a file when unpickled."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -35,7 +35,7 @@ def part(tmp_path: Path) -> Part:
 
 
 def losses_by_hand(model: LlamaForCausalLM, text: Text) -> list[tuple[float, int]]:
-    """One text alone, a token a byte: each loss with the bytes of content that it stands for."""
+    """A text with a token per byte: each loss with its content bytes."""
     encoded = text.text.encode()
     ids = byte_tokenizer()(text.text)["input_ids"]
     assert len(ids) == len(encoded)
@@ -114,7 +114,7 @@ def test_running_text_is_evaluated_row_by_row(model: LlamaForCausalLM, tmp_path:
 
 
 def pair_tokenizer() -> PreTrainedTokenizerFast:
-    """As the byte tokenizer, but two "a" are a token."""
+    """Return the byte tokenizer with an additional token for "aa"."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {character: index for index, character in enumerate([*alphabet, "aa"])}
     inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[("a", "a")]))

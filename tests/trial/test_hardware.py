@@ -50,7 +50,7 @@ def test_a_build_for_an_accelerator_that_is_not_there_trains_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def current(check_available: bool = False) -> torch.device | None:
-        """torch's answer in a CUDA build, without a GPU."""
+        """Return torch's answer in a CUDA build without a GPU."""
         return None if check_available else torch.device("cuda")
 
     monkeypatch.setattr(torch.accelerator, "current_accelerator", current)

@@ -19,7 +19,7 @@ WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle")
 
 @pytest.fixture
 def config(tmp_path: Path, settings: Callable[..., Config]) -> Config:
-    """Sixty records, of which six are held out for the test."""
+    """Sixty records, six of them in the test part."""
     records = [{"prompt": f"{n}:", "completion": WORDS[n % 6] * (1 + n % 4)} for n in range(60)]
     (tmp_path / "all.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
     return settings(

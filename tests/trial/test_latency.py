@@ -43,7 +43,7 @@ def base(settings: Callable[..., Config]) -> BaseModel:
 
 @pytest.fixture(scope="module")
 def part(tmp_path_factory: pytest.TempPathFactory) -> Part:
-    """Two rows of six tokens: 0 to 11, the printable characters from "!" on."""
+    """Return two rows of six tokens: 0 to 11, the printable characters from "!" on."""
     made = part_of(["!\"#$%&'()*+,"], tmp_path_factory.mktemp("part"), "wrapped", block_size=6)
     rows = Rows(made)
     assert [rows[index].input_ids.tolist() for index in (0, 1)] == [[*range(6)], [*range(6, 12)]]
@@ -52,7 +52,7 @@ def part(tmp_path_factory: pytest.TempPathFactory) -> Part:
 
 @pytest.fixture
 def inputs(base: BaseModel) -> Iterator[list[Tensor]]:
-    """Of each forward call of the base model: the token ids, [batch, length]."""
+    """Record the token ids, [batch, length], of each forward call of the base model."""
     seen: list[Tensor] = []
 
     def look(_: torch.nn.Module, __: Any, given: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ def inputs(base: BaseModel) -> Iterator[list[Tensor]]:
 
 
 def large_adapter(model: torch.nn.Module) -> None:
-    """As if trained: nothing is zero, and a merge changes every weight by much."""
+    """Make all adapter weights large, so that merging changes every base weight."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -67,7 +67,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make(name: str) -> PreTrainedModel:
-    """A random model whose logits are far enough from one another for mistakes to show."""
+    """Return a random model with well separated logits."""
     torch.manual_seed(0)
     if name == "gpt2":
         tokens = {key: SHAPE[key] for key in ("vocab_size", "bos_token_id", "eos_token_id")}
@@ -85,7 +85,7 @@ def make(name: str) -> PreTrainedModel:
 
 
 def adapted(model: PreTrainedModel, **options: Any) -> peft.PeftModel:
-    """With an adapter that changes what the model computes."""
+    """Add an adapter that changes the model's output."""
     config = peft.LoraConfig(task_type="CAUSAL_LM", r=4, init_lora_weights=False, **options)
     changed = peft.get_peft_model(model, config)
     with torch.no_grad():
@@ -97,7 +97,7 @@ def adapted(model: PreTrainedModel, **options: Any) -> peft.PeftModel:
 
 @pytest.fixture(scope="module")
 def batch() -> tuple[Tensor, Tensor]:
-    """A row with a prompt, one with padding, one with a token left out: 24 tokens predicted."""
+    """Return a row with a prompt, a padded row and a row with a gap: 24 target tokens."""
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(0, VOCABULARY, (3, 12), generator=generator)
     labels = ids.clone()
@@ -108,13 +108,13 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 def whole(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
-    """Logits of the whole batch by the model itself, their cross entropy in float64."""
+    """Compute the loss from the model's logits of the full batch in float64."""
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1].flatten(0, 1)
     return functional.cross_entropy(logits.double(), labels[:, 1:].flatten(), reduction="sum")
 
 
 def learned(of: Loss, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[float, Any]:
-    """The loss and every parameter's gradient of its mean, scaled as a gradient scaler does."""
+    """Return the loss and the gradients of its mean, scaled as by a gradient scaler."""
     model.zero_grad()
     total = of(model, *batch)
     (total * 64 / 24).backward()
@@ -237,7 +237,7 @@ def test_without_a_predicted_token_the_loss_is_zero_and_so_are_gradients(
 
 
 class Largest(TorchDispatchMode):
-    """Remembers how many tokens' logits a tensor has held at once."""
+    """Records how many tokens' logits a tensor holds at once."""
 
     tokens = 0
 
@@ -252,7 +252,7 @@ class Largest(TorchDispatchMode):
 
 @pytest.fixture
 def frozen() -> peft.PeftModel:
-    """A Llama whose head is not trained: no gradient has the vocabulary's size."""
+    """Return a Llama with a frozen head: no gradient has the vocabulary's size."""
     return adapted(make("llama"), target_modules=["q_proj", "v_proj"])
 
 
@@ -271,7 +271,7 @@ def test_no_more_logits_than_a_chunk_are_ever_held(
 
 
 class Fading(LlamaForCausalLM):
-    """A model whose logits depend on where they stand in the row: not to be had in chunks."""
+    """A model whose logits depend on the position in the row, which prevents chunks."""
 
     def forward(self, **inputs: Any) -> Any:
         output = super().forward(**inputs)
@@ -281,7 +281,7 @@ class Fading(LlamaForCausalLM):
 
 
 class OfOnePiece(LlamaForCausalLM):
-    """A model that does not tell its backbone."""
+    """A model without access to its backbone."""
 
     def get_decoder(self) -> nn.Module:
         return self

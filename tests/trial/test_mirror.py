@@ -28,7 +28,7 @@ def named(folder: Folder) -> set[str]:
 
 
 class Interrupted:
-    """A line that interrupts after so many steps."""
+    """A channel that interrupts after this many steps."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps

@@ -22,7 +22,7 @@ from .small_models import small_model
 
 @pytest.fixture(scope="module")
 def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small Qwen2 (whose projections have biases) in a folder, as save_pretrained writes it."""
+    """Return a folder with a small Qwen2, whose projections have biases."""
     folder = tmp_path_factory.mktemp("qwen")
     tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(folder)

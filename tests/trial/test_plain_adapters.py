@@ -1,4 +1,4 @@
-"""A saved adapter, loaded by plain PEFT onto the plain base model, is what was trained."""
+"""A saved adapter loaded by PEFT equals the trained adapter."""
 
 import copy
 from collections.abc import Callable
@@ -37,7 +37,7 @@ VARIANTS = {
 
 
 def steps(model: torch.nn.Module, count: int = 2) -> None:
-    """Train for a few steps that are large enough to be seen."""
+    """Train for a few large steps."""
     trained = [one for one in model.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-2)
     model.train()
@@ -57,13 +57,13 @@ def logits(model: torch.nn.Module) -> Tensor:
 
 
 def as_trained(model: torch.nn.Module) -> torch.autocast:
-    """Autocast where the base is of half precision."""
+    """Return autocast for base models of half precision."""
     dtype = next(model.parameters()).dtype
     return torch.autocast("cpu", dtype, enabled=dtype is not torch.float32)
 
 
 def trip(kind: str, config: LoraConfig, folder: Path) -> tuple[Tensor, Tensor, Tensor]:
-    """The logits of the base model, of the trained adapter, and of it saved and loaded."""
+    """Return logits of base model, trained adapter, and saved and reloaded adapter."""
     plain = small_model(kind)
     of_base = logits(plain)
     torch.manual_seed(1)
@@ -176,7 +176,7 @@ def test_a_converted_adapter_says_what_it_is(settings: Settings, tmp_path: Path)
 def test_the_best_checkpoint_of_a_trial_is_what_plain_peft_loads(
     kind: str, asked: list[str], run: Run, settings: Settings, tmp_path: Path, cache_dir: Path
 ) -> None:
-    """One row learnt by heart: the evaluation loss falls, then rises."""
+    """Overfit a single row: the evaluation loss falls, then rises."""
     model = ["model=local", f"model.path={saved_model(kind, tmp_path)}"]
     learnt = ["data.max_train_examples=1", "training.learning_rate=0.03", "training.max_steps=40"]
     result, folder = run(*model, *learnt, "training.eval_steps=4", *asked)

@@ -1,4 +1,4 @@
-"""What a trial reports is what plain transformers and PEFT give, record by record."""
+"""Reported losses equal those of transformers and PEFT, record by record."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ CASES = ROOT / "tests" / "cases"
 
 
 def plain_losses(model: Any, tokenizer: Any, records: list[dict[str, str]]) -> list[float]:
-    """Sum each record's loss over its completion and end token, the record alone, in float64."""
+    """Sum the loss of each record over completion and end token in float64, one by one."""
     losses = []
     for record in records:
         encoded = tokenizer(record["prompt"] + record["completion"], return_offsets_mapping=True)
@@ -38,7 +38,7 @@ def plain_losses(model: Any, tokenizer: Any, records: list[dict[str, str]]) -> l
 
 
 def check_a_trained_adapter(config: Config, base: str, folder: Path) -> float:
-    """Train, then load the saved adapter plainly; return the base model's loss."""
+    """Train, then load the saved adapter with PEFT; return the base model's loss."""
     result = run_trial(config, folder, channel())
     tokenizer = AutoTokenizer.from_pretrained(base)
     plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()

@@ -23,7 +23,7 @@ def asked_for(settings: Settings, targets: list[str], *others: str) -> LoraConfi
 
 
 def trained_names(kind: str, config: LoraConfig) -> set[str]:
-    """Names below a layer of what has an adapter."""
+    """Return the names within a layer that have an adapter."""
     with adapted(BaseModel(small_model(kind), byte_tokenizer()), config) as model:
         return {
             name.partition(".lora_")[0].rpartition("layers.0.")[2]

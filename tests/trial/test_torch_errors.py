@@ -56,7 +56,7 @@ def test_other_errors_stay_what_they_are() -> None:
 
 
 class FullFor:
-    """A line that fills the disk at a step, for a while."""
+    """A channel that fills the disk temporarily at a step."""
 
     def __init__(self, ballast: Path, step: int, seconds: float) -> None:
         self._ballast = ballast

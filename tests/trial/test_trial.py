@@ -184,7 +184,7 @@ def test_the_configuration_is_not_changed(settings: Callable[..., Config], tmp_p
 
 
 def test_it_trains_on_completions_only(run: Run, tmp_path: Path) -> None:
-    """All completions are alike and all prompts are not: the loss is that of the completions."""
+    """Completions are equal and prompts differ, so the loss is that of the completions."""
     prompts = [f"{number * 7919 % 10007:05d}" for number in range(200)]
     records = [{"prompt": prompt, "completion": "zzzzzzzz"} for prompt in prompts]
     file = tmp_path / "records.jsonl"
@@ -226,7 +226,7 @@ def test_accumulated_batches_train_like_one_large_batch(run: Run) -> None:
 
 
 class StoppedAt:
-    """A channel that says stop at a step."""
+    """A channel that stops the trial at a step."""
 
     def __init__(self, step: int) -> None:
         self._step = step

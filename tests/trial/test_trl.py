@@ -1,4 +1,4 @@
-"""The same training in TRL's SFTTrainer and in a trial: the same losses, step by step."""
+"""TRL's SFTTrainer and a trial have the same losses at each step."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def trial_losses(config: Config, folder: Path) -> list[float]:
 
 
 class InOrder(trl.SFTTrainer):  # type: ignore[misc, name-defined]
-    """TRL's trainer over its own rows, in the trial's order of them."""
+    """TRL's trainer over its own rows in the trial's order."""
 
     order: list[int]
 
@@ -79,7 +79,7 @@ class InOrder(trl.SFTTrainer):  # type: ignore[misc, name-defined]
 
 
 def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: bool) -> list[float]:
-    """Train in TRL on the trial's training records, with its adapter, seed and order of rows."""
+    """Train in TRL on the trial's records with its adapter, seed and order."""
     path = str(config.model.path)
     tokenizer = AutoTokenizer.from_pretrained(path)
     base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)

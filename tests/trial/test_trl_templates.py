@@ -1,4 +1,4 @@
-"""Every text template of TRL's wheel: what is trained stands where inference would produce it."""
+"""Texts of every template in TRL's wheel match inference."""
 
 import re
 from datetime import datetime
@@ -55,7 +55,7 @@ def template(name: str) -> str:
 
 @cache
 def tokenizer(name: str) -> PreTrainedTokenizerFast:
-    """A token a byte, and the special tokens that the template writes."""
+    """Return a byte tokenizer with the special tokens of the template."""
     made = byte_tokenizer()
     specials = sorted({"<s>", EOS[name], *SPECIAL.findall(template(name))})
     made.add_special_tokens(
@@ -134,7 +134,7 @@ MARKUP = re.compile(
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """transformers tells templates that it is 26 July 2024."""
+    """Let transformers' templates see 26 July 2024."""
 
     class Clock(datetime):
         @classmethod
@@ -152,7 +152,7 @@ def converted(name: str, kind: str, **options: Any) -> list[Text]:
 
 
 def rendered(name: str, kind: str, messages: list[dict[str, Any]], **options: Any) -> Any:
-    """As an inference server calls the template: null content is empty."""
+    """Render as an inference server does: null content is empty."""
     filled = [{**message, "content": message["content"] or ""} for message in messages]
     if name == "deepseekv3" and "chat_template" not in options:  # it cannot append an object
         filled = with_text_arguments(filled)
@@ -161,7 +161,7 @@ def rendered(name: str, kind: str, messages: list[dict[str, Any]], **options: An
 
 
 def answers(texts: list[Text]) -> list[tuple[Text, int, int]]:
-    """Each stretch of trained characters: one a turn."""
+    """Return the trained spans, one per turn."""
     found: list[tuple[Text, int, int]] = []
     for text in texts:
         for span in text.spans:

@@ -17,7 +17,7 @@ Run = tuple[Mapping[str, Any], str, Outcome, float]  # parameters, source, how i
 
 
 def log(folder: Path, *runs: Run, direction: str = "minimize", total: int | None = None) -> None:
-    """The event log of a study of these trials."""
+    """Return the event log of a study of these trials."""
     events: list[Event] = [
         StudyStarted("s", str(folder), total or len(runs), 0, ("eval_loss",), (direction,))
     ]
@@ -34,7 +34,7 @@ def ran(r: int, value: float, source: str = "sampler", how: Outcome = Outcome.CO
 
 
 def again(r: int, *values: float, how: Outcome = Outcome.COMPLETE) -> list[Run]:
-    """With seeds 43, 44, ..."""
+    """Return an event log of trainings with seeds 43, 44, ..."""
     return [
         ({"lora.r": r, "seed": 43 + at}, "enqueued", how if math.isnan(value) else Outcome.COMPLETE,
          value)

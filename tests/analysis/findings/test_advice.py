@@ -21,13 +21,13 @@ AGAIN = "python train.py -m search_space=lora study.name=s"
 def advice(
     study: Study, confirmation: Confirmation | None = None, **told: Any
 ) -> tuple[Advice, ...]:
-    """Of a study whose driver has ended, by default with all its trials."""
+    """Return tables of a study whose driver has ended, by default with all its trials."""
     said = {"overrides": COMMAND, "finished_because": "all trials are done", **told}
     return advice_of(study, replace(tables_of(study), **said), (), confirmation)
 
 
 def valued(values: Sequence[float], *curves: dict[int, float]) -> Study:
-    """Complete trials, somewhere in the middle of a continuous space."""
+    """Return complete trials from the middle of a continuous space."""
     study = in_memory()
     for number, value in enumerate(values):
         begun = study.start({"rate": 1e-3}, {"rate": RATE}, "sampler")

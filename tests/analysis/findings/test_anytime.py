@@ -11,7 +11,7 @@ from ugro.events.outcome import Outcome
 
 @pytest.fixture
 def tables() -> Tables:
-    """Four trials: 0 is complete after 50 s, 1 after 20 s, 2 is stopped, 3 runs."""
+    """Return four trials: 0 complete after 50 s, 1 after 20 s, 2 stopped, 3 running."""
     study = in_memory()
     for how, value in ((Outcome.COMPLETE, 2.0), (Outcome.COMPLETE, 3.0), (Outcome.RUNG, 4.0)):
         ended(study, {}, how, value)

@@ -21,7 +21,7 @@ def found(study: Study) -> Findings:
 
 
 def said(study: Study) -> dict[str, str]:
-    """What is answered to each question, in one line."""
+    """Return the answer to each question as a single line."""
     return {one.question: " ".join(one.said) for one in found(study).answers}
 
 

@@ -17,7 +17,7 @@ RATE = FloatDistribution(1e-4, 1e-2, log=True)
 
 
 def ranked(over: dict[str, BaseDistribution], *columns: list[object]):  # type: ignore[no-untyped-def]
-    """Trials with these values of their keys, the best first."""
+    """Return trials with these values of their keys, the best first."""
     study = in_memory()
     for value, parameters in enumerate(zip(*columns, strict=True)):
         begun = study.start(dict(zip(over, parameters, strict=True)), over, "sampler")
@@ -26,7 +26,7 @@ def ranked(over: dict[str, BaseDistribution], *columns: list[object]):  # type: 
 
 
 def by(method: str, **shares: float) -> Importances:
-    """Importances that are sure to within a thousandth."""
+    """Return importances with intervals of a thousandth."""
     of = [Importance(key, one, one - 0.001, one + 0.001) for key, one in shares.items()]
     return Importances(method, tuple(of), "", "x of 20 trials")
 

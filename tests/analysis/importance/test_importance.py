@@ -29,7 +29,7 @@ def searched(
     count: int,
     direction: str = "minimize",
 ) -> Study:
-    """Trials drawn evenly from a space."""
+    """Draw trials uniformly from a space."""
     study, draw = in_memory(direction), numpy.random.default_rng(1)
     for _ in range(count):
         parameters = {key: drawn(one, draw) for key, one in over.items()}

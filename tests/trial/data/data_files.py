@@ -17,7 +17,7 @@ Make = Callable[..., DataConfig]
 
 
 class CountingTokenizer(PreTrainedTokenizerFast):
-    """The byte tokenizer, counting how many texts it is given."""
+    """The byte tokenizer with a count of tokenised texts."""
 
     texts = 0
 
@@ -52,7 +52,7 @@ def folders(cache: Path) -> set[str]:
 
 
 def character_tokenizer() -> PreTrainedTokenizerFast:
-    """Another vocabulary over the same text: pairs of "a" are one token."""
+    """Return a tokenizer with another vocabulary: pairs of "a" are a single token."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -261,7 +261,7 @@ def test_a_record_without_the_column_of_groups_is_malformed(reading: Read) -> No
 
 @pytest.fixture
 def data_set(reading: Read) -> str:
-    """A data set of two splits on disk, as one would lay it into a folder."""
+    """Return a folder with a data set of two splits."""
     Path("set").mkdir()
     train = datasets.Dataset.from_dict({"text": ["one", "", "two", None, "three"], "n": range(5)})
     train.to_parquet("set/train.parquet")

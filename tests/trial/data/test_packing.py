@@ -20,13 +20,13 @@ def numbered(lengths: Numbers) -> Numbers:
 
 
 def covered(layout: Layout) -> list[tuple[int, int]]:
-    """Every (example, token) that stands in a row, sorted, as often as it does."""
+    """Return every (example, token) of the rows, sorted, with repetitions."""
     pieces = zip(layout.examples, layout.starts, layout.ends, strict=True)
     return sorted((int(e), token) for e, start, end in pieces for token in range(start, end))
 
 
 def rows(layout: Layout) -> list[list[tuple[int, int, int]]]:
-    """Each row's pieces: example, start, end."""
+    """Return the pieces of each row: example, start, end."""
     columns = np.stack([layout.examples, layout.starts, layout.ends], axis=1).tolist()
     return [[tuple(piece) for piece in columns[layout.pieces(row)]] for row in range(len(layout))]
 

@@ -101,7 +101,7 @@ def gpt2(attention: str) -> PreTrainedModel:
 
 
 def logits_alone(model: PreTrainedModel, part: Part) -> dict[int, Tensor]:
-    """Each example's logits, [tokens, vocabulary], in a forward pass of its own."""
+    """Return the logits of each example, [tokens, vocabulary], in a separate forward pass."""
     found = {}
     for example in range(len(part.examples)):
         ids = part.examples.input_ids(example, 0, int(part.examples.lengths[example]))
@@ -164,14 +164,14 @@ def base(settings: Callable[..., Config]) -> Config:
 def planned(
     base: Config, part: Part, packing: str = "bfd", seed: int = 0, **given: Any
 ) -> Schedule:
-    """The schedule with these keys of ``training``."""
+    """Return the schedule with these keys of ``training``."""
     training, data = replace(base.training, **given), replace(base.data, packing=Packing[packing])
     return schedule(replace(base, training=training, data=data, seed=seed), part)
 
 
 @pytest.fixture
 def five(tmp_path: Path) -> Part:
-    """Rows of 2, 3, 4, 5 and 6 tokens: 20 in all."""
+    """Return rows of 2, 3, 4, 5 and 6 tokens, 20 in total."""
     return part_of([record("", "x" * n) for n in (1, 2, 3, 4, 5)], tmp_path, "none")
 
 
