@@ -24,7 +24,7 @@ CASES = ROOT / "tests" / "cases"
 
 
 def plain_losses(model: Any, tokenizer: Any, records: list[dict[str, str]]) -> list[float]:
-    """Sum the loss of each record over completion and end token in float64, one by one."""
+    """Sum each record's loss over completion and end token in float64, in separate passes."""
     losses = []
     for record in records:
         encoded = tokenizer(record["prompt"] + record["completion"], return_offsets_mapping=True)

@@ -116,6 +116,13 @@ def train(
     model.load_adapter(str(folder / f"{PREFIX}{state.best_global_step}"), "default")
     if keep is Keep.best:
         keep_only(folder, {state.best_global_step})
+    return _result(state, plan, reporter, trainer)
+
+
+def _result(
+    state: TrainerState, plan: Schedule, reporter: ReportCallback, trainer: "ExampleTrainer"
+) -> TrainingResult:
+    """Collect the outcome of a finished training."""
     return TrainingResult(
         best_loss=state.best_metric,
         best_bits_per_byte=_logged_at(state, state.best_global_step)["eval_bits_per_byte"],
