@@ -142,7 +142,7 @@ def _importances(
 def _too_few_trials(data: _Data) -> str:
     count, keys = len(data.trials), len(data.keys)
     if not keys:
-        return "No key had more than importance value."
+        return "No key had more than one value."
     needed = max(MIN_TRIALS, MIN_TRIALS_PER_KEY * keys)
     if count < needed:
         trials = f"{count} trial{'s' * (count != 1)}"
