@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ugro.analysis.reproduction import Number, Ran, Reproduction, reproduction_of
+from ugro.analysis.reproduction import Number, Reproduction, TrialRun, reproduction_of
 
 PROVENANCE = {
     "git_commit": "abc",
@@ -30,7 +30,7 @@ def report(step: int, loss: float) -> Mapping[str, Any]:
     }
 
 
-THEN = Ran(
+THEN = TrialRun(
     [report(0, 5.5), report(2, 5.0), report(4, 4.0)],
     {"eval_loss": 4.0, "base_eval_loss": 5.5, "tokens_seen": 512, "train_seconds": 2.0},
     PROVENANCE,
@@ -55,10 +55,13 @@ def test_time_may_pass_otherwise_but_no_digit_of_a_loss_may_change() -> None:
     assert found.changes == ()
     # Losses and tokens of three reports, and three numbers of the end.
     assert found.verdict == "The same to the last digit: 9 numbers."
-    off = now(4.0000004)  # by 1e-7 of it
-    assert not off.succeeded
-    assert [(one.name, one.step) for one in off.missed] == [("eval_loss", 4), ("eval_loss", None)]
-    assert off.verdict == (
+    different = now(4.0000004)  # by 1e-7 of it
+    assert not different.succeeded
+    assert [(one.name, one.step) for one in different.mismatches] == [
+        ("eval_loss", 4),
+        ("eval_loss", None),
+    ]
+    assert different.verdict == (
         "Not the same: 2 of 9 numbers are off by more than the last digit, "
         "eval_loss most, by 1e-07."
     )
@@ -91,7 +94,7 @@ def test_a_gpu_adds_up_in_another_order_each_time() -> None:
 @pytest.mark.parametrize("changed", [{"train_data": "124"}, {"seed": "43"}])
 def test_with_other_data_or_another_seed_it_is_another_training(changed: dict[str, str]) -> None:
     found = now(**changed)
-    assert not found.missed
+    assert not found.mismatches
     assert not found.succeeded
     assert found.verdict == f"Not the same training: another {next(iter(changed))}."
 
@@ -112,11 +115,11 @@ def test_it_is_compared_as_far_as_it_was_run() -> None:
 
 def test_a_report_that_does_not_come_is_missed() -> None:
     found = reproduction_of(THEN, replace(THEN, reports=THEN.reports[:2]))
-    assert {one.step for one in found.missed} == {4}
+    assert {one.step for one in found.mismatches} == {4}
 
 
 def test_an_error_comes_again_or_it_is_not_the_same_end() -> None:
-    failed = Ran([], {}, PROVENANCE, "ValueError: no")
+    failed = TrialRun([], {}, PROVENANCE, "ValueError: no")
     assert reproduction_of(failed, failed).succeeded
     assert reproduction_of(failed, failed).verdict == "It fails again: ValueError: no"
     found = reproduction_of(failed, THEN)
@@ -125,7 +128,7 @@ def test_an_error_comes_again_or_it_is_not_the_same_end() -> None:
 
 
 def test_nothing_is_not_the_same() -> None:
-    nothing = Ran([], {}, PROVENANCE)
+    nothing = TrialRun([], {}, PROVENANCE)
     assert not reproduction_of(nothing, nothing).succeeded
 
 
@@ -134,5 +137,5 @@ def test_nothing_is_not_the_same() -> None:
     [(math.nan, math.nan, 0.0), (1.0, math.nan, math.inf), (0.0, 0.1, math.inf),
      (math.inf, math.inf, 0.0), (-2.0, -2.5, 0.25)],
 )  # fmt: skip
-def test_how_far_a_number_is_off(then: float, found: float, off: float) -> None:
-    assert Number("eval_loss", None, then, found).off == off
+def test_how_far_a_number_is_off(then: float, found: float, relative_difference: float) -> None:
+    assert Number("eval_loss", None, then, found).relative_difference == relative_difference

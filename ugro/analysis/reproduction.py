@@ -26,7 +26,7 @@ CPU = "cpu"  # the only device with a deterministic order of summation
 
 
 @dataclass(frozen=True)
-class Ran:
+class TrialRun:
     """Results of a run of a trial.
 
     Attributes:
@@ -59,7 +59,7 @@ class Number:
     now: float
 
     @property
-    def off(self) -> float:
+    def relative_difference(self) -> float:
         """Difference relative to the original value."""
         if self.then == self.now or (math.isnan(self.then) and math.isnan(self.now)):
             return 0.0
@@ -105,9 +105,11 @@ class Reproduction:
     errors: tuple[str, str] = ("", "")
 
     @property
-    def missed(self) -> tuple[Number, ...]:
+    def mismatches(self) -> tuple[Number, ...]:
         """Numbers that differ by more than the tolerance."""
-        return tuple(number for number in self.numbers if number.off > self.tolerance)
+        return tuple(
+            number for number in self.numbers if number.relative_difference > self.tolerance
+        )
 
     @property
     def other_training(self) -> tuple[Change, ...]:
@@ -119,7 +121,7 @@ class Reproduction:
         """Whether training, numbers and errors agree."""
         then, now = self.errors
         comparable = bool(self.numbers) or bool(then)
-        return comparable and not self.missed and not self.other_training and then == now
+        return comparable and not self.mismatches and not self.other_training and then == now
 
     @property
     def verdict(self) -> str:
@@ -136,22 +138,23 @@ class Reproduction:
         return self._of_numbers()
 
     def _of_numbers(self) -> str:
-        count, worst = len(self.numbers), max(self.numbers, key=lambda number: number.off)
-        if not self.missed:
-            if not worst.off:
+        count = len(self.numbers)
+        worst = max(self.numbers, key=lambda number: number.relative_difference)
+        if not self.mismatches:
+            if not worst.relative_difference:
                 return f"The same to the last digit: {count} numbers."
             return (
                 f"The same within {self.tolerance:g}: of {count} numbers none is off by more than "
-                f"{worst.off:.1g} of its value."
+                f"{worst.relative_difference:.1g} of its value."
             )
         allowed = f"{self.tolerance:g} of its value" if self.tolerance else "the last digit"
         return (
-            f"Not the same: {len(self.missed)} of {count} numbers are off by more than {allowed}, "
-            f"{worst.name} most, by {worst.off:.1g}."
+            f"Not the same: {len(self.mismatches)} of {count} numbers are off by "
+            f"more than {allowed}, {worst.name} most, by {worst.relative_difference:.1g}."
         )
 
 
-def reproduction_of(then: Ran, now: Ran, tolerance: float | None = None) -> Reproduction:
+def reproduction_of(then: TrialRun, now: TrialRun, tolerance: float | None = None) -> Reproduction:
     """Compare a trial with a repeated run.
 
     Args:
@@ -168,7 +171,7 @@ def reproduction_of(then: Ran, now: Ran, tolerance: float | None = None) -> Repr
     return Reproduction(tuple(_numbers(then, now)), changes, tolerance, errors)
 
 
-def _numbers(then: Ran, now: Ran) -> Iterator[Number]:
+def _numbers(then: TrialRun, now: TrialRun) -> Iterator[Number]:
     reported = {report["step"]: report for report in now.reports}
     for report in then.reports:
         other = reported.get(report["step"], {})

@@ -14,7 +14,7 @@ from ugro.analysis.tables import Tables
 from ugro.paths import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_atomically
 from ugro.shell import override
 from ugro.study.study import Study
-from ugro.study.trial_record import group, metrics, searched_by, source
+from ugro.study.trial_record import group, metrics, recorded_outcome, searched_by, source
 
 OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # prefixes that spreadsheets evaluate

@@ -14,7 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ugro.analysis.reproduction import Change, Number, Ran, Reproduction, reproduction_of
+from ugro.analysis.reproduction import Change, Number, Reproduction, TrialRun, reproduction_of
 from ugro.cli.arguments import parse
 from ugro.cli.rerun import (
     ReplayChannel,
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> None:
     where = find_study(given)
     trial, tolerance = _trial(where, given.get("trial", "")), _tolerance(given.get("tolerance"))
     folder = trial_folder(where.folder, trial.number)
-    then = Ran(
+    then = TrialRun(
         list(reports_of(folder)),
         metrics(trial),
         provenance_of(folder),
@@ -117,7 +117,7 @@ def show(found: Reproduction, then: Mapping[str, str], console: Console) -> None
     for column in ("at step", "", "then", "now", "off by"):
         table.add_column(column, justify="right")
     for one in found.numbers:
-        if one.off or one.step is None:
+        if one.relative_difference or one.step is None:
             table.add_row(*_row(one))
     console.print(table)
     for change in found.changes:
@@ -132,7 +132,13 @@ def show(found: Reproduction, then: Mapping[str, str], console: Console) -> None
 
 def _row(one: Number) -> list[str]:
     at = AT_END if one.step is None else str(one.step)
-    return [at, one.name, repr(one.then), repr(one.now), f"{one.off:.1g}" if one.off else "0"]
+    return [
+        at,
+        one.name,
+        repr(one.then),
+        repr(one.now),
+        f"{one.relative_difference:.1g}" if one.relative_difference else "0",
+    ]
 
 
 def _change(change: Change) -> str:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from ugro.analysis.reproduction import Ran
+from ugro.analysis.reproduction import TrialRun
 from ugro.analysis.results import OF_STUDY
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
@@ -65,7 +65,7 @@ def reports_of(folder: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def stop_of(study: Path, number: int, then: Ran) -> int | None:
+def stop_of(study: Path, number: int, then: TrialRun) -> int | None:
     """Return the step at which a trial was stopped, else its last one; None if it reported none.
 
     Args:
@@ -88,7 +88,7 @@ class ReplayChannel:
         console: to print to
     """
 
-    def __init__(self, then: Ran, stop_at: int | None, console: Console) -> None:
+    def __init__(self, then: TrialRun, stop_at: int | None, console: Console) -> None:
         self._then = {report["step"]: report for report in then.reports}
         self._stop_at = stop_at
         self._console = console
@@ -105,7 +105,7 @@ class ReplayChannel:
         return False
 
 
-def run_again(config: Config, folder: Path, channel: ReplayChannel) -> Ran:
+def run_again(config: Config, folder: Path, channel: ReplayChannel) -> TrialRun:
     """Run a trial in a folder and collect its numbers."""
     from ugro.trial.trial import run_trial  # torch reads OMP_NUM_THREADS when imported
 
@@ -115,4 +115,4 @@ def run_again(config: Config, folder: Path, channel: ReplayChannel) -> Ran:
         measured = run_trial(config, folder, channel).metrics
     except (FloatingPointError, MemoryError, OSError, RuntimeError) as raised:
         error = one_line(raised)
-    return Ran(list(reports_of(folder)), measured, provenance_of(folder), error)
+    return TrialRun(list(reports_of(folder)), measured, provenance_of(folder), error)

@@ -16,6 +16,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events.outcome import Outcome
+from ugro.study.trial_record import recorded_outcome
 
 MIN_TRIALS = 6  # longer trials required to estimate a slope
 MAX_SLOPE = 2.0

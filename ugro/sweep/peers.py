@@ -15,7 +15,7 @@ from ugro.retries import retrying
 from ugro.space.feasible import identity
 from ugro.study.storage import is_trouble
 from ugro.study.study import Study
-from ugro.study.trial_record import driver, group, retried, started
+from ugro.study.trial_record import driver, group, recorded_outcome, retried, started
 from ugro.sweep.drivers import Drivers
 
 

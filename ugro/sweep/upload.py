@@ -10,6 +10,7 @@ from ugro.study.backup import backup
 from ugro.study.confirmation import confirmation_record
 from ugro.study.storage import is_shared
 from ugro.study.study import Study
+from ugro.study.trial_record import recorded_outcome
 from ugro.sweep.drivers import FOLDER as DRIVERS
 
 NOT_COPIED = (TRIALS, "backups", DRIVERS, CONFIRM)
