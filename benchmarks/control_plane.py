@@ -47,10 +47,10 @@ def main(trials: int, sampler: str) -> None:
 def driver_time(sweeper: tuple[str, ...], trials: int, sampler: str) -> tuple[float, float]:
     """Return processor time of the driver's thread and wall time of a sweep, in seconds."""
     asked = f"hydra/sweeper/sampler={sampler}"
-    sweeper = (*(one for one in sweeper if "sampler=" not in one), asked)
+    sweeper = (*(option for option in sweeper if "sampler=" not in option), asked)
     overrides = ["search_space=lora", f"hydra.sweeper.n_trials={trials}", SEED]
     overrides += ["hydra.sweeper.n_jobs=2", f"{RAY}num_cpus=2"]
-    overrides += [f"hydra.sweeper.sampler.{one}" for one in SAMPLERS[sampler]]
+    overrides += [f"hydra.sweeper.sampler.{option}" for option in SAMPLERS[sampler]]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "driver.json"
         run(sweeper, overrides, Path(folder) / "study", DRIVER_LOG=str(log))

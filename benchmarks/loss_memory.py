@@ -37,8 +37,8 @@ def main(rounds: int) -> None:
             ).stdout
             seconds, peak = printed.split()[-2:]
             taken[variant].append((float(seconds), float(peak)))
-        peaks = [max(peak for _, peak in taken[one]) for one in taken]
-        seconds_each = [statistics.median(one for one, _ in taken[name]) for name in taken]
+        peaks = [max(peak for _, peak in taken[variant]) for variant in taken]
+        seconds_each = [statistics.median(seconds for seconds, _ in taken[name]) for name in taken]
         ratios = [
             after[0] / before[0]
             for before, after in zip(taken["before"], taken["after"], strict=True)

@@ -32,7 +32,7 @@ MIB = 2**20
 def main(arguments: list[str]) -> None:
     """Print a table row per count."""
     which = "tiny" if "tiny" in arguments else "smollm2"
-    counts = [one for one in arguments if one.isdigit()] or COUNTS
+    counts = [argument for argument in arguments if argument.isdigit()] or COUNTS
     print("| tokenizer | records | seconds | from the cache | peak memory | on disk |")
     print("|---|---|---|---|---|---|", flush=True)
     for count in counts:

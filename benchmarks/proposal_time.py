@@ -56,8 +56,8 @@ def past(count: int) -> list[FrozenTrial]:
     for number, parameters in enumerate(quasi_random(space(), count)[:count]):
         reports = MADE_UP.curve(plain(parameters), 0).reports()
         whole = number % 10 == 0
-        told = {one.tokens_seen: one.metrics["eval_loss"] for one in reports}
-        kept = list(told.items()) if whole else list(told.items())[: len(told) // 4 + 1]
+        losses = {report.tokens_seen: report.metrics["eval_loss"] for report in reports}
+        kept = list(losses.items()) if whole else list(losses.items())[: len(losses) // 4 + 1]
         found.append(
             create_trial(
                 state=TrialState.COMPLETE if whole else TrialState.PRUNED,

@@ -83,5 +83,5 @@ def main(trials: int, reports: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [int(one) for one in sys.argv[1:]]
+    given = [int(argument) for argument in sys.argv[1:]]
     main(*(given or (64, 100)))

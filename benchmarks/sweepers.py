@@ -29,4 +29,4 @@ def run(sweeper: tuple[str, ...], overrides: list[str], folder: Path, **environm
 def spans(folder: Path) -> list[tuple[float, float]]:
     """Return start and end of each trial, sorted by start."""
     found = [json.loads(path.read_text()) for path in folder.glob("**/slept.json")]
-    return sorted((one["began"], one["ended"]) for one in found)
+    return sorted((trial["began"], trial["ended"]) for trial in found)

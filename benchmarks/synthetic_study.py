@@ -83,37 +83,37 @@ def _write(trials: list[FrozenTrial], database: Path) -> None:
 
     A single transaction is used: Optuna's add_trial takes 20 ms per trial.
     """
-    numbers = [(one.number + 1, one) for one in trials]
-    over = {key: distribution_to_json(one) for key, one in SPACE.items()}
+    numbers = [(trial.number + 1, trial) for trial in trials]
+    over = {key: distribution_to_json(distribution) for key, distribution in SPACE.items()}
     rows = {
         "trials (trial_id, number, study_id, state, datetime_start, datetime_complete)": (
             (
                 key,
-                one.number,
+                trial.number,
                 1,
-                one.state.name,
-                str(one.datetime_start),
-                str(one.datetime_complete),
+                trial.state.name,
+                str(trial.datetime_start),
+                str(trial.datetime_complete),
             )
-            for key, one in numbers
+            for key, trial in numbers
         ),
         "trial_params (trial_id, param_name, param_value, distribution_json)": (
             (key, name, SPACE[name].to_internal_repr(value), over[name])
-            for key, one in numbers
-            for name, value in one.params.items()
+            for key, trial in numbers
+            for name, value in trial.params.items()
         ),
         "trial_values (trial_id, objective, value, value_type)": (
-            (key, 0, one.value, "FINITE") for key, one in numbers if one.values
+            (key, 0, trial.value, "FINITE") for key, trial in numbers if trial.values
         ),
         "trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)": (
             (key, step, value, "FINITE")
-            for key, one in numbers
-            for step, value in one.intermediate_values.items()
+            for key, trial in numbers
+            for step, value in trial.intermediate_values.items()
         ),
         "trial_user_attributes (trial_id, key, value_json)": (
             (key, name, json.dumps(value))
-            for key, one in numbers
-            for name, value in one.user_attrs.items()
+            for key, trial in numbers
+            for name, value in trial.user_attrs.items()
         ),
     }
     with sqlite3.connect(database) as connection:
@@ -157,23 +157,27 @@ class _StudyGenerator:
             "training.batch_size": draw.randint(4, 32),
         }
 
-    def _floor(self, one: dict[str, Any]) -> float:
-        rate = math.log10(one["training.learning_rate"]) + 0.3 * math.log2(one["lora.alpha_ratio"])
-        gain = 0.9 - 0.25 * (rate + 3.1) ** 2 + 0.03 * math.log2(one["lora.r"] / 8)
-        gain += 0.1 * (one["lora.target_modules"] == "all-linear")
+    def _floor(self, parameters: dict[str, Any]) -> float:
+        rate = math.log10(parameters["training.learning_rate"]) + 0.3 * math.log2(
+            parameters["lora.alpha_ratio"]
+        )
+        gain = 0.9 - 0.25 * (rate + 3.1) ** 2 + 0.03 * math.log2(parameters["lora.r"] / 8)
+        gain += 0.1 * (parameters["lora.target_modules"] == "all-linear")
         return BASE_LOSS - max(gain, -0.5) + self._draw.gauss(0, 0.01)
 
-    def _trial(self, number: int, one: dict[str, Any]) -> FrozenTrial:
+    def _trial(self, number: int, parameters: dict[str, Any]) -> FrozenTrial:
         slot = min(range(SLOTS), key=self._free.__getitem__)
         began = self._free[slot]
-        self.events.append(TrialAsked(number, one, "sampler" if number else "baseline", time=began))
+        self.events.append(
+            TrialAsked(number, parameters, "sampler" if number else "baseline", time=began)
+        )
         self.events.append(TrialStarted(number, f"node{slot // 4}:{100 + slot}", time=began))
-        floor, length = self._floor(one), SECONDS * (0.7 + 0.6 * self._draw.random())
-        told, values = Outcome.COMPLETE, {}
+        floor, length = self._floor(parameters), SECONDS * (0.7 + 0.6 * self._draw.random())
+        outcome, values = Outcome.COMPLETE, {}
         if number and self._draw.random() < 0.01:
-            told = Outcome.FAILED
+            outcome = Outcome.FAILED
         for step in range(1, self._reports + 1):
-            if told is Outcome.FAILED:
+            if outcome is Outcome.FAILED:
                 break
             share = step / self._reports
             loss = floor + (BASE_LOSS - floor) * (1 - share) ** 3 + self._draw.gauss(0, 0.005)
@@ -188,12 +192,12 @@ class _StudyGenerator:
             stop = Outcome.RUNG if behind and step < self._reports else None
             self.events.append(TrialReported(number, report, stop, abs(rung), time=when))
             if stop:
-                told = stop
+                outcome = stop
                 break
         tokens = max(values, default=0)
         ended = began + length * max(tokens / TOKENS, 0.02)
         self._free[slot] = ended + 1.0
-        return self._ended(number, one, told, values, (began, ended), tokens)
+        return self._ended(number, parameters, outcome, values, (began, ended), tokens)
 
     def _passed(self, step: int, loss: float) -> int:
         """Return the number of passed rungs, negative if stopped at the last of them."""
@@ -209,7 +213,7 @@ class _StudyGenerator:
         return -passed if behind else passed
 
     def _ended(
-        self, number: int, one: dict[str, Any], told: Outcome, values: dict[int, float],
+        self, number: int, parameters: dict[str, Any], outcome: Outcome, values: dict[int, float],
         span: tuple[float, float], tokens: int,
     ) -> FrozenTrial:  # fmt: skip
         best = min(values.values(), default=math.nan)
@@ -217,19 +221,21 @@ class _StudyGenerator:
             "eval_loss": best, "base_eval_loss": BASE_LOSS,
             "tokens_seen": tokens, "train_seconds": span[1] - span[0], "peak_memory_mb": 8000.0,
         }  # fmt: skip
-        failed = told is Outcome.FAILED
-        final = (best,) if told is Outcome.COMPLETE else ()
+        failed = outcome is Outcome.FAILED
+        final = (best,) if outcome is Outcome.COMPLETE else ()
         error = "ValueError: made up" if failed else ""
-        ending = TrialFinished(number, told, final, {} if failed else measured, error, time=span[1])
+        ending = TrialFinished(
+            number, outcome, final, {} if failed else measured, error, time=span[1]
+        )
         self.events.append(ending)
         source = "sampler" if number else "baseline"
-        attributes: dict[str, Any] = {"source": source, "reason": told.value}
+        attributes: dict[str, Any] = {"source": source, "reason": outcome.value}
         attributes |= {"error": error} if failed else {"metrics": measured}
         states = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL}
         trial = create_trial(
-            state=states.get(told, TrialState.PRUNED),
+            state=states.get(outcome, TrialState.PRUNED),
             value=None if failed else best,
-            params=one,
+            params=parameters,
             distributions=SPACE,
             user_attrs=attributes,
             intermediate_values=values,

@@ -83,7 +83,7 @@ def result(reports: Sequence[Report]) -> TrialResult:
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
     """
-    losses = [one.metrics["eval_loss"] for one in reports[1:]]
+    losses = [report.metrics["eval_loss"] for report in reports[1:]]
     finite = [loss for loss in losses if math.isfinite(loss)]
     if losses and not finite:
         raise FloatingPointError("training diverged: no evaluation gave a finite loss")

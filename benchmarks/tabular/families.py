@@ -67,21 +67,21 @@ class Family:
             float(numpy.nanmin([BASE_LOSS * 2, *true])),
         )
 
-    def _gain(self, one: Mapping[str, Any]) -> tuple[float, float]:
+    def _gain(self, configuration: Mapping[str, Any]) -> tuple[float, float]:
         """Return the total gain of training and the excess of the learning rate in decades."""
         own = self._weights
-        lr = math.log10(one["training.learning_rate"])
-        rate = lr + 0.3 * math.log2(one["lora.alpha_ratio"]) - own["rate"]
+        lr = math.log10(configuration["training.learning_rate"])
+        rate = lr + 0.3 * math.log2(configuration["lora.alpha_ratio"]) - own["rate"]
         gain = 1.0 - own["curvature"] * rate**2
-        gain += own["rank"] * math.log2(one["lora.r"] / 8) / 4
-        gain += own["modules"] * MODULES[one["lora.target_modules"]]
-        gain -= abs(one["lora.dropout"] - own["dropout"]) * 0.2
-        gain -= abs(one["training.warmup_ratio"] - own["warmup"]) * 0.4
-        gain -= own["decay"] * (one["training.weight_decay"] == 0.1)
-        gain -= own["batch"] * math.log2(one["training.batch_size"] / 4)
+        gain += own["rank"] * math.log2(configuration["lora.r"] / 8) / 4
+        gain += own["modules"] * MODULES[configuration["lora.target_modules"]]
+        gain -= abs(configuration["lora.dropout"] - own["dropout"]) * 0.2
+        gain -= abs(configuration["training.warmup_ratio"] - own["warmup"]) * 0.4
+        gain -= own["decay"] * (configuration["training.weight_decay"] == 0.1)
+        gain -= own["batch"] * math.log2(configuration["training.batch_size"] / 4)
         return gain, rate
 
-    def _shape(self, one: Mapping[str, Any], rate: float, shares: Any) -> Any:
+    def _shape(self, configuration: Mapping[str, Any], rate: float, shares: Any) -> Any:
         """Return the share of the gain reached after each share of the tokens; 1 at the end."""
         speed, delay = 4.0, 0.0
         if self.name == "crossing":
@@ -89,12 +89,12 @@ class Family:
         if self.name == "diverging":
             speed = 4.0 * math.exp(0.5 * min(max(rate, -1.5), 1.0))
         if self.name == "slow":
-            delay = 0.5 * math.log2(one["lora.r"] / 8) / 4
+            delay = 0.5 * math.log2(configuration["lora.r"] / 8) / 4
         passed = numpy.maximum(0.0, (shares - delay) / (1 - delay))
         return (1 - numpy.exp(-speed * passed)) / (1 - math.exp(-speed))
 
-    def _hours(self, one: Mapping[str, Any]) -> float:
+    def _hours(self, configuration: Mapping[str, Any]) -> float:
         """Return the duration, which rises with rank and modules and falls with batch size."""
-        share = 0.75 + 0.25 * MODULES[one["lora.target_modules"]]
-        share += 0.05 * math.log2(one["lora.r"] / 8)
-        return HOURS * share * (1.1 - 0.05 * math.log2(one["training.batch_size"] / 4))
+        share = 0.75 + 0.25 * MODULES[configuration["lora.target_modules"]]
+        share += 0.05 * math.log2(configuration["lora.r"] / 8)
+        return HOURS * share * (1.1 - 0.05 * math.log2(configuration["training.batch_size"] / 4))

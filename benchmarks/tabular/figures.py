@@ -56,8 +56,8 @@ def _band(axis: Any, mine: Sequence[MethodOutcome], tokens: bool, color: Any, na
         axis.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
 
 
-def _steps(one: MethodOutcome, at: Any, tokens: bool) -> Any:
+def _steps(outcome: MethodOutcome, at: Any, tokens: bool) -> Any:
     """Return the regret at each position; 1.5 before the first complete trial."""
-    when = [t / one.trial_tokens if tokens else hours for hours, t, _ in one.best]
-    regrets = [1.5, *(max(MIN_REGRET, regret) for _, _, regret in one.best)]
+    when = [t / outcome.trial_tokens if tokens else hours for hours, t, _ in outcome.best]
+    regrets = [1.5, *(max(MIN_REGRET, regret) for _, _, regret in outcome.best)]
     return numpy.array(regrets)[numpy.searchsorted(when, at, side="right")]

@@ -38,9 +38,9 @@ def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
         ran = pool.map(outcomes_of, [name for name, _ in work], [seed for _, seed in work])
         for key, each in zip(work, ran, strict=True):
             found[key] = each
-            kept.write(json.dumps([asdict(one) for one in each]) + "\n")
+            kept.write(json.dumps([asdict(outcome) for outcome in each]) + "\n")
             kept.flush()
-    outcomes = [one for each in found.values() for one in each]
+    outcomes = [outcome for each in found.values() for outcome in each]
     folder.mkdir(parents=True, exist_ok=True)
     text = to_markdown(outcomes, names, seeds)
     (folder / "headline.md").write_text(text)
@@ -51,7 +51,7 @@ def main(folder: Path, seeds: int, names: Sequence[str]) -> None:
 def _kept(names: Sequence[str], seeds: int) -> dict[tuple[str, int], list[MethodOutcome]]:
     """Return the results of an earlier run by problem and seed."""
     lines = KEPT.read_text().splitlines() if KEPT.exists() else []
-    every = [[MethodOutcome(**one) for one in json.loads(line)] for line in lines]
+    every = [[MethodOutcome(**outcome) for outcome in json.loads(line)] for line in lines]
     found = {(each[0].problem, each[0].seed): each for each in every}
     return {key: each for key, each in found.items() if key[0] in names and key[1] < seeds}
 
@@ -64,7 +64,7 @@ def outcomes_of(family: str, seed: int) -> list[MethodOutcome]:
     for method in METHODS:
         trace = method.run(found, method.trials, seed)
         regrets = [(hours, t, (loss - low) / (middle - low)) for hours, t, loss in trace.best()]
-        length = max(one.tokens for one in trace.trials)
+        length = max(trial.tokens for trial in trace.trials)
         outcomes.append(
             MethodOutcome(
                 method.name,

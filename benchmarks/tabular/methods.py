@@ -41,9 +41,10 @@ def _warm_started(problem: Problem, trials: int, seed: int) -> Trace:
     """Start with the best configurations of an earlier study, as with study.warm_start."""
     before, overrides = earlier_problem(problem), (*_JOINT, _ADAPTIVE)
     known = sorted(
-        reference_configurations(), key=lambda one: before.curve(plain(one), seed).true_loss
+        reference_configurations(),
+        key=lambda configuration: before.curve(plain(configuration), seed).true_loss,
     )
-    first = [Planned(one, "warm_start") for one in known[:WARM]]
+    first = [Planned(configuration, "warm_start") for configuration in known[:WARM]]
     return simulate(problem, overrides, SLOTS, trials, seed, first=first)
 
 

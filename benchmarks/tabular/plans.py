@@ -23,7 +23,7 @@ def compose_plan(*overrides: str) -> Plan:
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
-    of_trials = [one for one in overrides if not one.startswith("hydra")]
+    of_trials = [override for override in overrides if not override.startswith("hydra")]
     return plan_of(master, loader, of_trials)
 
 

@@ -60,7 +60,7 @@ def main(name: str, seed: int, scale: float) -> None:
 
 
 def _tell(who: str, trace: Trace, target: float) -> None:
-    reached, length = trace.until(target), max(one.tokens for one in trace.trials)
+    reached, length = trace.until(target), max(trial.tokens for trial in trace.trials)
     best = min((loss for _, _, loss in trace.best()), default=float("nan"))
     print(
         f"| {who} | {f'{reached[0]:.1f}' if reached else 'never'} | {trace.hours:.1f} "
@@ -139,20 +139,20 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
 def _read(folder: Path, scale: float) -> Trace:
     """Read the results that trials have written."""
     notes = [json.loads(path.read_text()) for path in folder.glob("**/replayed.json")]
-    notes.sort(key=lambda one: one["began"])
+    notes.sort(key=lambda note: note["began"])
     first = notes[0]["began"]
     trials = [
         EndedTrial(
             number,
-            (one["began"] - first) / scale,
-            (one["ended"] - first) / scale,
-            one["tokens"],
-            one["value"],
-            one["true_loss"],
+            (note["began"] - first) / scale,
+            (note["ended"] - first) / scale,
+            note["tokens"],
+            note["value"],
+            note["true_loss"],
         )
-        for number, one in enumerate(notes)
+        for number, note in enumerate(notes)
     ]
-    return Trace(SLOTS, sorted(trials, key=lambda one: one.ended))
+    return Trace(SLOTS, sorted(trials, key=lambda trial: trial.ended))
 
 
 if __name__ == "__main__":

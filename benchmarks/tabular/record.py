@@ -152,9 +152,12 @@ def _runs(plan: Plan, count: int) -> Iterator[tuple[int, Mapping[str, Any], int]
 def configurations(plan: Plan, count: int) -> list[Mapping[str, Any]]:
     """Return the guides' defaults, then a quasi-random sequence, without duplicates."""
     over = plan.feasible.space.distributions
-    [baseline] = [one.parameters for one in plan.first if one.source == "baseline"]
+    [baseline] = [planned.parameters for planned in plan.first if planned.source == "baseline"]
     first = [{**baseline, **changes} for changes in GUIDES]
-    each = {identity(one): one for one in [*first, *quasi_random(over, count)]}
+    each = {
+        identity(configuration): configuration
+        for configuration in [*first, *quasi_random(over, count)]
+    }
     return list(each.values())[:count]
 
 
@@ -162,7 +165,10 @@ def quasi_random(over: Mapping[str, BaseDistribution], count: int) -> list[Mappi
     """Return at least ``count`` points of a Sobol sequence."""
     drawn = qmc.Sobol(len(over), rng=numpy.random.default_rng(0)).random_base2(count.bit_length())
     return [
-        {key: _at(one, float(u)) for (key, one), u in zip(over.items(), row, strict=True)}
+        {
+            key: _at(distribution, float(u))
+            for (key, distribution), u in zip(over.items(), row, strict=True)
+        }
         for row in drawn
     ]
 

@@ -103,25 +103,27 @@ class _Fit:
         return losses, numpy.concatenate([[0.0], numpy.maximum.accumulate(seconds)])
 
 
-def features(one: Mapping[str, Any]) -> Any:
+def features(configuration: Mapping[str, Any]) -> Any:
     """Map a configuration to features scaled to similar effects."""
     return numpy.array(
         [
-            math.log2(one["lora.r"] / 8) / 4,
-            math.log2(one["lora.alpha_ratio"]) / 2,
-            one["lora.dropout"] * 5,
-            MODULES[one["lora.target_modules"]],
-            math.log10(one["training.learning_rate"]) + 4,
-            one["training.warmup_ratio"] * 10,
-            one["training.weight_decay"] * 10,
-            math.log2(one["training.batch_size"] / 4) / 3,
+            math.log2(configuration["lora.r"] / 8) / 4,
+            math.log2(configuration["lora.alpha_ratio"]) / 2,
+            configuration["lora.dropout"] * 5,
+            MODULES[configuration["lora.target_modules"]],
+            math.log10(configuration["training.learning_rate"]) + 4,
+            configuration["training.warmup_ratio"] * 10,
+            configuration["training.weight_decay"] * 10,
+            math.log2(configuration["training.batch_size"] / 4) / 3,
         ]
     )
 
 
 def _fitted(whole: pandas.DataFrame) -> _Fit:
     """Fit length scales by the likelihood of the last loss, shared by all points."""
-    points = numpy.stack([features(plain(one)) for one in whole[list(KEYS)].to_dict("records")])
+    points = numpy.stack(
+        [features(plain(configuration)) for configuration in whole[list(KEYS)].to_dict("records")]
+    )
     losses = numpy.log(whole[_names(whole, "loss")].to_numpy())
     seconds = whole[_names(whole, "seconds")].to_numpy()[:, 1:]
     center = losses.mean(axis=0)

@@ -34,26 +34,28 @@ class Results:
 
     def target(self, problem: str) -> float:
         """Return the median final regret of sequential TPE."""
-        return median_high(one.reached for one in self.found[SEQUENTIAL, problem])
+        return median_high(outcome.reached for outcome in self.found[SEQUENTIAL, problem])
 
     def hours(self, method: str, problem: str) -> float:
         """Return the median hours until the target; infinity if most seeds never reach it."""
         target = self.target(problem)
-        return median_low(one.until(target)[0] for one in self.found[method, problem])
+        return median_low(outcome.until(target)[0] for outcome in self.found[method, problem])
 
     def hours_until_near_optimum(self, method: str, problem: str) -> float:
         """Return the median hours until the loss is within 1% of the best configuration."""
         found = self.found[method, problem]
-        return median_low(one.until(near_optimal_regret(problem, one.seed))[0] for one in found)
+        return median_low(
+            outcome.until(near_optimal_regret(problem, outcome.seed))[0] for outcome in found
+        )
 
     def whole_trials(self, method: str, problem: str) -> float:
         """Return the median tokens until the target, in full trials."""
         target = self.target(problem)
-        return median_low(one.until(target)[1] for one in self.found[method, problem])
+        return median_low(outcome.until(target)[1] for outcome in self.found[method, problem])
 
     def speedup(self, method: str, problem: str) -> float:
         """Return the speed-up over running all sequential trials."""
-        whole = median(one.hours for one in self.found[SEQUENTIAL, problem])
+        whole = median(outcome.hours for outcome in self.found[SEQUENTIAL, problem])
         return whole / self.hours(method, problem)
 
     def speedup_over(self, peer: str) -> Callable[[str, str], float]:
@@ -67,19 +69,21 @@ class Results:
     def reached(self, method: str, problem: str) -> float:
         """Return the percentage of seeds that reach the target."""
         target = self.target(problem)
-        ends = [one.until(target)[0] for one in self.found[method, problem]]
+        ends = [outcome.until(target)[0] for outcome in self.found[method, problem]]
         return 100 * float(numpy.isfinite(ends).mean())
 
     def final(self, of: Callable[[MethodOutcome], float]) -> Callable[[str, str], float]:
         """Return a function for the median over seeds of an outcome's figure."""
-        return lambda method, problem: median(of(one) for one in self.found[method, problem])
+        return lambda method, problem: median(
+            of(outcome) for outcome in self.found[method, problem]
+        )
 
 
 def to_markdown(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seeds: int) -> str:
     """Return the text of headline.md."""
     found: dict[tuple[str, str], list[MethodOutcome]] = {}
-    for one in outcomes:
-        found.setdefault((one.method, one.problem), []).append(one)
+    for outcome in outcomes:
+        found.setdefault((outcome.method, outcome.problem), []).append(outcome)
     results = Results(found, problems)
     tables: dict[str, tuple[Callable[[str, str], float], str]] = {
         "Hours until as good": (results.hours, "{:.1f}"),
@@ -97,10 +101,10 @@ def to_markdown(outcomes: Sequence[MethodOutcome], problems: Sequence[str], seed
         "Times faster than Ray Tune": (results.speedup_over(TUNE), "{:.1f} x"),
         "Whole trials' worth of tokens until as good": (results.whole_trials, "{:.1f}"),
         "Seeds in which it was reached within the budget": (results.reached, "{:.0f}%"),
-        "Normalised regret at the end": (results.final(lambda one: one.reached), "{:.3f}"),
-        "Hours in all": (results.final(lambda one: one.hours), "{:.1f}"),
+        "Normalised regret at the end": (results.final(lambda outcome: outcome.reached), "{:.3f}"),
+        "Hours in all": (results.final(lambda outcome: outcome.hours), "{:.1f}"),
         "Executor idle until the last launch": (
-            results.final(lambda one: abs(100 * one.idle)),
+            results.final(lambda outcome: abs(100 * outcome.idle)),
             "{:.1f}%",
         ),
     }

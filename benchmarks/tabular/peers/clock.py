@@ -66,24 +66,24 @@ def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> 
     trace, due, now = Trace(slots), [], 0.0
 
     def start(number: int) -> None:
-        one = RunningTrial(number, problem.curve(plain(peer.ask(number)), seed), now)
-        heappush(due, (one.next_at(), number, one))
+        trial = RunningTrial(number, problem.curve(plain(peer.ask(number)), seed), now)
+        heappush(due, (trial.next_at(), number, trial))
 
     for begun in range(min(slots, trials)):
         start(begun)
     begun = len(due)
     while due:
-        now, number, one = heappop(due)
-        loss = one.curve.losses[one.reported]
-        goes_on = one.reported == 0 or peer.goes_on(number, one.reported, loss)
-        one.reported += 1
-        over = one.reported == len(one.curve.losses)
+        now, number, trial = heappop(due)
+        loss = trial.curve.losses[trial.reported]
+        goes_on = trial.reported == 0 or peer.goes_on(number, trial.reported, loss)
+        trial.reported += 1
+        over = trial.reported == len(trial.curve.losses)
         if goes_on and not over:
-            heappush(due, (one.next_at(), number, one))
+            heappush(due, (trial.next_at(), number, trial))
             continue
-        value = one.value() if over else None
-        peer.ended(number, one.reported - 1, loss, value)
-        trace.trials.append(one.traced(now, value))
+        value = trial.value() if over else None
+        peer.ended(number, trial.reported - 1, loss, value)
+        trace.trials.append(trial.traced(now, value))
         if begun < trials:
             start(begun)
             begun += 1

@@ -64,7 +64,7 @@ class SyneTune:
 def _domain(over: BaseDistribution) -> Any:
     """Convert a distribution to Syne Tune's domain."""
     if isinstance(over, CategoricalDistribution):
-        numbers = [float(one) for one in over.choices if isinstance(one, int | float)]
+        numbers = [float(choice) for choice in over.choices if isinstance(choice, int | float)]
         return ordinal(numbers) if numbers else choice(list(over.choices))
     assert isinstance(over, FloatDistribution)
     return (loguniform if over.log else uniform)(over.low, over.high)

@@ -26,14 +26,14 @@ def in_batches(problem: Problem, slots: int, trials: int, seed: int) -> Trace:
         for trial in asked:
             for key, over in space().items():
                 trial._suggest(key, over)  # as upstream does
-            one = RunningTrial(trial.number, problem.curve(plain(trial.params), seed), now)
-            one.reported = len(one.curve.losses) - 1
-            ends.append(one.next_at())
-            one.reported += 1
-            trace.trials.append(one.traced(ends[-1], one.value()))
+            running = RunningTrial(trial.number, problem.curve(plain(trial.params), seed), now)
+            running.reported = len(running.curve.losses) - 1
+            ends.append(running.next_at())
+            running.reported += 1
+            trace.trials.append(running.traced(ends[-1], running.value()))
         for trial, ended in zip(asked, trace.trials[-len(asked) :], strict=True):
             state = None if ended.value is not None else TrialState.FAIL
             study.tell(trial, ended.value, state=state)
         now = max(ends)
-    trace.trials.sort(key=lambda one: one.ended)
+    trace.trials.sort(key=lambda running: running.ended)
     return trace
