@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c # a benchmark that fails before a pipe fails
-.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults lint audit format bench bench-quick clean
+.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults coverage docs lint audit format bench bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -61,11 +61,19 @@ test-idle: setup  ## run what needs a machine that does nothing else: simulated 
 test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep
 	$(BIN)/python -m pytest tests/faults tests/cluster/test_changing.py --numprocesses 2 --dist worksteal --timeout 900
 
-lint: setup  ## check format, style, types and who imports whom
+coverage: setup  ## measure the line coverage of the quick tests; a report, not a gate
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults and not long and not idle" \
+		--cov=ugro --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+docs: setup  ## build the documentation into build/site; a dead link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+lint: setup  ## check format, style, types, imports and the documentation's links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) --silent docs
 	-$(MAKE) --silent audit
 
 # Lint shows what it finds, and fails on this commit's own faults alone; here a finding is a failure.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ ROOT = Path(__file__).parents[1]
 CONF, PACKAGE, RESULTS = ROOT / "conf", ROOT / "ugro", ROOT / "benchmarks" / "results"
 INTRODUCTION = """# Every key
 
-Generated from the schema, `ugro/config/`. Set a key as `name=value` on the command line; with `-m`,
-`name=a,b` and the syntax of [search spaces](search_spaces.md) search it. A default followed by
-names in parentheses is that of these options of its group; *set by the option* means that each file
-in `conf/GROUP/` has its own.
+Generated from the schema, `ugro/config/`. Set a key as `name=value` on the command line; with
+`-m`, `name=a,b` and the syntax of [search spaces](search_spaces.md) search it. Below each key are
+its type, or the allowed values, and its unit. A default with names in parentheses is that of these
+options of its group; *set by the option* means that each file in `conf/GROUP/` has its own. *Read
+by* names modules of `ugro/`.
 """
 LAUNCHER = """
 The keys of `hydra.launcher.ray` are those of the upstream Ray launcher:
@@ -47,19 +47,20 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def reference() -> str:
     """Write the page of every key."""
-    sections = groupby(keys(), key=lambda key: key.name.rpartition(".")[0])
+    sections: dict[str, list[Key]] = {"": []}
+    for key in keys():
+        sections.setdefault(key.name.rpartition(".")[0], []).append(key)
     lines = [INTRODUCTION]
-    for section, members in sections:
-        own = list(members)
-        rows = [(one, default(one, CONF), uses(one, PACKAGE)) for one in own]
+    for section, members in sections.items():
+        rows = [(key, default(key, CONF), uses(key, PACKAGE)) for key in members]
         lines += [f"## {section or 'Top level'}\n", *_table(rows), ""]
     sweeper: Any = OmegaConf.to_container(OmegaConf.load(CONF / "hydra/sweeper/streaming.yaml"))
     for name, schema, values in (
         ("hydra.sweeper", StreamingSweeperConf, sweeper),
         ("hydra.launcher", StreamingRayLauncherConf, {}),
     ):
-        own = [key for key in keys(schema, f"{name}.") if key.description]
-        rows = [(one, _given(one, values), []) for one in own]
+        described = [key for key in keys(schema, f"{name}.") if key.description]
+        rows = [(key, _given(key, values), []) for key in described]
         lines += [f"## {name}\n", *_table(rows), ""]
     return "\n".join([*lines, LAUNCHER])
 
@@ -70,9 +71,10 @@ def _given(key: Key, values: dict[str, Any]) -> str:
 
 
 def _table(rows: list[tuple[Key, str, list[str]]]) -> Iterator[str]:
-    yield "| key | description | type | unit | default | read by |"
-    yield "|---|---|---|---|---|---|"
+    yield "| key | description | default | read by |"
+    yield "|---|---|---|---|"
     for key, value, modules in rows:
-        read = "<br>".join(f"`{one}`" for one in modules[:3])
-        cells = (f"`{key.name}`", key.description, key.type, key.unit, value, read)
+        kind = f"{key.type}; {key.unit}" if key.unit else key.type
+        read = "<br>".join(f"`{one.removeprefix('ugro/')}`" for one in modules[:3])
+        cells = (f"`{key.name}`<br>{kind}", key.description, value, read)
         yield "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
