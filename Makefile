@@ -66,7 +66,7 @@ coverage: setup  ## measure the line coverage of the quick tests; a report, not 
 		--cov=ugro --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 docs: setup  ## build the documentation into build/site; a dead link is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: setup  ## check format, style, types, imports and the documentation's links
 	$(BIN)/ruff format --check .
