@@ -31,9 +31,11 @@ def measured(part: str) -> Iterator[None]:
 def main(folder: Path) -> None:
     """Analyse a study step by step as ``ugro.analysis.analyze`` does."""
     with measured("imports"):
+        from ugro.analysis.figures.catalog import sections_of
+        from ugro.analysis.figures.overview import write_overview
+        from ugro.analysis.figures.study_view import study_view
         from ugro.analysis.findings.findings import findings_of
         from ugro.analysis.importance.importance import importances_of
-        from ugro.analysis.pictures import write_pictures
         from ugro.analysis.report.report import write_report
         from ugro.analysis.report.summary_file import write_summary
         from ugro.analysis.results import write_results
@@ -52,10 +54,13 @@ def main(folder: Path) -> None:
         with measured("findings"):
             findings = findings_of(study, tables, importances, None)
             write_summary(findings, folder / SUMMARY)
-        with measured("pictures"):
-            write_pictures(tables, importances, folder / ANALYSIS)
+        with measured("figures"):
+            view = study_view(tables, importances)
+            sections = sections_of(view, None)
+        with measured("overview.png"):
+            write_overview(view, folder / ANALYSIS / "overview.png")
         with measured("report"):
-            write_report(tables, importances, findings, None, folder / REPORT)
+            write_report(view, sections, findings, folder / REPORT)
         with measured("summary"):
             show(study, folder)
     print(f"report.html: {(folder / REPORT).stat().st_size / 1e6:.1f} MB")

@@ -1,5 +1,6 @@
 """Write a study's result files, figures and report, and print its summary."""
 
+import logging
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,10 @@ from ugro.paths import ANALYSIS, CONFIRM, REPORT, SUMMARY, TABLE
 from ugro.study.confirmation import confirmation_record
 from ugro.study.study import Study
 
+OVERVIEW = f"{ANALYSIS}/overview.png"
 FEW = 2  # maximum suggestions on a terminal; the report lists all
+
+log = logging.getLogger(__name__)
 
 
 def analyze(study: Study, folder: Path, whole: bool = True) -> None:
@@ -35,20 +39,39 @@ def analyze(study: Study, folder: Path, whole: bool = True) -> None:
     importances = importances_of(study, tables) if whole else ()
     findings = findings_of(study, tables, importances, confirmation)
     write_summary(findings, folder / SUMMARY)
+    missing = ""
     try:
         if whole:
-            _draw(tables, findings, folder)
+            missing = _draw(tables, findings, folder)
     finally:
         test = list(describe_test(findings.test))
-        show(study, folder, test=test, besides=list(_last_lines(findings)))
+        show(study, folder, test=test, besides=[*_last_lines(findings), *filter(None, [missing])])
 
 
-def _draw(tables: Tables, findings: Findings, folder: Path) -> None:
-    from ugro.analysis.pictures import write_pictures  # matplotlib takes a second to import
+def _draw(tables: Tables, findings: Findings, folder: Path) -> str:
+    """Write the overview, the report and, where a browser is found, a PNG of each figure.
+
+    Returns:
+        Why there are no PNG files; empty where they were written.
+    """
+    from ugro.analysis.figures.catalog import sections_of  # plotly takes a second to import
+    from ugro.analysis.figures.overview import write_overview
+    from ugro.analysis.figures.static import NoBrowserError, write_static
+    from ugro.analysis.figures.study_view import NoDataError, study_view
     from ugro.analysis.report.report import write_report
 
-    write_pictures(tables, findings.importances, folder / ANALYSIS)
-    write_report(tables, findings.importances, findings, findings.confirmation, folder / REPORT)
+    view = study_view(tables, findings.importances)
+    sections = sections_of(view, findings.confirmation)
+    try:
+        write_overview(view, folder / OVERVIEW)
+    except NoDataError as reason:
+        log.info("No %s: %s", OVERVIEW, reason)
+    write_report(view, sections, findings, folder / REPORT)
+    try:
+        write_static(sections, folder / ANALYSIS)
+    except NoBrowserError as error:
+        return f"No {error}"
+    return ""
 
 
 def _last_lines(findings: Findings) -> Iterator[str]:

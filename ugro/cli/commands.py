@@ -52,6 +52,15 @@ COMMANDS: Mapping[str, Command] = {
             Key("to", "FOLDER", "output folder; by default multirun/comparison-A-B"),
         ),
     ),
+    "figures": Command(
+        "write a study's figures as PNG or SVG files",
+        (
+            *STUDY,
+            STORAGE,
+            Key("format", "FORMAT", "png, the default, or svg"),
+            Key("figure", "NAME", "a single figure, such as cost; by default all"),
+        ),
+    ),
     "reproduce": Command(
         "run a trial again and compare its numbers",
         (

@@ -18,7 +18,7 @@ from ugro.formatting import listed
 from ugro.paths import DATABASE, write_atomically
 from ugro.study.study import names
 
-PICTURE, SUMMARY = "comparison.png", "comparison.json"
+PAGE, SUMMARY = "comparison.html", "comparison.json"
 MAX_LETTERS = 60  # of the studies' names in a folder's name
 
 
@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> None:
     found = comparison_of(list(map(side_of, shown, studies, tables)))
     to.mkdir(parents=True, exist_ok=True)
     write_atomically(to / SUMMARY, json.dumps(summary(found), indent=1, default=str))
-    drawn = _draw(found, to / PICTURE)
+    drawn = _draw(found, to)
     show(found, Console())
-    print(f"Written: {to / SUMMARY}" + (f", {to / PICTURE}" if drawn else ""))
+    print(f"Written: {', '.join(map(str, [to / SUMMARY, *drawn]))}")
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[list[str], str | None, Path]:
@@ -80,15 +80,16 @@ def _study(name: str, storage: str | None) -> StudyLocation:
     return find_study({"storage": url, "study.dir": str(folder), "study.name": [*own, *known][0]})
 
 
-def _draw(found: Comparison, path: Path) -> bool:
-    """Write the figure; return False if there is nothing to draw."""
-    from ugro.analysis.pictures.comparison import draw  # matplotlib takes a second to import
-    from ugro.analysis.pictures.style import save
-    from ugro.analysis.pictures.subject import NothingToDrawError
+def _draw(found: Comparison, folder: Path) -> list[Path]:
+    """Write the page and, where a browser is found, a PNG of its figure."""
+    from ugro.analysis.figures.catalog import comparison_section  # plotly is slow to import
+    from ugro.analysis.figures.static import NoBrowserError, write_static
+    from ugro.analysis.report.comparison_page import write_comparison
 
+    section = comparison_section(found)
+    write_comparison(found, [section], folder / PAGE)
     try:
-        save(draw(found), path)
-    except NothingToDrawError:
-        path.unlink(missing_ok=True)  # an earlier one would be of other studies
-        return False
-    return True
+        return [folder / PAGE, *write_static([section], folder)]
+    except NoBrowserError as error:
+        print(f"No {error}")
+    return [folder / PAGE]

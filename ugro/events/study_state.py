@@ -16,6 +16,7 @@ from ugro.events.events import (
     TrialRetried,
     TrialStarted,
 )
+from ugro.events.gain import gain_over
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 
@@ -144,8 +145,7 @@ class StudyState:
         if best is None or self.baseline not in self.values or best == self.baseline:
             return None
         own, found = self.values[self.baseline][0], self.values[best][0]
-        amount = self._signs()[0] * (own - found)
-        return Gain(self.baseline, amount, amount / abs(own) if own else None)
+        return Gain(self.baseline, *gain_over(own, found, self._signs()[0] > 0))
 
     def seconds_left(self, now: float) -> float | None:
         """Estimate the seconds until the study ends; None before a trial has ended.

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from ugro.analysis.pictures.subject import Subject, subject_of
 
 from ugro.analysis.importance.importance import Importance, Importances
-from ugro.analysis.pictures.subject import Subject, subject_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult

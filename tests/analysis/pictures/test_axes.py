@@ -4,10 +4,10 @@ import numpy
 import pandas
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
-
 from ugro.analysis.pictures import labels, ticks
 from ugro.analysis.pictures.key_axis import key_axis
 from ugro.analysis.pictures.window import window
+
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory

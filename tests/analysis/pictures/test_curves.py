@@ -1,8 +1,8 @@
 import pandas
 import pytest
-
 from ugro.analysis.pictures.curves import draw, rungs
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
+
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matplotlib.image import imread
-
-from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.pictures import write_pictures
 from ugro.analysis.pictures.gallery import PICTURES
 from ugro.analysis.pictures.style import DPI, new_figure, save
 from ugro.analysis.pictures.subject import NothingToDrawError, subject_of
+
+from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 from ugro.study.study import Study

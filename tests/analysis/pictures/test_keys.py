@@ -4,10 +4,10 @@ import numpy
 import pytest
 from matplotlib.collections import LineCollection
 from optuna.distributions import FloatDistribution
-
 from ugro.analysis.pictures import contour, parallel, rate_rank, slices
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
 from ugro.analysis.pictures.surface import surface
+
 from ugro.events.outcome import Outcome
 from ugro.study.study import Study
 

@@ -1,8 +1,8 @@
 import pytest
 from matplotlib.axes import Axes
-
 from ugro.analysis.pictures.overview import draw
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
+
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory

@@ -1,8 +1,8 @@
 import pandas
 import pytest
-
 from ugro.analysis.pictures.pareto import DOMINATED, FRONT, Goal, draw, front
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError
+
 from ugro.events.outcome import Outcome
 from ugro.study.study import Study
 

@@ -1,8 +1,8 @@
 import math
 
 import pytest
-
 from ugro.analysis.pictures.subject import Kind
+
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory

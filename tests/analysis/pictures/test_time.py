@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy
 import pandas
 import pytest
-
 from ugro.analysis.pictures import cost, timeline
 from ugro.analysis.pictures.lanes import clock_of, lanes_of
 from ugro.analysis.pictures.style import COLOURS, CUT_OFF
 from ugro.analysis.pictures.subject import Kind, NothingToDrawError, Subject, subject_of
+
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
 

@@ -76,10 +76,10 @@ def _reached(found: Comparison, spent: Spent) -> float | None:
 
 def show(found: Comparison, console: Console) -> None:
     """Print the comparison: results and cost, importances, differing settings."""
-    console.print(_table("", found, list(_results(found))))
+    console.print(_table("", found, results(found)))
     if found.shared:
         console.print(_table(f"What mattered, by {found.method}", found, list(_mattered(found))))
-    rows = [(key, list(row)) for key, row in found.differing.items()]
+    rows = differences(found)
     if rows:
         console.print(_table("What differs", found, rows[:MOST_ROWS]))
     if len(rows) > MOST_ROWS:
@@ -99,6 +99,16 @@ def _table(title: str, found: Comparison, rows: Sequence[tuple[str, Sequence[str
     for name, row in rows:
         table.add_row(escape(name), *map(escape, row))
     return table
+
+
+def differences(found: Comparison) -> list[tuple[str, list[str]]]:
+    """Settings that differ, a value per study."""
+    return [(key, list(row)) for key, row in found.differing.items()]
+
+
+def results(found: Comparison) -> list[tuple[str, list[str]]]:
+    """Results and costs, a value per study."""
+    return list(_results(found))
 
 
 def _results(found: Comparison) -> Iterator[tuple[str, list[str]]]:

@@ -6,7 +6,8 @@ import numpy
 import pandas
 from numpy.typing import NDArray
 
-from ugro.analysis.findings.cost import together
+from ugro.analysis.findings.cost import tokens_used
+from ugro.analysis.intervals import merged
 from ugro.analysis.tables import Tables
 
 Numbers = NDArray[numpy.float64]
@@ -45,21 +46,55 @@ def in_order(tables: Tables) -> pandas.Series:
 def tokens(tables: Tables, values: pandas.Series) -> Spent:
     """Return the cumulative training tokens of all trials, including stopped and failed trials.
 
-    Each report adds the tokens since the previous report. Reports without time are added when
-    their trial ends.
+    Tokens are charged when they are trained on: each report adds those since the report before.
+    Reports without a time, and tokens after the last report, are charged when their trial ends.
 
     Args:
         tables: tables of the study
         values: values of its complete trials, ordered by their end
     """
-    told = tables.reports.sort_values(["number", "tokens_seen"])
-    since = told.groupby("number")["tokens_seen"].diff().fillna(told["tokens_seen"])
-    ended = told["number"].map(tables.trials["ended"])
-    when = told.get("time", ended).fillna(ended).to_numpy(dtype="float64")
+    reports = tables.reports.sort_values(["number", "tokens_seen"])
+    by_trial = reports.groupby("number")["tokens_seen"]
+    since = by_trial.diff().fillna(reports["tokens_seen"])
+    ended = reports["number"].map(tables.trials["ended"])
+    times = reports.get("time", ended).fillna(ended)
+    rest = tokens_used(tables).sub(by_trial.max(), fill_value=0.0).clip(lower=0.0)
+    amounts = pandas.concat([since, rest]).to_numpy(dtype="float64")
+    when = pandas.concat([times, tables.trials["ended"].reindex(rest.index)]).to_numpy("float64")
     order = numpy.argsort(when, kind="stable")  # running trials without times come last
-    sums = numpy.concatenate([[0.0], since.to_numpy(dtype="float64")[order].cumsum()])
+    sums = numpy.concatenate([[0.0], amounts[order].cumsum()])
     at = sums[numpy.searchsorted(when[order], _ends(tables, values), side="right")]
     return Spent(values, at, float(sums[-1]))
+
+
+def slot_seconds(tables: Tables, values: pandas.Series) -> Spent:
+    """Seconds that all trials had stayed in slots, charged as they pass.
+
+    Args:
+        tables: the study's
+        values: of its complete trials, in the order in which they ended
+    """
+    spans = tables.spans.dropna(subset=["began", "ended"])
+    start = float(spans["began"].min()) if len(spans) else 0.0
+    ends = _ends(tables, values) - start
+    began, ended = (
+        numpy.sort(spans[end].to_numpy(dtype="float64")) - start for end in ("began", "ended")
+    )
+    spent = _elapsed(began, ends) - _elapsed(ended, ends)
+    return Spent(values, spent, float((ended - began).sum()))
+
+
+def _elapsed(moments: Numbers, times: Numbers) -> Numbers:
+    """Sum up the time since each moment that has passed.
+
+    Args:
+        moments: sorted
+        times: at which the sums are taken
+    """
+    passed = numpy.searchsorted(moments, times, side="right")
+    sums = numpy.concatenate([[0.0], moments.cumsum()])
+    elapsed: Numbers = passed * times - sums[passed]
+    return elapsed
 
 
 def seconds(tables: Tables, values: pandas.Series) -> Spent:
@@ -72,7 +107,7 @@ def seconds(tables: Tables, values: pandas.Series) -> Spent:
         values: values of its complete trials, ordered by their end
     """
     ends = _ends(tables, values)
-    sessions = together(tables.sessions)
+    sessions = merged(tables.sessions)
     if not sessions:
         spans = tables.spans.dropna(subset=["began", "ended"])
         if not len(spans):

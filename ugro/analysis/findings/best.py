@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial
 
 from ugro.analysis.results import best_overrides
 from ugro.analysis.tables import Tables
+from ugro.events.gain import gain_over
 from ugro.study.study import Study
 from ugro.study.trial_record import metrics
 
@@ -101,5 +102,4 @@ def _gain(tables: Tables, baseline: int, objective: str, maximised: bool) -> Gai
     values = tables.complete[objective]
     number = int(values.idxmax() if maximised else values.idxmin())
     own, best = float(values[baseline]), float(values[number])
-    better = best - own if maximised else own - best
-    return Gain(objective, own, number, best, better, better / abs(own) if own else None)
+    return Gain(objective, own, number, best, *gain_over(own, best, not maximised))

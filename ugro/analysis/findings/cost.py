@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy
 import pandas
 
+from ugro.analysis.intervals import merged
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.events.outcome import Outcome
 
@@ -53,7 +54,7 @@ def cost_of(tables: Tables, retried: int) -> Cost:
         retried: number of retries
     """
     trials = tables.trials
-    used = _used(tables)
+    used = tokens_used(tables)
     of_ours = "tokens_seen" in trials or "step" in tables.reports
     return Cost(
         trials=len(trials),
@@ -69,7 +70,7 @@ def cost_of(tables: Tables, retried: int) -> Cost:
     )
 
 
-def _used(tables: Tables) -> pandas.Series:
+def tokens_used(tables: Tables) -> pandas.Series:
     """Return the resource used by each trial: tokens, or the steps of its reports."""
     reported = tables.reports.groupby("number")["tokens_seen"].max()
     used = reported.reindex(tables.trials.index)
@@ -93,28 +94,13 @@ def _saved(tables: Tables, used: pandas.Series) -> float | None:
 
 def _wall_seconds(tables: Tables) -> float | None:
     if len(tables.sessions):
-        return sum(end - begin for begin, end in together(tables.sessions))
+        return sum(end - begin for begin, end in merged(tables.sessions))
     spans = tables.spans.dropna()
     return float(spans["ended"].max() - spans["began"].min()) if len(spans) else None
 
 
-def together(sessions: pandas.DataFrame) -> list[tuple[float, float]]:
-    """Merge overlapping driver sessions into disjoint intervals.
-
-    Args:
-        sessions: sessions as in :class:`Tables`
-    """
-    merged: list[tuple[float, float]] = []
-    for began, ended in sorted(zip(sessions["began"], sessions["ended"], strict=True)):
-        if merged and began <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], ended)
-        else:
-            merged.append((float(began), float(ended)))
-    return merged
-
-
 def _utilisation(tables: Tables) -> float | None:
-    drivers = together(tables.sessions)
+    drivers = merged(tables.sessions)
     if not drivers or not len(tables.slots) or len(drivers) < len(tables.sessions):
         return None
     since = tables.slots["time"].to_numpy(dtype="float64")

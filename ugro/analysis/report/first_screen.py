@@ -10,6 +10,7 @@ from ugro.analysis.confirmation.verdicts import with_spread
 from ugro.analysis.findings import answers
 from ugro.analysis.findings.cost import Cost
 from ugro.analysis.findings.findings import Findings
+from ugro.events.gain import gain_over
 from ugro.formatting import counted, duration, large, number, share
 
 
@@ -87,9 +88,8 @@ def _sure(certainty: Certainty, confirmation: Confirmation | None) -> Iterator[F
 
 def _gain(findings: Findings) -> Iterator[Figure]:
     if (test := findings.test) is not None:
-        gained = test.gain / test.base_model.loss
-        word = "better" if gained >= 0 else "worse"
-        yield Figure(share(abs(gained)), f"{word} than the untrained base model, on the test part")
+        base, loss = test.base_model.loss, test.base_model.loss - test.gain
+        yield from _over_base(base, loss, ", on the test part")
     if findings.baseline is not None:
         for gain in findings.baseline.gains:
             told = share(abs(gain.relative)) if gain.relative else number(abs(gain.absolute))
@@ -103,9 +103,14 @@ def _gain(findings: Findings) -> Iterator[Figure]:
         return
     if findings.objectives[0] != "eval_loss":
         return
-    gained = (best.untrained - best.values[0]) / abs(best.untrained)
-    word = "better" if gained >= 0 else "worse"
-    yield Figure(share(abs(gained)), f"{word} than the untrained base model")
+    yield from _over_base(best.untrained, best.values[0])
+
+
+def _over_base(base: float, loss: float, where: str = "") -> Iterator[Figure]:
+    gain = gain_over(base, loss)
+    if gain.relative is not None:
+        word = "better" if gain.relative >= 0 else "worse"
+        yield Figure(share(abs(gain.relative)), f"{word} than the untrained base model{where}")
 
 
 def _cost(cost: Cost) -> Iterator[Figure]:

@@ -1,1 +1,0 @@
-"""What can be seen of a study by pointing at it? Figures of the report, a module a figure."""
