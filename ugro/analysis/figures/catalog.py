@@ -93,10 +93,6 @@ def _plans(view: StudyView, confirmed: Confirmation | None) -> list[_Plan]:
     first = "the first objective" if several else "the objective"
     keys = ", ".join(key_map.mapped_keys(view))
     plans: list[_Plan] = [
-        ("trade-offs", "Trade-offs",
-         "What one objective costs in another." if several
-         else "What a good value costs in time, memory and parameters.",
-         _drawing(pareto.prepare, pareto.draw, some)),
         ("progression", "Progression", f"Each trial's value of {first}, and the best so far.",
          _drawing(progression.prepare, progression.draw, some)),
         ("curves", "Learning curves", "What each trial reported as it trained.",
@@ -119,6 +115,13 @@ def _plans(view: StudyView, confirmed: Confirmation | None) -> list[_Plan]:
          "failed ones too.",
          _drawing(cost.prepare, cost.draw, view)),
     ]  # fmt: skip
+    trade_offs = _drawing(pareto.prepare, pareto.draw, some)
+    if several:
+        what = "What one objective costs in another."
+        plans.insert(0, ("trade-offs", "Trade-offs", what, trade_offs))
+    else:
+        what = "What a good value costs in time, memory and parameters."
+        plans.append(("trade-offs", "Trade-offs", what, trade_offs))
     if confirmed is not None:
         what = "The best configurations and the baseline, retrained with other seeds."
         drawing = _drawing(confirmation.prepare, confirmation.draw, confirmed)

@@ -64,6 +64,7 @@ class KeyAxis:
     def text(self, unit: float) -> str:
         """Format the value at a position in 0..1."""
         place = float(self.place(numpy.array(unit)))
+        place = place if self.choices else min(max(place, self.low), self.high)
         if self.choices:
             return labels.choices(self.choices)[min(max(round(place), 0), len(self.choices) - 1)]
         return ticks.short(round(place) if self.integral else float(f"{place:.2g}"), self.log)

@@ -11,16 +11,13 @@ from ugro.analysis.figures.theme import SHADES, coloured, diamond, mark, star
 
 
 def traces(
-    points: Sequence[Points],
-    colours: Mapping[int, float] | None = None,
-    legend: bool = True,
+    points: Sequence[Points], colours: Mapping[int, float] | None = None
 ) -> Iterator[go.Scatter]:
     """Draw points, one trace per group.
 
     Args:
         points: bottom first
         colours: of complete trials by number, on the figure's colour axis
-        legend: whether the groups are in the legend
     """
     many = sum(len(group.numbers) for group in points)
     for group in points:
@@ -32,7 +29,7 @@ def traces(
             yield trace(group, shaded, legend=False)
             yield legend_entry(group.label, looks)
         else:
-            yield trace(group, style(group.mark, many), legend)
+            yield trace(group, style(group.mark, many))
 
 
 def style(marked: Kind | Highlight, many: int) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def draw(data: Slices) -> list[Panel]:
 
 
 def _panel(data: Slices, one: Slice) -> Panel:
-    figure = go.Figure(list(traces(one.points, legend=False)))
+    figure = go.Figure(list(traces(one.points)))
     figure.update_layout(
         shapes=[
             {"type": "line", "x0": place - HALF, "x1": place + HALF, "y0": median, "y1": median,
@@ -100,6 +100,7 @@ def _panel(data: Slices, one: Slice) -> Panel:
             for place, median in one.medians
         ],
         height=HEIGHT,
+        showlegend=False,
         xaxis=searched_axis(one.axis, titled=False),
         yaxis=value_axis(data.window, objective(data.objective)),
     )  # fmt: skip

@@ -16,8 +16,10 @@ from ugro.errors import UserError
 FORMATS = ("png", "svg")
 WIDTH, SCALE = 1200, 2  # pixels, and pixels of the file per pixel
 GAP = 90  # pixels between panels side by side
-HEAD, FOOT = 86, 36  # pixels for the title and the legend; for the notes
-LETTERS = 100  # of a line of the title; notes have half as many more
+HEAD, LEGEND, PANEL_TITLE = 86, 36, 26  # pixels: title and legend; of these the legend; a panel's
+FOOT = 64  # pixels, for ticks and titles of axes
+LINE, NOTE_LINE = 30, 20  # pixels
+LETTERS, NOTE_LETTERS = 84, 150  # of a line of the title, and of the notes
 
 
 class NoBrowserError(UserError):
@@ -87,41 +89,43 @@ def _export(figures: Sequence[go.Figure], paths: Sequence[Path], file_format: st
 def standalone(section: Section) -> go.Figure:
     """Compose the panels of a figure with its title and its notes."""
     panels = section.panels
-    figure = _side_by_side(panels) if len(panels) > 1 else go.Figure(panels[0].figure)
-    title = "<br>".join(map(escaped, textwrap.wrap(section.finding or section.title, LETTERS)))
-    texts = dict.fromkeys(panel.note for panel in panels)
-    notes = textwrap.wrap(joined(*texts), LETTERS * 3 // 2)
+    several = len(panels) > 1
+    figure = _side_by_side(panels) if several else go.Figure(panels[0].figure)
+    title = textwrap.wrap(section.finding or section.title, LETTERS)
+    notes = textwrap.wrap(joined(*dict.fromkeys(panel.note for panel in panels)), NOTE_LETTERS)
     inner = int(figure.layout.height or panels[0].height)
-    margin = figure.layout.margin
-    top = HEAD + (margin.t or 0)
-    height = inner + HEAD + FOOT * bool(notes)
+    top = HEAD + LINE * (len(title) - 1) + (PANEL_TITLE if several else 0)
+    top = max(top, top - LEGEND + (figure.layout.margin.t or 0))
+    bottom = FOOT + NOTE_LINE * len(notes)
+    plotted = inner - FOOT  # pixels from the top of the axes to their foot
     figure.update_layout(
         template=template(),
         paper_bgcolor=PAPER,
         width=WIDTH,
-        height=height,
-        margin={"t": top, "l": 24, "r": 24, "b": 16 + FOOT * bool(notes)},
-        title={"text": f"<b>{title}</b>", "x": 0, "xref": "container", "xanchor": "left",
-               "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 16, "l": 24},
-               "font": {"size": 22}},
+        height=plotted + top + bottom,
+        margin={"t": top, "l": 24, "r": 24, "b": bottom},
+        title={"text": f"<b>{'<br>'.join(map(escaped, title))}</b>", "x": 0, "xref": "container",
+               "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top",
+               "pad": {"t": 16 * len(title), "l": 24}, "font": {"size": 22}},
+        **({"showlegend": True, "legend": {"y": 1 + PANEL_TITLE / plotted}} if several else {}),
     )  # fmt: skip
     if notes:
         figure.add_annotation(
             text="<br>".join(map(escaped, notes)), showarrow=False, align="left",
-            xref="paper", x=0, xanchor="left", yref="paper", y=0, yanchor="top",
-            yshift=-(FOOT + 18), font={"size": 13, "color": FAINT},
+            xref="paper", x=0, xanchor="left", yref="paper", y=0, yanchor="top", yshift=-FOOT,
+            font={"size": 13, "color": FAINT},
         )  # fmt: skip
     return figure
 
 
 def _side_by_side(panels: Sequence[Panel]) -> go.Figure:
     """Lay out panels in a grid in one figure."""
-    columns = len(panels) if len(panels) < 4 else 2 if len(panels) == 4 else 3
+    columns = 2 if len(panels) <= 4 else 3
     rows = -(-len(panels) // columns)
     row_height = max(panel.height for panel in panels) + 20
     height = rows * row_height
     combined = go.Figure()
-    labelled: set[str] = set()
+    labelled: set[str | None] = set()
     for at, panel in enumerate(panels):
         row, column = divmod(at, columns)
         left, right = _share(column, columns, GAP / WIDTH)
@@ -129,7 +133,8 @@ def _side_by_side(panels: Sequence[Panel]) -> go.Figure:
         suffix = "" if at == 0 else str(at + 1)
         for trace in panel.figure.data:
             shown = trace.showlegend is not False and trace.name not in labelled
-            labelled.add(trace.name or "")
+            if shown:
+                labelled.add(trace.name)
             combined.add_trace(trace)
             combined.data[-1].update(xaxis=f"x{suffix}", yaxis=f"y{suffix}", showlegend=shown)
         layout = panel.figure.layout

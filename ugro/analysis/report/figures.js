@@ -88,7 +88,7 @@ function draw(plot, dark) {
   const settings = {
     responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
     displayModeBar: coarse ? true : "hover",
-    modeBarButtons: coarse || plot.closest(".small") ? [downloads] : [downloads, zoom],
+    modeBarButtons: coarse || plot.closest(".panels") ? [downloads] : [downloads, zoom],
   };
   Plotly.react(plot, figure.data, figure.layout, settings);
   if (figure.data.at(-1)?.meta === "highlight" && !plot.dataset.listens) {
