@@ -7,6 +7,8 @@ from pathlib import Path
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from ugro.analysis.confirmation.confirmation import Confirmation
+from ugro.analysis.figures.catalog import sections_of
+from ugro.analysis.figures.study_view import study_view
 from ugro.analysis.findings.findings import findings_of
 from ugro.analysis.importance.importance import Importances
 from ugro.analysis.report.report import write_report
@@ -52,7 +54,8 @@ def report(
     tables = tables_of(study)
     findings = findings_of(study, tables, importances, confirmation)
     path = folder / "analysis" / "report.html"
-    write_report(tables, importances, findings, confirmation, path)
+    view = study_view(tables, importances)
+    write_report(view, sections_of(view, confirmation), findings, path)
     return path
 
 

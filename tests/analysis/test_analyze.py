@@ -86,7 +86,7 @@ def test_all_of_a_study_is_written_and_what_to_try_next_is_shown(
     made("other")
     main(["study.name=full"])
     written = {path.name for path in Path("multirun/full/analysis").iterdir()}
-    assert {"summary.json", "report.html", "overview.png", "slices.png"} <= written
+    assert {"summary.json", "report.html", "overview.png"} <= written
     assert Path("multirun/full/trials.csv").exists()
     assert Path("multirun/full/optimization_results.yaml").exists()
     assert not Path("multirun/other/trials.csv").exists()

@@ -72,7 +72,9 @@ def test_studies_are_set_side_by_side(capsys: pytest.CaptureFixture[str]) -> Non
     assert "best eval_loss" in said
     assert "scheduler._target_" in said
     assert "multirun/comparison-a-b/comparison.json" in said
-    assert Path("multirun/comparison-a-b/comparison.png").stat().st_size > 10_000
+    page = Path("multirun/comparison-a-b/comparison.html").read_text(encoding="utf-8")
+    assert "b is best: evaluation loss 2, against 2.5 of a" in page
+    assert 'class="plot" data-name="comparison"' in page
 
 
 def test_larger_is_better_where_it_is_maximised() -> None:
@@ -118,6 +120,8 @@ def test_a_study_without_a_complete_trial_has_dashes(capsys: pytest.CaptureFixtu
     assert best.split() == ["best", "eval_loss", "3", "-"]
     made("c")
     main(["study=[b,c]", "to=nothing"])
+    page = Path("nothing/comparison.html").read_text(encoding="utf-8")
+    assert "Nothing to draw: no study has a complete trial." in page
     assert not Path("nothing/comparison.png").exists()
 
 

@@ -4,7 +4,8 @@ import pandas
 import pytest
 
 from tests.studies import ended, in_memory
-from ugro.analysis.findings.anytime import in_order, seconds, tokens
+from ugro.analysis.findings.anytime import in_order, seconds, slot_seconds, tokens
+from ugro.analysis.findings.cost import cost_of
 from ugro.analysis.tables import Tables, tables_of
 from ugro.events.outcome import Outcome
 
@@ -41,6 +42,22 @@ def test_tokens_of_all_trials_are_counted_stopped_ones_too(tables: Tables) -> No
     # By 20 s: 100 of trial 0 and 150 of trial 1. By 50 s: all of them.
     assert list(spent.at) == [250, 520]
     assert spent.total == 520
+
+
+def test_tokens_after_the_last_report_are_charged_when_their_trial_ends(tables: Tables) -> None:
+    measured = replace(tables, trials=tables.trials.assign(tokens_seen=[320.0, 150.0, 70.0]))
+    spent = tokens(measured, in_order(measured))
+    assert list(spent.at) == [250, 540]
+    assert spent.total == cost_of(measured, 0).tokens == 540
+
+
+def test_time_in_slots_is_charged_as_it_passes(tables: Tables) -> None:
+    rows = [(0, "", 5.0, 50.0), (1, "", 10.0, 20.0), (2, "", 15.0, 30.0)]
+    spans = pandas.DataFrame(rows, columns=["number", "worker", "began", "ended"])
+    spent = slot_seconds(replace(tables, spans=spans), in_order(tables))
+    # By 20 s: 15 of trial 0, all 10 of trial 1, 5 of trial 2. By 50 s: all of them.
+    assert list(spent.at) == [30, 70]
+    assert spent.total == 70
 
 
 def test_time_passes_while_a_driver_runs(tables: Tables) -> None:

@@ -1,11 +1,12 @@
-"""Studies of which every number in a picture can be worked out by hand."""
+"""Studies whose figures can be worked out by hand."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
-from ugro.analysis.pictures.subject import Subject, subject_of
 
+from ugro.analysis.figures.points import Points
+from ugro.analysis.figures.study_view import StudyView, study_view
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome
@@ -35,7 +36,7 @@ def add(
     measured: Mapping[str, float] | None = None,
     space: Mapping[str, Any] = SPACE,
 ) -> None:
-    """A trial that ended so, or runs; its curve has a report every 100 tokens."""
+    """Add a trial with an outcome, or a running one; its curve has a report every 100 tokens."""
     trial = start(study, space, source, **(given or {}))
     for at, value in enumerate(curve, 1):
         study.report(trial, 100 * at, value)
@@ -63,6 +64,12 @@ def mixed(direction: str = "minimize") -> Study:
     return study
 
 
-def subject(study: Study, importances: tuple[Importances, ...] = KNOWN) -> Subject:
-    """What its pictures show."""
-    return subject_of(tables_of(study), importances)
+def view(study: Study, importances: tuple[Importances, ...] = KNOWN) -> StudyView:
+    """A study as its figures show it."""
+    return study_view(tables_of(study), importances)
+
+
+def at(points: Sequence[Points], label: str) -> list[tuple[float, float]]:
+    """Positions of the points with this label."""
+    found = [group for group in points if group.label == label]
+    return [place for group in found for place in zip(group.x, group.y, strict=True)]

@@ -1,24 +1,36 @@
+import warnings
+from pathlib import Path
+
+import matplotlib
 import pytest
 from matplotlib.axes import Axes
-from ugro.analysis.pictures.overview import draw
-from ugro.analysis.pictures.subject import Kind, NothingToDrawError
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
+from ugro.analysis.figures import overview
+from ugro.analysis.figures.overview import prepare, write_overview
+from ugro.analysis.figures.overview_style import DPI, new_figure, save
+from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
-from .drawn import headline, marks, words
-from .studies import RANK, UNKNOWN, add, mixed, subject
+from .drawn_overview import headline, marks, words
+from .studies import RANK, UNKNOWN, add, mixed, view
+
+
+def draw(of: StudyView) -> Figure:
+    return overview.draw(prepare(of))
 
 
 def panels(**given: object) -> list[Axes]:
-    return draw(subject(mixed(), **given)).axes  # type: ignore[arg-type]
+    return draw(view(mixed(), **given)).axes  # type: ignore[arg-type]
 
 
 def test_the_headline_states_the_gain() -> None:
-    assert headline(draw(subject(mixed()))) == (
+    assert headline(draw(view(mixed()))) == (
         "Best of 6 trials: evaluation loss 3, 25% below the baseline"
     )
-    assert headline(draw(subject(mixed("maximize")))) == (
+    assert headline(draw(view(mixed("maximize")))) == (
         "Best of 6 trials: evaluation loss 4, no better than the baseline"
     )
 
@@ -73,7 +85,7 @@ def test_what_is_far_worse_is_an_arrow_at_the_edge() -> None:
     study = in_memory(objectives=["eval_loss"])
     for value in (1.0, 2.0, 3.0, 4.0, 5.0, 20.0):
         add(study, Outcome.COMPLETE, value)
-    figure = draw(subject(study))
+    figure = draw(view(study))
     assert len(marks(figure.axes[0], Kind.COMPLETE.value)) == 5
     edge = 12.25 + 0.06 * 11.25
     assert any(
@@ -86,5 +98,29 @@ def test_what_is_far_worse_is_an_arrow_at_the_edge() -> None:
 def test_trials_without_any_value_give_no_overview() -> None:
     study = in_memory(objectives=["eval_loss"])
     add(study, Outcome.FAILED)
-    with pytest.raises(NothingToDrawError, match="no trial has come to a value"):
-        draw(subject(study))
+    with pytest.raises(NoDataError, match="no trial has come to a value"):
+        draw(view(study))
+
+
+def test_it_is_written_and_nothing_else_is_changed(tmp_path: Path) -> None:
+    before = dict(matplotlib.rcParams)
+    write_overview(view(mixed()), tmp_path / "analysis" / "overview.png")
+    assert [path.name for path in (tmp_path / "analysis").iterdir()] == ["overview.png"]
+    assert dict(matplotlib.rcParams) == before
+    assert imread(tmp_path / "analysis" / "overview.png").shape[1] == 14 * DPI
+
+
+def test_a_stale_overview_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "overview.png").touch()
+    (tmp_path / "own.png").touch()
+    with pytest.raises(NoDataError, match="no trial has come to a value yet"):
+        write_overview(view(in_memory()), tmp_path / "overview.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["own.png"]
+
+
+def test_a_name_that_the_font_has_not_does_not_warn(tmp_path: Path) -> None:
+    figure = new_figure(12.0, 6.75)
+    figure.subplots().set_title("名前")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(figure, tmp_path / "name.png")

@@ -4,14 +4,16 @@ import numpy
 import pandas
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from ugro.analysis.pictures import labels, ticks
-from ugro.analysis.pictures.key_axis import key_axis
-from ugro.analysis.pictures.window import window
 
+from ugro.analysis.figures import labels, ticks
+from ugro.analysis.figures.key_axis import key_axis
+from ugro.analysis.figures.overview_style import plain
+from ugro.analysis.figures.theme import escaped
+from ugro.analysis.figures.window import window
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
-from .studies import RANK, RATE, add, mixed, subject
+from .studies import RANK, RATE, add, mixed, view
 
 
 def test_a_window_shows_all_values_and_a_little_more() -> None:
@@ -41,7 +43,7 @@ def test_a_window_is_never_empty(values: list[float]) -> None:
 
 
 def test_choices_that_are_numbers_are_drawn_in_their_order() -> None:
-    axis = key_axis(subject(mixed()), RANK)
+    axis = key_axis(view(mixed()), RANK)
     assert axis.choices == (4, 8, 16)
     assert axis.ordered
     assert axis.at(pandas.Series([16, 4, None])).tolist()[:2] == [2.0, 0.0]
@@ -49,7 +51,7 @@ def test_choices_that_are_numbers_are_drawn_in_their_order() -> None:
 
 
 def test_a_log_space_is_laid_out_by_the_logarithm() -> None:
-    axis = key_axis(subject(mixed()), RATE)
+    axis = key_axis(view(mixed()), RATE)
     assert axis.log
     assert axis.unit(numpy.array([1e-4])) == pytest.approx([0.5])
     assert axis.ticks()[1] == ["1e-5", "3e-5", "1e-4", "3e-4", "1e-3"]
@@ -60,7 +62,7 @@ def test_a_key_that_was_not_searched_is_nowhere_and_null_is_a_choice() -> None:
     over = {"key": CategoricalDistribution((None, "a"))}
     add(study, Outcome.COMPLETE, 1.0, space=over, given={"key": None})
     add(study, Outcome.COMPLETE, 1.0, space={"n": IntDistribution(1, 8, log=True)})
-    found = subject(study, ())
+    found = view(study, ())
     assert numpy.isnan(key_axis(found, "n").at(found.tables.trials["n"])[0])
     assert key_axis(found, "key").at(found.tables.trials["key"])[0] == 0
     assert key_axis(found, "n").ticks()[1] == ["1", "2", "4", "8"]
@@ -84,4 +86,25 @@ def test_lists_of_modules_keep_what_tells_them_apart() -> None:
 
 
 def test_a_dollar_is_no_formula_and_a_line_break_no_line_break() -> None:
-    assert labels.plain("a$b\nc") == r"a\$b c"
+    assert plain("a$b\nc") == r"a\$b c"  # in matplotlib
+    assert escaped("a$b\n<c>") == "a&#36;b &lt;c&gt;"  # in plotly
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (2.47, 2.61, [2.475, 2.5, 2.525, 2.55, 2.575, 2.6]),
+        (-3.0, 4.0, [-2, 0, 2, 4]),
+        (1e99, 9e99, [2e99, 4e99, 6e99, 8e99]),
+    ],
+)
+def test_ticks_are_round_numbers_in_equal_steps(
+    low: float, high: float, expected: list[float]
+) -> None:
+    assert ticks.linear(low, high) == pytest.approx(expected)
+
+
+def test_ticks_of_whole_numbers_are_whole() -> None:
+    assert ticks.linear(3.0, 5.0, integral=True) == [3, 4, 5]
+    assert ticks.linear(0.0, 12.0, integral=True) == [0, 5, 10]

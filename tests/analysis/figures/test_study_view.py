@@ -1,16 +1,16 @@
 import math
 
 import pytest
-from ugro.analysis.pictures.subject import Kind
 
+from ugro.analysis.figures.study_view import Kind
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory
-from .studies import RANK, RATE, UNKNOWN, add, mixed, subject
+from .studies import RANK, RATE, UNKNOWN, add, mixed, view
 
 
 def test_a_complete_trial_has_a_value_any_other_one_what_it_had_reached() -> None:
-    shown = subject(mixed())
+    shown = view(mixed())
     assert [kind.name for kind in shown.trials["kind"]] == [
         "COMPLETE", "STOPPED", "COMPLETE", "FAILED", "INFEASIBLE", "RUNNING",
     ]  # fmt: skip
@@ -20,14 +20,14 @@ def test_a_complete_trial_has_a_value_any_other_one_what_it_had_reached() -> Non
 
 
 def test_the_best_of_a_maximised_study_is_the_largest() -> None:
-    assert subject(mixed("maximize")).best == 0
+    assert view(mixed("maximize")).best == 0
 
 
 @pytest.mark.parametrize("ending", [one for one in Outcome if one is not Outcome.WITHDRAWN])
 def test_every_ending_is_drawn_as_something(ending: Outcome) -> None:
     study = in_memory(objectives=["eval_loss"])
     add(study, ending, 1.0)
-    assert subject(study).trials["kind"].iloc[0] in Kind
+    assert view(study).trials["kind"].iloc[0] in Kind
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, 1e101])
@@ -35,15 +35,15 @@ def test_what_cannot_be_drawn_is_no_value_and_never_the_best(value: float) -> No
     study = in_memory(objectives=["eval_loss"])
     add(study, Outcome.COMPLETE, value)
     add(study, Outcome.COMPLETE, 2.0)
-    assert subject(study).best == 1
+    assert view(study).best == 1
 
 
 def test_keys_come_by_importance_and_where_it_is_unknown_the_learning_rate_first() -> None:
-    assert subject(mixed()).keys == (RANK, RATE)
-    assert subject(mixed(), UNKNOWN).keys == (RATE, RANK)
+    assert view(mixed()).keys == (RANK, RATE)
+    assert view(mixed(), UNKNOWN).keys == (RATE, RANK)
 
 
 def test_of_several_objectives_what_the_scheduler_compared_is_none() -> None:
     study = in_memory("minimize", "minimize", objectives=["eval_loss", "latency_ms"])
     add(study, Outcome.RUNG, curve=[-0.3])
-    assert math.isnan(subject(study).trials["reached"].iloc[0])
+    assert math.isnan(view(study).trials["reached"].iloc[0])
