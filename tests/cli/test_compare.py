@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,8 @@ def test_studies_are_set_side_by_side(capsys: pytest.CaptureFixture[str]) -> Non
     assert "multirun/comparison-a-b/comparison.json" in said
     page = Path("multirun/comparison-a-b/comparison.html").read_text(encoding="utf-8")
     assert "b is best: evaluation loss 2, against 2.5 of a" in page
-    assert 'class="plot" data-name="comparison"' in page
+    assert "Nothing to draw: neither tokens nor times of the studies are known." in page
+    assert re.search(r'baseline</th><td class="right">3</td><td class="right">3</td>', page)
 
 
 def test_larger_is_better_where_it_is_maximised() -> None:

@@ -80,7 +80,7 @@ def sections_of(
 def comparison_section(found: Comparison) -> Section:
     """Draw the figure of a comparison of studies."""
     drawing = _drawing(comparison.prepare, comparison.draw, found)
-    section = _section("comparison", "Comparison", "", drawing)
+    section = _section("comparison", "Best value and cost", "", drawing)
     return replace(section, description=comparison.note(found))
 
 

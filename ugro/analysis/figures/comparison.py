@@ -95,7 +95,7 @@ def prepare(found: Comparison) -> ComparedStudies:
     """Collect the data.
 
     Raises:
-        NoDataError: no study has a complete trial.
+        NoDataError: no study has a complete trial, or neither costs nor importances are known.
     """
     if found.winner is None:
         raise NoDataError("no study has a complete trial")
@@ -103,20 +103,20 @@ def prepare(found: Comparison) -> ComparedStudies:
     improvements = [value for side in found.sides for value in _improvements(found, side.tokens)]
     bests = [side.best.values[0] for side in found.sides if side.best is not None]
     counted = listed(list(dict.fromkeys(unit(side.tables) for side in found.sides)))
+    axes = (
+        _token_axis(found, counted, [side.tokens for side in found.sides]),
+        _time_axis(found, [side.seconds for side in found.sides]),
+    )
+    known = tuple(axis for axis in axes if axis.curves)
+    if not known and not keys:
+        raise NoDataError("neither tokens nor times of the studies are known")
     return ComparedStudies(
-        finding=_finding(found),
+        finding=finding(found),
         objective=found.objective,
         window=window(improvements, found.minimised, bests),
         studies=tuple(side.name for side in found.sides),
         target=found.target,
-        axes=tuple(
-            axis
-            for axis in (
-                _token_axis(found, counted, [side.tokens for side in found.sides]),
-                _time_axis(found, [side.seconds for side in found.sides]),
-            )
-            if axis.curves
-        ),
+        axes=known,
         method=found.method,
         keys=keys,
         importances=tuple(_importances(found, side, keys) for side in found.sides) if keys else (),
@@ -186,10 +186,11 @@ def _importances(found: Comparison, side: Side, keys: Sequence[str]) -> tuple[Im
     return tuple(one for one in known if one is not None)
 
 
-def _finding(found: Comparison) -> str:
+def finding(found: Comparison) -> str:
+    """State which study is best; empty where none has a complete trial."""
     winner = found.winner
-    assert winner is not None
-    assert winner.best is not None
+    if winner is None or winner.best is None:
+        return ""
     value = f"{labels.name(found.objective)} {number(winner.best.values[0])}"
     others = [side for side in found.sides if side is not winner and side.best is not None]
     against = [f"{number(side.best.values[0])} of {side.name}" for side in others if side.best]

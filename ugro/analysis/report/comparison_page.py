@@ -6,6 +6,7 @@ from pathlib import Path
 from ugro.analysis.comparison.comparison import Comparison
 from ugro.analysis.comparison.side_by_side import differences, results
 from ugro.analysis.figures.catalog import Section
+from ugro.analysis.figures.comparison import finding
 from ugro.analysis.report.page import render
 from ugro.paths import write_atomically
 
@@ -22,6 +23,7 @@ def write_comparison(found: Comparison, sections: Sequence[Section], path: Path)
     context = {
         "title": "Comparison of " + ", ".join(names),
         "names": names,
+        "finding": finding(found),
         "sections": sections,
         "results": results(found),
         "differences": differences(found),

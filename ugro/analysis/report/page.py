@@ -30,7 +30,7 @@ def render(name: str, scripts: Sequence[str], context: Mapping[str, Any]) -> str
         scripts: of the page's own, beside this module, in order
         context: of the template
     """
-    code = [get_plotlyjs(), *map(_text, (FIGURES_SCRIPT, *scripts))]
+    code = [get_plotlyjs(), "\n".join(map(_text, (FIGURES_SCRIPT, *scripts)))]
     own = {
         "style": Markup(_text(STYLE)),
         "scripts": [Markup(script) for script in code],

@@ -1,6 +1,3 @@
-// The table of trials, and buttons that copy text.
-"use strict";
-
 // The table
 
 const ROWS = 50;
