@@ -76,6 +76,6 @@ def decisions(events: Iterable[Event]) -> list[tuple[Any, ...]]:
                 decided.append(("asked", number, dict(parameters)))
             case TrialReported(number=number, report=report, stop=stop, rung=rung):
                 decided.append(("reported", number, report.step, dict(report.metrics), stop, rung))
-            case TrialFinished(number=number, ending=ending, values=values):
-                decided.append(("ended", number, ending, values))
+            case TrialFinished(number=number, outcome=outcome, values=values):
+                decided.append(("ended", number, outcome, values))
     return decided

@@ -32,7 +32,7 @@ def test_each_error_has_its_outcome(error: Exception, how: Outcome, run: Run) ->
     ran = run(scripts=lambda n: Script(raises=error if n == 2 else None))
     assert ran.endings().count(how) == 1
     finished = [event for event in ran.events if isinstance(event, TrialFinished)]
-    assert [event.error for event in finished if event.ending is how] == [
+    assert [event.error for event in finished if event.outcome is how] == [
         f"{type(error).__name__}: {error}"
     ]
 

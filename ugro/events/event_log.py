@@ -28,7 +28,7 @@ def as_line(event: Event) -> str:
 
 def as_dict(event: Event) -> dict[str, Any]:
     """Return the event's name, time and fields; the fields of a report are flattened."""
-    values = {each.name: getattr(event, each.name) for each in fields(event)}
+    values = {_key(each.name): getattr(event, each.name) for each in fields(event)}
     if isinstance(event, TrialReported):
         values |= {**event.report.as_dict(), "time": event.time}
         del values["report"]
@@ -43,9 +43,11 @@ def as_event(record: Mapping[str, Any]) -> Event | None:
     kind = _KINDS.get(record["event"])
     if kind is None:
         return None
-    plain = {each.name: record[each.name] for each in fields(kind) if each.name in record}
+    plain = {
+        each.name: record[_key(each.name)] for each in fields(kind) if _key(each.name) in record
+    }
     plain |= {key: tuple(value) for key, value in plain.items() if isinstance(value, list)}
-    plain |= {key: Outcome(plain[key]) for key in ("ending", "stop") if plain.get(key)}
+    plain |= {key: Outcome(plain[key]) for key in ("outcome", "stop") if plain.get(key)}
     if kind is TrialReported:
         plain["report"] = Report.from_dict(record)
     return kind(**plain)
@@ -128,6 +130,11 @@ def reports_in(path: Path) -> Iterator[tuple[int, Report, Outcome | None]]:
 
 
 _KINDS = {kind.__name__: kind for kind in Event.__subclasses__()}
+_KEYS = {"outcome": "ending"}  # fields whose key in the file differs
+
+
+def _key(field: str) -> str:
+    return _KEYS.get(field, field)
 
 
 def _parse(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -95,7 +95,7 @@ class TrialFinished(Event):
     """A trial ended."""
 
     number: int
-    ending: Outcome
+    outcome: Outcome  # the key in the event log is ``ending``
     values: tuple[float, ...]  # empty unless the trial is complete
     metrics: Mapping[str, float]
     error: str = ""

@@ -202,12 +202,12 @@ class StudyState:
 
     def _finished(self, event: TrialFinished) -> None:
         trial = self.running.pop(event.number, None)
-        if event.ending is Outcome.INTERRUPTED:
+        if event.outcome is Outcome.INTERRUPTED:
             return
         if trial is not None:
             self._seconds += event.time - _start_of(trial)
             self._timed += 1
-        self._ended(event.number, event.ending, event.values)
+        self._ended(event.number, event.outcome, event.values)
 
     def _ended(self, number: int, outcome: Outcome, values: tuple[float, ...]) -> None:
         if outcome is Outcome.INTERRUPTED or number in self._of_others:

@@ -22,7 +22,7 @@ class CheckpointCleanup:
 
     def observe(self, event: Event) -> None:
         """Delete the checkpoints of a trial that was pruned."""
-        if not isinstance(event, TrialFinished) or not event.ending.is_pruned:
+        if not isinstance(event, TrialFinished) or not event.outcome.is_pruned:
             return
         folder = self._checkpoints_of(event.number)
         try:

@@ -75,12 +75,12 @@ class ConsoleLog:
     def _finish(self, event: TrialFinished) -> None:
         last = self._last.pop(event.number, None)
         if event.error:
-            log.warning("trial %d %s: %s", event.number, event.ending.in_words, event.error)
+            log.warning("trial %d %s: %s", event.number, event.outcome.in_words, event.error)
             return
-        result = self._values(event) if event.values else event.ending.in_words
-        if event.ending is Outcome.PLATEAU:
-            result += f", {event.ending.in_words}"
-        if event.ending is Outcome.RUNG and last is not None and last.rung:
+        result = self._values(event) if event.values else event.outcome.in_words
+        if event.outcome is Outcome.PLATEAU:
+            result += f", {event.outcome.in_words}"
+        if event.outcome is Outcome.RUNG and last is not None and last.rung:
             result += f" {last.rung}"
         log.info("trial %d %s%s%s", event.number, result, _after(event), self._progress(event))
 

@@ -117,7 +117,7 @@ class Prometheus:
         self._speed[number] = report.tokens_seen, report.seconds
 
     def _finished(self, event: TrialFinished) -> None:
-        metrics, outcome = self._metrics, event.ending
+        metrics, outcome = self._metrics, event.outcome
         self._remove(event.number)
         self._tokens.pop(event.number, None)
         metrics.finished.labels(outcome.value).inc()

@@ -83,8 +83,8 @@ class Runs:
             if (before := self._kinds.pop(event.number, None)) is not None:
                 self._counts[before] -= 1
             if isinstance(event, TrialFinished):
-                self._kinds[event.number] = state_of(event.ending)
-                self._counts[state_of(event.ending)] += 1
+                self._kinds[event.number] = state_of(event.outcome)
+                self._counts[state_of(event.outcome)] += 1
 
     def _mark_sent(self, event: Event) -> None:
         match event:
@@ -165,7 +165,7 @@ class Runs:
         }
 
     def _finished(self, event: TrialFinished) -> None:
-        number, outcome = event.number, event.ending
+        number, outcome = event.number, event.outcome
         self._configure(number, event.time)
         run = self._of(number, event.time)
         run.status, run.ended = _status(outcome), event.time
