@@ -1,1 +1,1 @@
-"""Sweeps on several nodes: real ones of Ray, on this machine."""
+"""Sweeps on several nodes: real Ray nodes on this machine."""

@@ -1,4 +1,4 @@
-"""A cluster of Ray's own processes, a node each; some do not see the driver's folders."""
+"""A cluster of real Ray processes, some of which do not share the driver's folders."""
 
 import subprocess
 import sys
@@ -11,11 +11,11 @@ import pytest
 from ..faults.sweeps import SPACE
 from ..stores import free_port
 
-STORE = 80 * 2**20  # bytes of a node's object store: Ray's least
+STORE = 80 * 2**20  # bytes of a node's object store: Ray's minimum
 
 
 class Nodes:
-    """Nodes that join and leave; trials run on none of them but those that are added."""
+    """Nodes that join and leave; the head runs no trials."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
@@ -29,11 +29,11 @@ class Nodes:
         self._foreign: list[subprocess.Popen[bytes]] = []
 
     def add(self, **has: Any) -> Any:
-        """A node; ``has`` says what, as ``ray.init`` names it."""
+        """Add a node with resources as in ``ray.init``."""
         return self._cluster.add_node(object_store_memory=STORE, **has)
 
     def add_without(self, folder: Path, cpus: int) -> subprocess.Popen[bytes]:
-        """A node that sees an empty folder in that one's place; skips where one may not mount."""
+        """Add a node that sees an empty folder instead; skips the test without mount rights."""
         start = f"{Path(sys.executable).parent}/ray start --block --disable-usage-stats"
         has = f"--num-cpus={cpus} --object-store-memory={STORE}"
         hidden = f"mount -t tmpfs tmpfs {folder}"
@@ -46,11 +46,11 @@ class Nodes:
         return node
 
     def lose(self, node: Any) -> None:
-        """As if its machine had lost its power."""
+        """Remove a node as if it had lost power."""
         self._cluster.remove_node(node, allow_graceful=False)
 
     def waiting(self) -> int:
-        """Trials that wait for a node, as Ray tells an autoscaler."""
+        """Return the number of trials that wait for a node, as an autoscaler sees it."""
         from ray._raylet import GcsClient
         from ray.autoscaler.v2.sdk import get_cluster_resource_state
 
@@ -58,13 +58,13 @@ class Nodes:
         return sum(request.count for request in state.pending_resource_requests)
 
     def end(self, node: subprocess.Popen[bytes]) -> None:
-        """It leaves; with --block, ``ray start`` ends what it has started."""
+        """Stop a node; with --block, ``ray start`` ends its processes."""
         self._foreign.remove(node)
         node.terminate()
         node.wait(30)
 
     def close(self) -> None:
-        """Nothing of it stays."""
+        """Stop all nodes."""
         for node in list(self._foreign):
             self.end(node)
         self._cluster.shutdown()
@@ -72,14 +72,14 @@ class Nodes:
 
 @pytest.fixture
 def nodes() -> Iterator[Nodes]:
-    """A head on which no trial fits."""
-    made = Nodes()
-    yield made
-    made.close()
+    """A cluster with a head on which no trial fits."""
+    cluster = Nodes()
+    yield cluster
+    cluster.close()
 
 
 def on(address: str, trials: int) -> list[str]:
-    """Overrides of a sweep there."""
+    """Return the overrides of a sweep on the cluster."""
     return [
         "study.name=s",
         SPACE,

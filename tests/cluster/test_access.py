@@ -1,4 +1,4 @@
-"""Who may come into a cluster: Ray's token and TLS."""
+"""Access to a cluster with Ray's token and TLS."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ HERE = "127.0.0.1"
 
 @contextmanager
 def head(environment: Mapping[str, str], node: str = HERE) -> Iterator[str]:
-    """A cluster of one node, as ``deploy/ray-cluster.yaml`` starts it; its address."""
+    """Start a cluster of one node as in ``deploy/ray-cluster.yaml``; yield its address."""
     address = f"{node}:{free_port()}"
     start = [RAY, "start", "--head", "--block", "--num-cpus=2"]
     start += [f"--port={address.partition(':')[2]}", f"--object-store-memory={STORE}"]
@@ -38,20 +38,20 @@ def head(environment: Mapping[str, str], node: str = HERE) -> Iterator[str]:
 
 
 def answers(address: str, environment: Mapping[str, str]) -> bool:
-    """Whether the cluster there lets one in who has that environment."""
+    """Whether the cluster accepts a client with this environment."""
     check = [RAY, "health-check", f"--address={address}"]
     return subprocess.run(check, env=environment, capture_output=True, check=False).returncode == 0
 
 
-def test_a_cluster_with_a_token_lets_in_who_has_it_alone(tmp_path: Path) -> None:
+def test_a_cluster_with_a_token_accepts_only_clients_with_it(tmp_path: Path) -> None:
     known = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
     with head(known) as address:
         swept(tmp_path, *on(address, 2), faults={"steps": 2}, environment=known)
         check_complete(tmp_path, 2)
         assert not answers(address, {**os.environ, "RAY_AUTH_MODE": "disabled"})
-        other, log = {**known, "RAY_AUTH_TOKEN": "another"}, tmp_path / "refused.log"
-        with Sweep(tmp_path, on(address, 3), environment=other, log=log) as refused:
-            assert refused.ends() == 1
+        other, log = {**known, "RAY_AUTH_TOKEN": "another"}, tmp_path / "rejected.log"
+        with Sweep(tmp_path, on(address, 3), environment=other, log=log) as rejected:
+            assert rejected.ends() == 1
         last = log.read_text().splitlines()[-1]
         assert last.startswith(f"hydra.launcher.ray.init.address: '{address}' given")
         assert "RAY_AUTH_TOKEN" in last
@@ -63,7 +63,7 @@ def test_a_cluster_with_a_token_lets_in_who_has_it_alone(tmp_path: Path) -> None
 
 @pytest.fixture
 def certified(tmp_path: Path) -> tuple[str, dict[str, str]]:
-    """This node's address, and the variables of who has a certificate for it."""
+    """This node's address, and the environment of a client with a certificate."""
     import ray
 
     node = ray.util.get_node_ip_address()
@@ -81,7 +81,7 @@ def certified(tmp_path: Path) -> tuple[str, dict[str, str]]:
     }
 
 
-def test_a_cluster_with_tls_runs_a_sweep_and_answers_nobody_without_a_certificate(
+def test_a_cluster_with_tls_accepts_only_clients_with_a_certificate(
     certified: tuple[str, dict[str, str]], tmp_path: Path
 ) -> None:
     node, tls = certified
@@ -92,24 +92,24 @@ def test_a_cluster_with_tls_runs_a_sweep_and_answers_nobody_without_a_certificat
     check_complete(tmp_path, 2)
 
 
-def test_ray_on_this_machine_asks_for_a_token_unasked(tmp_path: Path) -> None:
+def test_a_local_ray_requires_a_token_by_default(tmp_path: Path) -> None:
     gate, study = tmp_path / "gate", tmp_path / "multirun" / "s"
     here = ["study.name=s", "lora.r=2,4", "hydra.launcher.ray.remote.num_gpus=0"]
     with Sweep(tmp_path, here, {"steps": 2, "gate": str(gate)}) as sweep:
         wait_for(lambda: events(study, "TrialStarted"))
         known = {**os.environ, "RAY_AUTH_MODE": "token"}  # with this user's own token
-        address = heard_at(sweep.process.pid, known)
+        address = find_address(sweep.process.pid, known)
         assert not answers(address, {**known, "RAY_AUTH_TOKEN": "another"})
         gate.touch()
-        assert sweep.ends() == 0, sweep.said()
+        assert sweep.ends() == 0, sweep.output()
 
 
-def heard_at(driver: int, environment: Mapping[str, str]) -> str:
-    """The address of the cluster that a driver has started, where it lets one in."""
+def find_address(driver: int, environment: Mapping[str, str]) -> str:
+    """Return the address of a driver's local cluster."""
     import psutil
 
     below = psutil.Process(driver).children(recursive=True)
-    [control] = [one for one in below if one.name().startswith("gcs_server")]
+    [control] = [child for child in below if child.name().startswith("gcs_server")]
     connections = control.net_connections(kind="tcp")
-    ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}
+    ports = {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
     return next(at for port in ports if answers(at := f"{HERE}:{port}", environment))

@@ -82,6 +82,6 @@ def test_prometheus_answers_with_the_sweeps_figures(
         assert query("ugro_tokens_total") == [400.0]  # two trials, two steps of 100
         assert query('ugro_study_info{study="s"}') == [1.0]
         gate.touch()
-        assert sweep.ends() == 0, sweep.said()
+        assert sweep.ends() == 0, sweep.output()
     said = f"Metrics for Prometheus: http://127.0.0.1:{scraped}/metrics"
-    assert said in sweep.said()
+    assert said in sweep.output()

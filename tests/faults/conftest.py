@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the faults."""
+"""A real PostgreSQL server for the fault tests."""
 
 from ..stores import postgresql
 

@@ -1,10 +1,10 @@
-"""A sweep whose trials sleep, report, checkpoint, fail or hang as told, instead of training.
+"""A sweep whose trials sleep, report, checkpoint, fail or hang by a script, instead of training.
 
-``FAULTS`` in the environment says what happens, as JSON: ``steps`` and ``seconds`` a step; the
-``mib`` of a checkpoint; ``gate``, a file without which no trial takes its last step; ``kill``, the
-probability with which a trial's worker is killed once; and ``hang``, ``memory``, ``raise``,
-``nan``, ``die``, ``freeze`` and ``stop``, each with numbers of trials and the step at which that
-happens to them, the last three once only; and ``data``, the fingerprints that trials report.
+``FAULTS`` in the environment is the script, as JSON: ``steps`` and ``seconds`` per step; the
+``mib`` of a checkpoint; ``gate``, a file that each trial awaits before its last step; ``kill``, the
+probability with which a trial's worker is killed once; ``hang``, ``memory``, ``raise``, ``nan``,
+``die``, ``freeze`` and ``stop``, each with trial numbers and the step of the fault, the last three
+once only; and ``data``, the fingerprints that trials report.
 """
 
 import json
@@ -35,13 +35,13 @@ from ugro.trial.mirror import mirrored
 register_schema()
 register_plugins()
 
-TOKENS = 100  # a step
+TOKENS = 100  # per step
 MIB = 2**20
 
 
 @hydra.main(config_path="../../conf", config_name="config", execution_whitelist=CALLABLE)
 def main(config: DictConfig) -> TrialResult:
-    """Do as told; what was done is noted in ``attempts.jsonl`` in the trial's folder."""
+    """Run the script; each attempt is noted in a file in the trial's folder."""
     faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
     number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
     training = hash_training(settings, faults.get("data", {}))
@@ -52,11 +52,11 @@ def main(config: DictConfig) -> TrialResult:
 def train(
     faults: dict[str, Any], number: int, folder: Path, settings: Config, changed: Callable[[], None]
 ) -> TrialResult:
-    """Go on from the last whole checkpoint to the end, unless something happens."""
+    """Resume from the last complete checkpoint and run to the end, unless a fault strikes."""
     data = faults.get("data", {})
     checkpoints, training = folder / "checkpoints", hash_training(settings, data)
-    begun_at = latest(checkpoints, training)
-    first = 0 if begun_at is None else step(begun_at)
+    checkpoint_found = latest(checkpoints, training)
+    first = 0 if checkpoint_found is None else step(checkpoint_found)
     note(folder, "began", first)
     last, rank = faults.get("steps", 10), settings.lora.r
     for done in range(first, last + 1):
@@ -85,13 +85,13 @@ def train(
 
 
 def wait_for_gate(gate: Path) -> None:
-    """Until the test opens it, however slow the machine; an interrupted trial does not wait."""
+    """Wait until the test opens the gate; an interrupted trial does not wait."""
     while not (gate.exists() or channel().interrupted()):
         time.sleep(0.05)
 
 
 def save(checkpoint: Path, training: str, mib: int) -> None:
-    """Write a checkpoint of so many MiB, as retrying as the Trainer's."""
+    """Write a checkpoint of this size, with retries like the Trainer's."""
 
     def write() -> None:
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -103,14 +103,14 @@ def save(checkpoint: Path, training: str, mib: int) -> None:
 
 
 def note(folder: Path, what: str, at: int) -> None:
-    """Say what was done; also where there is no disk left for a file that grows."""
-    said = json.dumps({"what": what, "step": at, "process": os.getpid(), "time": time.time()})
+    """Append a note to the trial's file, or to ``NOTES`` if its disk may be full."""
+    line = json.dumps({"what": what, "step": at, "process": os.getpid(), "time": time.time()})
     with (Path(os.environ.get("NOTES", folder)) / f"{folder.name}.jsonl").open("a") as file:
-        file.write(said + "\n")
+        file.write(line + "\n")
 
 
 def misbehave(faults: dict[str, dict[str, int]], number: int, done: int, folder: Path) -> None:
-    """What ends this trial's attempt, if anything does at this step."""
+    """Run the fault of this trial at this step, if any."""
 
     def due(fault: str) -> bool:
         return faults.get(fault, {}).get(str(number)) == done
@@ -130,14 +130,14 @@ def misbehave(faults: dict[str, dict[str, int]], number: int, done: int, folder:
 
 
 def killed_by_chance(faults: dict[str, dict[str, int]], number: int) -> int | None:
-    """The step at which the worker is killed, the same in every run."""
+    """Return the step at which the worker is killed, the same in every run."""
     chance = random.Random(f"kill {number}")
     share = faults.get("kill", 0.0)
     return chance.randint(1, 9) if chance.random() < float(share) else None  # type: ignore[arg-type]
 
 
 def once(folder: Path) -> bool:
-    """Whether this is the first time."""
+    """Return whether this is the first call for the trial."""
     marker = folder / "killed"
     known = marker.exists()
     marker.touch()
@@ -145,7 +145,7 @@ def once(folder: Path) -> bool:
 
 
 def allocate_past_the_limit() -> None:
-    """Ask for more than this process may have, which is a little more than it has."""
+    """Request more memory than the limit, set slightly above the current use."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + 64 * MIB
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

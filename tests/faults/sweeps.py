@@ -1,4 +1,4 @@
-"""Sweeps of scripted trials, as processes that can be killed, and what they leave."""
+"""Sweeps of scripted trials as processes that can be killed, and checks of their results."""
 
 import json
 import os
@@ -18,15 +18,15 @@ from ugro.study.study import Study, read
 
 from ..conftest import ROOT
 
-# What comes after a sweep is tested elsewhere.
-NOTHING_AFTER = ("study.analysis=false", "tracking=none")
+# Analysis and tracking are tested elsewhere.
+WITHOUT_ANALYSIS = ("study.analysis=false", "tracking=none")
 SPACE = "lora.r=int(interval(1,1000000))"
 TWO_SLOTS = ("++hydra.launcher.ray.init.num_cpus=2", "hydra.launcher.ray.remote.num_gpus=0")
 FOUR_SLOTS = ("++hydra.launcher.ray.init.num_cpus=4", "hydra.launcher.ray.remote.num_gpus=0")
 
 
-def _hears_signals() -> None:
-    """A shell lets what it runs in the background ignore Ctrl-C."""
+def _handle_sigint() -> None:
+    """Handle SIGINT, which background processes of a shell ignore."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -34,11 +34,11 @@ class Sweep:
     """A driver process.
 
     Args:
-        folder: below which the study is
+        folder: parent of the study's folder
         overrides: of the command line
-        faults: what the trials are told, see ``scripted.py``
-        environment: variables of its own
-        log: where it prints to; by default in the folder
+        faults: script of the trials, see ``scripted.py``
+        environment: additional variables
+        log: file of its output; by default in the folder
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class Sweep:
         log = self._log = log or folder / "driver.log"
         with log.open("a") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(script), "-m", *NOTHING_AFTER, *overrides],
+                [sys.executable, str(script), "-m", *WITHOUT_ANALYSIS, *overrides],
                 cwd=folder,
                 env={**os.environ, "FAULTS": json.dumps(faults or {}), **(environment or {})},
                 stdout=output,
                 stderr=output,
-                preexec_fn=_hears_signals,
+                preexec_fn=_handle_sigint,
                 start_new_session=True,
             )
 
@@ -69,19 +69,19 @@ class Sweep:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
 
-    def said(self) -> str:
-        """What all drivers in this folder have printed."""
+    def output(self) -> str:
+        """Return the output of all drivers in this folder."""
         return self._log.read_text()
 
     def ends(self, seconds: float = 240) -> int:
-        """Wait for it; its exit code."""
+        """Wait for the end and return the exit code."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired as error:
-            raise AssertionError(self.said()) from error
+            raise AssertionError(self.output()) from error
 
     def is_killed(self) -> None:
-        """By SIGKILL, as it stands."""
+        """Kill the driver with SIGKILL."""
         self.process.kill()
         self.process.wait(10)
 
@@ -92,15 +92,15 @@ def swept(
     faults: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a sweep to its good end; what it printed."""
+    """Run a sweep to its successful end and return its output."""
     with Sweep(folder, overrides, faults, environment) as sweep:
         code = sweep.ends()
-        assert code == 0, sweep.said()
-        return sweep.said()
+        assert code == 0, sweep.output()
+        return sweep.output()
 
 
 def wait_for(what: Any, seconds: float = 90) -> None:
-    """Until ``what()`` is true."""
+    """Wait until ``what()`` is true."""
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "waited too long"
@@ -108,47 +108,47 @@ def wait_for(what: Any, seconds: float = 90) -> None:
 
 
 def events(study: Path, kind: str) -> list[dict[str, Any]]:
-    """The events of a kind in the audit log."""
-    return [said for said in read_log(study / "events.jsonl") if said["event"] == kind]
+    """Return the events of a kind in the audit log."""
+    return [event for event in read_log(study / "events.jsonl") if event["event"] == kind]
 
 
 def study_in(folder: Path, name: str = "s", storage: str | None = None) -> Study:
-    """The study's record."""
+    """Return the study's record."""
     return read(name, storage or f"sqlite:///{folder}/multirun/{name}/study.db")
 
 
 def attempts(trial: Path) -> list[dict[str, Any]]:
-    """What a trial has noted of itself."""
+    """Return the notes of a trial's attempts."""
     return [json.loads(line) for line in (trial / f"{trial.name}.jsonl").read_text().splitlines()]
 
 
 def check_complete(folder: Path, total: int, name: str = "s", storage: str | None = None) -> None:
-    """That ``total`` distinct trials are complete, none lost, none run from zero in vain.
+    """Assert that ``total`` distinct trials are complete and none restarted from zero in vain.
 
-    Log and study agree, else the audit exits.
+    The audit also asserts that log and study agree.
     """
     trials = study_in(folder, name, storage).trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * total
     assert len({str(trial.params) for trial in trials}) == total
     study = folder / "multirun" / name
     for trial in trials:
-        check_went_on(study / "trials" / f"{trial.number:04d}")
+        check_resumed(study / "trials" / f"{trial.number:04d}")
     given = [f"storage={storage}"] if storage else []
     audit([f"study.name={name}", f"study.dir={study}", *given])
 
 
-def check_went_on(trial: Path) -> None:
-    """That each attempt began at the last checkpoint that the one before had sealed, or later."""
+def check_resumed(trial: Path) -> None:
+    """Assert that each attempt started at the last sealed checkpoint, or later."""
     sealed = 0
-    for one in attempts(trial):
-        if one["what"] == "sealed":
-            sealed = one["step"]
-        if one["what"] == "began":
-            assert one["step"] >= sealed, trial
+    for note in attempts(trial):
+        if note["what"] == "sealed":
+            sealed = note["step"]
+        if note["what"] == "began":
+            assert note["step"] >= sealed, trial
 
 
-def check_alike(one: Sequence[FrozenTrial], other: Sequence[FrozenTrial]) -> None:
-    """That two studies have the same trials with the same values."""
-    assert [(t.number, t.params, t.values) for t in one] == [
+def check_alike(trials: Sequence[FrozenTrial], other: Sequence[FrozenTrial]) -> None:
+    """Assert that two studies have the same trials with the same values."""
+    assert [(t.number, t.params, t.values) for t in trials] == [
         (t.number, t.params, t.values) for t in other
     ]

@@ -1,4 +1,4 @@
-"""The driver dies, is interrupted, or is one of two."""
+"""A driver dies, is interrupted, or shares its study with another driver."""
 
 import random
 import signal
@@ -22,27 +22,27 @@ from .sweeps import (
 )
 
 
-def killed_again_and_again(folder: Path, total: int, times: int, seconds: float) -> None:
-    """Kill a driver at random moments, most of them while trials train."""
+def kill_repeatedly(folder: Path, total: int, times: int, seconds: float) -> None:
+    """Kill a driver at random moments, mostly while trials train."""
     chance = random.Random(0)
-    asked = ["study.name=s", SPACE, f"hydra.sweeper.n_trials={total}", *FOUR_SLOTS]
+    overrides = ["study.name=s", SPACE, f"hydra.sweeper.n_trials={total}", *FOUR_SLOTS]
     faults = {"steps": 20, "seconds": seconds}
     log = folder / "multirun" / "s" / "events.jsonl"
     for _ in range(times):
         before = log.stat().st_size if log.exists() else 0
         after = chance.choices(["", "StudyStarted", "TrialReported"], [2, 2, 6])[0]
-        with Sweep(folder, asked, faults) as sweep:
+        with Sweep(folder, overrides, faults) as sweep:
             if after:
                 wait_for(lambda: after in added(log, before))  # noqa: B023
             time.sleep(chance.uniform(0, 4))
-            assert sweep.process.poll() is None, sweep.said()
+            assert sweep.process.poll() is None, sweep.output()
             sweep.is_killed()
-    swept(folder, *asked, faults=faults)
+    swept(folder, *overrides, faults=faults)
     check_complete(folder, total)
 
 
 def added(log: Path, before: int) -> str:
-    """What a log has got since it had so many bytes."""
+    """Return what was appended to a log after a byte offset."""
     if not log.exists():
         return ""
     with log.open("rb") as file:
@@ -51,44 +51,44 @@ def added(log: Path, before: int) -> str:
 
 
 def test_a_driver_that_is_killed_loses_nothing(tmp_path: Path) -> None:
-    killed_again_and_again(tmp_path, total=4, times=1, seconds=0.2)
+    kill_repeatedly(tmp_path, total=4, times=1, seconds=0.2)
 
 
 @pytest.mark.faults
 def test_a_driver_that_is_killed_twenty_times_loses_nothing(tmp_path: Path) -> None:
-    killed_again_and_again(tmp_path, total=40, times=20, seconds=0.25)
+    kill_repeatedly(tmp_path, total=40, times=20, seconds=0.25)
     began = [
-        one
+        note
         for trial in sorted((tmp_path / "multirun/s/trials").iterdir())
-        for one in attempts(trial)
-        if one["what"] == "began"
+        for note in attempts(trial)
+        if note["what"] == "began"
     ]
-    assert len(began) > 60  # it was not killed in vain
+    assert len(began) > 60  # the kills hit running trials
 
 
 @pytest.mark.faults
 def test_ctrl_c_saves_running_trials_and_the_same_command_continues_them(tmp_path: Path) -> None:
-    asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=5", *FOUR_SLOTS]
+    overrides = ["study.name=s", SPACE, "hydra.sweeper.n_trials=5", *FOUR_SLOTS]
     faults = {"steps": 30, "seconds": 0.2}
     study = tmp_path / "multirun" / "s"
-    with Sweep(tmp_path, asked, faults) as sweep:
+    with Sweep(tmp_path, overrides, faults) as sweep:
         wait_for(lambda: (study / "trials" / "0003" / "0003.jsonl").exists())
         time.sleep(1)
         sweep.process.send_signal(signal.SIGINT)
         assert sweep.ends(30) == 130
-        assert "Continue with: python" in sweep.said()
-        assert "Traceback" not in sweep.said()
+        assert "Continue with: python" in sweep.output()
+        assert "Traceback" not in sweep.output()
     left = study_in(tmp_path).trials()
     assert {trial.state for trial in left} == {TrialState.WAITING}
     assert all(trial.intermediate_values for trial in left)
-    swept(tmp_path, *asked, faults=faults)
+    swept(tmp_path, *overrides, faults=faults)
     check_complete(tmp_path, 5)
 
 
 @pytest.mark.faults
-def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:
-    asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=2", *FOUR_SLOTS]
-    with Sweep(tmp_path, asked, {"steps": 9, "seconds": 60}) as sweep:
+def test_a_second_ctrl_c_ends_the_sweep_at_once(tmp_path: Path) -> None:
+    overrides = ["study.name=s", SPACE, "hydra.sweeper.n_trials=2", *FOUR_SLOTS]
+    with Sweep(tmp_path, overrides, {"steps": 9, "seconds": 60}) as sweep:
         log = tmp_path / "multirun" / "s" / "events.jsonl"
         wait_for(lambda: log.exists() and "TrialReported" in log.read_text())
         sweep.process.send_signal(signal.SIGINT)
@@ -115,48 +115,52 @@ def test_two_drivers_share_a_study_without_double_work(
     if storage == "postgresql":
         url = request.getfixturevalue("postgresql").url
     twelve = "lora.r=1,2,3,4,5,6,7,8,9,10,11,12"
-    asked = ["study.name=s", twelve, "hydra.sweeper.storage=${oc.env:STORAGE}", *TWO_SLOTS]
+    overrides = ["study.name=s", twelve, "hydra.sweeper.storage=${oc.env:STORAGE}", *TWO_SLOTS]
     given = {"STORAGE": url}
     faults = {"seconds": 0.2}
-    with Sweep(tmp_path, asked, faults, given) as one, Sweep(tmp_path, asked, faults, given) as two:
-        assert (one.ends(), two.ends()) == (0, 0), one.said()
+    with (
+        Sweep(tmp_path, overrides, faults, given) as first,
+        Sweep(tmp_path, overrides, faults, given) as second,
+    ):
+        assert (first.ends(), second.ends()) == (0, 0), first.output()
     check_complete(tmp_path, 12, storage=url)
     study = tmp_path / "multirun" / "s"
-    drivers = [one["by"] for one in events(study, "TrialFinished")]
+    drivers = [event["by"] for event in events(study, "TrialFinished")]
     assert len(drivers) == 12
     assert len(set(drivers)) == 2
-    began = [one for trial in (study / "trials").iterdir() for one in attempts(trial)]
-    assert sum(one["what"] == "began" for one in began) == 12
+    notes = [note for trial in (study / "trials").iterdir() for note in attempts(trial)]
+    assert sum(note["what"] == "began" for note in notes) == 12
     written = [path.read_text(errors="replace") for path in study.rglob("*") if path.is_file()]
-    assert not any(url in text for text in (*written, one.said()))  # it may hold a password
+    assert not any(url in text for text in (*written, first.output()))  # it may hold a password
 
 
 @pytest.mark.faults
-def test_what_a_dead_driver_ran_is_taken_over_by_the_other(tmp_path: Path) -> None:
+def test_trials_of_a_dead_driver_are_taken_over_by_the_other(tmp_path: Path) -> None:
     url = f"journal:///{tmp_path}/study.log"
-    asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=8", f"hydra.sweeper.storage={url}"]
+    overrides = ["study.name=s", SPACE, "hydra.sweeper.n_trials=8", f"hydra.sweeper.storage={url}"]
     faults = {"seconds": 0.3}
     study = tmp_path / "multirun" / "s"
-    with Sweep(tmp_path, [*asked, *TWO_SLOTS], faults) as one:
+    with Sweep(tmp_path, [*overrides, *TWO_SLOTS], faults) as first:
         wait_for(lambda: (study / "trials" / "0001" / "0001.jsonl").exists())
-        with Sweep(tmp_path, [*asked, *TWO_SLOTS], faults) as two:
+        with Sweep(tmp_path, [*overrides, *TWO_SLOTS], faults) as second:
             wait_for(lambda: len(events(study, "StudyStarted")) == 2)
-            one.is_killed()
-            assert two.ends() == 0, two.said()
+            first.is_killed()
+            assert second.ends() == 0, second.output()
     check_complete(tmp_path, 8, storage=url)
 
 
 @pytest.mark.faults
-def test_a_second_driver_on_sqlite_is_refused_by_one_line(tmp_path: Path) -> None:
-    asked = ["study.name=s", SPACE, "hydra.sweeper.n_trials=2", *TWO_SLOTS]
+def test_a_second_driver_on_sqlite_is_rejected_in_one_line(tmp_path: Path) -> None:
+    overrides = ["study.name=s", SPACE, "hydra.sweeper.n_trials=2", *TWO_SLOTS]
     log = tmp_path / "multirun" / "s" / "events.jsonl"
     other = tmp_path / "other"
     other.mkdir()
-    with Sweep(tmp_path, asked, {"seconds": 0.5}) as one:
+    with Sweep(tmp_path, overrides, {"seconds": 0.5}) as first:
         wait_for(log.exists)
-        with Sweep(other, [*asked, f"study.dir={log.parent}"]) as two:
-            assert two.ends() == 1
-            assert "study.name: 's' given, allowed: another name, or a storage for" in two.said()
-            assert "Traceback" not in two.said()
-        assert one.ends() == 0
+        with Sweep(other, [*overrides, f"study.dir={log.parent}"]) as second:
+            assert second.ends() == 1
+            output = second.output()
+            assert "study.name: 's' given, allowed: another name, or a storage for" in output
+            assert "Traceback" not in output
+        assert first.ends() == 0
     check_complete(tmp_path, 2)

@@ -1,4 +1,4 @@
-"""Ray itself dies: UGRO's own is started again, another's ends the sweep in order."""
+"""Ray itself dies: a local Ray is restarted, the loss of a cluster ends the sweep cleanly."""
 
 import re
 import time
@@ -12,52 +12,52 @@ import pytest
 from ..cluster.conftest import Nodes, nodes  # noqa: F401  the fixture
 from .sweeps import SPACE, TWO_SLOTS, Sweep, check_complete, events, swept, wait_for
 
-ASKED = ["study.name=s", SPACE, "hydra.sweeper.n_trials=4", *TWO_SLOTS]
+OVERRIDES = ["study.name=s", SPACE, "hydra.sweeper.n_trials=4", *TWO_SLOTS]
 LONG = {"steps": 20, "seconds": 0.3}
 
 
 @contextmanager
-def in_mid_sweep(folder: Path, asked: list[str], faults: dict[str, float]) -> Iterator[Sweep]:
-    """A driver two of whose trials have a checkpoint."""
+def in_mid_sweep(folder: Path, overrides: list[str], faults: dict[str, float]) -> Iterator[Sweep]:
+    """Run a driver until two of its trials have a checkpoint."""
     trials = folder / "multirun" / "s" / "trials"
-    with Sweep(folder, asked, faults) as sweep:
+    with Sweep(folder, overrides, faults) as sweep:
         wait_for(lambda: all(list(trials.glob(f"000{n}/checkpoints/*")) for n in range(2)))
         time.sleep(1)
         yield sweep
 
 
 def process_of_ray(sweep: Sweep, name: str) -> psutil.Process | None:
-    """A process of a local Ray that the driver has started and that lives."""
-    for one in psutil.Process(sweep.process.pid).children(recursive=True):
+    """Return a living process of the driver's local Ray."""
+    for process in psutil.Process(sweep.process.pid).children(recursive=True):
         try:
-            if one.name().startswith(name) and one.status() != psutil.STATUS_ZOMBIE:
-                return one
+            if process.name().startswith(name) and process.status() != psutil.STATUS_ZOMBIE:
+                return process
         except psutil.NoSuchProcess:
             continue
     return None
 
 
-def only_lines_of_the_sweep(said: str) -> None:
-    """That nothing but lines with a time stands before the table of results."""
-    assert "Traceback" not in said
-    before = said.split("\nStudy s ")[0].splitlines()
+def check_only_log_lines(output: str) -> None:
+    """Assert that only log lines of the sweep precede the table of results."""
+    assert "Traceback" not in output
+    before = output.split("\nStudy s ")[0].splitlines()
     assert [line for line in before if not re.match(r"\d\d:\d\d:\d\d \S", line)] == []
 
 
-def said_to_go_on(sweep: Sweep) -> int:
-    """How many trials were taken up again; -1 before two were begun."""
-    said = sweep.said()
-    return said.count(" goes on: ") if "trial 1: " in said else -1
+def count_resumed(sweep: Sweep) -> int:
+    """Return the number of resumed trials; -1 before two trials were started."""
+    output = sweep.output()
+    return output.count(" goes on: ") if "trial 1: " in output else -1
 
 
-def ends_with_its_results(sweep: Sweep, folder: Path, why: str) -> str:
-    """That the driver says in its last line why it ends; all that it has said."""
+def check_ends_with_results(sweep: Sweep, folder: Path, why: str) -> str:
+    """Assert that the last line states the reason for the end; return the output."""
     assert sweep.ends() == 1
-    said = sweep.said()
-    assert "Traceback" not in said
-    assert re.search(why, said.splitlines()[-1])
+    output = sweep.output()
+    assert "Traceback" not in output
+    assert re.search(why, output.splitlines()[-1])
     assert (folder / "multirun" / "s" / "trials.csv").exists()
-    return said
+    return output
 
 
 @pytest.mark.faults
@@ -72,36 +72,37 @@ def ends_with_its_results(sweep: Sweep, folder: Path, why: str) -> str:
         ),
     ],
 )
-def test_a_local_ray_that_dies_is_started_again(vital: str, why: str, tmp_path: Path) -> None:
-    with in_mid_sweep(tmp_path, ASKED, LONG) as sweep:
+def test_a_local_ray_that_dies_is_restarted(vital: str, why: str, tmp_path: Path) -> None:
+    with in_mid_sweep(tmp_path, OVERRIDES, LONG) as sweep:
         killed = process_of_ray(sweep, vital)
         assert killed
         killed.kill()
-        assert sweep.ends() == 0, sweep.said()
-        said = sweep.said()
+        assert sweep.ends() == 0, sweep.output()
+        output = sweep.output()
     check_complete(tmp_path, 4)
-    assert f"warning: Ray is started again: {why}\n" in said
-    only_lines_of_the_sweep(said)
-    again = events(tmp_path / "multirun" / "s", "TrialRetried")
-    assert [(one["number"], one["times"]) for one in again] == [(0, 0), (1, 0)]  # none is to blame
+    assert f"warning: Restarting Ray: {why}\n" in output
+    check_only_log_lines(output)
+    retried = events(tmp_path / "multirun" / "s", "TrialRetried")
+    # No retry is charged to a trial.
+    assert [(event["number"], event["times"]) for event in retried] == [(0, 0), (1, 0)]
 
 
 @pytest.mark.faults
-def test_trials_for_which_there_is_no_memory_are_run_again_as_often_as_they_may(
+def test_trials_out_of_memory_are_retried_up_to_the_limit(
     tmp_path: Path,
 ) -> None:
-    """Ray's memory monitor, told that all of the memory is in use, kills whatever runs."""
+    """Ray's memory monitor with a threshold below the current use kills all trials."""
     full = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
-    asked = [*ASKED, "hydra.sweeper.n_trials=2", "study.max_retries=1"]
-    with Sweep(tmp_path, asked, LONG, full) as sweep:
-        ends_with_its_results(sweep, tmp_path, "every trial failed|all failed|2 trials failed")
-        said = sweep.said()
-    assert re.search(r"killed due to the node running low on memory \(.* limit\)\n", said)
-    only_lines_of_the_sweep(said)
+    overrides = [*OVERRIDES, "hydra.sweeper.n_trials=2", "study.max_retries=1"]
+    with Sweep(tmp_path, overrides, LONG, full) as sweep:
+        check_ends_with_results(sweep, tmp_path, "every trial failed|all failed|2 trials failed")
+        output = sweep.output()
+    assert re.search(r"killed due to the node running low on memory \(.* limit\)\n", output)
+    check_only_log_lines(output)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("init.nonsense=1", r"init: .*RuntimeError: Unknown keyword argument\(s\): .*nonsense"),
         ("init.num_gpus=1", "init: .*ValueError: Attempting to start raylet with 1 GPU, but CUDA_"),
@@ -109,62 +110,63 @@ def test_trials_for_which_there_is_no_memory_are_run_again_as_often_as_they_may(
         ("remote.num_gpus=1", "remote.num_gpus: 1 given, allowed: 0 at most here, as CUDA_VISIBLE"),
     ],
 )
-def test_a_ray_that_cannot_be_started_is_told_in_a_line(
-    given: str, told: str, tmp_path: Path
+def test_a_ray_that_cannot_start_is_reported_in_one_line(
+    given: str, message: str, tmp_path: Path
 ) -> None:
-    asked = [*ASKED, f"++hydra.launcher.ray.{given}"]
-    with Sweep(tmp_path, asked, environment={"CUDA_VISIBLE_DEVICES": ""}) as sweep:
+    overrides = [*OVERRIDES, f"++hydra.launcher.ray.{given}"]
+    with Sweep(tmp_path, overrides, environment={"CUDA_VISIBLE_DEVICES": ""}) as sweep:
         assert sweep.ends() == 1
-    begun, line = sweep.said().splitlines()
-    assert begun.endswith("Ray starts")
-    assert re.match(rf"hydra\.launcher\.ray\.{told}", line)
-    assert not (tmp_path / "multirun" / "s" / "study.db").exists()  # nothing was begun
+    first, line = sweep.output().splitlines()
+    assert first.endswith("Starting Ray")
+    assert re.match(rf"hydra\.launcher\.ray\.{message}", line)
+    assert not (tmp_path / "multirun" / "s" / "study.db").exists()  # nothing was started
 
 
 @pytest.mark.faults
-def test_a_long_path_of_temporary_files_is_no_hindrance(tmp_path: Path) -> None:
+def test_a_long_path_of_temporary_files_is_supported(tmp_path: Path) -> None:
     long = tmp_path / (90 * "d")
     long.mkdir()
-    said = swept(tmp_path, *ASKED, environment={"TMPDIR": str(long)})
-    assert "Ray's own files are in /tmp/ugro-" in said
+    output = swept(tmp_path, *OVERRIDES, environment={"TMPDIR": str(long)})
+    assert "Ray's temporary files are in /tmp/ugro-" in output
     check_complete(tmp_path, 4)
 
 
 @pytest.mark.faults
-def test_a_local_ray_that_dies_again_and_again_ends_the_sweep_in_order(tmp_path: Path) -> None:
-    with Sweep(tmp_path, ASKED, {"steps": 20, "seconds": 2}) as sweep:
+def test_a_local_ray_that_dies_repeatedly_ends_the_sweep_cleanly(tmp_path: Path) -> None:
+    with Sweep(tmp_path, OVERRIDES, {"steps": 20, "seconds": 2}) as sweep:
         for times in range(4):
-            wait_for(lambda: said_to_go_on(sweep) == 2 * times)  # noqa: B023
+            wait_for(lambda: count_resumed(sweep) == 2 * times)  # noqa: B023
             killed = process_of_ray(sweep, "raylet")
             assert killed
             killed.kill()
-        why = "^Ray has ended 4 times while no trial got on: its raylet ended with exit code -9$"
-        said = ends_with_its_results(sweep, tmp_path, why)
-    assert " Continue with: python " in said
-    only_lines_of_the_sweep(said)
-    swept(tmp_path, *ASKED, faults=LONG)
+        cause = "its raylet ended with exit code -9"
+        why = f"^Ray has died 4 times without progress of any trial: {cause}$"
+        output = check_ends_with_results(sweep, tmp_path, why)
+    assert " Continue with: python " in output
+    check_only_log_lines(output)
+    swept(tmp_path, *OVERRIDES, faults=LONG)
     check_complete(tmp_path, 4)
 
 
-def lost() -> None:
-    for one in psutil.Process().children(recursive=True):
-        if one.name().startswith(("raylet", "gcs_server", "ray::")):
-            one.kill()
+def kill_all() -> None:
+    for process in psutil.Process().children(recursive=True):
+        if process.name().startswith(("raylet", "gcs_server", "ray::")):
+            process.kill()
 
 
-def headless() -> None:
-    for one in psutil.Process().children(recursive=True):
-        if one.name().startswith("gcs_server"):
-            one.kill()
+def kill_head() -> None:
+    for process in psutil.Process().children(recursive=True):
+        if process.name().startswith("gcs_server"):
+            process.kill()
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("end", "client"),
-    [(lost, False), (headless, False), (lost, True)],
+    [(kill_all, False), (kill_head, False), (kill_all, True)],
     ids=["all", "head", "client"],
 )
-def test_a_cluster_that_goes_away_ends_the_sweep_in_order(
+def test_a_lost_cluster_ends_the_sweep_cleanly(
     end: Callable[[], None],
     client: bool,
     nodes: Nodes,  # noqa: F811
@@ -172,7 +174,7 @@ def test_a_cluster_that_goes_away_ends_the_sweep_in_order(
 ) -> None:
     nodes.add(num_cpus=2)
     address = nodes.client if client else nodes.address
-    asked = [
+    overrides = [
         "study.name=s",
         SPACE,
         "hydra.sweeper.n_trials=4",
@@ -181,11 +183,11 @@ def test_a_cluster_that_goes_away_ends_the_sweep_in_order(
         f"hydra.launcher.ray.init.address={address}",
         TWO_SLOTS[1],
     ]
-    with in_mid_sweep(tmp_path, asked, {"steps": 200, "seconds": 0.3}) as sweep:
+    with in_mid_sweep(tmp_path, overrides, {"steps": 200, "seconds": 0.3}) as sweep:
         end()
-        why = f"^the Ray cluster at {address} is gone: "
-        said = ends_with_its_results(sweep, tmp_path, why)
-    assert " Continue with: python " in said
-    only_lines_of_the_sweep(said)
-    swept(tmp_path, *ASKED, faults=LONG)
+        why = f"^the Ray cluster at {address} is lost: "
+        output = check_ends_with_results(sweep, tmp_path, why)
+    assert " Continue with: python " in output
+    check_only_log_lines(output)
+    swept(tmp_path, *OVERRIDES, faults=LONG)
     check_complete(tmp_path, 4)
