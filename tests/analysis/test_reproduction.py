@@ -133,7 +133,7 @@ def test_nothing_is_not_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("then", "found", "off"),
+    ("then", "found", "relative_difference"),
     [(math.nan, math.nan, 0.0), (1.0, math.nan, math.inf), (0.0, 0.1, math.inf),
      (math.inf, math.inf, 0.0), (-2.0, -2.5, 0.25)],
 )  # fmt: skip
