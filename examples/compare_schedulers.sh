@@ -3,7 +3,7 @@
 set -euo pipefail
 
 for scheduler in none asha; do
-    python train.py -m model=tiny search_space=lora_small hydra.sweeper.n_trials=4 \
+    python train.py -m hydra/launcher=basic model=tiny search_space=lora_small hydra.sweeper.n_trials=4 \
         training.max_steps=16 training.eval_steps=0.25 \
         scheduler=$scheduler study.name=with_$scheduler
 done

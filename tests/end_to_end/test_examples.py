@@ -17,6 +17,7 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)  # several commands in a row
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(example: Path, tmp_path: Path) -> None:
     for name in ("train.py", "conf", "ugro", "examples"):
