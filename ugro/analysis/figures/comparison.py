@@ -35,6 +35,7 @@ LONGER = 5.0  # ratio of the longest study to the shortest, above which costs ar
 TIMES = [1.0, 3.0, 10.0, 30.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 10_800.0, 36_000.0, 86_400.0,
          259_200.0, 864_000.0, 2_592_000.0]  # fmt: skip
 MOST_KEYS = 8
+WIDEST = 7.0  # pixels, of a line
 HEIGHT, ROW, FRAME = 460, 40, 120  # pixels: the curves, per key, around the keys
 
 
@@ -214,8 +215,11 @@ def draw(data: ComparedStudies) -> list[Panel]:
 
 
 def _looks(data: ComparedStudies, study: str) -> dict[str, Any]:
-    again, colour = divmod(data.studies.index(study), len(COLOURS))
-    return {"color": COLOURS[colour], "dash": DASHES[again % len(DASHES)], "width": 3}
+    at = data.studies.index(study)
+    again, colour = divmod(at, len(COLOURS))
+    # Lines may coincide: the lower ones are wider.
+    width = min(2.5 + 1.2 * (len(data.studies) - 1 - at), WIDEST)
+    return {"color": COLOURS[colour], "dash": DASHES[again % len(DASHES)], "width": width}
 
 
 def _curves_panel(data: ComparedStudies, axis: CostAxis) -> Panel:

@@ -239,7 +239,9 @@ def _panel(pair: Pair) -> Panel:
     for group in pair.points:
         drawn = trace(group, _looks(group, sum(len(one.numbers) for one in pair.points)))
         if group.label == FRONT and len(group.numbers) <= MOST_NUMBERED:
-            drawn.update(mode="markers+text", text=group.numbers, textposition="top right")
+            drawn.update(
+                mode="markers+text", text=group.numbers, textposition="top right", cliponaxis=False
+            )
         figure.add_trace(drawn)
     titles = [
         f"{objective(name)}, {'lower' if minimised else 'higher'} is better"

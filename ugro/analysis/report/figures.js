@@ -87,8 +87,8 @@ function draw(plot, dark) {
   const zoom = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
   const settings = {
     responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
-    displayModeBar: coarse ? true : "hover",
-    modeBarButtons: coarse || plot.closest(".panels") ? [downloads] : [downloads, zoom],
+    displayModeBar: "hover",
+    modeBarButtons: coarse || plot.clientWidth < 700 ? [downloads] : [downloads, zoom],
   };
   Plotly.react(plot, figure.data, figure.layout, settings);
   if (figure.data.at(-1)?.meta === "highlight" && !plot.dataset.listens) {
