@@ -70,7 +70,7 @@ def _draw(tables: Tables, findings: Findings, folder: Path) -> str:
     try:
         write_static(sections, folder / ANALYSIS)
     except NoBrowserError as error:
-        return f"No {error}"
+        return str(error)
     return ""
 
 

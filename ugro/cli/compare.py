@@ -91,5 +91,5 @@ def _draw(found: Comparison, folder: Path) -> list[Path]:
     try:
         return [folder / PAGE, *write_static([section], folder)]
     except NoBrowserError as error:
-        print(f"No {error}")
+        print(error)
     return [folder / PAGE]

@@ -46,7 +46,7 @@ def test_without_kaleido_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(NoBrowserError) as error:
         write_static(sections("cost"), tmp_path)
     assert str(error.value) == (
-        "png files of figures need kaleido, which is not installed; "
+        "PNG files of figures need kaleido, which is not installed; "
         "run: pip install 'ugro[figures]'"
     )
 
@@ -63,5 +63,5 @@ def test_each_figure_is_a_file(tmp_path: Path) -> None:
 @needs_browser
 def test_without_a_browser_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nothing"))
-    with pytest.raises(NoBrowserError, match=r"^png files of figures need Chrome or Chromium"):
+    with pytest.raises(NoBrowserError, match=r"^PNG files of figures need Chrome or Chromium"):
         write_static(sections("progression"), tmp_path)

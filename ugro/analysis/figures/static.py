@@ -42,7 +42,7 @@ def write_static(sections: Sequence[Section], folder: Path, file_format: str = "
     """
     if importlib.util.find_spec("kaleido") is None:
         raise NoBrowserError(
-            f"{file_format} files of figures need kaleido, which is not installed; "
+            f"{file_format.upper()} files of figures need kaleido, which is not installed; "
             "run: pip install 'ugro[figures]'"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _export(figures: Sequence[go.Figure], paths: Sequence[Path], file_format: st
         kaleido.write_fig_from_object_sync(specs)
     except (BrowserClosedError, BrowserFailedError, ChromeNotFoundError) as error:
         raise NoBrowserError(
-            f"{file_format} files of figures need Chrome or Chromium, which cannot be started; "
+            f"{file_format.upper()} files of figures need Chrome or Chromium; none starts; "
             "run: plotly_get_chrome"
         ) from error
     finally:

@@ -1,20 +1,20 @@
-"""What went wrong? Errors, each with the trials that ended in it."""
+"""The errors of a study, each with the trials that ended in it."""
 
 from dataclasses import dataclass
 
 from ugro.analysis.tables import Tables
 from ugro.redaction import redacted
 
-MOST, MOST_NUMBERS, LONGEST = 30, 20, 2000  # errors; trials of one; letters
+MOST, MOST_NUMBERS, LONGEST = 30, 20, 2000  # errors, trials per error, letters
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An error, as several trials may have had it.
+    """An error that one or more trials ended in.
 
     Attributes:
-        trials: their numbers, for people
-        count: how many
+        trials: their numbers, as text
+        count: of the trials
     """
 
     error: str
@@ -23,10 +23,10 @@ class Failure:
 
 
 def failures_of(tables: Tables) -> tuple[Failure, ...]:
-    """The errors, the most frequent first."""
-    told = tables.trials["error"][tables.trials["error"].astype(bool)]
+    """Group failed trials by error, the most frequent first."""
+    errors = tables.trials["error"][tables.trials["error"].astype(bool)]
     found = []
-    for error, numbers in told.groupby(told).groups.items():
+    for error, numbers in errors.groupby(errors).groups.items():
         shown = ", ".join(str(number) for number in numbers[:MOST_NUMBERS])
         more = ", ..." if len(numbers) > MOST_NUMBERS else ""
         text = redacted(str(error))

@@ -2,8 +2,8 @@
 "use strict";
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
-const { columns, said, best } = document.getElementById("trials")
-  ? read("trials") : { columns: [{ values: [] }], said: [], best: {} };
+const { columns, described, best } = document.getElementById("trials")
+  ? read("trials") : { columns: [{ values: [] }], described: [], best: {} };
 const theme = read("theme");
 
 // Values
@@ -28,14 +28,14 @@ const textAt = (column, row) => {
 // The description of a trial under the pointer
 
 const rowOf = new Map(columns[0].values.map((number, row) => [number, row]));
-const saidColumns = said.map((name) => columns.find((column) => column.name === name));
+const describedColumns = described.map((name) => columns.find((column) => column.name === name));
 const escaped = (text) => String(text).replace(/[&<>$]/g, (one) => `&#${one.charCodeAt(0)};`);
 const descriptions = new Map();
 
 function describe(number) {
   if (!descriptions.has(number)) {
     const row = rowOf.get(number);
-    const [ending, ...rest] = row === undefined ? [] : saidColumns;
+    const [ending, ...rest] = row === undefined ? [] : describedColumns;
     const lines = rest
       .filter((column) => column.values[row] !== null)
       .map((column) => `${escaped(column.name)} = ${escaped(textAt(column, row))}`);

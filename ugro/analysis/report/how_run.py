@@ -1,4 +1,4 @@
-"""How was the study run? By which command, of which code, on which machine, with which keys."""
+"""How a study was run: its command, code, machine, search space and configuration."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ from ugro.space.search_space import described
 
 @dataclass(frozen=True)
 class HowRun:
-    """What it takes to run it again.
+    """What it takes to run a study again.
 
     Attributes:
-        command: empty where nobody knows it
-        facts: names and values
-        space: searched keys and over what
-        configuration: as YAML; empty where nobody knows it
+        command: empty where it is unknown
+        facts: names and values of its provenance
+        space: searched keys and their ranges or choices
+        configuration: as YAML; empty where it is unknown
     """
 
     command: str
@@ -33,7 +33,7 @@ class HowRun:
 
 
 def how_run(tables: Tables) -> HowRun:
-    """What the study's log tells of that."""
+    """Collect how a study was run from its event log."""
     command = (
         shlex.join([*train_command(sweep=True), *tables.overrides]) if tables.overrides else ""
     )
@@ -46,7 +46,7 @@ def how_run(tables: Tables) -> HowRun:
 
 
 def utc(seconds: float) -> str:
-    """A point in time."""
+    """Format a Unix time."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
@@ -71,7 +71,7 @@ def _state(changed: str) -> str:
         return ""
     if int(changed) == 0:
         return " (nothing changed since)"
-    return f" and changes in {counted(int(changed), 'file')} that are in no commit"
+    return f" and changes in {counted(int(changed), 'file')} that are not committed"
 
 
 def _changes(counts: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ const COMPARE = {
   ">=": (a, b) => a >= b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, "<": (a, b) => a < b,
   "=": (a, b) => a === b, "!=": (a, b) => a !== b,
 };
-let sorted = { column: columns.find((one) => one.name === said[1]), down: best.maximised };
+let sorted = { column: columns.find((one) => one.name === described[1]), down: best.maximised };
 let page = 0;
 
 function columnNamed(name) {

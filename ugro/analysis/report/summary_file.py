@@ -1,4 +1,4 @@
-"""What of the findings can other programs read? ``analysis/summary.json``: docs/analysis.md."""
+"""The findings for programs: ``analysis/summary.json``, documented in docs/analysis.md."""
 
 import json
 import math
@@ -10,18 +10,17 @@ from typing import Any
 from ugro.analysis.findings.findings import Findings
 from ugro.paths import write_atomically
 
-FORMAT = 1  # counts up when a key is renamed or taken away
+FORMAT = 1  # increases when a key is renamed or removed
 
 
 def write_summary(findings: Findings, path: Path) -> None:
-    """Write the findings; the same ones give the same bytes."""
+    """Write the findings; equal findings give equal bytes."""
     write_atomically(path, json.dumps(summary(findings), indent=2, allow_nan=False) + "\n")
 
 
 def summary(findings: Findings) -> dict[str, Any]:
-    """The findings as plain values; what is no number in JSON, such as infinity, is null."""
-    told = {"format": FORMAT, **asdict(findings)}
-    plain: dict[str, Any] = _plain(told)
+    """Convert the findings to JSON values; NaN and infinity become null."""
+    plain: dict[str, Any] = _plain({"format": FORMAT, **asdict(findings)})
     return plain
 
 

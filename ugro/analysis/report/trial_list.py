@@ -1,4 +1,4 @@
-"""Which trials are there? Columns for the page's table and for what its figures say of a trial."""
+"""The trials as columns, for the page's table and for the hover texts of its figures."""
 
 import math
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ SECONDS, LAST = "seconds in slots", "last value"
 
 
 def trial_list(tables: Tables, best: int | None) -> dict[str, Any]:
-    """The columns, the names of those that are said of a trial at which one points, and the best.
+    """Collect the columns, the names of those in hover texts, and the best trial.
 
-    A column is ``name``, ``values`` (one a trial; null where there is none) and, where its values
-    are text, ``words``, of which a value is the place; ``measured`` where it is no setting.
+    A column has ``name``, ``values`` (one per trial, null where there is none) and ``measured``,
+    false for settings; a column of text has ``words``, into which its values are indices.
     """
     trials = tables.trials
     every = {
@@ -37,18 +37,18 @@ def trial_list(tables: Tables, best: int | None) -> dict[str, Any]:
             {**_column(name, values), "measured": name not in settings}
             for name, values in every.items()
         ],
-        "said": ["ending", *tables.objectives, *tables.searched],
+        "described": ["ending", *tables.objectives, *tables.searched],
         "best": {"number": best, "maximised": tables.directions[0] == "maximize"},
     }
 
 
 def ending_in_words(ending: str) -> str:
-    """How a trial stands, as people read it."""
+    """Name an outcome, or running."""
     return ending if ending == RUNNING else Outcome(ending).in_words
 
 
 def _metrics(tables: Tables) -> Iterator[str]:
-    """What trials measured besides, where it is not the same of all."""
+    """The other metrics that differ between trials."""
     known = {*FIXED, *tables.objectives, *tables.searched}
     known |= {f"measured {name}" for name in tables.objectives}
     found = [name for name in tables.trials if name not in known]
@@ -71,7 +71,7 @@ def _column(name: str, values: pandas.Series) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> int | float | str | None:
-    """A number as JSON has it, or text."""
+    """Convert to a JSON number or text."""
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, bool):
         return str(value).lower()
