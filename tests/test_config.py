@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hydra.errors import ConfigCompositionException
@@ -27,6 +28,25 @@ def test_every_option_of_every_group_composes_and_is_valid(
         "data=jsonl": ["data.train_files=[a.jsonl]"],
     }
     validate(typed(composed(choice, "study.name=test", *needed.get(choice, []))))
+
+
+def test_the_debug_recipe_is_small(composed: Callable[..., DictConfig]) -> None:
+    config = composed("experiment=debug", "study.name=test", with_hydra=True)
+    assert config.model.random_llama is not None
+    assert config.hydra.sweeper.n_trials == 2
+    assert config.training.max_steps == 4
+
+
+def test_a_local_group_is_optional_and_has_the_last_word(
+    tmp_path: Path, composed: Callable[..., DictConfig]
+) -> None:
+    local = tmp_path / "local" / "default.yaml"
+    local.parent.mkdir()
+    local.write_text("# @package _global_\ncache_dir: /here\ntraining:\n  max_steps: 7\n")
+    path = f"hydra.searchpath=[file://{tmp_path}]"
+    config = composed(path, "experiment=debug")
+    assert (config.cache_dir, config.training.max_steps) == ("/here", 7)
+    assert composed("experiment=debug").training.max_steps == 4
 
 
 def test_alpha_follows_r_by_its_ratio_unless_it_is_given(settings: Callable[..., Config]) -> None:

@@ -32,6 +32,7 @@ MISTAKES = {
     "training.eval_steps=9": "training.eval_steps: 9.0 given, allowed: training.max_steps=4",
     "lora.target_modules=[q_proj,qproj]": "lora.target_modules: 'qproj' given, allowed: all-linear",
     "model=huge": "huge",
+    "study.max_trials=5": "study.max_trials: removed, set hydra.sweeper.n_trials",
 }
 
 

@@ -33,7 +33,7 @@ def test_a_study_whose_data_have_changed_ends_and_a_new_group_is_ranked_alone(
     written(tmp_path)
     study = tmp_path / "multirun" / "s"
     searched = "lora.r=2,4,8"
-    first = train_py(*asked(searched, "study.max_trials=1"))
+    first = train_py(*asked(searched, "hydra.sweeper.n_trials=1"))
     assert first.returncode == 0, first.stderr
     [row], before = table(study), files_of(study)
     written(tmp_path, "Nothing of that kind was said by anybody at all. ")
@@ -77,7 +77,7 @@ def test_another_length_or_other_blocks_are_refused_and_leave_all_as_it_is(
 ) -> None:
     written(tmp_path)
     study = tmp_path / "multirun" / "s"
-    assert train_py(*asked("lora.r=2,4", "study.max_trials=1")).returncode == 0
+    assert train_py(*asked("lora.r=2,4", "hydra.sweeper.n_trials=1")).returncode == 0
     rows, files = table(study), files_of(study)
     other = train_py(*asked("lora.r=2,4", override))
     assert other.returncode == 1
@@ -93,7 +93,7 @@ def test_a_renamed_folder_goes_on_and_nothing_of_it_is_overwritten(
 ) -> None:
     written(tmp_path)
     a, b = tmp_path / "multirun" / "s", tmp_path / "multirun" / "b"
-    assert train_py(*asked("lora.r=2,4,8", "study.max_trials=2")).returncode == 0
+    assert train_py(*asked("lora.r=2,4,8", "hydra.sweeper.n_trials=2")).returncode == 0
     rows, files = table(a), files_of(a)
     a.rename(b)
     if lost:

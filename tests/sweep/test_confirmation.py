@@ -110,7 +110,7 @@ def test_the_best_and_the_baseline_run_with_unused_seeds(searched: Made) -> None
 
 
 def test_a_confirmation_is_a_separate_study_without_early_stopping(searched: Made) -> None:
-    of = searched("study.confirm=1", "scheduler=asha", "study.target=9", "study.max_trials=4")
+    of = searched("study.confirm=1", "scheduler=asha", "study.target=9", "hydra.sweeper.n_trials=4")
     of.end(4, 1.0)
     plan = of.confirm_best()
     assert plan is not None
@@ -125,7 +125,6 @@ def test_a_confirmation_is_a_separate_study_without_early_stopping(searched: Mad
         "time_attr": "tokens_seen",
     }
     assert plan.config.study.target is None
-    assert plan.config.study.max_trials is None
     assert plan.config.study.confirm == 0
 
 
@@ -154,7 +153,7 @@ def test_the_same_configuration_is_confirmed_once(searched: Made) -> None:
         "study.confirm=2",
         "study.confirm_seeds=2",
         "study.allow_duplicates=true",
-        "study.max_trials=9",
+        "hydra.sweeper.n_trials=9",
     )
     for r, value in ((8, 1.0), (8, 1.1), (4, 1.2), (2, 1.3)):
         of.end(r, value)

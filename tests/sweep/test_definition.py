@@ -20,10 +20,11 @@ R = {"lora.r": CategoricalDistribution((4, 8))}
 
 
 def planned(*overrides: str) -> Plan:
-    arguments = ["study.name=s", "lora.r=4,8", *overrides]
+    own = [override for override in overrides if override.startswith("hydra.")]
+    arguments = ["study.name=s", "lora.r=4,8", *(one for one in overrides if one not in own)]
     with initialize_config_dir(config_dir=str(ROOT / "conf")):
         loader = GlobalHydra.instance().config_loader()
-        config = loader.load_configuration("config", ["study.name=s"], RunMode.MULTIRUN)
+        config = loader.load_configuration("config", ["study.name=s", *own], RunMode.MULTIRUN)
         with open_dict(config):
             config.hydra.job.name = "test"
         return plan_of(config, loader, arguments)
@@ -115,7 +116,7 @@ def test_an_allowed_change_starts_a_group_that_is_ranked_separately(
 
 
 def test_an_allowed_wider_space_stays_in_the_group(existing: Study) -> None:
-    wider = "lora.dropout=interval(0,0.1)", "study.max_trials=4"
+    wider = "lora.dropout=interval(0,0.1)", "hydra.sweeper.n_trials=4"
     with pytest.raises(UserError, match=r"study\.allow_change=true continues anyway$"):
         check_same(existing, planned(*wider))
     check_same(existing, planned(*wider, "study.allow_change=true"))

@@ -26,27 +26,24 @@ def test_a_key_without_effect_is_not_searched_and_logged(
 
 def test_a_continuous_space_requires_a_number_of_trials() -> None:
     with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_trials: None given, allowed: a num"):
-        total_trials(None, None, None)
-    assert total_trials(None, 7, None) == 7
-    assert total_trials(None, None, 7) == 7
+        total_trials(None, None)
+    assert total_trials(None, 7) == 7
 
 
 @pytest.mark.parametrize("given", [0, -3])
 def test_a_number_of_trials_below_one_is_refused(given: int) -> None:
     with pytest.raises(UserError, match=f"n_trials: {given} given, allowed: 1 or more"):
-        total_trials(6, given, None)
-    with pytest.raises(UserError, match=f"max_trials: {given} given, allowed: 1 or more"):
-        total_trials(None, 5, given)
+        total_trials(6, given)
 
 
 @pytest.mark.parametrize(
-    ("held", "n_trials", "max_trials", "total"),
-    [(6, None, None, 6), (6, 5, None, 5), (6, 7, None, 6), (6, 5, 2, 2), (None, 5, 9, 5)],
+    ("held", "n_trials", "total"),
+    [(6, None, 6), (6, 5, 5), (6, 7, 6), (None, 5, 5)],
 )
 def test_the_smallest_bound_is_the_total(
-    held: int | None, n_trials: int | None, max_trials: int | None, total: int
+    held: int | None, n_trials: int | None, total: int
 ) -> None:
-    assert total_trials(held, n_trials, max_trials) == total
+    assert total_trials(held, n_trials) == total
 
 
 @pytest.mark.parametrize("given", [0, -1, 1.5, "many", None])

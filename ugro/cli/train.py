@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ugro.config import register_schema, typed
+from ugro.config.keys import REMOVED, no_such_key
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
 from ugro.events.channel import channel
@@ -51,8 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     register_plugins()
     if arguments is not None:
         sys.argv[1:] = arguments  # Hydra reads no others
+    _refuse_removed_keys(sys.argv[1:])
     conf = str(configuration_folder())
     try:
         hydra.main(config_path=conf, config_name="config", execution_whitelist=CALLABLE)(train)()
     except KeyboardInterrupt:
         sys.exit(130)  # the sweep has written its results by then
+
+
+def _refuse_removed_keys(arguments: Sequence[str]) -> None:
+    """Exit with a line for each removed key; Hydra would name no other key."""
+    given = [argument.partition("=")[0].lstrip("+~") for argument in arguments]
+    lines = [no_such_key(key, ()) for key in given if key in REMOVED]
+    if lines:
+        sys.exit("\n".join(f"error: {line}" for line in lines))

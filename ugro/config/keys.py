@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+REMOVED = {"study.max_trials": "hydra.sweeper.n_trials"}  # and the key that does its work
 NEAREST, ALIKE = 3, 0.6  # keys that a message names, and how alike they must be (difflib's ratio)
 
 
@@ -34,6 +35,8 @@ def unknown_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 def no_such_key(key: str, known: Iterable[str]) -> str:
     """One line that says that there is no such key, and which ones are most like it."""
+    if key in REMOVED:
+        return f"{key}: removed, set {REMOVED[key]}"
     alike = difflib.get_close_matches(key, list(known), NEAREST, ALIKE)
     hint = f"nearest: {', '.join(alike)}" if alike else "python train.py --cfg job prints them all"
     return f"{key}: no key of the schema, {hint}"

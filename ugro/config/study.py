@@ -56,9 +56,6 @@ class StudyConfig:
     allow_change: bool = MISSING
     """Resume a study whose definition changed; trials that do not compare form a new group."""
 
-    max_trials: int | None = None
-    """Limit on the number of trials, like hydra.sweeper.n_trials; null: none."""
-
     max_seconds: float | None = None
     """Limit on the run time of this command; running trials end at their next report. [seconds]"""
 

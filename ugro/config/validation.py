@@ -159,7 +159,6 @@ def _study(study: StudyConfig) -> Iterator[str]:
     if not STUDY_NAME.fullmatch(study.name.removesuffix(f"/{CONFIRM}")):
         allowed = "100 letters, digits and . _ - + = @ at most, the first a letter or a digit"
         yield fault("study.name", study.name, allowed)
-    yield from _at_least("study.max_trials", study.max_trials, 1)
     yield from _at_least("study.warm_start_trials", study.warm_start_trials, 1)
     yield from _above_zero("study.max_seconds", study.max_seconds)
     yield from _at_least("study.max_tokens", study.max_tokens, 1)

@@ -34,7 +34,6 @@ NO_SCHEDULER = "ugro.schedulers.no_scheduler.NoScheduler"
 # Limits and initial trials belong to the search.
 OVERRIDES = (
     "study.confirm=0",
-    "study.max_trials=null",
     "study.max_seconds=null",
     "study.max_tokens=null",
     "study.target=null",

@@ -83,7 +83,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     first = initial_trials(study, bool(settings["params"]), feasible)
     size = None if study.allow_duplicates else feasible.size
     n_trials = settings["n_trials"]
-    total = total_trials(size, n_trials, study.max_trials)
+    total = total_trials(size, n_trials)
     if not space.distributions:
         log.info("Nothing to search: a single trial of the configuration")
     elif size and n_trials and size < n_trials:
@@ -119,22 +119,20 @@ def check_jobs(n_jobs: object) -> None:
         raise UserError(fault("hydra.sweeper.n_jobs", n_jobs, "auto, or 1 or more"))
 
 
-def total_trials(size: int | None, n_trials: int | None, max_trials: int | None) -> int:
+def total_trials(size: int | None, n_trials: int | None) -> int:
     """Return the number of trials of the finished study.
 
     Args:
         size: number of configurations in the space; None if infinite
         n_trials: ``hydra.sweeper.n_trials``
-        max_trials: ``study.max_trials``
 
     Raises:
-        UserError: a number is below 1, or the space is infinite and no number is given.
+        UserError: the number is below 1, or missing for an infinite space.
     """
-    for key, given in (("hydra.sweeper.n_trials", n_trials), ("study.max_trials", max_trials)):
-        if given is not None and given < 1:
-            raise UserError(fault(key, given, "1 or more"))
-    limits = [given for given in (n_trials, max_trials) if given is not None]
-    if size is None and not limits:
+    if n_trials is not None and n_trials < 1:
+        raise UserError(fault("hydra.sweeper.n_trials", n_trials, "1 or more"))
+    bounds = [bound for bound in (size, n_trials) if bound is not None]
+    if not bounds:
         allowed = "a number, as the space is continuous"
         raise UserError(fault("hydra.sweeper.n_trials", None, allowed))
-    return min([*limits, *([] if size is None else [size])])
+    return min(bounds)
