@@ -35,16 +35,11 @@ check: setup  ## check that a sweep would work, and leave nothing behind: make c
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
 	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
 
-mlflow: setup  ## open the runs of all studies in MLflow's pages, on 127.0.0.1:5000 or PORT=
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
-		--host 127.0.0.1 --port $(or $(PORT),5000) --workers 1 \
-		--backend-store-uri sqlite:///multirun/mlflow.db \
-		--default-artifact-root multirun/mlflow-artifacts
+mlflow: setup  ## open the latest study's trials in MLflow's pages, on 127.0.0.1:5000 or PORT=
+	$(BIN)/ugro mlflow $(if $(PORT),port=$(PORT))
 
-# Read-only: SQLite has one writer, the driver.
 dashboard: setup  ## open the latest study, or STUDY=name, in optuna-dashboard, on 127.0.0.1:8080 or PORT=
-	$(BIN)/optuna-dashboard --host 127.0.0.1 --port $(or $(PORT),8080) \
-		"sqlite:///file:$(or $(if $(STUDY),multirun/$(STUDY)/study.db),$$(ls -t multirun/*/study.db | head -1))?mode=ro&uri=true"
+	$(BIN)/ugro dashboard $(if $(STUDY),study.name=$(STUDY)) $(if $(PORT),port=$(PORT))
 
 backup: setup  ## copy the record of STUDY=name, which may be running, and check the copy
 	$(BIN)/ugro backup $(if $(STUDY),study.name=$(STUDY))

@@ -207,7 +207,7 @@ def test_several_objectives_have_a_column_each_and_a_front() -> None:
     ended(study, SPACE, Outcome.COMPLETE, 1.5, 50.0)
     text = told(study)
     assert re.search(r"trial +eval_loss +latency_ms +r ", text)
-    assert "Best: trial 1, eval_loss, latency_ms 1.5000, 50.0000" in text
+    assert "Best: trial 1, eval_loss 1.5000, latency_ms 50.0000" in text
     assert "Not dominated: trials 1, 0" in text
 
 

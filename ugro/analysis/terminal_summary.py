@@ -159,9 +159,9 @@ def _counts(study: Study) -> str:
 
 def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) -> list[str]:
     measured = metrics(best)
-    values = ", ".join(f"{value:.4f}" for value in best.values)
-    named = ", ".join(_objectives(study))
-    lines = [f"Best: trial {best.number}, {named} {values}", *test]
+    pairs = zip(_objectives(study), best.values, strict=True)
+    named = ", ".join(f"{name} {value:.4f}" for name, value in pairs)
+    lines = [f"Best: trial {best.number}, {named}", *test]
     if len(study.objectives) > 1:
         front = ", ".join(str(trial.number) for trial in study.front())
         lines.append(f"Not dominated: trials {front}; the best is that of the first objective")

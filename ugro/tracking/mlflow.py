@@ -18,7 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 from ugro.config import MlflowConfig
 from ugro.retries import one_line
 from ugro.shell import command
-from ugro.tracking.mlflow_view import VIEW, view_best_first
+from ugro.tracking.mlflow_view import VIEW, VIEW_KEY, view_best_first
 from ugro.tracking.updates import Point, RunUpdate, Status, StudyFile
 
 SQLITE = "sqlite:///"
@@ -186,6 +186,23 @@ def public_uri(uri: str) -> str:
         return f"{SQLITE}{Path(uri.removeprefix(SQLITE)).absolute()}"
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def trials_page(config: MlflowConfig) -> str:
+    """Return the path of MLflow's page that shows the latest study's trials, best first.
+
+    MLflow's first page is an overview of chat agents. Without a study yet, the path is empty.
+
+    Args:
+        config: a store that can be read
+    """
+    from mlflow import MlflowClient
+
+    found = MlflowClient(tracking_uri=config.uri).get_experiment_by_name(config.experiment)
+    if found is None:
+        return ""
+    runs = f"#/experiments/{found.experiment_id}/runs"
+    return f"{runs}?viewStateShareKey={VIEW_KEY}" if VIEW in found.tags else runs
 
 
 def connection_error(config: MlflowConfig) -> str | None:

@@ -12,7 +12,8 @@ import zlib
 
 from ugro.tracking.updates import Table
 
-VIEW = "mlflow.sharedViewState.ugro"
+VIEW_KEY = "ugro"  # in the address of a page
+VIEW = f"mlflow.sharedViewState.{VIEW_KEY}"
 NAME = "Trials of the latest study, best first"
 COSTS = ("tokens_seen", "train_seconds", "peak_memory_mb")
 
