@@ -47,7 +47,7 @@ def check_only_log_lines(output: str) -> None:
 def count_resumed(sweep: Sweep) -> int:
     """Return the number of resumed trials; -1 before two trials were started."""
     output = sweep.output()
-    return output.count(" goes on: ") if "trial 1: " in output else -1
+    return output.count(" resumes: ") if "trial 1: " in output else -1
 
 
 def check_ends_with_results(sweep: Sweep, folder: Path, why: str) -> str:

@@ -168,7 +168,7 @@ def test_the_console_log_has_a_plain_line_per_event(caplog: pytest.LogCaptureFix
         "trial 1: lora.r=8 training.learning_rate=0.0001235 (baseline)",
         "not run, lora.r <= 8: lora.r=64; others like it are counted",
         "2 trials at once",
-        "trial 1 goes on, retry 1: WorkerLostError: gone",
+        "trial 1 resumes, retry 1: WorkerLostError: gone",
         "trial 1 stopped at rung 2 after 256 tokens, 3 s",
         "trial 2 eval_loss 3.2500 after 512 tokens: the best so far",
         "trial 3 failed: ValueError: as scripted",

@@ -56,9 +56,9 @@ class ConsoleLog:
                 self._last[event.number] = event
             case TrialRetried(times=times):
                 if times:
-                    log.warning("trial %d goes on, retry %d: %s", event.number, times, event.why)
+                    log.warning("trial %d resumes, retry %d: %s", event.number, times, event.why)
                 else:
-                    log.info("trial %d goes on: %s", event.number, event.why)
+                    log.info("trial %d resumes: %s", event.number, event.why)
             case TrialFinished():
                 self._finish(event)
             case StudyFinished():
