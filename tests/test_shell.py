@@ -11,6 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from ugro.cli.arguments import parse
+from ugro.cli.commands import COMMANDS
 from ugro.shell import (
     best_command,
     is_sweep,
@@ -177,6 +179,22 @@ def test_what_is_printed_and_written_of_make_is_there() -> None:
     ]
     assert len(used) > 10
     assert [one for one in used if one[1] not in {*targets, "room"}] == []  # "make room"
+
+
+UGRO = [
+    line.partition("   #")[0].strip()
+    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
+    for line in page.read_text().splitlines()
+    if line.startswith("    ugro ")
+]
+
+
+@pytest.mark.parametrize("snippet", ["ugro analyze study.name=NAME", *UGRO])
+def test_commands_of_ugro_on_the_pages_can_be_pasted(snippet: str) -> None:
+    _, name, *arguments = shlex.split(snippet)
+    assert name in COMMANDS
+    if COMMANDS[name].keys:
+        parse(name, arguments)
 
 
 SNIPPETS = [

@@ -1,4 +1,4 @@
-"""What was something run with? The code's commit, the packages' versions, the machine."""
+"""Collect what a process runs with: the code's commit, package versions, the machine."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ugro.paths import CODE, is_checkout
 
-# What a trial's numbers depend on.
+# Packages that a trial's numbers depend on.
 PACKAGES = (
     "ugro",
     "hydra-core",
@@ -35,31 +35,31 @@ def _of_this_process() -> dict[str, str]:
 
 
 def provenance() -> dict[str, str]:
-    """Of this process: commit, versions, machine.
+    """Return commit, versions and machine of this process.
 
-    ``git_dirty`` counts the files that differ from ``git_commit``; where there are any,
-    ``git_diff`` is a name for what differs in them.
+    ``git_dirty`` counts the files that differ from ``git_commit``; ``git_diff`` is a hash of the
+    differences, if there are any.
     """
     return dict(_of_this_process())
 
 
 def this_process() -> str:
-    """Host and process."""
+    """Return host and process id: ``host:pid``."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _commit() -> dict[str, str]:
-    """Of the checkout that the code is in; nothing where it is installed without one."""
+    """Return the commit of the checkout; empty for an installed wheel."""
     if not is_checkout():
         return {}  # site-packages may lie in some other project's checkout
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no")
     if commit is None or changed is None:
         return {}
-    told = {"git_commit": commit, "git_dirty": str(len(changed.splitlines()))}
+    found = {"git_commit": commit, "git_dirty": str(len(changed.splitlines()))}
     if changed and (difference := _git("diff", "HEAD")) is not None:
-        told["git_diff"] = hashlib.blake2b(difference.encode(), digest_size=8).hexdigest()
-    return told
+        found["git_diff"] = hashlib.blake2b(difference.encode(), digest_size=8).hexdigest()
+    return found
 
 
 def _git(*arguments: str) -> str | None:
@@ -99,7 +99,7 @@ def _machine() -> dict[str, str]:
 
 
 def _memory_mb() -> str:
-    """Of the machine; macOS and Linux know it."""
+    """Return the machine's memory in MiB, as macOS and Linux report it."""
     try:
         return str(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20)
     except (ValueError, OSError, AttributeError):
@@ -107,7 +107,7 @@ def _memory_mb() -> str:
 
 
 def _processor() -> str:
-    """The CPU's model, which Python itself does not know on Linux."""
+    """Return the CPU's model, which Python does not report on Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Commands and overrides to paste into a shell, from the folder where they are printed."""
+"""Format commands and overrides for pasting into a shell, in the folder where they are printed."""
 
 import os
 import shlex
