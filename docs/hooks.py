@@ -9,6 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from omegaconf import OmegaConf
 
+from ugro.cli.commands import COMMANDS, usage, usage_of
 from ugro.config.reference import Key, default, keys, uses
 from ugro.plugins.sweeper import StreamingRayLauncherConf, StreamingSweeperConf
 
@@ -22,6 +23,13 @@ its type, or the allowed values, and its unit. A default with names in parenthes
 options of its group; *set by the option* means that each file in `conf/GROUP/` has its own. *Read
 by* names modules of `ugro/`.
 """
+COMMANDS_HEAD = """# Commands
+
+`ugro` works from any folder; `python train.py` and `python train.py -m` are `ugro train` and
+`ugro sweep` in a checkout. The following texts are those of `ugro --help` and
+`ugro COMMAND --help`. Shell completion: `eval "$(ugro completion bash)"`, or `zsh`; for fish,
+`ugro completion fish | source`.
+"""
 LAUNCHER = """
 The keys of `hydra.launcher.ray` are those of the upstream Ray launcher:
 [Your cluster](production.md).
@@ -29,10 +37,11 @@ The keys of `hydra.launcher.ray` are those of the upstream Ray launcher:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated reference, the results of the benchmarks and the top-level pages."""
+    """Add the generated references, the results of the benchmarks and the top-level pages."""
     pages = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
     texts = {page: (ROOT / source).read_text() for page, source in pages.items()}
-    for name, text in {"reference.md": reference(), **texts}.items():
+    texts |= {"reference.md": reference(), "commands.md": commands()}
+    for name, text in texts.items():
         files.append(File.generated(config, name, content=text))
     for path in sorted(RESULTS.iterdir()):
         files.append(File.generated(config, f"results/{path.name}", abs_src_path=str(path)))
@@ -63,6 +72,18 @@ def reference() -> str:
         rows = [(key, _given(key, values), []) for key in described]
         lines += [f"## {name}\n", *_table(rows), ""]
     return "\n".join([*lines, LAUNCHER])
+
+
+def commands() -> str:
+    """Write the page of the commands: their own help texts."""
+    parts = [COMMANDS_HEAD, _block(usage())]
+    for name in COMMANDS:
+        parts += [f"## ugro {name}\n", _block(usage_of(name))]
+    return "\n".join(parts)
+
+
+def _block(text: str) -> str:
+    return "\n".join(f"    {line}".rstrip() for line in text.splitlines()) + "\n"
 
 
 def _given(key: Key, values: dict[str, Any]) -> str:
