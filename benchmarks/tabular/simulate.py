@@ -24,11 +24,11 @@ from ugro.objectives.objectives import objectives_of
 from ugro.sampling.sampler import Sampler, sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
+from ugro.sweep.components import Parts
 from ugro.sweep.failures import Failures
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Sweep
-from ugro.sweep.parts import Parts
 from ugro.sweep.plan import Plan
 from ugro.sweep.proposals import Proposals
 

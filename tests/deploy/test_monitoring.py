@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ugro.observers.prometheus import Figures
+from ugro.observers.prometheus import Metrics
 
 from ..conftest import ROOT
 
@@ -19,7 +19,7 @@ FOLDER = ROOT / "deploy" / "monitoring"
 def served() -> set[str]:
     """Every figure's name, as an observer serves it."""
     registry = CollectorRegistry()
-    Figures(registry)
+    Metrics(registry)
     return set(re.findall(r"^# TYPE (ugro_\w+)", generate_latest(registry).decode(), re.MULTILINE))
 
 

@@ -29,8 +29,8 @@ from ugro.events.channel import TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.plugins.sweeper import CALLABLE, register_plugins
 from ugro.retries import is_disk_trouble, retrying
+from ugro.trial.artifact_sync import synced_folder
 from ugro.trial.checkpoints import PREFIX, hash_training, keep_only, latest, seal, step
-from ugro.trial.mirror import mirrored
 
 register_schema()
 register_plugins()
@@ -45,7 +45,7 @@ def main(config: DictConfig) -> TrialResult:
     faults, settings = json.loads(os.environ.get("FAULTS", "{}")), typed(config)
     number, folder = HydraConfig.get().job.num, Path(HydraConfig.get().runtime.output_dir)
     training = hash_training(settings, faults.get("data", {}))
-    with mirrored(folder, settings, training) as changed:
+    with synced_folder(folder, settings, training) as changed:
         return train(faults, number, folder, settings, changed)
 
 

@@ -14,12 +14,12 @@ from ugro.objectives.objectives import objectives_of
 from ugro.sampling.sampler import Sampler
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
+from ugro.sweep.components import Parts
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import Fingerprints
 from ugro.sweep.limits import Limits
 from ugro.sweep.loop import Sweep
-from ugro.sweep.parts import Parts
-from ugro.sweep.peers import NoPeers, Peers
+from ugro.sweep.other_drivers import NoPeers, Peers
 from ugro.sweep.proposals import Proposals
 
 from ..spaces import Feasible, feasible

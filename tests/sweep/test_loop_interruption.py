@@ -25,7 +25,7 @@ from ugro.executors.executor import Listener
 from ugro.study import storage
 from ugro.study.study import Study, create_or_continue
 from ugro.study.trial_record import tokens_of
-from ugro.sweep.peers import News, NoPeers
+from ugro.sweep.other_drivers import News, NoPeers
 
 from ..studies import in_memory, start
 from .scripted import Ran, Run, Script, Scripted

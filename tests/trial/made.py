@@ -8,9 +8,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from ugro.config import BadRecords, DataConfig, Packing, Source, TooLong
-from ugro.trial.data.examples import Examples, write_examples
-from ugro.trial.data.parts import Part, lay_out
+from ugro.trial.data.layout import Part, lay_out
 from ugro.trial.data.texts import Span, Text
+from ugro.trial.data.tokenization import Examples, write_examples
 from ugro.trial.random_llama import byte_tokenizer
 
 EOS, PAD = 256, 257  # of the byte tokenizer, after the 256 bytes

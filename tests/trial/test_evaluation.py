@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ugro.config import RandomLlamaConfig
-from ugro.trial.data.parts import Part
+from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Span, Text
 from ugro.trial.evaluation import evaluate, perplexity
 from ugro.trial.random_llama import END, PAD, byte_tokenizer, random_llama

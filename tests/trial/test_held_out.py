@@ -7,7 +7,7 @@ import pytest
 
 from ugro.config import Config
 from ugro.events.channel import channel
-from ugro.trial.data.parts import Part
+from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import prepare
 from ugro.trial.evaluation import Evaluation
 from ugro.trial.held_out import measure_test, paired_gain

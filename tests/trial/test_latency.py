@@ -12,7 +12,7 @@ from torch import Tensor
 from ugro.config import Config, LatencyConfig
 from ugro.trial import latency, models
 from ugro.trial.adapter import adapted
-from ugro.trial.data.parts import Part
+from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import Rows
 from ugro.trial.latency import latency_ms, merged
 from ugro.trial.models import BaseModel

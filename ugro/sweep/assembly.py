@@ -29,7 +29,7 @@ from ugro.study.trial_record import tokens_of
 from ugro.sweep.definition import check_same
 from ugro.sweep.drivers import Drivers
 from ugro.sweep.limits import Limits
-from ugro.sweep.peers import NoPeers, Peers, SharedStudy
+from ugro.sweep.other_drivers import NoPeers, Peers, SharedStudy
 from ugro.sweep.plan import Plan
 from ugro.tracking.exporter import Exporter
 

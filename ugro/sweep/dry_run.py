@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ugro.config.training_length import max_steps, max_tokens, tokens_per_step
-from ugro.sampling.feasibility import SAMPLES, FeasibilityEstimate, estimate_feasibility
+from ugro.sampling.feasible_share import SAMPLES, FeasibilityEstimate, estimate_feasibility
 from ugro.schedulers.rungs import levels
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import count, described

@@ -20,9 +20,9 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Task
 from ugro.retries import one_line
+from ugro.sweep.components import Parts
 from ugro.sweep.failures import response_to
 from ugro.sweep.fingerprints import DataChangedError
-from ugro.sweep.parts import Parts
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.trial_queue import TrialQueue
 from ugro.sweep.trial_state import ActiveTrial, final_outcome, result_of

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from ugro.config import Config, no_key, typed
 from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
-from ugro.sampling.feasibility import check_satisfiable
+from ugro.sampling.feasible_share import check_satisfiable
 from ugro.sampling.sampler import sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.space.checks import check_space

@@ -19,7 +19,7 @@ from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import Executor
 from ugro.formatting import counted, data_lines, duration, large, share
 from ugro.paths import is_writable, nearest
-from ugro.sampling.feasibility import SAMPLES, estimate_feasibility
+from ugro.sampling.feasible_share import SAMPLES, estimate_feasibility
 from ugro.study.storage import check_reachable, check_url
 from ugro.sweep.checklist import Checklist
 from ugro.sweep.dry_run import LENGTHS, expected_share

@@ -28,6 +28,7 @@ from ugro.sweep.assembly import (
     restored_early_stopping,
     start_event,
 )
+from ugro.sweep.components import Parts
 from ugro.sweep.confirmation import confirm_best
 from ugro.sweep.definition import begin_group
 from ugro.sweep.drivers import Drivers, register_study
@@ -35,12 +36,11 @@ from ugro.sweep.dry_run import show
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 from ugro.sweep.held_out import measure_winner
-from ugro.sweep.interruption import Interruption
 from ugro.sweep.loop import Sweep
-from ugro.sweep.parts import Parts
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.preflight import preflight
 from ugro.sweep.proposals import Proposals
+from ugro.sweep.signal_handling import Interruption
 from ugro.sweep.study_folder import prepare_folder
 from ugro.tracking.trackers import check as check_tracking
 

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events.events import TrialAsked, TrialRetried
 from ugro.study.trial_record import recorded_outcome, retried, source, tokens_of
-from ugro.sweep.parts import Parts
+from ugro.sweep.components import Parts
 from ugro.sweep.proposals import Proposal, Proposals
 from ugro.sweep.trial_state import ActiveTrial
 

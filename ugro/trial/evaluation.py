@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ugro.trial.data.examples import CONTENT
+from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
-from ugro.trial.data.parts import Part
 from ugro.trial.data.rows import Rows, collate
+from ugro.trial.data.tokenization import CONTENT
 from ugro.trial.loss import token_losses
 
 

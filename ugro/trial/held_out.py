@@ -10,8 +10,8 @@ from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
 from ugro.paths import ADAPTER
 from ugro.trial import torch_errors
+from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
-from ugro.trial.data.parts import Part
 from ugro.trial.evaluation import Evaluation, evaluate
 from ugro.trial.models import evict_base_model
 from ugro.trial.setup import set_up

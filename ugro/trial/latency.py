@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import GenerationConfig
 
 from ugro.config import LatencyConfig
-from ugro.trial.data.parts import Part
+from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import Rows
 
 

@@ -19,12 +19,12 @@ from ugro.provenance import provenance
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import hardware, torch_errors
 from ugro.trial.adapter import adapted, save_adapter
+from ugro.trial.artifact_sync import synced_folder
 from ugro.trial.attention_check import check_example_isolation
 from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
 from ugro.trial.evaluation import Evaluation, evaluate, perplexity
 from ugro.trial.latency import latency_ms
-from ugro.trial.mirror import mirrored
 from ugro.trial.models import BaseModel
 from ugro.trial.setup import set_up
 from ugro.trial.training import TrainingResult, train
@@ -66,7 +66,10 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
 
     set_seed(config.seed)
     training_hash = hash_training(config, data.fingerprints())
-    with mirrored(folder, config, training_hash) as changed, adapted(base, config.lora) as model:
+    with (
+        synced_folder(folder, config, training_hash) as changed,
+        adapted(base, config.lora) as model,
+    ):
         recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
         result = train(

@@ -17,7 +17,7 @@ from ugro.analysis.findings.findings import Findings
 from ugro.analysis.findings.held_out import Score, TestPart
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.report.summary_file import summary, write_summary
-from ugro.trial.data.parts import PartSummary
+from ugro.trial.data.layout import PartSummary
 
 BEST = Best(1, (1.5, math.inf), {"lora.r": 8, "lora.target_modules": "all-linear"}, "lora.r=8", 3.0)
 FULL = Findings(

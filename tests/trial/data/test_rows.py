@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from tests.trial.made import EOS, PAD, part_of, record, tokens
 from ugro.config import Config, Packing, RandomLlamaConfig
-from ugro.trial.data.parts import Part
+from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import IGNORED, Batch, Row, Rows, Schedule, collate, schedule
 from ugro.trial.data.texts import Text
 from ugro.trial.loss import token_losses

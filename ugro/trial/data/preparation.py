@@ -17,11 +17,11 @@ from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import counted
 from ugro.trial.data.cache import create_once
 from ugro.trial.data.documents import Document, Skipped, sources
-from ugro.trial.data.examples import Examples, ExamplesSummary, write_examples
-from ugro.trial.data.parts import Part, PartSummary, lay_out
+from ugro.trial.data.layout import Part, PartSummary, lay_out
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.texts import Text
+from ugro.trial.data.tokenization import Examples, ExamplesSummary, write_examples
 
 FORMAT = "2"  # version of the cache's file format
 SUMMARY = "summary.json"

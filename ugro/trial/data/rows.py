@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ugro.config import Config, Packing
+from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
-from ugro.trial.data.parts import Part
 from ugro.trial.loss import IGNORED
 
 

@@ -11,8 +11,9 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.trial.made import EOS, examples_of, record, running, sentencepiece_like, tokens
 from ugro.errors import UserError
-from ugro.trial.data import examples as module
-from ugro.trial.data.examples import (
+from ugro.trial.data import tokenization as module
+from ugro.trial.data.texts import Span, Text
+from ugro.trial.data.tokenization import (
     CONTENT,
     MARKUP,
     UNTRAINED,
@@ -21,7 +22,6 @@ from ugro.trial.data.examples import (
     tokenise,
     write_examples,
 )
-from ugro.trial.data.texts import Span, Text
 from ugro.trial.random_llama import END, PAD, byte_tokenizer
 
 TOKENIZER = byte_tokenizer()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.trial.made import part_of, record, running
 from ugro.errors import UserError
-from ugro.trial.data.parts import Part, PartSummary, trained_tokens
+from ugro.trial.data.layout import Part, PartSummary, trained_tokens
 from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.data.texts import Text
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.spaces import Feasible
 from ugro.errors import UserError
-from ugro.sampling.feasibility import SAMPLES, check_satisfiable, estimate_feasibility
+from ugro.sampling.feasible_share import SAMPLES, check_satisfiable, estimate_feasibility
 
 RATE = "training.learning_rate=tag(log,interval(1e-5,1e-3))"
 

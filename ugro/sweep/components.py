@@ -12,7 +12,7 @@ from ugro.study.recorder import Recorder
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import Fingerprints
 from ugro.sweep.limits import Limits
-from ugro.sweep.peers import NoPeers, Peers
+from ugro.sweep.other_drivers import NoPeers, Peers
 
 
 @dataclass

@@ -11,7 +11,7 @@ from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
 from ugro.study.trial_record import started, tokens_of
 from ugro.sweep.drivers import Drivers
-from ugro.sweep.peers import SharedStudy
+from ugro.sweep.other_drivers import SharedStudy
 
 from ..studies import in_memory
 

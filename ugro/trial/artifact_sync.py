@@ -1,4 +1,4 @@
-"""Mirror a trial's folder to ``study.artifacts``, so that it survives the loss of its machine.
+"""FolderSync a trial's folder to ``study.artifacts``, so that it survives the loss of its machine.
 
 Checkpoints are copied in a background thread, their seal last; deletions follow. A trial that
 resumes on another machine first fetches its checkpoints.
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def mirrored(folder: Path, config: Config, training_hash: str) -> Iterator[Callable[[], None]]:
+def synced_folder(folder: Path, config: Config, training_hash: str) -> Iterator[Callable[[], None]]:
     """Yield a function to call after checkpoints have changed.
 
     Args:
-        folder: folder of the trial; receives the mirrored checkpoints first
+        folder: folder of the trial; receives the copied checkpoints first
         config: configuration of the trial; nothing is copied without ``study.artifacts``
         training_hash: hash of the training, from :func:`hash_training`
 
@@ -36,20 +36,20 @@ def mirrored(folder: Path, config: Config, training_hash: str) -> Iterator[Calla
     if uri is None:
         yield lambda: None
         return
-    mirror = Mirror(folder, Folder(uri, config.study.name, TRIALS, folder.name))
-    mirror.fetch(training_hash)
+    sync = FolderSync(folder, Folder(uri, config.study.name, TRIALS, folder.name))
+    sync.fetch(training_hash)
     try:
-        yield mirror.changed
+        yield sync.changed
     except BaseException:
         try:
-            mirror.close()
+            sync.close()
         except OSError as error:  # raise the trial's own error instead
             log.warning("The trial's files could not be copied to %s: %s", KEY, one_line(error))
         raise
-    mirror.close()
+    sync.close()
 
 
-class Mirror:
+class FolderSync:
     """Copy of a trial's folder in the artifact store.
 
     Args:
@@ -60,7 +60,7 @@ class Mirror:
     def __init__(self, folder: Path, remote: Folder) -> None:
         self._folder = folder
         self._remote = remote
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mirror")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sync")
         self._waiting: Future[None] | None = None
 
     def fetch(self, training_hash: str) -> None:

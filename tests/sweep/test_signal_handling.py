@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from ugro.sweep.interruption import Interruption
+from ugro.sweep.signal_handling import Interruption
 
 
 def test_the_first_signal_is_recorded_and_the_second_ends_the_process() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 
 from ugro.config import DataConfig, Packing, TooLong
 from ugro.errors import UserError, fault
-from ugro.trial.data.examples import Examples
 from ugro.trial.data.packing import Layout, Numbers, bfd, unpacked, windows, wrapped
+from ugro.trial.data.tokenization import Examples
 
 PACK = {Packing.bfd: bfd, Packing.wrapped: wrapped, Packing.none: unpacked}
 
