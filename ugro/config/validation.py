@@ -1,4 +1,4 @@
-"""Which values are impossible? All faults of a configuration, gathered before anything starts."""
+"""Validate a configuration: collect all impossible values before anything starts."""
 
 import math
 import re
