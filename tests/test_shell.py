@@ -185,7 +185,7 @@ UGRO = [
     line.partition("   #")[0].strip()
     for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
     for line in page.read_text().splitlines()
-    if line.startswith("    ugro ")
+    if line.startswith("    ugro ") and not line.startswith("    ugro --help")
 ]
 
 

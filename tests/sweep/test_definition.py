@@ -105,7 +105,7 @@ def test_an_allowed_change_starts_a_group_that_is_ranked_separately(
     assert existing.group == 1
     assert existing.trials() == existing.finished() == existing.ranked() == []
     assert existing.best() is None
-    assert "hydra.sweeper.n_trials counts the new ones alone" in caplog.text
+    assert "hydra.sweeper.n_trials counts only the new ones" in caplog.text
     ended(existing, R, Outcome.COMPLETE, 5.0)  # worse than the one before
     assert [trial.number for trial in existing.ranked()] == [1]
     assert [trial.number for trial in existing.of_all_groups()] == [0, 1]

@@ -48,7 +48,7 @@ class Sweep:
             self.feasible,
             plan,
             done,
-            total_trials(self.feasible.size, n_trials, None),
+            total_trials(self.feasible.size, n_trials),
             lambda parameters, reasons: self.refused.append((dict(parameters), list(reasons))),
             self.seed,
             **options,
