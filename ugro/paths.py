@@ -39,6 +39,11 @@ def configuration_folder() -> Path:
     return CODE / "conf" if is_checkout() else PACKAGE / "conf"
 
 
+def group_options(group: str) -> list[str]:
+    """Return the names of a configuration group's options, sorted."""
+    return sorted(path.stem for path in (configuration_folder() / group).glob("*.yaml"))
+
+
 def trial_subdir(number: int) -> str:
     """Return a trial's folder relative to the study's folder."""
     return f"{TRIALS}/{number:04d}"

@@ -24,7 +24,7 @@ from ugro.objectives.objectives import objectives_of
 from ugro.sampling.sampler import Sampler, sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
-from ugro.sweep.components import Parts
+from ugro.sweep.components import Components
 from ugro.sweep.failures import Failures
 from ugro.sweep.initial_trials import Planned
 from ugro.sweep.limits import Limits
@@ -82,7 +82,7 @@ def simulate(
     trace_observer = _TraceObserver(place, curves, Trace(slots))
     sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
     sampling = Sampler(sampler, ["minimize"], feasible, [])
-    parts = Parts(
+    parts = Components(
         recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
         sampler=sampling,
         feasible=feasible,

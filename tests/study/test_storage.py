@@ -9,7 +9,7 @@ from ugro.study.storage import (
     file_of,
     is_shared,
     open_storage,
-    redacted,
+    redacted_url,
 )
 
 SERVER = "postgresql+psycopg://me@127.0.0.1:1/studies"  # without a server
@@ -75,7 +75,7 @@ def test_a_storage_in_memory_is_rejected(as_written: str | None, url: str | None
 
 def test_a_literal_password_is_rejected() -> None:
     secret = "postgresql://me:secret@host/name"
-    assert redacted(secret) == "postgresql://me:***@host/name"
+    assert redacted_url(secret) == "postgresql://me:***@host/name"
     with pytest.raises(UserError, match=r"me:\*\*\*@host.*no password") as raised:
         check_url(secret, secret)
     assert "secret" not in str(raised.value)

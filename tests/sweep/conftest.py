@@ -14,7 +14,7 @@ from ugro.objectives.objectives import objectives_of
 from ugro.sampling.sampler import Sampler
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
-from ugro.sweep.components import Parts
+from ugro.sweep.components import Components
 from ugro.sweep.failures import Failures
 from ugro.sweep.fingerprints import Fingerprints
 from ugro.sweep.limits import Limits
@@ -54,7 +54,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         past, left = ran.study.finished(), ran.study.unfinished()
         sampling = Sampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([EventRecorder(ran.events)])
-        parts = Parts(
+        parts = Components(
             Recorder(ran.study),
             sampling,
             space,

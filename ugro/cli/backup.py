@@ -7,7 +7,7 @@ from ugro.cli.arguments import parse
 from ugro.cli.study_lookup import find_study
 from ugro.errors import UserError, fault
 from ugro.study.backup import backup
-from ugro.study.storage import file_of, redacted
+from ugro.study.storage import file_of, redacted_url
 
 
 def main(arguments: list[str]) -> None:
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     database = file_of(where.storage)
     if database is None:
         allowed = "sqlite:///FILE; a server has a tool of its own: pg_dump"
-        raise UserError(fault("storage", redacted(where.storage), allowed))
+        raise UserError(fault("storage", redacted_url(where.storage), allowed))
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     copy = Path(given.get("to") or where.folder / "backups" / f"study-{now}.db")
     if copy.exists():

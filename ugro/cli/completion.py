@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 
 from ugro.cli.commands import ANY, COMMANDS, Key
 from ugro.cli.study_folders import study_folders
-from ugro.paths import configuration_folder
+from ugro.paths import group_options
 
 # Readline splits words at "=" and ":" too: a candidate begins after the last of them.
 BASH = r"""
@@ -111,7 +111,7 @@ def _end(key: Key) -> str:
 def _values(key: Key, value: str) -> Iterator[str]:
     """Generate a key's values; those of a list follow its last comma."""
     if key.name == "tracking":
-        known = sorted(path.stem for path in (configuration_folder() / key.name).glob("*.yaml"))
+        known = group_options(key.name)
     elif key.name in ("study", "study.name"):
         known = [folder.name for folder in study_folders()]
     else:

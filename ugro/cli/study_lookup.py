@@ -9,7 +9,7 @@ from ugro.errors import UserError, fault
 from ugro.paths import DATABASE
 from ugro.retries import one_line
 from ugro.shell import command
-from ugro.study.storage import file_of, redacted
+from ugro.study.storage import file_of, redacted_url
 from ugro.study.study import Study, names, read, read_renamed
 
 MAX_LISTED = 10  # names of studies in a message
@@ -37,7 +37,7 @@ class StudyLocation:
             raise UserError(fault("study.name", self.name, allowed)) from error
         except RuntimeError as error:  # written by an incompatible Optuna
             allowed = f"one that this Optuna reads ({one_line(error)})"
-            raise UserError(fault("storage", redacted(self.storage), allowed)) from error
+            raise UserError(fault("storage", redacted_url(self.storage), allowed)) from error
 
 
 def find_study(given: Mapping[str, str]) -> StudyLocation:
@@ -90,7 +90,7 @@ def _check_exists(url: str) -> None:
     """Refuse a database that does not exist: reading would create it."""
     database = file_of(url)
     if database is not None and not database.exists():
-        raise UserError(fault("storage", redacted(url), "a database that exists"))
+        raise UserError(fault("storage", redacted_url(url), "a database that exists"))
 
 
 def _only(url: str) -> str:

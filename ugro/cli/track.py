@@ -16,13 +16,14 @@ from ugro.config import TrackingConfig
 from ugro.errors import UserError, fault
 from ugro.events.event_log import read
 from ugro.events.events import StudyStarted
-from ugro.paths import EVENTS, configuration_folder
+from ugro.paths import EVENTS, configuration_folder, group_options
 from ugro.retries import one_line
 from ugro.tracking.exporter_process import SendLock, silence_mlflow
 from ugro.tracking.outbox import Outbox, count_pending
 from ugro.tracking.trackers import check, trackers_of
 from ugro.tracking.updates import Tracker
 
+GROUP = "tracking"
 DEFAULT, SERVER = "mlflow", "mlflow_server"
 
 
@@ -44,7 +45,9 @@ def main(arguments: Sequence[str]) -> None:
     silence_mlflow()
     trackers = trackers_of(config, folder)
     if not trackers:
-        raise UserError(fault("tracking", "none", f"{', '.join(_options())} or a list of them"))
+        raise UserError(
+            fault("tracking", "none", f"{', '.join(group_options(GROUP))} or a list of them")
+        )
     faults = [line for one in trackers if (line := _send(folder, one))]
     if faults:
         raise UserError("\n".join(faults))
@@ -91,19 +94,13 @@ def _folder(given: Mapping[str, str]) -> Path:
 def _chosen(text: str) -> dict[str, Any]:
     """Merge the named options of ``conf/tracking/``."""
     chosen: dict[str, Any] = {}
+    options = group_options(GROUP)
     for name in text.strip("[] ").split(","):
-        if name.strip() not in _options():
-            raise UserError(fault("tracking", name.strip(), ", ".join(_options())))
-        chosen |= _plain(OmegaConf.load(_group() / f"{name.strip()}.yaml"))
+        if name.strip() not in options:
+            raise UserError(fault("tracking", name.strip(), ", ".join(options)))
+        option = configuration_folder() / GROUP / f"{name.strip()}.yaml"
+        chosen |= _plain(OmegaConf.load(option))
     return chosen
-
-
-def _options() -> list[str]:
-    return sorted(path.stem for path in _group().glob("*.yaml"))
-
-
-def _group() -> Path:
-    return configuration_folder() / "tracking"
 
 
 def _of(folder: Path) -> dict[str, Any]:

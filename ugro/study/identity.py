@@ -18,7 +18,7 @@ from ugro.events.outcome import Outcome
 from ugro.objectives.objectives import Objectives
 from ugro.paths import CONFIRM, DATABASE, EVENTS, IDENTITY, TRIALS, write_atomically
 from ugro.study.event_replay import Replay, catch_up, replay, restore
-from ugro.study.storage import file_of, is_shared, redacted, rename_study
+from ugro.study.storage import file_of, is_shared, redacted_url, rename_study
 from ugro.study.study import Study, create_or_continue, names, read
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _record_elsewhere(name: str, url: str, folder: Path, held: list[str]) -> str
     if named is not None:
         allowed = f"{named}, the study of the trials in {folder}"
         return fault("study.name", name, f"{allowed}: study.name={named} study.dir={folder}")
-    storage = redacted(url)
+    storage = redacted_url(url)
     allowed = f"another name or study.dir: {folder} holds trials that {storage} has no record of"
     return fault("study.name", name, allowed)
 

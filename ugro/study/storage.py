@@ -34,10 +34,10 @@ def open_storage(url: str) -> BaseStorage:
     try:
         return _open(url)
     except (ImportError, sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
-        raise UserError(fault(KEY, redacted(url), f"{KINDS} ({error})")) from None
+        raise UserError(fault(KEY, redacted_url(url), f"{KINDS} ({error})")) from None
     except (*TROUBLE, sqlite3.Error) as error:
         why = one_line(error.__cause__ or error)
-        raise UserError(fault(KEY, redacted(url), f"a reachable storage ({why})")) from None
+        raise UserError(fault(KEY, redacted_url(url), f"a reachable storage ({why})")) from None
 
 
 def _open(url: str) -> BaseStorage:
@@ -68,7 +68,7 @@ def check_reachable(url: str) -> str:
     Raises:
         UserError: it does not answer, or its file cannot be written.
     """
-    shown, file = redacted(url), file_of(url)
+    shown, file = redacted_url(url), file_of(url)
     if url.startswith(JOURNAL):
         file = Path(url.removeprefix(JOURNAL))
     if file is not None:
@@ -97,7 +97,7 @@ def file_of(url: str) -> Path | None:
     return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
 
 
-def redacted(url: str) -> str:
+def redacted_url(url: str) -> str:
     """Return the URL without its password."""
     try:
         return sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
@@ -127,7 +127,7 @@ def check_url(as_written: str | None, url: str | None) -> None:
         return
     if password is not None:
         allowed = "no password: put it into PGPASSWORD, or the URL into ${oc.env:NAME}"
-        raise UserError(fault(KEY, redacted(as_written), allowed))
+        raise UserError(fault(KEY, redacted_url(as_written), allowed))
 
 
 def is_shared(url: str) -> bool:

@@ -16,7 +16,7 @@ from ugro.sweep.other_drivers import NoPeers, Peers
 
 
 @dataclass
-class Parts:
+class Components:
     """Components that the loop of a sweep connects.
 
     Attributes:

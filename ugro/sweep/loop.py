@@ -20,7 +20,7 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Task
 from ugro.retries import one_line
-from ugro.sweep.components import Parts
+from ugro.sweep.components import Components
 from ugro.sweep.failures import response_to
 from ugro.sweep.fingerprints import DataChangedError
 from ugro.sweep.proposals import Proposals
@@ -44,7 +44,7 @@ class Sweep:
         clock: seconds since any fixed time
     """
 
-    parts: Parts
+    parts: Components
     n_jobs: int | str
     max_retries: int
     stoppers: StoppersConfig

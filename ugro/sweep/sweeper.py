@@ -28,7 +28,7 @@ from ugro.sweep.assembly import (
     restored_early_stopping,
     start_event,
 )
-from ugro.sweep.components import Parts
+from ugro.sweep.components import Components
 from ugro.sweep.confirmation import confirm_best
 from ugro.sweep.definition import begin_group
 from ugro.sweep.drivers import Drivers, register_study
@@ -158,7 +158,7 @@ def _run(
     failed = len(study.failed())
     allowed = settings["max_failure_rate"] * plan.total
     recorder = Recorder(study, drivers.own, shared)
-    parts = Parts(
+    parts = Components(
         recorder=recorder,
         sampler=sampler,
         feasible=feasible,

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.events.events import TrialAsked, TrialRetried
 from ugro.study.trial_record import recorded_outcome, retried, source, tokens_of
-from ugro.sweep.components import Parts
+from ugro.sweep.components import Components
 from ugro.sweep.proposals import Proposal, Proposals
 from ugro.sweep.trial_state import ActiveTrial
 
@@ -20,7 +20,7 @@ class TrialQueue:
         clock: seconds since any fixed time
     """
 
-    def __init__(self, parts: Parts, clock: Callable[[], float]) -> None:
+    def __init__(self, parts: Components, clock: Callable[[], float]) -> None:
         self._parts = parts
         self._clock = clock
         self._waiting: deque[ActiveTrial] = deque()

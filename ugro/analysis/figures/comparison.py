@@ -23,7 +23,7 @@ from ugro.analysis.figures.theme import (
     value_axis,
 )
 from ugro.analysis.figures.window import Window, window
-from ugro.analysis.findings.anytime import Spent
+from ugro.analysis.findings.anytime import Spent, improvements
 from ugro.analysis.importance.importance import FANOVA, Importance
 from ugro.formatting import duration, listed, number
 
@@ -101,7 +101,9 @@ def prepare(found: Comparison) -> ComparedStudies:
     if found.winner is None:
         raise NoDataError("no study has a complete trial")
     keys = found.shared[:MOST_KEYS]
-    improvements = [value for side in found.sides for value in _improvements(found, side.tokens)]
+    better = [
+        value for side in found.sides for value in improvements(side.tokens.values, found.minimised)
+    ]
     bests = [side.best.values[0] for side in found.sides if side.best is not None]
     counted = listed(list(dict.fromkeys(unit(side.tables) for side in found.sides)))
     axes = (
@@ -114,7 +116,7 @@ def prepare(found: Comparison) -> ComparedStudies:
     return ComparedStudies(
         finding=finding(found),
         objective=found.objective,
-        window=window(improvements, found.minimised, bests),
+        window=window(better, found.minimised, bests),
         studies=tuple(side.name for side in found.sides),
         target=found.target,
         axes=known,
@@ -124,15 +126,10 @@ def prepare(found: Comparison) -> ComparedStudies:
     )
 
 
-def _improvements(found: Comparison, spent: Spent) -> pandas.Series:
-    so_far = spent.values.cummin() if found.minimised else spent.values.cummax()
-    return so_far[so_far.diff().fillna(1.0) != 0]
-
-
 def _curves(found: Comparison, spents: Sequence[Spent], size: float) -> tuple[BestSoFar, ...]:
     curves = []
     for side, spent in zip(found.sides, spents, strict=True):
-        better = _improvements(found, spent)
+        better = improvements(spent.values, found.minimised)
         if not spent.total or better.empty:
             continue
         at = pandas.Series(spent.at, index=spent.values.index)[better.index] / size

@@ -10,7 +10,7 @@ from ugro.analysis.figures.panel import Panel
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
 from ugro.analysis.figures.theme import BASELINE, BEST, mark, objective, star, value_axis
 from ugro.analysis.figures.window import Window, window_of
-from ugro.analysis.findings.anytime import Spent, slot_seconds, tokens
+from ugro.analysis.findings.anytime import Spent, by_end, slot_seconds, tokens
 from ugro.analysis.findings.cost import cost_of
 from ugro.formatting import duration, large, share
 
@@ -64,9 +64,7 @@ def prepare(view: StudyView) -> Cost:
     """
     if view.best is None:
         raise NoDataError("no trial is complete yet")
-    ended = view.tables.trials["ended"]
-    values = view.trials["value"].dropna()
-    values = values[ended[values.index].dropna().sort_values(kind="stable").index]
+    values = by_end(view.tables, view.trials["value"].dropna())
     if values.empty:
         raise NoDataError("it is not known when trials were complete")
     in_tokens, in_slots = tokens(view.tables, values), slot_seconds(view.tables, values)

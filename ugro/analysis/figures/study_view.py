@@ -9,6 +9,7 @@ import numpy
 import pandas
 from numpy.typing import NDArray
 
+from ugro.analysis.findings.anytime import improvements
 from ugro.analysis.importance.importance import Importances
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.events.outcome import Outcome
@@ -105,8 +106,7 @@ class StudyView:
 
     def improvements(self, values: pandas.Series) -> pandas.Series:
         """Select the values that are better than all before them."""
-        so_far = values.cummin() if self.minimised else values.cummax()
-        return so_far[so_far.diff().fillna(1.0) != 0]
+        return improvements(values, self.minimised)
 
     def of(self, kind: Kind) -> pandas.DataFrame:
         """The trials of a kind."""

@@ -39,8 +39,19 @@ def in_order(tables: Tables) -> pandas.Series:
     """Return the first objective of the complete trials, ordered by their end."""
     complete = tables.trials[tables.trials["state"] == "complete"]
     values = pandas.to_numeric(complete[tables.objectives[0]], errors="coerce").dropna()
-    ended = tables.trials["ended"]
-    return values[ended[values.index].dropna().sort_values(kind="stable").index]
+    return by_end(tables, values)
+
+
+def by_end(tables: Tables, values: pandas.Series) -> pandas.Series:
+    """Order values by the end of their trials; values of trials without an end are left out."""
+    ended = tables.trials.loc[values.index, "ended"].dropna()
+    return values[ended.sort_values(kind="stable").index]
+
+
+def improvements(values: pandas.Series, minimised: bool) -> pandas.Series:
+    """Select the values that are better than all before them."""
+    so_far = values.cummin() if minimised else values.cummax()
+    return so_far[so_far.diff().fillna(1.0) != 0]
 
 
 def tokens(tables: Tables, values: pandas.Series) -> Spent:
