@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from ugro.analysis.figures.points import Points
+from ugro.analysis.figures.drawing.points import Points
 from ugro.analysis.figures.study_view import StudyView, study_view
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.tables import tables_of

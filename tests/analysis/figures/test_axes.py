@@ -5,11 +5,11 @@ import pandas
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from ugro.analysis.figures import labels, ticks
-from ugro.analysis.figures.key_axis import key_axis
-from ugro.analysis.figures.overview_style import plain
-from ugro.analysis.figures.theme import escaped
-from ugro.analysis.figures.window import window
+from ugro.analysis.figures.drawing import labels, ticks
+from ugro.analysis.figures.drawing.key_axis import key_axis
+from ugro.analysis.figures.drawing.overview_style import plain
+from ugro.analysis.figures.drawing.theme import escaped
+from ugro.analysis.figures.drawing.window import window
 from ugro.events.outcome import Outcome
 
 from ...studies import in_memory

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from ugro.analysis.figures import overview
+from ugro.analysis.figures.drawing.overview_style import DPI, new_figure, save
 from ugro.analysis.figures.overview import prepare, write_overview
-from ugro.analysis.figures.overview_style import DPI, new_figure, save
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
 from ugro.events.outcome import Outcome
 

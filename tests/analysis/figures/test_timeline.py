@@ -7,8 +7,8 @@ import pandas
 import pytest
 
 from ugro.analysis.figures import cost, timeline
+from ugro.analysis.figures.drawing.theme import COLOURS, RETRIED
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView, study_view
-from ugro.analysis.figures.theme import COLOURS, RETRIED
 from ugro.analysis.figures.timeline_rows import clock_of, rows_of
 from ugro.analysis.tables import tables_of
 from ugro.events.outcome import Outcome

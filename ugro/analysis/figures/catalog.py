@@ -21,7 +21,7 @@ from ugro.analysis.figures import (
     timeline,
 )
 from ugro.analysis.figures.downsampling import downsampled
-from ugro.analysis.figures.panel import Panel
+from ugro.analysis.figures.drawing.panel import Panel
 from ugro.analysis.figures.study_view import NoDataError, StudyView
 
 

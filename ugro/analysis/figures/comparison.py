@@ -10,10 +10,9 @@ from plotly import graph_objects as go
 from ugro.analysis.comparable import unit
 from ugro.analysis.comparison.comparison import Comparison, Side
 from ugro.analysis.comparison.differing import of_another_task
-from ugro.analysis.figures import labels, ticks
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.study_view import NoDataError
-from ugro.analysis.figures.theme import (
+from ugro.analysis.figures.drawing import labels, ticks
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import (
     FAINT,
     INK,
     beyond,
@@ -22,7 +21,8 @@ from ugro.analysis.figures.theme import (
     objective,
     value_axis,
 )
-from ugro.analysis.figures.window import Window, window
+from ugro.analysis.figures.drawing.window import Window, window
+from ugro.analysis.figures.study_view import NoDataError
 from ugro.analysis.findings.anytime import Spent, improvements
 from ugro.analysis.importance.importance import FANOVA, Importance
 from ugro.formatting import duration, listed, number

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from plotly import graph_objects as go
 
 from ugro.analysis.confirmation.confirmation import Confirmation
-from ugro.analysis.figures.panel import Panel
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import BASELINE, BEST, COLOURS, FAINT, escaped, objective
 from ugro.analysis.figures.study_view import Kind, NoDataError
-from ugro.analysis.figures.theme import BASELINE, BEST, COLOURS, FAINT, escaped, objective
 from ugro.formatting import number
 
 ROW, FRAME = 44, 110  # pixels: per candidate, and around them

@@ -9,14 +9,12 @@ import pandas
 from plotly import graph_objects as go
 
 from ugro.analysis.comparable import comparable
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.key_axis import KeyAxis, key_axis
-from ugro.analysis.figures.markers import legend_entry, style, trace
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.points import Points, highlights
-from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView, plottable
-from ugro.analysis.figures.surface import MOST, Surface, surface
-from ugro.analysis.figures.theme import (
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.key_axis import KeyAxis, key_axis
+from ugro.analysis.figures.drawing.markers import legend_entry, style, trace
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.points import Points, highlights
+from ugro.analysis.figures.drawing.theme import (
     colour_scale,
     coloured,
     escaped,
@@ -24,8 +22,10 @@ from ugro.analysis.figures.theme import (
     objective,
     searched_axis,
 )
-from ugro.analysis.figures.ticks import Numbers
-from ugro.analysis.figures.window import window
+from ugro.analysis.figures.drawing.ticks import Numbers
+from ugro.analysis.figures.drawing.window import window
+from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView, plottable
+from ugro.analysis.figures.surface import MOST, Surface, surface
 from ugro.formatting import counted, share
 
 FEWEST, DISTINCT = 12, 3  # trials, and values of a key

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from plotly import graph_objects as go
 
 from ugro.analysis.comparable import unit
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.panel import Panel
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import BASELINE, BEST, mark, objective, star, value_axis
+from ugro.analysis.figures.drawing.window import Window, window_of
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
-from ugro.analysis.figures.theme import BASELINE, BEST, mark, objective, star, value_axis
-from ugro.analysis.figures.window import Window, window_of
 from ugro.analysis.findings.anytime import Spent, by_end, slot_seconds, tokens
 from ugro.analysis.findings.cost import cost_of
 from ugro.formatting import duration, large, share

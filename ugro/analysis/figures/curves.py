@@ -10,14 +10,14 @@ import pandas
 from plotly import graph_objects as go
 
 from ugro.analysis.comparable import unit
-from ugro.analysis.figures import labels
 from ugro.analysis.figures.downsampling import downsampled
-from ugro.analysis.figures.lines import Lines, lines_of, traces
-from ugro.analysis.figures.panel import Panel
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.lines import Lines, lines_of, traces
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import FAINT, beyond, escaped, joined, mark, value_axis
+from ugro.analysis.figures.drawing.ticks import Numbers
+from ugro.analysis.figures.drawing.window import Window, window
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView, plottable
-from ugro.analysis.figures.theme import FAINT, beyond, escaped, joined, mark, value_axis
-from ugro.analysis.figures.ticks import Numbers
-from ugro.analysis.figures.window import Window, window
 from ugro.events.outcome import Outcome
 from ugro.formatting import counted
 

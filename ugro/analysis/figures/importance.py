@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.panel import Panel
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import COLOURS, INK, escaped
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
-from ugro.analysis.figures.theme import COLOURS, INK, escaped
 from ugro.analysis.importance.importance import Importance
 
 ROW, FRAME = 34, 110  # pixels: per key, and around them

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ugro.analysis.figures import importance, labels, progression, slices
-from ugro.analysis.figures.importance import KeyImportance
-from ugro.analysis.figures.overview_style import (
+from ugro.analysis.figures import importance, progression, slices
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.overview_style import (
     draw_points,
     frame,
     legend,
@@ -28,10 +28,11 @@ from ugro.analysis.figures.overview_style import (
     title,
     write_reason,
 )
+from ugro.analysis.figures.drawing.theme import BASELINE, BEST, COLOURS
+from ugro.analysis.figures.importance import KeyImportance
 from ugro.analysis.figures.progression import Progression
 from ugro.analysis.figures.slices import Slice
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
-from ugro.analysis.figures.theme import BASELINE, BEST, COLOURS
 from ugro.formatting import counted, number, share
 
 PANEL = 6.2  # inches wide

@@ -7,15 +7,22 @@ from typing import Any
 import numpy
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels, ticks
 from ugro.analysis.figures.downsampling import downsampled
-from ugro.analysis.figures.key_axis import KeyAxis, key_axis
-from ugro.analysis.figures.lines import Lines, lines_of, traces
-from ugro.analysis.figures.panel import Panel
+from ugro.analysis.figures.drawing import labels, ticks
+from ugro.analysis.figures.drawing.key_axis import KeyAxis, key_axis
+from ugro.analysis.figures.drawing.lines import Lines, lines_of, traces
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import (
+    INK,
+    PAPER,
+    escaped,
+    escaped_lines,
+    joined,
+    objective,
+)
+from ugro.analysis.figures.drawing.ticks import Numbers
+from ugro.analysis.figures.drawing.window import Window, window_of
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
-from ugro.analysis.figures.theme import INK, PAPER, escaped, escaped_lines, joined, objective
-from ugro.analysis.figures.ticks import Numbers
-from ugro.analysis.figures.window import Window, window_of
 from ugro.formatting import counted
 
 MOST_KEYS, MOST_TRIALS = 9, 500

@@ -11,12 +11,11 @@ from typing import Any
 import pandas
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.markers import style, trace
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.points import Highlight, Points, highlights
-from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView, plottable
-from ugro.analysis.figures.theme import (
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.markers import style, trace
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.points import Highlight, Points, highlights
+from ugro.analysis.figures.drawing.theme import (
     BEST,
     COLOURS,
     INK,
@@ -26,7 +25,8 @@ from ugro.analysis.figures.theme import (
     objective,
     value_axis,
 )
-from ugro.analysis.figures.window import Window, window
+from ugro.analysis.figures.drawing.window import Window, window
+from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView, plottable
 from ugro.formatting import counted, share
 
 FRONT, DOMINATED = "not dominated", "dominated"

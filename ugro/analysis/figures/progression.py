@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import pandas
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.markers import traces
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.points import Points, points_of
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.markers import traces
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.points import Points, points_of
+from ugro.analysis.figures.drawing.theme import BEST, COLOURS, beyond, joined, objective, value_axis
+from ugro.analysis.figures.drawing.window import Window, window_of
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
-from ugro.analysis.figures.theme import BEST, COLOURS, beyond, joined, objective, value_axis
-from ugro.analysis.figures.window import Window, window_of
 
 FEW = 10  # trials: plotly would mark halves
 

@@ -5,14 +5,21 @@ from dataclasses import dataclass, replace
 
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.key_axis import KeyAxis, key_axis, spread_out
-from ugro.analysis.figures.markers import traces
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.points import Points, points_of
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.key_axis import KeyAxis, key_axis, spread_out
+from ugro.analysis.figures.drawing.markers import traces
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.points import Points, points_of
+from ugro.analysis.figures.drawing.theme import (
+    INK,
+    beyond,
+    joined,
+    objective,
+    searched_axis,
+    value_axis,
+)
+from ugro.analysis.figures.drawing.window import Window, window_of
 from ugro.analysis.figures.study_view import NoDataError, StudyView
-from ugro.analysis.figures.theme import INK, beyond, joined, objective, searched_axis, value_axis
-from ugro.analysis.figures.window import Window, window_of
 from ugro.formatting import counted, share
 
 MOST = 20  # panels

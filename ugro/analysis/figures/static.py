@@ -9,8 +9,8 @@ from pathlib import Path
 from plotly import graph_objects as go
 
 from ugro.analysis.figures.catalog import Section
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.theme import FAINT, PAPER, escaped, joined, template
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.theme import FAINT, PAPER, escaped, joined, template
 from ugro.errors import UserError
 
 FORMATS = ("png", "svg")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy
 
-from ugro.analysis.figures.ticks import Numbers
+from ugro.analysis.figures.drawing.ticks import Numbers
 
 MOST = 150  # trials to fit; the time grows with their cube
 KNOWN = 0.75  # of the prior deviation: above it, far from any trial, the surface is left out

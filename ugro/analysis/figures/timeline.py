@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.markers import style
-from ugro.analysis.figures.panel import Panel
-from ugro.analysis.figures.points import Points, highlights
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.markers import style
+from ugro.analysis.figures.drawing.panel import Panel
+from ugro.analysis.figures.drawing.points import Points, highlights
+from ugro.analysis.figures.drawing.theme import COLOURS, FAINT, RETRIED, escaped, joined
+from ugro.analysis.figures.drawing.ticks import Numbers
 from ugro.analysis.figures.study_view import Kind, NoDataError, StudyView
-from ugro.analysis.figures.theme import COLOURS, FAINT, RETRIED, escaped, joined
-from ugro.analysis.figures.ticks import Numbers
 from ugro.analysis.figures.timeline_rows import clock_of, rows_of
 from ugro.analysis.findings.cost import cost_of
 from ugro.formatting import counted, duration, share

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy
 import pandas
 
-from ugro.analysis.figures.ticks import Numbers
+from ugro.analysis.figures.drawing.ticks import Numbers
 from ugro.analysis.intervals import merged
 
 PAUSE = 0.03  # of the time in which something ran: longer gaps are cut out

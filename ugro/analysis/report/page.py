@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from ugro.analysis.confirmation.verdicts import digits, with_spread
-from ugro.analysis.figures.theme import DARK, template
+from ugro.analysis.figures.drawing.theme import DARK, template
 from ugro.formatting import number, share
 from ugro.redaction import redacted
 

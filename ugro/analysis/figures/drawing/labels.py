@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from itertools import takewhile
 
-from ugro.analysis.figures import ticks
+from ugro.analysis.figures.drawing import ticks
 from ugro.analysis.figures.study_view import Kind, StudyView
 from ugro.events.gain import gain_over
 from ugro.formatting import counted, number, share

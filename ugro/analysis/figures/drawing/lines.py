@@ -10,11 +10,11 @@ from typing import Any
 import numpy
 from plotly import graph_objects as go
 
-from ugro.analysis.figures.points import Highlight
+from ugro.analysis.figures.drawing.points import Highlight
+from ugro.analysis.figures.drawing.theme import BASELINE, BEST, COLOURS, INK, SHADES, colour_scale
+from ugro.analysis.figures.drawing.ticks import Numbers
+from ugro.analysis.figures.drawing.window import Window
 from ugro.analysis.figures.study_view import Kind, StudyView
-from ugro.analysis.figures.theme import BASELINE, BEST, COLOURS, INK, SHADES, colour_scale
-from ugro.analysis.figures.ticks import Numbers
-from ugro.analysis.figures.window import Window
 
 HIGHLIGHT = "highlight"
 DIGITS = 5

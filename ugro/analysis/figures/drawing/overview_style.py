@@ -17,12 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from ugro.analysis.figures import labels, ticks
-from ugro.analysis.figures.key_axis import KeyAxis
-from ugro.analysis.figures.points import Highlight, Points
+from ugro.analysis.figures.drawing import labels, ticks
+from ugro.analysis.figures.drawing.key_axis import KeyAxis
+from ugro.analysis.figures.drawing.points import Highlight, Points
+from ugro.analysis.figures.drawing.theme import BASELINE, BEST, COLOURS, FAINT, GRID, INK
+from ugro.analysis.figures.drawing.window import Window
 from ugro.analysis.figures.study_view import Kind
-from ugro.analysis.figures.theme import BASELINE, BEST, COLOURS, FAINT, GRID, INK
-from ugro.analysis.figures.window import Window
 
 P = ParamSpec("P")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from ugro.analysis.figures import ticks
+from ugro.analysis.figures.drawing import ticks
+from ugro.analysis.figures.drawing.ticks import Numbers
 from ugro.analysis.figures.study_view import StudyView
-from ugro.analysis.figures.ticks import Numbers
 
 FAR = 3.0  # interquartile ranges beyond the quartile on the bad side: Tukey's outer fence
 DECADES = 1.5  # span of values above which the axis is logarithmic

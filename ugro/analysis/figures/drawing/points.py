@@ -7,8 +7,8 @@ from enum import Enum
 import numpy
 from numpy.typing import NDArray
 
+from ugro.analysis.figures.drawing.ticks import Numbers
 from ugro.analysis.figures.study_view import Kind, StudyView
-from ugro.analysis.figures.ticks import Numbers
 
 
 class Highlight(Enum):

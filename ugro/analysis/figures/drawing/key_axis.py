@@ -9,9 +9,9 @@ import numpy
 import pandas
 from optuna.distributions import CategoricalDistribution
 
-from ugro.analysis.figures import labels, ticks
+from ugro.analysis.figures.drawing import labels, ticks
+from ugro.analysis.figures.drawing.ticks import Numbers
 from ugro.analysis.figures.study_view import StudyView, plottable
-from ugro.analysis.figures.ticks import Numbers
 
 MOST = 24  # labels of choices
 SPREAD = 0.22  # of the distance between two choices, by which points of one are moved apart

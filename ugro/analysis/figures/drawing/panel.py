@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from plotly import graph_objects as go
 
-from ugro.analysis.figures.theme import HEIGHT
+from ugro.analysis.figures.drawing.theme import HEIGHT
 
 
 @dataclass(frozen=True)

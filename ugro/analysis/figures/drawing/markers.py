@@ -5,9 +5,9 @@ from typing import Any
 
 from plotly import graph_objects as go
 
-from ugro.analysis.figures.points import Highlight, Points
+from ugro.analysis.figures.drawing.points import Highlight, Points
+from ugro.analysis.figures.drawing.theme import SHADES, coloured, diamond, mark, star
 from ugro.analysis.figures.study_view import Kind
-from ugro.analysis.figures.theme import SHADES, coloured, diamond, mark, star
 
 
 def traces(

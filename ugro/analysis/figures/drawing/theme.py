@@ -11,10 +11,10 @@ from typing import Any
 
 from plotly import graph_objects as go
 
-from ugro.analysis.figures import labels
-from ugro.analysis.figures.key_axis import KeyAxis
+from ugro.analysis.figures.drawing import labels
+from ugro.analysis.figures.drawing.key_axis import KeyAxis
+from ugro.analysis.figures.drawing.window import Window
 from ugro.analysis.figures.study_view import Kind
-from ugro.analysis.figures.window import Window
 from ugro.formatting import counted
 
 COLOURS = {

@@ -4,8 +4,8 @@ import numpy
 
 from tests.analysis.reported import searched
 from ugro.analysis.figures.downsampling import downsampled, sampling_note
-from ugro.analysis.figures.lines import lines_of, traces
-from ugro.analysis.figures.window import window_of
+from ugro.analysis.figures.drawing.lines import lines_of, traces
+from ugro.analysis.figures.drawing.window import window_of
 
 from .studies import view
 
