@@ -7,7 +7,7 @@ from ugro.analysis.figures.downsampling import downsampled, sampling_note
 from ugro.analysis.figures.drawing.lines import lines_of, traces
 from ugro.analysis.figures.drawing.window import window_of
 
-from .studies import view
+from ..studies import view
 
 
 def test_complete_trials_are_grouped_by_value_the_better_on_top() -> None:
