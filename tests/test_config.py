@@ -22,10 +22,11 @@ GROUPS = [
 def test_every_option_of_every_group_composes_and_is_valid(
     choice: str, composed: Callable[..., DictConfig]
 ) -> None:
+    of_files = ("text", "csv", "json", "jsonl", "parquet")
     needed = {
         "model=local": ["model.path=somewhere"],
-        "data=text": ["data.train_files=[a.txt]"],
-        "data=jsonl": ["data.train_files=[a.jsonl]"],
+        **{f"data={name}": ["data.train_files=[a]"] for name in of_files},
+        **{f"data={name}": ["data.path=somewhere"] for name in ("hub", "arrow")},
     }
     validate(typed(composed(choice, "study.name=test", *needed.get(choice, []))))
 

@@ -60,10 +60,11 @@ def large(count: float) -> str:
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """Describe a trial's data: one line per part, then one line per note.
+    """Describe a trial's data: a line per part, one of the formats, then a line per note.
 
     Args:
-        data: counts per part in ``parts``, sentences in ``notes``; see docs/analysis.md
+        data: counts per part in ``parts`` and by format in ``formats``, absent in earlier studies,
+            and sentences in ``notes``; see docs/analysis.md
     """
     for name, part in data["parts"].items():
         yield (
@@ -71,6 +72,9 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
             f"{counted(part['examples'], 'example')} in {counted(part['rows'], 'row')}, "
             f"{large(part['tokens'])} tokens, {share(part['trained'] / part['tokens'])} with loss"
         )
+    if formats := data.get("formats"):
+        counts = [f"{name} ({count:,})" for name, count in formats.items()]
+        yield f"read as {listed([*formats] if len(formats) == 1 else counts)}"
     yield from data["notes"]
 
 

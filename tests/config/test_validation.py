@@ -120,11 +120,46 @@ def faults(config: Config) -> list[str]:
         ("data.eval_fraction=1", "data.eval_fraction: 1.0 given, allowed: above 0, below 1"),
         (
             "data.group_by=user",
-            "data.group_by: 'user' given, allowed: null: only records of data=jsonl have columns",
+            "data.group_by: 'user' given, allowed: none: data=pydocs has no columns",
         ),
         ("data.source=hub", "data.path: None given, allowed: a hub id or a folder"),
         ("data=text", "data.train_files: [] given, allowed: a list of paths or globs"),
         ("data=jsonl", "data.train_files: [] given, allowed: a list of paths or globs"),
+        ("data=parquet", "data.train_files: [] given, allowed: a list of paths or globs"),
+        ("data=arrow", "data.path: None given, allowed: a hub id or a folder"),
+        (
+            "data=hub data.path=a data.eval_files=[b.csv]",
+            "data.eval_files: ['b.csv'] given, allowed: none, as the data set has splits: "
+            "data.eval_split",
+        ),
+        (
+            "data=csv data.train_files=[a.csv] data.eval_split=dev",
+            "data.eval_split: 'dev' given, allowed: null, as the data are files: data.eval_files",
+        ),
+        (
+            "data.columns.prompt=question",
+            "data.columns.prompt: 'question' given, allowed: none: data=pydocs has no columns",
+        ),
+        (
+            "data=hub data.path=a data.columns.text=body data.columns.prompt=question",
+            "data.columns: 'text, prompt' given, allowed: those of one format: text; prompt and "
+            "completion; or messages",
+        ),
+        (
+            "data=hub data.path=a data.columns.prompt=question data.prompt='{question}'",
+            "data.prompt: '{question}' given, allowed: null, or data.columns instead, which names "
+            "question",
+        ),
+        (
+            "data=hub data.path=a data.prompt='{}'",
+            "data.prompt: '{}' given, allowed: text with columns in braces, {question} (braces "
+            "without the name of a column)",
+        ),
+        (
+            "data=hub data.path=a data.completion='{answer'",
+            "data.completion: '{answer' given, allowed: text with columns in braces, {question} "
+            "(expected '}' before end of string)",
+        ),
         ("model=local", "model.path: None given, allowed: a hub id or a folder"),
         (
             "model.gguf_file=null",
@@ -157,6 +192,9 @@ def test_an_impossible_value_is_one_line_of_key_given_and_allowed(
         "data.block_size=2",
         "model=tiny data.block_size=2048",
         "data.source=hub data.path=somewhere",
+        "data=hub data.path=a data.columns.prompt=question data.columns.completion=answer",
+        "data=hub data.path=a data.prompt='{question[0]}' data.columns.completion=answer",
+        "data=hub data.path=a data.columns.messages=turns data.columns.tools=functions",
     ],
 )
 def test_a_value_at_the_edge_of_what_is_allowed_passes(overrides: str, settings: Settings) -> None:

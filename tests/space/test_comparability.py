@@ -19,7 +19,7 @@ RECORDS = ("data=jsonl", "data.train_files=[a.jsonl]")
         "data.subset",
         "data.train_split",
         "data.eval_split",
-        "data.text_column",
+        "data.columns.text",
         "data.join_rows",
         "data.train_files",
         "data.eval_files",

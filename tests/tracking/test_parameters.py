@@ -68,7 +68,7 @@ def test_unresolvable_values_stay_as_written() -> None:
         ("lora.r=8,16", True),
         ("model=tiny", True),
         ("experiment=quickstart", True),
-        ("+data.text_column=t", True),
+        ("data.columns.text=t", True),
         ("hydra.sweeper.storage=x", False),
         ("study.artifacts=s3://b", False),
         ("tracking.mlflow.uri=http://h", False),

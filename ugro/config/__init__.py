@@ -29,8 +29,11 @@ from ugro.config.study import (
 )
 from ugro.config.tracking import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
 from ugro.config.trial import (
+    DATA_SETS,
+    RUNNING_TEXT,
     BadRecords,
     Bias,
+    ColumnsConfig,
     DataConfig,
     Dtype,
     LatencyConfig,
@@ -46,11 +49,14 @@ from ugro.config.trial import (
 from ugro.errors import UserError
 
 __all__ = [
+    "DATA_SETS",
+    "RUNNING_TEXT",
     "SCHEDULERS",
     "AdaptiveAshaConfig",
     "AshaConfig",
     "BadRecords",
     "Bias",
+    "ColumnsConfig",
     "Config",
     "ConstraintsConfig",
     "DataConfig",

@@ -10,7 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-REMOVED = {"study.max_trials": "hydra.sweeper.n_trials"}  # and the key that does its work
+# Removed keys, and those that do their work
+REMOVED = {
+    "study.max_trials": "hydra.sweeper.n_trials",
+    "data.text_column": "data.columns.text",
+}
 NEAREST, ALIKE = 3, 0.6  # keys that a message names, and how alike they must be (difflib's ratio)
 
 

@@ -8,7 +8,9 @@ from omegaconf import MISSING
 
 Bias = Enum("Bias", ["none", "all", "lora_only"])
 Dtype = Enum("Dtype", ["auto", "fp32", "fp16", "bf16"])
-Source = Enum("Source", ["pydocs", "hub", "text", "jsonl"])
+Source = Enum("Source", ["pydocs", "text", "csv", "json", "jsonl", "parquet", "arrow", "hub"])
+RUNNING_TEXT = (Source.pydocs, Source.text)  # the others have records with columns
+DATA_SETS = (Source.arrow, Source.hub)  # with a path and splits, not files
 Packing = Enum("Packing", ["bfd", "wrapped", "none"])
 TooLong = Enum("TooLong", ["truncate", "drop", "error"])
 BadRecords = Enum("BadRecords", ["error", "skip"])
@@ -108,6 +110,26 @@ class LoraConfig:
 
 
 @dataclass
+class ColumnsConfig:
+    """Columns of the data that have other names than those of a known format."""
+
+    text: str | None = None
+    """Column with running text."""
+
+    prompt: str | None = None
+    """Column with the prompt, text or messages."""
+
+    completion: str | None = None
+    """Column with the completion, text or messages."""
+
+    messages: str | None = None
+    """Column with the messages of a conversation."""
+
+    tools: str | None = None
+    """Column with the tools of a conversation."""
+
+
+@dataclass
 class DataConfig:
     """The data, their splits, and how examples share rows."""
 
@@ -115,13 +137,13 @@ class DataConfig:
     """Reader of the data."""
 
     path: str | None = None
-    """Hub id or folder of a data set."""
+    """Hub id or folder of a data set; folder written by save_to_disk for data=arrow."""
 
     subset: str | None = None
     """Configuration name of the hub data set."""
 
     train_split: str = "train"
-    """Split of the hub data set for training."""
+    """Split of the data set for training."""
 
     eval_split: str | None = None
     """Split for evaluation; null: hold out eval_fraction of the training documents."""
@@ -129,14 +151,20 @@ class DataConfig:
     test_split: str | None = None
     """Split for the final test; null: hold out test_fraction of the training documents."""
 
-    text_column: str = "text"
-    """Column of the hub data set that holds the text."""
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    """Columns with other names than those of a known format, {prompt: question}."""
+
+    prompt: str | None = None
+    """Template of the prompt, with columns in braces: Question: {question}; \\n is a line feed."""
+
+    completion: str | None = None
+    """Template of the completion, with columns in braces: {answer}; \\n is a line feed."""
 
     join_rows: bool = False
-    """Treat the data set's rows as paragraphs of a continuous text instead of documents."""
+    """Treat rows of text as paragraphs of a continuous text instead of documents."""
 
     train_files: list[str] = field(default_factory=list)
-    """Files for training: paths or globs, at least one for data=text and data=jsonl."""
+    """Files for training: paths or globs, at least one unless the data have a path."""
 
     eval_files: list[str] = field(default_factory=list)
     """Files for evaluation; none: hold out eval_fraction of the training documents."""
@@ -156,7 +184,7 @@ class DataConfig:
     same text."""
 
     group_by: str | None = None
-    """Column whose equal values keep records in the same part; data=jsonl only."""
+    """Column whose equal values keep records in the same part."""
 
     deduplicate: bool = False
     """Train once on a repeated record."""

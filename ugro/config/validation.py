@@ -2,11 +2,15 @@
 
 import math
 import re
+import string
 from collections.abc import Iterator
 
 from ugro.artifact_store import faults as artifacts_faults
 from ugro.config import (
+    DATA_SETS,
+    RUNNING_TEXT,
     Config,
+    DataConfig,
     LatencyConfig,
     LoraConfig,
     Source,
@@ -135,12 +139,59 @@ def _data(config: Config) -> Iterator[str]:
     if max(data.eval_fraction, data.test_fraction) < 1 <= data.eval_fraction + data.test_fraction:
         given = data.eval_fraction + data.test_fraction
         yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
-    if data.group_by and data.source is not Source.jsonl:
-        yield fault("data.group_by", data.group_by, "null: only records of data=jsonl have columns")
-    if data.source is Source.hub and not data.path:
-        yield fault("data.path", data.path, "a hub id or a folder")
-    if data.source in (Source.text, Source.jsonl) and not data.train_files:
-        yield fault("data.train_files", data.train_files, "a list of paths or globs")
+    yield from _source(data)
+    yield from _columns(data)
+
+
+def _source(data: DataConfig) -> Iterator[str]:
+    """Each source has either files, or a path with splits."""
+    if data.source is Source.pydocs:
+        return
+    of_files = [f"{part}_files" for part in ("train", "eval", "test")]
+    if data.source in DATA_SETS:
+        if not data.path:
+            yield fault("data.path", data.path, "a hub id or a folder")
+        others = of_files if data.source is Source.hub else [*of_files, "subset"]
+        allowed = "none, as the data set has splits: data.eval_split"
+    else:
+        if not data.train_files:
+            yield fault("data.train_files", data.train_files, "a list of paths or globs")
+        others = ["path", "subset", "eval_split", "test_split"]
+        allowed = "null, as the data are files: data.eval_files"
+    for key in others:
+        if given := getattr(data, key):
+            yield fault(f"data.{key}", given, allowed)
+
+
+def _columns(data: DataConfig) -> Iterator[str]:
+    columns = {name: one for name, one in vars(data.columns).items() if one is not None}
+    given: dict[str, object] = {f"data.columns.{name}": one for name, one in columns.items()}
+    given |= {"data.group_by": data.group_by, "data.join_rows": data.join_rows}
+    templates = {"data.prompt": data.prompt, "data.completion": data.completion}
+    if data.source in RUNNING_TEXT:
+        for key, value in {**given, **templates}.items():
+            if value:
+                yield fault(key, value, f"none: data={data.source.name} has no columns")
+    for key, template in templates.items():
+        if template is not None and (reason := template_fault(template)):
+            yield f"{fault(key, template, 'text with columns in braces, {question}')} ({reason})"
+        if template is not None and (column := columns.get(key.removeprefix("data."))):
+            yield fault(key, template, f"null, or data.columns instead, which names {column}")
+    kinds = {"prompt": "pair", "completion": "pair", "text": "text", "messages": "messages"}
+    named = [*columns, *(key.removeprefix("data.") for key, one in templates.items() if one)]
+    if len({kinds[name] for name in named if name in kinds}) > 1:
+        allowed = "those of one format: text; prompt and completion; or messages"
+        yield fault("data.columns", ", ".join(named), allowed)
+
+
+def template_fault(template: str) -> str | None:
+    """Return why a text is no template of named columns; None if it is one."""
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        return str(error)
+    nameless = any(not name or name[0].isdigit() for name in names)
+    return "braces without the name of a column" if nameless else None
 
 
 def _model(config: Config) -> Iterator[str]:

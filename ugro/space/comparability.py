@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ugro.config import Config, Source
+from ugro.config import RUNNING_TEXT, Config
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
 
@@ -43,7 +43,8 @@ def check_comparable(searched: Iterable[str], config: Config) -> None:
 def _data_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
     for key in keys:
         if key == BLOCK_SIZE:
-            if config.data.source is not Source.jsonl and config.data.eval_block_size is None:
+            running = config.data.source in RUNNING_TEXT or config.data.join_rows
+            if running and config.data.eval_block_size is None:
                 allowed = (
                     "one value, as running text is evaluated row by row; or set data."
                     "eval_block_size, the row length of all evaluations"

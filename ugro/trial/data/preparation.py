@@ -3,7 +3,8 @@
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,15 @@ from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import counted
 from ugro.trial.data.cache import create_once
-from ugro.trial.data.documents import Document, Skipped, sources
+from ugro.trial.data.documents import Document, Skipped
 from ugro.trial.data.layout import Part, PartSummary, lay_out
+from ugro.trial.data.reading import sources
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.texts import Text
 from ugro.trial.data.tokenization import Examples, ExamplesSummary, write_examples
 
-FORMAT = "2"  # version of the cache's file format
+FORMAT = "3"  # version of the cache's file format
 SUMMARY = "summary.json"
 
 
@@ -34,6 +36,7 @@ class Data:
     train: Part
     evaluation: Part
     test: Part | None
+    formats: Mapping[str, int]  # documents of each format, as recognised
     notes: tuple[str, ...]  # sentences about omitted or questionable data
     largest_token: int  # largest token id of all parts
 
@@ -43,10 +46,10 @@ class Data:
         return {name: part.documents for name, part in parts if part is not None}
 
     def summary(self) -> dict[str, Any]:
-        """Return the counts of each part and the notes as plain values."""
+        """Return the counts of each part and format, and the notes, as plain values."""
         parts = {"train": self.train, "eval": self.evaluation, "test": self.test}
         counts = {name: asdict(part.summary) for name, part in parts.items() if part is not None}
-        return {"parts": counts, "notes": list(self.notes)}
+        return {"parts": counts, "formats": dict(self.formats), "notes": list(self.notes)}
 
 
 def prepare(
@@ -79,6 +82,7 @@ def prepare(
         train=parts["train"],
         evaluation=parts["eval"],
         test=parts.get("test"),
+        formats=sum((Counter(part["formats"]) for part in summary["parts"].values()), Counter()),
         largest_token=max(part["largest_token"] for part in summary["parts"].values()),
         notes=tuple(_notes(config, summary, {name: part.summary for name, part in parts.items()})),
     )
@@ -133,6 +137,7 @@ def _write(
         parts[part] = {
             **asdict(written),
             "documents": texts.count,
+            "formats": texts.formats,
             "identity": texts.identity(),
         }
     summary = {key: value for key, value in asdict(split).items() if key != "parts"}
@@ -142,6 +147,10 @@ def _write(
 
 class _PartTexts:
     """Iterate over document index and text of a part; count and digest the documents.
+
+    Attributes:
+        count: documents read so far
+        formats: documents of each format
 
     Args:
         config: data configuration
@@ -158,6 +167,7 @@ class _PartTexts:
         skipped: Skipped,
     ) -> None:
         self.count = 0
+        self.formats: Counter[str] = Counter()
         self._skips = config.bad_records is BadRecords.skip
         self._documents = documents
         self._render = render
@@ -176,6 +186,7 @@ class _PartTexts:
                 first = first or error
                 continue
             self._digest.update(document.identity)
+            self.formats[document.format] += 1
             for text in texts:
                 yield self.count, text
             self.count += 1

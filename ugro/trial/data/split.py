@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from ugro.config import DataConfig
 from ugro.errors import UserError, fault
-from ugro.trial.data.documents import Document, Skipped, read
+from ugro.trial.data.documents import Document, Skipped
+from ugro.trial.data.reading import location, read
 
 PARTS = ("train", "eval", "test")
 MIN_TEST_GROUPS = 20  # minimum number of distinct groups for a default test part
@@ -172,9 +173,12 @@ def _parts(
 
 
 def _check(config: DataConfig, split: Split, given: dict[str, list[_DocumentKey]]) -> None:
+    for part, documents in (("train", split.parts), *given.items()):
+        if not documents:
+            key, where = location(config, part)
+            reason = f" (skipped: {split.first_skipped})" if split.skipped else ""
+            raise UserError(f"{fault(key, where, 'at least one document')}{reason}")
     count = {part: split.parts.count(part) + len(given.get(part, ())) for part in PARTS}
     if not count["train"] or not count["eval"]:
         found = f"{count['train']:,} documents to train, {count['eval']:,} to evaluate"
         raise UserError(fault("data", found, "at least one each, different from one another"))
-    if _separate_parts(config).count("test") and not count["test"]:
-        raise UserError(fault("data.test_files", "no document", "at least one"))

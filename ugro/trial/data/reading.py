@@ -1,0 +1,118 @@
+"""Read the documents of a part of the data, whatever their format."""
+
+import glob
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from ugro.config import DATA_SETS, BadRecords, DataConfig, Source
+from ugro.errors import UserError, fault
+from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
+from ugro.trial.data.documents import TEXT, Document, Skipped
+from ugro.trial.data.recognition import Recogniser
+from ugro.trial.data.record_files import Reader, Row, csv_rows, json_lines, json_list
+from ugro.trial.data.running_text import pydocs, running, text_files
+
+READERS: Mapping[Source, Reader] = {
+    Source.csv: csv_rows,
+    Source.json: json_list,
+    Source.jsonl: json_lines,
+    Source.parquet: parquet_rows,
+}
+
+
+def read(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
+    """Yield the documents of a part.
+
+    Args:
+        config: data configuration
+        part: ``train``, ``eval`` or ``test``
+        skipped: counts records that ``data.bad_records=skip`` skips
+
+    Raises:
+        UserError: files or columns are missing, or a record is malformed.
+    """
+    if config.source is Source.pydocs:
+        return pydocs()
+    if config.source is Source.text:
+        return text_files(files(config, part))
+    documents = _recognised(config, _rows(config, part), skipped)
+    return _joined(documents, part, config) if config.join_rows else documents
+
+
+def sources(config: DataConfig) -> list[str]:
+    """Identify the data without reading them, by paths, sizes and modification times.
+
+    Raises:
+        UserError: files are missing.
+    """
+    if config.source is Source.pydocs:
+        return [f"pydocs of Python {platform.python_version()}"]
+    if config.source in DATA_SETS:
+        splits = (config.train_split, config.eval_split, config.test_split)
+        return [f"{split} {fingerprint(config, split)}" for split in splits if split]
+    found = []
+    for part in ("train", "eval", "test"):
+        for path in files(config, part):
+            status = path.stat()
+            found.append(f"{part} {path.resolve()} {status.st_size} {status.st_mtime_ns}")
+    return found
+
+
+def location(config: DataConfig, part: str) -> tuple[str, object]:
+    """Return the key that says where a part's documents are, and its value."""
+    if config.source in DATA_SETS:
+        return f"data.{part}_split", getattr(config, f"{part}_split")
+    return f"data.{part}_files", getattr(config, f"{part}_files")
+
+
+def files(config: DataConfig, part: str) -> list[Path]:
+    """Find the files of a part.
+
+    Raises:
+        UserError: a pattern finds none.
+    """
+    found: list[Path] = []
+    for pattern in getattr(config, f"{part}_files"):
+        names = glob.glob(pattern, recursive=True)  # ** also matches folders
+        matching = sorted(path for path in map(Path, names) if path.is_file())
+        if not matching:
+            raise UserError(fault(f"data.{part}_files", pattern, "files that exist"))
+        found += matching
+    return found
+
+
+def _rows(config: DataConfig, part: str) -> Iterator[Row]:
+    if config.source in DATA_SETS:
+        yield from data_set_rows(config, getattr(config, f"{part}_split"))
+        return
+    for path in files(config, part):
+        yield from READERS[config.source](path)
+
+
+def _recognised(config: DataConfig, rows: Iterable[Row], skipped: Skipped) -> Iterator[Document]:
+    recognise = Recogniser(config)
+    for place, row in rows:
+        try:
+            if isinstance(row, UserError):
+                raise row
+            document = recognise(row, place)
+        except UserError as error:
+            if config.bad_records is BadRecords.error:
+                raise
+            skipped.note(str(error))
+            continue
+        if document is not None:
+            yield document
+
+
+def _joined(documents: Iterable[Document], part: str, config: DataConfig) -> Iterator[Document]:
+    """Yield a single document of all rows' texts."""
+    texts = []
+    for document in documents:
+        if document.format != TEXT:
+            raise UserError(f"{document.place}: data.join_rows joins text, not {document.format}")
+        texts.append(document.content["text"])
+    if texts:
+        key, where = location(config, part)
+        yield running(f"{key}={where}", "\n\n".join(texts))

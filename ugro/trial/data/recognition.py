@@ -1,0 +1,261 @@
+"""Recognise the format of a row by its columns, and turn it into a document."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ugro.config import DataConfig
+from ugro.errors import UserError, fault
+from ugro.trial.data.documents import TEXT, Document
+from ugro.trial.data.messages import Message, read_tools
+
+Record = Mapping[str, Any]
+Content = dict[str, Any]
+
+RECORDS = (
+    "{prompt, completion}, {messages: [{role, content}, ...]}, {conversations: [{from, value}, "
+    "...]}, {instruction, input, output} or {text}; data.columns names other columns"
+)
+# Roles of ShareGPT, axolotl and LLaMA-Factory
+ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "system": "system",
+    "tool": "tool",
+    "observation": "tool",
+    "function_response": "tool",
+    "function_call": "assistant",  # with the call as JSON in its value
+}
+
+
+class Recogniser:
+    """Turns rows into documents as the configuration says.
+
+    Templates and ``data.columns`` come first; other rows have the first format of ``FORMATS`` whose
+    columns they have.
+
+    Args:
+        config: data configuration
+    """
+
+    def __init__(self, config: DataConfig) -> None:
+        self._group_by = config.group_by
+        self._columns = {name: one for name, one in vars(config.columns).items() if one is not None}
+        given = {"prompt": config.prompt, "completion": config.completion}
+        # Neither a shell's nor Hydra's quotes turn \n into a line feed.
+        self._templates = {
+            name: template.replace("\\n", "\n")
+            for name, template in given.items()
+            if template is not None
+        }
+        named = {*self._columns, *self._templates} - {"tools"}
+        self._formats = [one for one in FORMATS if named <= {*one.columns}]
+
+    def __call__(self, record: Any, place: str) -> Document | None:
+        """Return the document of a row; None for blank text.
+
+        Raises:
+            UserError: the row has no known format, or a column is missing or malformed.
+        """
+        if not isinstance(record, Mapping):
+            raise UserError(fault(place, type(record).__name__, RECORDS))
+        row = record
+        if self._columns or self._templates:
+            row = {**record, **self._renamed(record, place), **self._rendered(record, place)}
+        found = next((one for one in self._formats if one.fits(row)), None)
+        if found is None:
+            raise UserError(self._unknown(row, place))
+        content = found.content(row, place)
+        if found.name == TEXT and not content["text"].strip():
+            return None
+        return Document(place, content, self._group(record, place), record, found.name)
+
+    def _unknown(self, row: Record, place: str) -> str:
+        """Describe a row without a known format: its columns, or those without a value."""
+        for one in self._formats:
+            if {*one.columns} <= {*row}:
+                return fault(f"{place}: {' and '.join(one.columns)}", None, "a value")
+        return fault(place, sorted(row), RECORDS)
+
+    def _renamed(self, record: Record, place: str) -> Content:
+        """Return the columns that ``data.columns`` names."""
+        for name, column in self._columns.items():
+            if column not in record:
+                wanted = f"a record with data.columns.{name}={column}"
+                raise UserError(fault(place, sorted(record), wanted))
+        return {name: record[column] for name, column in self._columns.items()}
+
+    def _rendered(self, record: Record, place: str) -> Content:
+        """Return the columns that templates make."""
+        columns = _Columns(record, place)
+        made = {}
+        for name, template in self._templates.items():
+            try:
+                made[name] = template.format_map(columns)
+            except (LookupError, AttributeError, ValueError, TypeError) as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise UserError(f"{place}: data.{name} does not fit ({reason})") from error
+        return made
+
+    def _group(self, record: Record, place: str) -> str | None:
+        if self._group_by is None:
+            return None
+        if self._group_by not in record:
+            wanted = f"a record with data.group_by={self._group_by}"
+            raise UserError(fault(place, sorted(record), wanted))
+        return json.dumps(record[self._group_by], sort_keys=True, default=str)
+
+
+class _Columns(dict[str, Any]):
+    """Columns of a row for a template; a column that is missing or null is an error."""
+
+    def __init__(self, record: Record, place: str) -> None:
+        super().__init__({key: value for key, value in record.items() if value is not None})
+        self._record = record
+        self._place = place
+
+    def __missing__(self, column: str) -> Any:
+        if column in self._record:
+            raise UserError(fault(f"{self._place}: {column}", None, "a value for the template"))
+        wanted = f"a record with the template's column {column}"
+        raise UserError(fault(self._place, sorted(self._record), wanted))
+
+
+def _pair(row: Record, place: str) -> Content:
+    match row["prompt"], row["completion"]:
+        case str(prompt), str(completion):
+            return {"prompt": prompt, "completion": completion}
+        case [*prompt], [*completion]:
+            sides = {"prompt": _turns(prompt, place), "completion": _turns(completion, place)}
+            return {**sides, **_tools(row, place)}
+        case str(), other:
+            raise UserError(_not_text(f"{place}: completion", other))
+        case [*_], other:
+            allowed = "messages, as the prompt has"
+            raise UserError(fault(f"{place}: completion", _shown(other), allowed))
+        case other, _:
+            raise UserError(_not_text(f"{place}: prompt", other))
+    raise AssertionError  # the last case matches everything
+
+
+def _messages(row: Record, place: str) -> Content:
+    return _conversation(row, "messages", place)
+
+
+def _share_gpt(row: Record, place: str) -> Content:
+    content = _conversation(row, "conversations", place)
+    system, messages = row.get("system"), content["messages"]
+    if isinstance(system, str) and system and messages[0].get("role") != "system":
+        content["messages"] = [{"role": "system", "content": system}, *messages]
+    return content
+
+
+def _conversation(row: Record, column: str, place: str) -> Content:
+    messages = row[column]
+    if isinstance(messages, str):  # a cell of a CSV file
+        messages = _parsed(messages, f"{place}: {column}")
+    if not isinstance(messages, list) or not messages:
+        allowed = "a list of {role, content} or {from, value}, or its JSON"
+        raise UserError(fault(f"{place}: {column}", _shown(messages), allowed))
+    return {"messages": _turns(messages, f"{place}: {column}"), **_tools(row, place)}
+
+
+def _alpaca(row: Record, place: str) -> Content:
+    """Join instruction, a blank line and the input, if any, into the prompt."""
+    instruction, given = _text_of(row, "instruction", place), row.get("input")
+    if given is not None and not isinstance(given, str):
+        raise UserError(_not_text(f"{place}: input", given))
+    prompt = "\n\n".join(part for part in (instruction, given) if part)
+    return {"prompt": f"{prompt}\n", "completion": _text_of(row, "output", place)}
+
+
+def _text(row: Record, place: str) -> Content:
+    return {"text": _text_of(row, "text", place)}
+
+
+def _text_of(row: Record, column: str, place: str) -> str:
+    value = row[column]
+    if not isinstance(value, str):
+        raise UserError(_not_text(f"{place}: {column}", value))
+    return value
+
+
+def _not_text(where: str, value: Any) -> str:
+    return fault(where, _shown(value), "text (data.prompt and data.completion make text of values)")
+
+
+def _shown(value: Any) -> Any:
+    """Return a null or a number as it is, and the type of other values."""
+    return value if value is None or isinstance(value, int | float) else type(value).__name__
+
+
+def _turns(messages: list[Any], place: str) -> list[Any]:
+    """Rewrite messages of ``from`` and ``value`` as ones of ``role`` and ``content``."""
+    return [
+        _turn(one, f"{place}: message {number}") if isinstance(one, dict) and "from" in one else one
+        for number, one in enumerate(messages, start=1)
+    ]
+
+
+def _turn(message: Message, place: str) -> Message:
+    speaker, value = message["from"], message.get("value")
+    if speaker not in ROLES:
+        raise UserError(fault(f"{place}: from", speaker, ", ".join(ROLES)))
+    kept = {key: message[key] for key in ("weight", "train") if message.get(key) is not None}
+    if speaker == "function_call":
+        calls = _parsed(value, f"{place}: value") if isinstance(value, str) else value
+        return {
+            "role": "assistant",
+            "tool_calls": calls if isinstance(calls, list) else [calls],
+            **kept,
+        }
+    return {"role": ROLES[speaker], "content": value, **kept}
+
+
+def _tools(row: Record, place: str) -> Content:
+    tools = read_tools(row.get("tools"), place)
+    return {"tools": tools} if tools else {}
+
+
+def _parsed(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{place}: not JSON ({error})") from error
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of rows.
+
+    Attributes:
+        name: as shown to users
+        columns: that a row of it has
+        content: returns the content of a row
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    content: Callable[[Record, str], Content]
+
+    def fits(self, row: Record) -> bool:
+        """Whether the row has all columns, at least one with a value.
+
+        In a table whose rows have several formats, the columns of the others are null.
+        """
+        return all(one in row for one in self.columns) and any(
+            row[one] is not None for one in self.columns
+        )
+
+
+# A set may have columns of several: tatsu-lab/alpaca has a text of all its others.
+FORMATS = (
+    Format("prompt and completion", ("prompt", "completion"), _pair),
+    Format("messages", ("messages",), _messages),
+    Format("ShareGPT", ("conversations",), _share_gpt),
+    Format("Alpaca", ("instruction", "output"), _alpaca),
+    Format(TEXT, ("text",), _text),
+)
