@@ -59,8 +59,16 @@ def test_counts_lists_and_large_numbers_are_readable() -> None:
 
 def test_data_are_described_by_part_and_note() -> None:
     part = {"documents": 70, "examples": 70, "rows": 12, "tokens": 5000, "trained": 1750}
-    data = {"parts": {"train": part}, "notes": ["train: 3 examples cut to 64 tokens"]}
+    note = "train: 3 examples cut to 64 tokens"
+    data = {"parts": {"train": part}, "formats": {"Alpaca": 70}, "notes": [note]}
     assert list(data_lines(data)) == [
         "train: 70 documents, of which 70 examples in 12 rows, 5,000 tokens, 35% with loss",
-        "train: 3 examples cut to 64 tokens",
+        "read as Alpaca",
+        note,
     ]
+
+
+def test_formats_are_counted_where_there_are_several() -> None:
+    data = {"parts": {}, "formats": {"messages": 1200, "text": 2}, "notes": []}
+    assert list(data_lines(data)) == ["read as messages (1,200) and text (2)"]
+    assert list(data_lines({"parts": {}, "notes": []})) == []  # a study of before

@@ -34,6 +34,7 @@ def _two_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("ugro compare study=[first,", ["study=[first,second"]),
         ("ugro track tracking.", ["tracking."]),
         ("ugro track tracking=w", ["tracking=wandb"]),
+        ("ugro show-data pa", ["part="]),
         ("ugro completion z", ["zsh "]),
         ("ugro nonsense ", []),
     ],

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 import torch
 from transformers import (
     BloomConfig,
+    GenerationConfig,
     GPT2Config,
     PreTrainedConfig,
     Qwen2Config,
@@ -80,6 +82,22 @@ def test_a_folder_is_loaded(qwen: Path, settings: Callable[..., Config]) -> None
     base = models.load(config, torch.float32, Path())
     assert base.model.config.model_type == "qwen2"
     assert not any(p.requires_grad for p in base.model.parameters())
+
+
+@pytest.mark.parametrize("stop", [None, [1, 2]])
+def test_the_tokenizer_alone_has_the_stop_tokens_of_its_model(
+    stop: list[int] | None, qwen: Path, settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(qwen, tmp_path / "model")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    if stop is not None:
+        GenerationConfig(eos_token_id=stop).save_pretrained(folder)
+    for given in (["model=local", f"model.path={folder}"], ["model=tiny"]):
+        config = settings(*given).model
+        base = models.load(config, torch.float32, tmp_path)
+        tokenizer, stop_ids = models.load_tokenizer(config, tmp_path)
+        assert stop_ids == base.stop_ids
+        assert tokenizer.get_vocab() == base.tokenizer.get_vocab()
 
 
 def test_the_pad_token_is_the_tokenizers_own(settings: Callable[..., Config]) -> None:

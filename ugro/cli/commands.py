@@ -23,10 +23,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Command:
-    """One command: ``ugro.cli.<name>`` unless it runs Hydra."""
+    """One command: ``ugro.cli.<name>``, with ``_`` for ``-``, unless it runs Hydra."""
 
     summary: str
     keys: tuple[Key, ...] = ()
+    # Whether it takes the overrides of `train` as well.
+    overrides: bool = False
     # Arguments that turn `train` into this command; None: the command has keys of its own.
     hydra: tuple[str, ...] | None = None
 
@@ -43,6 +45,14 @@ COMMANDS: Mapping[str, Command] = {
     "sweep": Command("search over configurations", hydra=("-m",)),
     "plan": Command("print what a sweep would do", hydra=("-m", "study.dry_run=true")),
     "check": Command("check that a sweep would work", hydra=("-m", "study.preflight=true")),
+    "show-data": Command(
+        "print an example of the data as the model is trained on it",
+        (
+            Key("index", "NUMBER", "the document, from 0, the default"),
+            Key("part", "NAME", "train, the default, eval or test"),
+        ),
+        overrides=True,
+    ),
     "analyze": Command("write and show the results of a study", (*STUDY, STORAGE)),
     "compare": Command(
         "compare several studies",
@@ -112,6 +122,8 @@ def usage_of(name: str) -> str:
     if not command.keys:
         return head
     rows = [(f"{key.name}={key.placeholder}", key.summary) for key in command.keys]
+    if command.overrides:
+        rows.append(("KEY=VALUE", "of the configuration, as of `ugro train`"))
     return f"{head}\n\n{_columns(rows)}"
 
 

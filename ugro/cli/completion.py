@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from itertools import chain
 
 from ugro.cli.commands import ANY, COMMANDS, Key
 from ugro.cli.study_folders import study_folders
@@ -81,6 +82,8 @@ def _candidates(words: list[str], word: str) -> Iterator[str]:
         return iter(())
     if command.hydra is not None and not word.startswith("study.name="):
         return _hydra_candidates(words[1:], word)
+    if command.overrides:
+        return chain(candidates(words[0], word), _hydra_candidates(words[1:], word))
     return candidates(words[0], word)
 
 

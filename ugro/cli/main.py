@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hydra is None:
             return
         hydra = ()  # Hydra's own help follows; it takes no other mode beside it
-    module = name if hydra is None else "train"
+    module = name.replace("-", "_") if hydra is None else "train"
     run(importlib.import_module(f"ugro.cli.{module}").main, [*(hydra or ()), *given])
 
 

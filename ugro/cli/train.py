@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     register_plugins()
     if arguments is not None:
         sys.argv[1:] = arguments  # Hydra reads no others
-    _refuse_removed_keys(sys.argv[1:])
+    refuse_removed_keys(sys.argv[1:])
     conf = str(configuration_folder())
     try:
         hydra.main(config_path=conf, config_name="config", execution_whitelist=CALLABLE)(train)()
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)  # the sweep has written its results by then
 
 
-def _refuse_removed_keys(arguments: Sequence[str]) -> None:
+def refuse_removed_keys(arguments: Sequence[str]) -> None:
     """Exit with a line for each removed key; Hydra would name no other key."""
     given = [argument.partition("=")[0].lstrip("+~") for argument in arguments]
     lines = [no_such_key(key, ()) for key in given if key in REMOVED]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GenerationConfig,
     GgufConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -40,8 +42,7 @@ class BaseModel:
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """Tokens that end a generation, from the model's generation config."""
-        given = getattr(self.model.generation_config, "eos_token_id", None)
-        return tuple(given) if isinstance(given, list) else () if given is None else (given,)
+        return _stop_ids(self.model.generation_config)
 
 
 _cache: dict[str, BaseModel] = {}  # holds at most the model used last by this process
@@ -84,6 +85,37 @@ def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
     model.config.pad_token_id = tokenizer.pad_token_id
     model.requires_grad_(False)
     return BaseModel(model.to(device()), tokenizer)
+
+
+def load_tokenizer(
+    config: ModelConfig, cache_dir: Path
+) -> tuple[PreTrainedTokenizerBase, tuple[int, ...]]:
+    """Load the tokenizer and the tokens that end a generation, without the model's weights.
+
+    Raises:
+        UserError: the model does not exist or is not accessible.
+    """
+    if config.random_llama is not None:
+        tokenizer = random_llama.byte_tokenizer()
+        return tokenizer, (tokenizer.eos_token_id,)
+    path = str(_dequantised(config, cache_dir) if config.gguf_file else config.path)
+    options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+        try:
+            generation = GenerationConfig.from_pretrained(path, **options)
+        except OSError:  # the model has no file of its own for it
+            model_config = AutoConfig.from_pretrained(path, **options)
+            generation = GenerationConfig.from_model_config(model_config)
+    except (OSError, ValueError) as error:
+        raise UserError(no_such_model(path, error)) from error
+    check_end_token(tokenizer)
+    return tokenizer, _stop_ids(generation)
+
+
+def _stop_ids(generation: GenerationConfig | None) -> tuple[int, ...]:
+    given = getattr(generation, "eos_token_id", None)
+    return tuple(given) if isinstance(given, list) else () if given is None else (given,)
 
 
 def _pretrained(

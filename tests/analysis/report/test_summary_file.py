@@ -33,7 +33,11 @@ FULL = Findings(
     test=TestPart(
         Score(1, 1.4, 0.7), Score(0, 1.9, 0.9), Score(None, 3.0, 1.5), 1.6, 1.5, 1.7, 0.5, 9, 80, 1
     ),
-    data={"parts": {"train": asdict(PartSummary(9, 9, 3, 90, 80))}, "notes": ["A record."]},
+    data={
+        "parts": {"train": asdict(PartSummary(9, 9, 3, 90, 80))},
+        "formats": {"Alpaca": 9},
+        "notes": ["A record."],
+    },
     certainty=Certainty(True, 0, 0.5, 0, Noise(0.1, "seeds"), 0, ("Sure.",)),
     confirmation=Confirmation((1,), (Candidate(1, "best", (1.5,), 1.5, math.nan),), ("Sure.",)),
     importances=(Importances("fANOVA", (Importance("lora.r", 0.9, 0.8, 1.0),), "", "all"),),
@@ -41,7 +45,12 @@ FULL = Findings(
     advice=(Advice("Try.", ("lora.r=16",), "python train.py -m lora.r=16"),),
     answers=(Answer("What is best?", ("Trial 1.",)),),
 )
-NAMES = {"parts": "PART", "counts": "ENDING", "parameters": "KEY"}  # below which any name may be
+NAMES = {
+    "parts": "PART",
+    "formats": "NAME",
+    "counts": "ENDING",
+    "parameters": "KEY",
+}  # below which any name may be
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:

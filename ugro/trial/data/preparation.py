@@ -69,7 +69,7 @@ def prepare(
     Raises:
         UserError: the data cannot be read, a record is malformed, or a part is empty.
     """
-    tokenizer = _with_chat_template(tokenizer, config.chat_template)
+    tokenizer = with_chat_template(tokenizer, config.chat_template)
     folder = cache_dir / "examples" / _key(config, tokenizer, stop_ids)
     create_once(folder, lambda draft: _write(config, tokenizer, stop_ids, draft))
     summary = json.loads((folder / SUMMARY).read_text())
@@ -88,7 +88,7 @@ def prepare(
     )
 
 
-def _with_chat_template(
+def with_chat_template(
     tokenizer: PreTrainedTokenizerBase, chat_template: str | None
 ) -> PreTrainedTokenizerBase:
     """Return the tokenizer with the configured chat template."""
