@@ -30,6 +30,8 @@ def test_a_sweep_that_would_work(train_py: TrainPy, tmp_path: Path) -> None:
     for name in ("space", "model", "memory", "time", "disk", "storage", "mlflow"):
         assert page[name].startswith("ok "), done.stdout
     assert "lora.r=8" in page["model"]
+    assert "read as text" in done.stdout
+    assert "the first example, [[trained text]]:" in done.stdout
     assert list(tmp_path.iterdir()) == []
     assert left_behind() == before
 

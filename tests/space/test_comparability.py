@@ -43,6 +43,10 @@ def test_block_sizes_of_running_text_need_one_row_length_of_evaluation(settings:
     with pytest.raises(UserError, match=r"^data\.block_size: .* or set data\.eval_block_size"):
         check_comparable(["data.block_size"], settings())
     check_comparable(["data.block_size"], settings("data.eval_block_size=64"))
+    joined = settings("data=wikitext2")
+    with pytest.raises(UserError, match=r"^data\.block_size: "):
+        check_comparable(["data.block_size"], joined)
+    check_comparable(["data.block_size"], settings("data=hub", "data.path=somewhere"))
     check_comparable(["data.block_size"], settings(*RECORDS))
 
 

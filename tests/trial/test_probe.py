@@ -31,11 +31,13 @@ def test_a_step_is_taken_only_if_the_driver_wants_and_nothing_is_left(
     config = settings(*QUICK, "study.keep_checkpoints=all", f"study.artifacts={kept}")
     folder = tmp_path / "trial"
     folder.mkdir()
-    measured = probe(config, folder, driver).metrics
+    result = probe(config, folder, driver)
+    measured = result.metrics
     (said,) = driver.heard
     assert 0 < said.metrics["memory"] < said.metrics["total_memory"]
     assert measured.get("steps") == (1 if goes_on else None)
     assert measured.get("tokens") == (4 * 4 * 32 if goes_on else None)
+    assert ("]]" in result.provenance.get("example", "")) is goes_on
     assert list(folder.iterdir()) == []
     assert not kept.exists()
 

@@ -14,10 +14,9 @@ from ugro.errors import UserError, fault
 from ugro.formatting import counted
 from ugro.paths import configuration_folder
 from ugro.trial.data.split import PARTS
-from ugro.trial.example import ShownDocument, ShownExample, show_document
+from ugro.trial.example import MARKS, ShownDocument, ShownExample, show_document
 
 TRAINED = "bold green"  # on a terminal
-MARKS = ("[[", "]]")  # elsewhere
 
 
 def main(arguments: list[str], console: Console | None = None) -> None:
@@ -64,7 +63,8 @@ def _configuration(overrides: Sequence[str]) -> Config:
     except UserError:
         raise
     except HydraException as error:
-        raise UserError(str(error).splitlines()[0]) from error
+        told = [error, error.__cause__] if error.__cause__ else [error]
+        raise UserError(" ".join(str(one).splitlines()[0] for one in told)) from error
     validate(settings)
     return settings
 
@@ -80,7 +80,7 @@ def _print(document: ShownDocument, name: str, config: Config, console: Console)
         lines += [
             Text(f"{head}{counts}{_too_long(example, name, config)}"),
             Text(""),
-            _marked(example, is_styled),
+            _styled(example) if is_styled else Text(example.marked()),
             Text(""),
         ]
     for line in lines[:-1]:
@@ -96,13 +96,6 @@ def _too_long(example: ShownExample, name: str, config: Config) -> str:
     return f"; longer than a row of {size:,}: data.too_long={data.too_long.name}"
 
 
-def _marked(example: ShownExample, is_styled: bool) -> Text:
-    text = Text()
-    for piece in example.pieces:
-        if not piece.is_trained:
-            text.append(piece.text)
-        elif is_styled:
-            text.append(piece.text, TRAINED)
-        else:
-            text.append(piece.text.join(MARKS))
-    return text
+def _styled(example: ShownExample) -> Text:
+    pieces = ((piece.text, TRAINED if piece.is_trained else "") for piece in example.pieces)
+    return Text.assemble(*pieces)

@@ -29,6 +29,7 @@ from ugro.tracking.trackers import check as check_tracking
 from ugro.tracking.trackers import contact
 
 GIB = 2**30
+SHOWN = 300  # characters of an example at its start and at its end
 
 
 @dataclass(frozen=True)
@@ -272,8 +273,12 @@ def _tracker_checks(
 
 
 def _data(step: TrialResult) -> str:
-    """Describe the data and any notes on them."""
-    return "\n".join(data_lines(json.loads(step.provenance["data"])))
+    """Describe the data, any notes on them, and the first example with its trained text marked."""
+    example = step.provenance["example"]
+    if len(example) > 2 * SHOWN:
+        example = f"{example[:SHOWN]} ... {example[-SHOWN:]}"
+    lines = data_lines(json.loads(step.provenance["data"]))
+    return "\n".join([*lines, "the first example, [[trained text]]:", example])
 
 
 def _gib(size: float) -> str:

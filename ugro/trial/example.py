@@ -6,16 +6,19 @@ from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 from transformers import logging as transformers_logging
 
 from ugro.config import Config
 from ugro.errors import UserError, fault
-from ugro.trial.data.preparation import with_chat_template
+from ugro.trial.data.preparation import Data, with_chat_template
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import read_part, split_documents
-from ugro.trial.data.tokenization import Example, tokenise
+from ugro.trial.data.tokenization import tokenise
 from ugro.trial.models import load_tokenizer
+
+MARKS = ("[[", "]]")  # around trained text where there are no colours
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class ShownExample:
     tokens: int
     trained: int
     is_running: bool
+
+    def marked(self) -> str:
+        """Return the text with the trained pieces between marks."""
+        return "".join(
+            piece.text.join(MARKS) if piece.is_trained else piece.text for piece in self.pieces
+        )
 
 
 @dataclass(frozen=True)
@@ -74,14 +83,33 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
         raise UserError(fault("index", index, allowed))
     texts = render_document(document, tokenizer, stop_ids)
     examples = zip(texts, tokenise(texts, tokenizer), strict=True)
-    shown = (_shown(one, text.running, tokenizer) for text, one in examples)
+    shown = (_shown(one.input_ids, one.kinds, text.running, tokenizer) for text, one in examples)
     return ShownDocument(document.place, document.format, tuple(shown))
 
 
-def _shown(example: Example, is_running: bool, tokenizer: PreTrainedTokenizerBase) -> ShownExample:
-    is_trained = example.kinds > 0
+def first_example(data: Data, tokenizer: PreTrainedTokenizerBase, size: int) -> ShownExample:
+    """Return the first training example of prepared data.
+
+    Args:
+        data: the data of a trial
+        tokenizer: of the base model
+        size: number of tokens to show at most
+    """
+    examples = data.train.examples
+    stretch = (0, 0, min(size, int(examples.lengths[0])))
+    ids, kinds = examples.input_ids(*stretch), examples.kinds(*stretch)
+    return _shown(ids, kinds, bool(examples.running[0]), tokenizer)
+
+
+def _shown(
+    ids: NDArray[np.int32],
+    kinds: NDArray[np.int8],
+    is_running: bool,
+    tokenizer: PreTrainedTokenizerBase,
+) -> ShownExample:
+    is_trained = kinds > 0
     is_trained[:1] = False  # nothing predicts the first token
-    pieces = tuple(_pieces(example.input_ids.tolist(), is_trained.tolist(), tokenizer))
+    pieces = tuple(_pieces(ids.tolist(), is_trained.tolist(), tokenizer))
     return ShownExample(pieces, len(is_trained), int(np.count_nonzero(is_trained)), is_running)
 
 

@@ -9,7 +9,9 @@ from ugro.config import Config, Keep
 from ugro.events.channel import Channel, StandaloneChannel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.trial import hardware
+from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import schedule
+from ugro.trial.example import first_example
 from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
@@ -24,7 +26,8 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
         channel: receives a report with the estimate and the machine's resources
 
     Returns:
-        The estimate and, after a step, measured metrics and the data summary.
+        The estimate and, after a step, measured metrics, the data summary and, as ``example``, the
+        first training example with its trained text marked.
     """
     what = asdict(estimate := estimate_memory(config))
     known = {
@@ -39,8 +42,10 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
         return TrialResult((), known)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         result = run_trial(_one_step(config), Path(made), StandaloneChannel())
-    measured = {**known, **result.metrics, "tokens": _tokens(config)}
-    return TrialResult((), measured, result.provenance)
+    base, data = set_up(config)  # cached
+    example = first_example(data, base.tokenizer, config.data.block_size).marked()
+    measured = {**known, **result.metrics, "tokens": _tokens(config, data)}
+    return TrialResult((), measured, {**result.provenance, "example": example})
 
 
 def _one_step(config: Config) -> Config:
@@ -51,9 +56,8 @@ def _one_step(config: Config) -> Config:
     return replace(config, training=training, study=study)
 
 
-def _tokens(config: Config) -> float:
-    """Return the number of tokens a trial trains on unless stopped early; the data are cached."""
-    _, data = set_up(config)
+def _tokens(config: Config, data: Data) -> float:
+    """Return the number of tokens a trial trains on unless stopped early."""
     most = config.stoppers.max_tokens
     tokens = float(schedule(config, data.train).tokens[-1])
     return tokens if most is None else min(tokens, float(most))

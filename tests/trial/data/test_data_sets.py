@@ -87,6 +87,25 @@ def test_parquet_files_are_read_in_order_with_the_row_of_each(reading: Read) -> 
     assert [*Path("datasets").rglob("*.arrow")] == []  # no copy in the cache
 
 
+def test_images_are_not_decoded(reading: Read) -> None:
+    images = [{"bytes": b"no image", "path": None}]
+    rows = datasets.Dataset.from_dict({"text": ["one"], "image": images})
+    rows.cast_column("image", datasets.Image()).to_parquet("a.parquet")
+    [document] = reading("parquet", train_files=["a.parquet"])
+    assert document.record["image"]["bytes"] == b"no image"
+
+
+def test_rows_of_several_formats_in_a_table(reading: Read) -> None:
+    rows = [{"text": "t"}, {"prompt": "p", "completion": "c"}, {"prompt": "p", "completion": None}]
+    datasets.Dataset.from_list(
+        [{"prompt": None, "completion": None, "text": None, **row} for row in rows]
+    ).to_parquet("a.parquet")
+    with pytest.raises(UserError, match=r"^a\.parquet:2: completion: None given, allowed: text"):
+        reading("parquet", train_files=["a.parquet"])
+    found = reading("parquet", train_files=["a.parquet"], bad_records="skip")
+    assert contents(found) == rows[:2]
+
+
 def test_a_file_that_is_not_parquet_is_told(reading: Read) -> None:
     write_lines("a.parquet", {"text": "one"})
     with pytest.raises(UserError, match=r"^a\.parquet: not a Parquet file \(.*magic bytes"):
@@ -128,7 +147,8 @@ def test_an_arrow_folder_with_splits(reading: Read) -> None:
     splits = {"train": ROWS, "dev": ROWS.select([1])}
     datasets.DatasetDict(splits).save_to_disk("saved")
     assert texts(reading("arrow", "eval", path="saved", eval_split="dev")) == ["two"]
-    with pytest.raises(UserError, match=r"^data split: 'test' given, .* of saved: train, dev$"):
+    wanted = r"^data\.eval_split: 'test' given, allowed: a split of saved: train, dev$"
+    with pytest.raises(UserError, match=wanted):
         reading("arrow", "eval", path="saved", eval_split="test")
 
 

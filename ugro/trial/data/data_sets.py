@@ -1,6 +1,6 @@
 """Read the rows of data sets with ``datasets``: Parquet files, the hub, folders, Arrow folders."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +66,26 @@ def _split(config: DataConfig, loaded: Any, split: str) -> Any:
     splits = loaded if isinstance(loaded, datasets.DatasetDict) else {config.train_split: loaded}
     if split not in splits:
         allowed = f"a split of {config.path}: {', '.join(map(str, splits))}"
-        raise UserError(fault("data split", split, allowed))
+        splits_of = {config.eval_split: "eval_split", config.test_split: "test_split"}
+        key = {**splits_of, config.train_split: "train_split"}[split]
+        raise UserError(fault(f"data.{key}", split, allowed))
     return splits[split]
 
 
-def _numbered(where: str, rows: Iterable[dict[str, Any]]) -> Iterator[Row]:
-    for number, row in enumerate(rows):
+def _numbered(where: str, rows: Any) -> Iterator[Row]:
+    for number, row in enumerate(_undecoded(rows)):
         yield f"{where}:{number}", {key: _without_padding(value) for key, value in row.items()}
+
+
+def _undecoded(rows: Any) -> Any:
+    """Leave images, audio and video as bytes: decoding needs further packages, and is not used."""
+    import datasets
+
+    media = (datasets.Audio, datasets.Image, datasets.Video)
+    for name, feature in (rows.features or {}).items():
+        if isinstance(feature, media):
+            rows = rows.cast_column(name, type(feature)(decode=False))
+    return rows
 
 
 def _without_padding(value: Any) -> Any:
