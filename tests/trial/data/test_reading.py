@@ -5,6 +5,7 @@ import pytest
 from tests.trial.made import data_config
 from ugro.errors import UserError
 from ugro.trial.data.reading import sources
+from ugro.trial.data.split import split_documents
 
 from .conftest import Read, write_lines
 
@@ -34,3 +35,22 @@ def test_joined_rows_must_be_text(reading: Read) -> None:
     line = r"^train\.jsonl:2: data\.join_rows joins text, not prompt and completion$"
     with pytest.raises(UserError, match=line):
         reading("jsonl", train_files=["train.jsonl"], join_rows=True)
+
+
+@pytest.mark.parametrize("part", ["train", "eval", "test"])
+def test_a_part_without_a_document_is_told_by_its_key(part: str, reading: Read) -> None:
+    for name in ("train", "eval", "test"):
+        rows = [] if name == part else [f"{name} {number}" for number in range(3)]
+        Path(f"{name}.csv").write_text("\n".join(["text", *rows]) + "\n")
+    files = {f"{name}_files": [f"{name}.csv"] for name in ("train", "eval", "test")}
+    wanted = rf"^data\.{part}_files: \['{part}\.csv'\] given, allowed: at least one document$"
+    with pytest.raises(UserError, match=wanted):
+        split_documents(data_config(source="csv", **files))
+
+
+def test_a_part_of_skipped_records_alone_says_why(reading: Read) -> None:
+    Path("train.csv").write_text("words\na\nb\n")
+    config = data_config(source="csv", train_files=["train.csv"], bad_records="skip")
+    wanted = r"^data\.train_files: .* at least one document \(skipped: train\.csv:2: \['words'\]"
+    with pytest.raises(UserError, match=wanted):
+        split_documents(config)
