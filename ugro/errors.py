@@ -22,6 +22,10 @@ class ClusterLost(StudyFailed):
     """The cluster is gone; finished trials are kept and the same command resumes the study."""
 
 
+class MetricError(Exception):
+    """A metric function was not found, raised, hung or returned no numbers; its trial fails."""
+
+
 def fault(key: str, given: object, allowed: str) -> str:
     """Format an invalid value: ``lora.r: 0 given, allowed: 1 or more``."""
     return redacted(f"{key}: {given!r} given, allowed: {allowed}")

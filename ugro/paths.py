@@ -24,6 +24,7 @@ REPRODUCED = "reproduced"  # reruns of trials, for comparison
 CONFIG = ".hydra/config.yaml"
 LOG = "train.log"
 METRICS = "metrics.jsonl"
+GENERATIONS = "generations.jsonl"  # of the best checkpoint, beside the base model's
 PROVENANCE = "provenance.json"
 CHECKPOINTS = "checkpoints"
 ADAPTER = "adapter"

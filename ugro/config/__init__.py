@@ -1,13 +1,15 @@
 """The schema: type, unit and description of every key. The defaults are in ``conf/``."""
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, flag_override
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ugro.config.keys import keys_of, no_such_key, unknown_keys
+from ugro.config.metrics import MetricConfig, On, value_names
 from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
 from ugro.config.study import (
     SCHEDULERS,
@@ -46,7 +48,7 @@ from ugro.config.trial import (
     TooLong,
     TrainingConfig,
 )
-from ugro.errors import UserError
+from ugro.errors import UserError, fault
 
 __all__ = [
     "DATA_SETS",
@@ -67,12 +69,14 @@ __all__ = [
     "LatencyConfig",
     "LoraConfig",
     "MedianConfig",
+    "MetricConfig",
     "MlflowConfig",
     "Mode",
     "ModelConfig",
     "MonitoringConfig",
     "ObjectiveConfig",
     "ObjectivesConfig",
+    "On",
     "Packing",
     "PrometheusConfig",
     "RandomLlamaConfig",
@@ -88,6 +92,8 @@ __all__ = [
     "TrainingConfig",
     "WandbConfig",
     "WandbMode",
+    "complete_objectives",
+    "metrics_of",
     "no_key",
     "register_resolvers",
     "register_schema",
@@ -126,6 +132,9 @@ class Config:
     stoppers: StoppersConfig = field(default_factory=StoppersConfig)
     """Rules that end a trial independently of the scheduler."""
 
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """The metrics beside the loss, by name; each has the keys of MetricConfig."""
+
     objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
     """The objectives that rank trials."""
 
@@ -145,7 +154,9 @@ class Config:
 def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
-    store.store(name="schema", node=Config)
+    schema = OmegaConf.structured(Config)
+    OmegaConf.set_struct(schema.metrics, False)  # metrics.mine={...} adds a metric without a +
+    store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own
         store.store(group="scheduler/schema", name=name, node=scheduler)
     # A configuration that has its own metrics begins here: in another option's they would join.
@@ -175,10 +186,62 @@ def typed(config: DictConfig) -> Config:
         raise UserError("\n".join(map(no_key, unknown)))
     register_resolvers()  # a worker process that was handed the configuration has not
     try:
-        settings = OmegaConf.to_object(config)
+        settings = OmegaConf.to_object(complete_objectives(config))
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key}: needs a value, there is no default") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     assert isinstance(settings, Config)
+    settings.metrics = metrics_of(config)
     return settings
+
+
+def metrics_of(config: DictConfig) -> dict[str, MetricConfig]:
+    """Return the settings of a composed configuration's metrics.
+
+    Raises:
+        UserError: a key or its type is wrong.
+    """
+    return {str(name): _metric(name, given) for name, given in config.metrics.items()}
+
+
+def _metric(name: object, given: object) -> MetricConfig:
+    """Return a metric's settings as a dataclass.
+
+    Raises:
+        UserError: a key or its type is wrong.
+    """
+    key = f"metrics.{name}"
+    if not isinstance(given, DictConfig):
+        raise UserError(fault(key, given, "{function: my_module.my_metric, ...}"))
+    try:
+        metric = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(MetricConfig), given))
+    except MissingMandatoryValue as error:
+        raise UserError(f"{key}.{error.full_key}: needs a value, there is no default") from error
+    except OmegaConfBaseException as error:
+        allowed = f"the keys {', '.join(each.name for each in fields(MetricConfig))}"
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{fault(key, OmegaConf.to_container(given), allowed)} ({reason})"
+        ) from error
+    assert isinstance(metric, MetricConfig)
+    return metric
+
+
+def complete_objectives(config: DictConfig) -> DictConfig:
+    """Return a composed configuration with the objectives completed from the metrics.
+
+    Without objectives, all metrics are objectives; an objective without direction has its metric's.
+    """
+    directions = value_names(metrics_of(config))
+    if not directions:
+        return config
+    config = copy.deepcopy(config)
+    objectives = config.objectives.metrics
+    with flag_override(config, ["struct", "readonly"], False):
+        for name in list(objectives) or directions:
+            if name not in objectives:
+                objectives[name] = ObjectiveConfig(directions[name])
+            elif OmegaConf.is_missing(objectives[name], "direction") and name in directions:
+                objectives[name].direction = directions[name]
+    return config

@@ -5,20 +5,22 @@ from collections.abc import Collection, Iterator
 
 from ugro.config import Direction, Mode, ObjectiveConfig, ObjectivesConfig
 from ugro.errors import fault
-from ugro.events.trial_report import REPORTED
 
 
-def objective_faults(config: ObjectivesConfig, known: Collection[str]) -> Iterator[str]:
+def objective_faults(
+    config: ObjectivesConfig, known: Collection[str], reported: Collection[str]
+) -> Iterator[str]:
     """Yield what is wrong with the objectives, a line each.
 
     Args:
         config: ``conf/objectives/``
         known: the metrics that trials measure
+        reported: those of them that are reported while training
     """
     if not config.metrics:
         yield fault("objectives.metrics", {}, "at least one metric")
-    elif set(config.metrics) <= set(known) and not any(one in REPORTED for one in config.metrics):
-        allowed = f"at least one that is reported while training: {', '.join(REPORTED)}"
+    elif set(config.metrics) <= set(known) and not any(one in reported for one in config.metrics):
+        allowed = f"at least one that is reported while training: {', '.join(reported)}"
         yield fault("objectives.metrics", ", ".join(config.metrics), allowed)
     for name, one in config.metrics.items():
         key = f"objectives.metrics.{name}"

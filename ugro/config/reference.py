@@ -15,10 +15,11 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 
-from ugro.config import SCHEDULERS, Config
+from ugro.config import SCHEDULERS, Config, MetricConfig
 
 UNIT = re.compile(r"\s*\[([^\]]+)\]$")  # at the end of a key's docstring
 MANY, LONG = 3, 60  # a default lists so many values of a group's options, so long at most
+UNTYPED: dict[str, list[type]] = {"scheduler": [*SCHEDULERS.values()], "metrics": [MetricConfig]}  # sections by key
 CONFIGURATION = ("config", "settings")  # what code calls a section whose class it imports
 
 
@@ -53,7 +54,7 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[Key]:
     described, kinds = descriptions(schema), typing.get_type_hints(schema)
     for field in dataclasses.fields(schema):
         kind, name = kinds[field.name], f"{prefix}{field.name}"
-        sections = list(_sections(kind)) or (SCHEDULERS.values() if name == "scheduler" else [])
+        sections = list(_sections(kind)) or UNTYPED.get(name, [])
         if not sections or typing.get_origin(kind) is dict:
             text = described.get(field.name, "")
             unit = UNIT.search(text)

@@ -18,9 +18,10 @@ from ugro.config import (
     StudyConfig,
     TrainingConfig,
 )
+from ugro.config.metrics import metric_faults, value_names
 from ugro.config.objective_validation import objective_faults
 from ugro.errors import UserError, fault
-from ugro.events.trial_report import MEASURED
+from ugro.events.trial_report import MEASURED, REPORTED
 from ugro.paths import CONFIRM
 
 # It becomes a folder, a part of URIs and of commands that are pasted.
@@ -43,7 +44,12 @@ def validate(config: Config) -> None:
         *artifacts_faults(config.study.artifacts),
         *_scheduler(config.scheduler),
         *_stoppers(config.stoppers),
-        *objective_faults(config.objectives, MEASURED),
+        *metric_faults(config.metrics),
+        *objective_faults(
+            config.objectives,
+            (*MEASURED, *value_names(config.metrics)),
+            (*REPORTED, *value_names(config.metrics)),
+        ),
         *_latency(config.latency),
     ]
     if faults:

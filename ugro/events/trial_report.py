@@ -30,6 +30,7 @@ MEASURED = (
     "steps",
     "best_step",
     "latency_ms",
+    "metrics_seconds",
 )
 # Parts of the data that a trial fingerprints, and their display names.
 DATA_PARTS = {
@@ -46,8 +47,9 @@ class Report:
     """An evaluation during training; the first one is of the untrained model, at step 0.
 
     Attributes:
-        metrics: those of ``REPORTED`` that are known. ``eval_loss`` in nats per predicted token;
-            ``train_loss`` is the mean since the previous report, and absent at step 0.
+        metrics: those of ``REPORTED`` that are known, and values of the configured metrics.
+            ``eval_loss`` in nats per predicted token; ``train_loss`` is the mean since the previous
+            report, and absent at step 0.
         data: fingerprints by the names of ``DATA_PARTS``, in the first report of an attempt
     """
 
@@ -66,15 +68,24 @@ class Report:
         return self.step >= self.total_steps
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, with the metrics at the top level."""
+        """Return plain values for JSON, UGRO's own metrics at the top level.
+
+        Configured metrics stay nested, so that their names cannot clash with other keys.
+        """
         plain = {key: value for key, value in vars(self).items() if key not in _NESTED}
-        return {**plain, **self.metrics, **({"data": dict(self.data)} if self.data else {})}
+        own = {name: value for name, value in self.metrics.items() if name in REPORTED}
+        nested = {
+            "metrics": {n: value for n, value in self.metrics.items() if n not in REPORTED},
+            "data": dict(self.data),
+        }
+        return {**plain, **own, **{key: value for key, value in nested.items() if value}}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
         """Read the output of :meth:`as_dict`; unknown keys are ignored."""
         own = [each.name for each in fields(cls) if each.name not in _NESTED]
         metrics = {name: plain[name] for name in REPORTED if plain.get(name) is not None}
+        metrics |= plain.get("metrics") or {}
         data = dict(plain.get("data") or {})
         return cls(**{name: plain[name] for name in own}, metrics=metrics, data=data)
 
@@ -93,7 +104,10 @@ class TrialResult:
             ``train_tokens_per_second`` (without evaluations), ``trainable_parameters``,
             ``peak_memory_mb``, ``train_seconds`` (with evaluations), ``startup_seconds`` (before
             training), ``steps``, ``best_step``, and ``latency_ms`` if an objective or a constraint
-            uses it. ``test_tokens`` is kept beside them until the study ends.
+            uses it. Configured metrics have the values of the best checkpoint, with the suffix
+            ``_stderr`` (standard error over examples) where the function returns a value per
+            example, and the prefix ``base_`` for the base model; ``metrics_seconds`` is the time
+            that they took. ``test_tokens`` is kept beside them until the study ends.
         provenance: code, data, base model and machine of the trial
     """
 

@@ -1,11 +1,10 @@
 """Constraints on configurations and on measured results."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from ugro.config import ConstraintsConfig
 from ugro.errors import UserError, fault
-from ugro.events.trial_report import MEASURED
 from ugro.objectives.expressions import Expression, parse
 
 Lookup = Callable[[str], object]  # value of a key or metric by name
@@ -18,18 +17,23 @@ class Constraints:
     Attributes:
         on_config: constraints on keys only, checked before a trial runs
         on_results: constraints with metrics, checked after a trial has finished
+        measured: names of all metrics that trials measure
     """
 
     on_config: tuple[Expression, ...] = ()
     on_results: tuple[Expression, ...] = ()
+    measured: frozenset[str] = frozenset()
 
 
-def constraints_of(config: ConstraintsConfig, is_key: Callable[[str], bool]) -> Constraints:
+def constraints_of(
+    config: ConstraintsConfig, is_key: Callable[[str], bool], measured: Collection[str]
+) -> Constraints:
     """Parse the constraints.
 
     Args:
         config: the expressions
         is_key: whether the configuration has a key
+        measured: names of all metrics that trials measure
 
     Raises:
         UserError: an expression does not parse, or a name is neither a key nor a metric.
@@ -39,14 +43,13 @@ def constraints_of(config: ConstraintsConfig, is_key: Callable[[str], bool]) -> 
     for text in config.expressions:
         expression = parse(text)
         unknown = sorted(
-            name for name in expression.names if name not in MEASURED and not is_key(name)
+            name for name in expression.names if name not in measured and not is_key(name)
         )
         if unknown:
-            allowed = f"keys of the configuration, or {', '.join(MEASURED)}"
+            allowed = f"keys of the configuration, or {', '.join(measured)}"
             raise UserError(fault(f"constraints.expressions: {text}", unknown[0], allowed))
-        measured = expression.names & set(MEASURED)
-        (on_results if measured else on_config).append(expression)
-    return Constraints(tuple(on_config), tuple(on_results))
+        (on_results if expression.names & set(measured) else on_config).append(expression)
+    return Constraints(tuple(on_config), tuple(on_results), frozenset(measured))
 
 
 def broken(expressions: Iterable[Expression], lookup: Lookup) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ugro.config import Direction, Mode, ObjectiveConfig, ObjectivesConfig
 from ugro.errors import UserError, fault
+from ugro.events.trial_report import MEASURED
 
 COMPOSITE = "composite_score"
 AUGMENTATION = 0.05  # rho of ParEGO (Knowles 2006): breaks ties with weakly dominated points
@@ -63,15 +64,18 @@ class Objectives:
             return tuple(metrics[name] for name in self.metrics)
         return (self._composite(metrics),)
 
-    def intermediate(self, metrics: Mapping[str, float]) -> float:
+    def intermediate(self, metrics: Mapping[str, float]) -> float | None:
         """Compute a single value of a report, in the direction of the study's first value.
 
-        Metrics that are measured only at the end of a trial (``latency_ms``) are left out.
+        Metrics that are measured only at the end of a trial (``latency_ms``) are left out. Without
+        a configured metric that is not computed at every evaluation, there is no value.
 
         Raises:
             UserError: the report has none of the objectives.
         """
         reported = {name: metrics[name] for name in self.metrics if name in metrics}
+        if any(name not in metrics and name not in MEASURED for name in self.metrics):
+            return None
         if not reported:
             allowed = f"with at least one that is reported: {', '.join(sorted(metrics))}"
             raise UserError(fault("objectives.metrics", ", ".join(self.metrics), allowed))
@@ -82,10 +86,12 @@ class Objectives:
             return -score if self.directions[0] is Direction.minimize else score
         return self._composite(reported)
 
-    def progress(self, metrics: Mapping[str, float]) -> float:
+    def progress(self, metrics: Mapping[str, float]) -> float | None:
         """Compute the intermediate value, negated if maximised, for trial schedulers to compare."""
         value = self.intermediate(metrics)
-        return -value if self.directions[0] is Direction.maximize else value
+        return (
+            None if value is None else -value if self.directions[0] is Direction.maximize else value
+        )
 
     def minimised(self, metrics: Mapping[str, float]) -> tuple[float, ...]:
         """Return the reported objectives, the maximised ones negated."""

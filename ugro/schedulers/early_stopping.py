@@ -129,7 +129,8 @@ class EarlyStopping:
 
     def _is_behind(self, number: int, report: Report, elapsed_seconds: float) -> bool:
         resource = float(getattr(report, self._resource))
-        if not resource:
+        progress = self._objectives.progress(report.metrics)
+        if not resource or progress is None:
             return False  # the untrained model is the same for all trials
         trial = Handle(str(number))
         if self._scheduler is None:
@@ -140,7 +141,7 @@ class EarlyStopping:
                 self._scheduler.on_trial_add(self, trial)
         result = {
             self._resource: resource,
-            "progress": self._objectives.progress(report.metrics),
+            "progress": progress,
             "values": self._objectives.minimised(report.metrics),
             "elapsed_seconds": elapsed_seconds,
         }

@@ -10,8 +10,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.config import ConstraintsConfig, no_key
+from ugro.config import ConstraintsConfig, metrics_of, no_key
+from ugro.config.metrics import value_names
 from ugro.errors import UserError
+from ugro.events.trial_report import MEASURED
 from ugro.objectives.constraints import Constraints, constraints_of
 from ugro.shell import override
 from ugro.space.search_space import SearchSpace
@@ -123,7 +125,8 @@ def constraints_in(config: DictConfig) -> Constraints:
         UserError: an expression does not parse, or a name is neither a key nor a metric.
     """
     expressions = list(config.constraints.expressions)
-    return constraints_of(ConstraintsConfig(expressions), partial(has, config))
+    measured = (*MEASURED, *value_names(metrics_of(config)))
+    return constraints_of(ConstraintsConfig(expressions), partial(has, config), measured)
 
 
 def has(config: DictConfig, key: str) -> bool:

@@ -167,9 +167,10 @@ def _trial(logged: ReplayedTrial, objectives: Objectives | None) -> FrozenTrial:
         distributions={key: logged.space[key] for key in parameters},
         user_attrs=attributes,
         intermediate_values={
-            tokens: objectives.intermediate(report.metrics)
+            tokens: value
             for tokens, report in logged.reports.items()
             if objectives and tokens
+            if (value := objectives.intermediate(report.metrics)) is not None
         },
     )
     if state is TrialState.PRUNED and objectives and len(objectives.names) == 1:

@@ -8,8 +8,11 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Config, ObjectiveConfig
+from ugro.config import Config, MetricConfig, ObjectiveConfig
+from ugro.config.metrics import value_names
 from ugro.errors import UserError, fault
+from ugro.metrics.source import source_digest
+from ugro.objectives.constraints import names
 from ugro.objectives.objectives import objectives_of
 from ugro.space.search_space import described
 from ugro.study.study import Study
@@ -22,7 +25,14 @@ MODEL = ("path", "revision", "package", "gguf_file", "random_llama")
 LENGTH = ("max_steps", "max_tokens", "epochs")
 LATENCY = "latency_ms"
 # A change of these settings makes values incomparable; a change of the search space does not.
-INCOMPARABLE = ("model", "data.", "objectives.", "latency.", *(f"training.{k}" for k in LENGTH))
+INCOMPARABLE = (
+    "model",
+    "data.",
+    "objectives.",
+    "metrics.",
+    "latency.",
+    *(f"training.{k}" for k in LENGTH),
+)
 DATA_KEY = "data.source"  # part of every definition that includes the data
 NEW_GROUP = "study.allow_change=true starts a new group of trials, ranked by itself"
 
@@ -54,6 +64,10 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
     parts: dict[str, Mapping[str, Any]] = {"data": asdict(config.data)}
     training = asdict(config.training)
     parts["training"] = {name: training[name] for name in LENGTH}
+    ranked = {*config.objectives.metrics, *names(config.constraints)}
+    for name, metric in config.metrics.items():
+        if ranked & set(value_names({name: metric})):
+            parts[f"metrics.{name}"] = _metric(metric)
     if LATENCY in config.objectives.metrics:
         parts["latency"] = asdict(config.latency)
     if not any(key.startswith("model") for key in searched):
@@ -64,6 +78,14 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
             key = f"{group}.{name}"
             if value is not None and key not in searched:
                 yield key, value.name if isinstance(value, Enum) else str(value)
+
+
+def _metric(metric: MetricConfig) -> Mapping[str, Any]:
+    """Return what affects a metric's values, the source of its function included."""
+    given = asdict(metric)
+    for other in ("direction", "every", "timeout_seconds", "batch_size"):
+        given.pop(other)  # the direction is part of the objectives
+    return {**given, "source": source_digest(metric.function)}
 
 
 def check_same(study: Study, plan: Plan) -> None:

@@ -109,8 +109,9 @@ class Sweep:
         if report.tokens_seen > trial.tokens:  # not a repetition after a checkpoint
             trial.tokens, trial.outage_since = report.tokens_seen, None
             value = parts.objectives.intermediate(report.metrics)
-            parts.recorder.report(number, report.tokens_seen, value)
-            parts.sampler.report(trial.proposal.draw, report.tokens_seen, value)
+            if value is not None:
+                parts.recorder.report(number, report.tokens_seen, value)
+                parts.sampler.report(trial.proposal.draw, report.tokens_seen, value)
         return stop is None
 
     def _run_trials(self, proposals: Proposals, unfinished: Iterable[FrozenTrial]) -> str:

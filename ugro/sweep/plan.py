@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from ugro.config import Config, no_key, typed
+from ugro.config import Config, complete_objectives, no_key, typed
 from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.feasible_share import check_satisfiable
@@ -89,7 +89,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     elif size and n_trials and size < n_trials:
         log.info("The space has %d configurations: %d trials, not %d", size, total, n_trials)
     base_config: Any = OmegaConf.to_container(
-        without_hydra(composer.compose({})), resolve=False, enum_to_str=True
+        complete_objectives(without_hydra(composer.compose({}))), resolve=False, enum_to_str=True
     )
     plan = Plan(trial, typed_config, feasible, first, total, base_config)
     plan.early_stopping().check()

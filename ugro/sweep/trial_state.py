@@ -6,7 +6,7 @@ from typing import Any
 
 from ugro.errors import UserError, fault
 from ugro.events.outcome import Outcome
-from ugro.events.trial_report import MEASURED, TrialResult
+from ugro.events.trial_report import TrialResult
 from ugro.objectives.constraints import broken
 from ugro.retries import OUTAGE_SECONDS, back_off_seconds
 from ugro.space.composition import lookup
@@ -37,13 +37,13 @@ def final_outcome(
     Raises:
         UserError: a constraint reads a metric that the trial did not measure.
     """
-    constraints = feasible.constraints.on_results
+    constraints, measured = feasible.constraints.on_results, feasible.constraints.measured
     if not outcome.has_value or not constraints:
         return outcome
     config = feasible.composer.compose(parameters)
 
     def value(name: str) -> object:
-        if name in MEASURED and name not in result.metrics:
+        if name in measured and name not in result.metrics:
             allowed = f"what the trial measured: {', '.join(sorted(result.metrics))}"
             raise UserError(fault("constraints.expressions", name, allowed))
         return result.metrics[name] if name in result.metrics else lookup(config, name)

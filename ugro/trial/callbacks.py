@@ -12,8 +12,9 @@ from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import checkpoints
 from ugro.trial.data.packing import Numbers
-from ugro.trial.evaluation import Evaluation, perplexity
 from ugro.trial.hardware import peak_memory_mb
+
+OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint
 
 
 class ReportCallback(TrainerCallback):
@@ -21,13 +22,17 @@ class ReportCallback(TrainerCallback):
 
     Args:
         channel: receives the reports
-        base: evaluation of the base model, reported at step 0
+        base: metrics of the base model, reported at step 0
         tokens: cumulative training tokens, [steps + 1]
         data: fingerprints of training and evaluation data, sent with the report at step 0
     """
 
     def __init__(
-        self, channel: Channel, base: Evaluation, tokens: Numbers, data: Mapping[str, str]
+        self,
+        channel: Channel,
+        base: Mapping[str, float],
+        tokens: Numbers,
+        data: Mapping[str, str],
     ) -> None:
         self._channel = channel
         self._base = base
@@ -53,7 +58,7 @@ class ReportCallback(TrainerCallback):
         """Start the clock and report the base model at step 0."""
         self._began = time.perf_counter()
         if not state.global_step:
-            self._send(state, self._base.loss, self._base.bits_per_byte)
+            self._send(state, self._base)
 
     def on_step_end(
         self,
@@ -94,15 +99,11 @@ class ReportCallback(TrainerCallback):
         **_: object,
     ) -> None:
         """Send the report and stop if the channel says so."""
-        self._send(state, metrics["eval_loss"], metrics["eval_bits_per_byte"])
+        self._send(state, {name: metrics[name] for name in metrics if name != OBJECTIVE})
         control.should_training_stop |= not self._go_on
 
-    def _send(self, state: TrainerState, loss: float, bits_per_byte: float) -> None:
-        metrics = {
-            "eval_loss": loss,
-            "eval_perplexity": perplexity(loss),
-            "eval_bits_per_byte": bits_per_byte,
-        }
+    def _send(self, state: TrainerState, evaluated: Mapping[str, float]) -> None:
+        metrics = dict(evaluated)
         if self._logged:
             metrics["train_loss"] = self._logged["loss"]
             metrics["learning_rate"] = self._logged["learning_rate"]

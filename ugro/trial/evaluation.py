@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -12,7 +11,8 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.data.rows import Rows, collate
 from ugro.trial.data.tokenization import CONTENT
-from ugro.trial.loss import token_losses
+from ugro.trial.inference import inference
+from ugro.trial.loss import token_scores
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,22 @@ class Evaluation:
             excludes chat markup and end tokens. Comparable across tokenizers
         losses: summed negative log-likelihood of each row, nats, float64 [rows]
         tokens: target tokens of each row, int64 [rows]
+        correct: target tokens of each row that are the model's most likely token, int64 [rows]
     """
 
     loss: float
     bits_per_byte: float
     losses: NDArray[np.float64]
     tokens: Numbers
+    correct: Numbers
+
+    def metrics(self) -> dict[str, float]:
+        """Return the loss in all units, by the name of the metric."""
+        return {
+            "eval_loss": self.loss,
+            "eval_perplexity": perplexity(self.loss),
+            "eval_bits_per_byte": self.bits_per_byte,
+        }
 
 
 def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
@@ -48,32 +58,28 @@ def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
     rows = Rows(part)
     lengths = part.layout.lengths
     losses, tokens = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
+    correct = np.zeros(len(rows), dtype=np.int64)
     content, content_bytes = 0.0, 0
-    weights = next(model.parameters())
-    half = weights.dtype is not torch.float32  # as in training; adapters are always float32
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad(), torch.autocast(weights.device.type, weights.dtype, enabled=half):
-            for chosen in _batches(np.argsort(-lengths, kind="stable"), batch_size):
-                batch = collate([rows[index] for index in chosen], pad=0)
-                input_ids, labels = (
-                    batch[name].to(weights.device) for name in ("input_ids", "labels")
-                )
-                found = token_losses(model, input_ids, labels).cpu().double().numpy()
-                for index in chosen:
-                    kinds, sizes = _targets(part, index)
-                    of_row, found = found[: len(kinds)], found[len(kinds) :]
-                    losses[index], tokens[index] = of_row.sum(), len(kinds)
-                    content += of_row[kinds == CONTENT].sum()
-                    content_bytes += int(sizes.sum())
-    finally:
-        model.train(was_training)
+    with inference(model) as device:
+        for chosen in _batches(np.argsort(-lengths, kind="stable"), batch_size):
+            batch = collate([rows[index] for index in chosen], pad=0)
+            input_ids, labels = (batch[name].to(device) for name in ("input_ids", "labels"))
+            scores = token_scores(model, input_ids, labels)
+            found, matches = scores[0].cpu().double().numpy(), scores[1].cpu().numpy()
+            for index in chosen:
+                kinds, sizes = _targets(part, index)
+                of_row, found = found[: len(kinds)], found[len(kinds) :]
+                hits, matches = matches[: len(kinds)], matches[len(kinds) :]
+                losses[index], tokens[index] = of_row.sum(), len(kinds)
+                correct[index] = np.count_nonzero(hits)
+                content += of_row[kinds == CONTENT].sum()
+                content_bytes += int(sizes.sum())
     return Evaluation(
         loss=float(losses.sum() / tokens.sum()),
         bits_per_byte=float(content / math.log(2) / content_bytes) if content_bytes else math.nan,
         losses=losses,
         tokens=tokens,
+        correct=correct,
     )
 
 

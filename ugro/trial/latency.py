@@ -14,6 +14,7 @@ from transformers import GenerationConfig
 from ugro.config import LatencyConfig
 from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import Rows
+from ugro.trial.inference import inference
 
 
 def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
@@ -24,8 +25,7 @@ def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
         part: data whose first tokens are the prompts
         config: prompt length, generated tokens, batch size, repeats
     """
-    device = next(model.parameters()).device
-    prompts = _prompts(part, config).to(device)
+    prompts = _prompts(part, config).to(next(model.parameters()).device)
     generation = GenerationConfig(
         max_new_tokens=config.new_tokens,
         min_new_tokens=config.new_tokens,  # an early end token would shorten the generation
@@ -34,17 +34,10 @@ def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
         use_cache=True,
         pad_token_id=0,
     )
-    was_training = model.training
-    model.eval()
-    weights = next(model.parameters()).dtype
-    half = weights is not torch.float32
-    try:
-        with merged(model), torch.no_grad(), torch.autocast(device.type, weights, enabled=half):
-            seconds = [
-                _seconds(model, prompts, generation) for _ in range(config.warmup + config.repeats)
-            ]
-    finally:
-        model.train(was_training)
+    with merged(model), inference(model):
+        seconds = [
+            _seconds(model, prompts, generation) for _ in range(config.warmup + config.repeats)
+        ]
     return 1000 * statistics.median(seconds[config.warmup :])
 
 

@@ -52,7 +52,15 @@ def summed_loss(
 def token_losses(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
 ) -> Tensor:
-    """Compute the negative log-likelihood of each target token, without gradients.
+    """Compute the negative log-likelihood of each target token, without gradients."""
+    return token_scores(model, input_ids, labels, position_ids)[0]
+
+
+@torch.no_grad()
+def token_scores(
+    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Compute the negative log-likelihood of each target token, and whether it is most likely.
 
     Args:
         model: causal language model of transformers, or a PeftModel around it
@@ -61,17 +69,24 @@ def token_losses(
         position_ids: [batch, length], restarting at each packed example
 
     Returns:
-        Float32 [tokens], in nats, ordered by row, then position.
+        Float32 [tokens], in nats, and bool [tokens], ordered by row, then position.
     """
     if not supports_chunks(model, input_ids):
         rows = _rows(input_ids, labels, position_ids)
-        return torch.cat([_row_losses(model, *row) for row in rows])
-    hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
-    losses = [
-        _negative_log_likelihood(logits_of(part).float(), wanted)
-        for part, wanted in _chunks(hidden, targets, chunk_tokens(model))
-    ]
-    return torch.cat(losses)
+        scores = [_scores(*_row_logits(model, *row)) for row in rows]
+    else:
+        hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
+        scores = [
+            _scores(logits_of(part).float(), wanted)
+            for part, wanted in _chunks(hidden, targets, chunk_tokens(model))
+        ]
+    losses, correct = zip(*scores, strict=True)
+    return torch.cat(losses), torch.cat(correct)
+
+
+def _scores(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute losses and matches, [tokens], from float32 logits, [tokens, vocabulary]."""
+    return _negative_log_likelihood(logits, targets), logits.argmax(-1) == targets
 
 
 def _negative_log_likelihood(logits: Tensor, targets: Tensor) -> Tensor:
@@ -169,20 +184,20 @@ def _rows(
         yield input_ids[row], labels[row], None if position_ids is None else position_ids[row]
 
 
-def _row_losses(
+def _row_logits(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
-) -> Tensor:
-    """Compute a row's negative log-likelihoods with the model's own forward pass."""
+) -> tuple[Tensor, Tensor]:
+    """Return a row's predicting logits, [tokens, vocabulary], and their targets, [tokens]."""
     logits = model(input_ids=input_ids, use_cache=False, **_positions(position_ids)).logits
     following = _next_labels(labels).flatten().to(logits.device)
     predicting = following != IGNORED
-    return _negative_log_likelihood(logits.flatten(0, 1)[predicting].float(), following[predicting])
+    return logits.flatten(0, 1)[predicting].float(), following[predicting]
 
 
 def _row_sum(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
 ) -> Tensor:
-    return _row_losses(model, input_ids, labels, position_ids).sum()
+    return _negative_log_likelihood(*_row_logits(model, input_ids, labels, position_ids)).sum()
 
 
 def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -23,6 +23,7 @@ from ugro.trial import random_llama
 from ugro.trial.data.cache import create_once
 from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
+from ugro.trial.metrics import Measured
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class BaseModel:
     tokenizer: PreTrainedTokenizerBase
     # Evaluations of the base model by digest of the evaluated tokens.
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
+    measured: dict[str, Measured] = field(default_factory=dict)  # by Metrics.key
 
     @property
     def stop_ids(self) -> tuple[int, ...]:

@@ -26,25 +26,39 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.config import Config, Keep
 from ugro.events.channel import Channel
+from ugro.events.trial_report import MEASURED
+from ugro.objectives.objectives import Objectives, objectives_of
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.callbacks import CheckpointCallback, ReportCallback
+from ugro.trial.callbacks import OBJECTIVE, CheckpointCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate, schedule
-from ugro.trial.evaluation import Evaluation, evaluate, perplexity
+from ugro.trial.evaluation import evaluate
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
 from ugro.trial.loss import summed_loss
+from ugro.trial.metrics import Measured, Metrics
 from ugro.trial.torch_errors import translated
 
 log = logging.getLogger(__name__)
+
+EVALUATED = {"eval_loss", "eval_perplexity", "eval_bits_per_byte"}  # of every evaluation
+# What is logged with the metrics of an evaluation.
+NOT_METRICS = {
+    OBJECTIVE,
+    "seconds",
+    "eval_seconds",
+    "metrics_seconds",
+    "peak_memory_mb",
+    "epoch",
+    "step",
+}
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """Outcome of training; the model holds the adapter of the best checkpoint."""
 
-    best_loss: float
-    best_bits_per_byte: float
+    best: Mapping[str, float]  # metrics of the best checkpoint
     best_step: int
     train_loss: float
     tokens_seen: int
@@ -54,13 +68,16 @@ class TrainingResult:
     seconds: float
     seconds_before: float  # part of ``seconds`` spent before the run was resumed
     eval_seconds: float
+    metrics_seconds: float  # part of eval_seconds
+    answers: Measured | None  # of the best checkpoint; None if it was written before a resumption
     peak_memory_mb: float
 
 
 def train(
     model: peft.PeftModel,
     data: Data,
-    base: Evaluation,
+    base: Mapping[str, float],
+    metrics: Metrics,
     config: Config,
     training_hash: str,
     folder: Path,
@@ -75,7 +92,8 @@ def train(
     Args:
         model: model with a new adapter
         data: training and evaluation data
-        base: evaluation of the base model, reported at step 0
+        base: metrics of the base model, reported at step 0
+        metrics: metrics computed at evaluations
         config: configuration of the trial
         training_hash: hash of the training, from :func:`hash_training`
         folder: folder of the checkpoints
@@ -103,7 +121,8 @@ def train(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # reports are logged already
-    trainer.reporter, trainer.data = reporter, data
+    trainer.reporter, trainer.data, trainer.metrics = reporter, data, metrics
+    trainer.objectives = objectives_of(config.objectives)
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
         state = TrainerState.load_from_json(str(begin_at / TRAINER_STATE_NAME))
@@ -123,9 +142,9 @@ def _result(
     state: TrainerState, plan: Schedule, reporter: ReportCallback, trainer: "ExampleTrainer"
 ) -> TrainingResult:
     """Collect the outcome of a finished training."""
+    logged = _logged_at(state, state.best_global_step)
     return TrainingResult(
-        best_loss=state.best_metric,
-        best_bits_per_byte=_logged_at(state, state.best_global_step)["eval_bits_per_byte"],
+        best={name: logged[name] for name in logged if name not in NOT_METRICS},
         best_step=state.best_global_step,
         train_loss=mean_train_loss(state),
         tokens_seen=int(plan.tokens[state.global_step]),
@@ -135,6 +154,8 @@ def _result(
         seconds=reporter.seconds(),
         seconds_before=reporter.seconds_before,
         eval_seconds=trainer.eval_seconds,
+        metrics_seconds=trainer.metrics.seconds,
+        answers=trainer.best_answers,
         peak_memory_mb=reporter.peak_memory_mb,
     )
 
@@ -188,7 +209,7 @@ def arguments(
         save_strategy="steps",
         save_steps=training.eval_steps,
         restore_callback_states_from_checkpoint=True,  # keeps the patience of early stopping
-        metric_for_best_model="eval_loss",
+        metric_for_best_model=OBJECTIVE,
         greater_is_better=False,
         logging_strategy="steps",
         logging_steps=training.eval_steps,
@@ -214,6 +235,9 @@ class ExampleTrainer(Trainer):
 
     reporter: ReportCallback
     data: Data
+    metrics: Metrics
+    objectives: Objectives
+    best_answers: Measured | None = None
     eval_seconds = 0.0
 
     def restore(self, state: TrainerState) -> None:
@@ -221,6 +245,7 @@ class ExampleTrainer(Trainer):
         evaluated = [logged for logged in state.log_history if "eval_loss" in logged]
         if evaluated:
             self.eval_seconds = evaluated[-1]["eval_seconds"]
+            self.metrics.seconds += evaluated[-1]["metrics_seconds"]
             self.reporter.seconds_before = evaluated[-1]["seconds"]
             self.reporter.peak_memory_mb = evaluated[-1]["peak_memory_mb"]
 
@@ -250,17 +275,44 @@ class ExampleTrainer(Trainer):
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Evaluate the held-out examples, log the metrics and pass them to the callbacks."""
         began = time.perf_counter()
-        part, size = self.data.evaluation, self.args.per_device_eval_batch_size
-        found = evaluate(self.model, part, size)
+        found = evaluate(self.model, self.data.evaluation, self.args.per_device_eval_batch_size)
+        number = 1 + sum("eval_loss" in logged for logged in self.state.log_history)
+        is_last = self.state.global_step >= self.state.max_steps
+        self._measured = self.metrics.compute(self.model, found, number, is_last)
         self.eval_seconds += time.perf_counter() - began
-        metrics = {
-            "eval_loss": found.loss,
-            "eval_perplexity": perplexity(found.loss),
-            "eval_bits_per_byte": found.bits_per_byte,
+        metrics = {**found.metrics(), **self._measured.values}
+        metrics[OBJECTIVE] = self._objective(metrics)
+        spent = {
+            "seconds": self.reporter.seconds(),
+            "eval_seconds": self.eval_seconds,
+            "metrics_seconds": self.metrics.seconds,
+            "peak_memory_mb": peak_memory_mb(),
         }
-        spent = {"seconds": self.reporter.seconds(), "eval_seconds": self.eval_seconds}
-        self.log({**metrics, **spent, "peak_memory_mb": peak_memory_mb()})
+        self.log({**metrics, **spent})
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def _objective(self, metrics: Mapping[str, float]) -> float:
+        """Return the objective that selects the best checkpoint, minimised; NaN if it has none.
+
+        Objectives that are no property of a checkpoint, such as memory, do not count.
+        """
+        if not math.isfinite(metrics["eval_loss"]):
+            return math.nan
+        if not any(n in EVALUATED or n not in MEASURED for n in self.objectives.metrics):
+            return metrics["eval_loss"]
+        value = self.objectives.progress(metrics)
+        return math.nan if value is None else value
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Select the best checkpoint by the objective; among equal ones, by the loss."""
+        before = self.state.best_global_step
+        is_best: bool = super()._determine_best_metric(metrics, trial)
+        if not is_best and before and metrics[OBJECTIVE] == self.state.best_metric:
+            is_best = metrics["eval_loss"] < _logged_at(self.state, before)["eval_loss"]
+        if is_best:
+            self.state.best_global_step = self.state.global_step
+            self.best_answers = self._measured
+        return is_best

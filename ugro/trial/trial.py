@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import set_seed
@@ -14,7 +15,7 @@ from ugro.events.trial_report import Report, TrialResult
 from ugro.formatting import data_lines
 from ugro.objectives.constraints import names
 from ugro.objectives.objectives import objectives_of
-from ugro.paths import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE, write_atomically
+from ugro.paths import ADAPTER, CHECKPOINTS, GENERATIONS, METRICS, PROVENANCE, write_atomically
 from ugro.provenance import provenance
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import hardware, torch_errors
@@ -23,9 +24,10 @@ from ugro.trial.artifact_sync import synced_folder
 from ugro.trial.attention_check import check_example_isolation
 from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
-from ugro.trial.evaluation import Evaluation, evaluate, perplexity
+from ugro.trial.evaluation import Evaluation, evaluate
 from ugro.trial.latency import latency_ms
-from ugro.trial.models import BaseModel
+from ugro.trial.metrics import Measured, Metrics
+from ugro.trial.models import BaseModel, positions
 from ugro.trial.setup import set_up
 from ugro.trial.training import TrainingResult, train
 
@@ -59,6 +61,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         log.info("%s", line)
     check_example_isolation(base.model, data.train.layout, config.data)
     untrained = base_evaluation(base, data, config.training.eval_batch_size)
+    own = metrics_of(config, base, data)
+    measured = base_metrics(base, own, untrained)
     origin = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
         write_atomically, folder / PROVENANCE, json.dumps(origin, indent=1)
@@ -72,8 +76,9 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     ):
         recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
+        start = {**untrained.metrics(), **measured.values}
         result = train(
-            model, data, untrained, config, training_hash, checkpoints, recording, changed
+            model, data, start, own, config, training_hash, checkpoints, recording, changed
         )
         seconds = result.seconds - result.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
@@ -81,14 +86,16 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
             save_adapter, model, folder / ADAPTER
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        metrics = _metrics(result, untrained, startup_seconds, trainable)
+        metrics = _metrics(result, start, startup_seconds, trainable)
+        if result.answers is not None:
+            own.save_answers(folder / GENERATIONS, measured, result.answers)
         metrics["test_tokens"] = data.test.summary.trained if data.test else 0
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
         if config.study.keep_checkpoints is Keep.none:
             keep_only(checkpoints, set())
 
-    log.info("eval_loss %.4f, base model %.4f", result.best_loss, untrained.loss)
+    log.info("eval_loss %.4f, base model %.4f", result.best["eval_loss"], untrained.loss)
     return TrialResult(objectives_of(config.objectives).values(metrics), metrics, origin)
 
 
@@ -143,6 +150,24 @@ def base_evaluation(base: BaseModel, data: Data, batch_size: int) -> Evaluation:
     return base.evaluations[part.tokens]
 
 
+def metrics_of(config: Config, base: BaseModel, data: Data) -> Metrics:
+    """Create the configured metrics.
+
+    Raises:
+        UserError: a metric needs prompts, and the data are running text.
+    """
+    limit = positions(base.model.config)
+    return Metrics(config, data.evaluation, base.tokenizer, base.stop_ids, limit)
+
+
+def base_metrics(base: BaseModel, metrics: Metrics, untrained: Evaluation) -> Measured:
+    """Compute the metrics of the base model, cached per process and data."""
+    if metrics.key not in base.measured:
+        base.measured[metrics.key] = metrics.compute(base.model, untrained, number=0, last=True)
+        metrics.seconds = 0.0  # only the trial's own evaluations count
+    return base.measured[metrics.key]
+
+
 def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
     """Collect code, versions, machine, model, data and numerics of this trial."""
     model, weights = config.model, base.model
@@ -162,14 +187,11 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
 
 
 def _metrics(
-    result: TrainingResult, untrained: Evaluation, startup_seconds: float, trainable: int
+    result: TrainingResult, base: Mapping[str, float], startup_seconds: float, trainable: int
 ) -> dict[str, float]:
     return {
-        "eval_loss": result.best_loss,
-        "eval_perplexity": perplexity(result.best_loss),
-        "eval_bits_per_byte": result.best_bits_per_byte,
-        "base_eval_loss": untrained.loss,
-        "base_eval_bits_per_byte": untrained.bits_per_byte,
+        **result.best,
+        **{f"base_{name}": value for name, value in base.items() if name != "eval_perplexity"},
         "train_loss": result.train_loss,
         "tokens_seen": result.tokens_seen,
         "trained_token_share": result.trained_token_share,
@@ -181,4 +203,5 @@ def _metrics(
         "startup_seconds": startup_seconds,
         "steps": result.steps,
         "best_step": result.best_step,
+        **({"metrics_seconds": result.metrics_seconds} if result.metrics_seconds else {}),
     }

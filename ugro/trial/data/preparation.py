@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,8 @@ def _write(
     parts: dict[str, Any] = {}
     for part in PARTS:
         render = partial(render_document, tokenizer=tokenizer, stop_ids=stop_ids)
-        texts = _PartTexts(config, read_part(config, split, part), render, skipped)
+        held_out = part != "train"
+        texts = _PartTexts(config, read_part(config, split, part), render, skipped, held_out)
         written: ExamplesSummary = write_examples(texts, tokenizer, folder / f"{part}.arrow")
         parts[part] = {
             **asdict(written),
@@ -156,7 +157,8 @@ class _PartTexts:
         config: data configuration
         documents: documents of the part
         render: returns the texts of a document
-        refused: counts records that ``data.bad_records=skip`` skips
+        skipped: counts records that ``data.bad_records=skip`` skips
+        keep_records: keep the record of each text, for metrics
     """
 
     def __init__(
@@ -165,9 +167,11 @@ class _PartTexts:
         documents: Iterator[Document],
         render: Callable[[Document], list[Text]],
         skipped: Skipped,
+        keep_records: bool,
     ) -> None:
         self.count = 0
         self.formats: Counter[str] = Counter()
+        self._keep_records = keep_records
         self._skips = config.bad_records is BadRecords.skip
         self._documents = documents
         self._render = render
@@ -188,7 +192,8 @@ class _PartTexts:
             self._digest.update(document.identity)
             self.formats[document.format] += 1
             for text in texts:
-                yield self.count, text
+                kept = replace(text, record=document.record) if self._keep_records else text
+                yield self.count, kept
             self.count += 1
         if first is not None and not self.count:
             raise first

@@ -1,8 +1,8 @@
 """Tokenise texts into examples, stored in a memory-mapped Arrow file."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from ugro.errors import UserError, fault
-from ugro.trial.data.texts import Text
+from ugro.trial.data.texts import Prompt, Text
 
 BATCH = 1000  # texts per tokeniser call and Arrow batch
 
@@ -27,8 +27,14 @@ SCHEMA = pa.schema(
         "trained": pa.int64(),  # target tokens, except the first, which nothing predicts
         "running": pa.bool_(),  # running text
         "document": pa.int64(),  # index of the source document
+        # The fields of Prompt, of held-out parts only.
+        "text": pa.large_string(),
+        "special_tokens": pa.bool_(),
+        "reference": pa.large_string(),
+        "record": pa.large_string(),
     }
 )
+PROMPT = tuple(field.name for field in fields(Prompt))
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class Examples:
         self.trained = table.column("trained").to_numpy()
         self.running = table.column("running").to_numpy()
         self.documents = table.column("document").to_numpy()
+        self._prompts = [table.column(name) for name in PROMPT]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -100,6 +107,10 @@ class Examples:
     def content_bytes(self, example: int, start: int, end: int) -> NDArray[np.uint16]:
         """Return the content bytes of the tokens of a slice of an example."""
         return cast(NDArray[np.uint16], self._slice(2, example, start, end))
+
+    def prompt(self, example: int) -> Prompt:
+        """Return an example of a held-out part as a task for generation."""
+        return Prompt(*(column[example].as_py() for column in self._prompts))
 
     def _slice(self, column: int, example: int, start: int, end: int) -> Any:
         chunk = int(np.searchsorted(self._first, example, side="right")) - 1
@@ -139,7 +150,15 @@ def _batch(examples: Sequence[Example], texts: Sequence[tuple[int, Text]]) -> pa
     trained = pa.array([np.count_nonzero(example.kinds[1:]) for example in examples], pa.int64())
     running = pa.array([text.running for _, text in texts])
     documents = pa.array([number for number, _ in texts], pa.int64())
-    return pa.record_batch([*tokens, trained, running, documents], schema=SCHEMA)
+    prompts = _prompts([text for _, text in texts])
+    return pa.record_batch([*tokens, trained, running, documents, *prompts], schema=SCHEMA)
+
+
+def _prompts(texts: Sequence[Text]) -> Iterator[pa.Array]:
+    """Yield the columns of the prompts."""
+    plain = [asdict(prompt) if (prompt := text.prompt) else {} for text in texts]
+    for name in PROMPT:
+        yield pa.array([given.get(name) for given in plain], SCHEMA.field(name).type)
 
 
 def tokenise(texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[Example]:

@@ -1,0 +1,84 @@
+"""Schema of the metrics beside the loss, and the names of their values."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+
+from omegaconf import MISSING
+
+from ugro.config.study import Direction
+from ugro.errors import fault
+from ugro.events.trial_report import MEASURED, REPORTED, Report
+from ugro.metrics.source import module_spec
+
+On = Enum("On", ["tokens", "generations"])
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+@dataclass
+class MetricConfig:
+    """A metric computed by a Python function."""
+
+    function: str = MISSING
+    """Dotted name of the function, my_module.my_metric; its module is found beside train.py, in
+    the working folder or on Python's path. It takes a list of examples and returns a number, a
+    number per example, or a dictionary of either."""
+
+    on: On = On.generations
+    """What an example has: generations (prompt, generation, reference, record), or tokens (loss,
+    tokens, correct, record). In a YAML file the key is written "on", as YAML reads on as true."""
+
+    direction: Direction = Direction.maximize
+    """Direction of optimisation where the metric is an objective."""
+
+    returns: list[str] = field(default_factory=list)
+    """Keys of the dictionary that the function returns; each value is named NAME_KEY. None: it
+    returns no dictionary."""
+
+    examples: int | None = 200
+    """Largest number of evaluation examples, drawn by data.split_seed; null: all."""
+
+    max_new_tokens: int = 64
+    """Length of a generated text. [tokens]"""
+
+    batch_size: int | None = None
+    """Prompts per generation; null: training.eval_batch_size."""
+
+    every: int = 1
+    """Compute at every n-th evaluation, and at the last."""
+
+    timeout_seconds: float = 300.0
+    """Time limit of a call, after which the trial fails. [seconds]"""
+
+
+def value_names(metrics: Mapping[str, MetricConfig]) -> dict[str, Direction]:
+    """Return the names of all values of the metrics, with their directions."""
+    return {
+        value: metric.direction for name, metric in metrics.items() for value in names(name, metric)
+    }
+
+
+def names(name: str, metric: MetricConfig) -> list[str]:
+    """Return the names of a metric's values."""
+    return [f"{name}_{key}" for key in metric.returns] or [name]
+
+
+def metric_faults(metrics: Mapping[str, MetricConfig]) -> Iterator[str]:
+    """Yield what is wrong with the metrics, a line each."""
+    taken = {*MEASURED, *REPORTED, *(each.name for each in fields(Report))}
+    for name, metric in metrics.items():
+        key = f"metrics.{name}"
+        if not NAME.fullmatch(name) or taken & {name, *names(name, metric)}:
+            yield fault("metrics", name, "a name of letters, digits and _, not one of UGRO's own")
+        if not all(NAME.fullmatch(returned) for returned in metric.returns):
+            yield fault(f"{key}.returns", metric.returns, "names of letters, digits and _")
+        if "." not in metric.function or module_spec(metric.function) is None:
+            allowed = "module.function, the module beside train.py or on Python's path"
+            yield fault(f"{key}.function", metric.function, allowed)
+        for limit in ("examples", "max_new_tokens", "batch_size", "every"):
+            given = getattr(metric, limit)
+            if given is not None and given < 1:
+                yield fault(f"{key}.{limit}", given, "1 or more")
+        if not metric.timeout_seconds > 0:
+            yield fault(f"{key}.timeout_seconds", metric.timeout_seconds, "above 0")

@@ -1,0 +1,98 @@
+"""Ready-made metric functions.
+
+Each takes a list of examples and returns a value per example, whose mean is the metric.
+"""
+
+import importlib.util
+import json
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+
+from ugro.metrics.examples import GenerationExample, TokenExample
+
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+def token_accuracy(examples: Sequence[TokenExample]) -> float:
+    """Return the share of target tokens that are the model's most likely token.
+
+    Tokens have equal weights, as in TRL's ``mean_token_accuracy``, so this is no mean over
+    examples.
+    """
+    return sum(e.correct for e in examples) / sum(e.tokens for e in examples)
+
+
+def exact_match(examples: Sequence[GenerationExample]) -> list[float]:
+    """Return 1 where generation and reference are equal apart from surrounding white space."""
+    return [float(e.generation.strip() == e.reference.strip()) for e in examples]
+
+
+def f1(examples: Sequence[GenerationExample]) -> list[float]:
+    """Return SQuAD's F1 of the words, without case, punctuation and articles.
+
+    Source: Rajpurkar et al. 2016, https://arxiv.org/abs/1606.05250, and its evaluation script.
+    """
+    return [_f1(_words(e.generation), _words(e.reference)) for e in examples]
+
+
+def rouge_l(examples: Sequence[GenerationExample]) -> list[float]:
+    """Return the F-measure of ROUGE-L, computed by the package ``rouge-score``.
+
+    Raises:
+        ImportError: the package is not installed.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"])
+    return [scorer.score(e.reference, e.generation)["rougeL"].fmeasure for e in examples]
+
+
+def numeric_equality(examples: Sequence[GenerationExample]) -> list[float]:
+    """Return 1 where the last numbers of generation and reference are equal.
+
+    If ``math-verify`` is installed, it parses and compares both, which also covers fractions and
+    LaTeX. Else the last decimal number counts, with or without thousands separators.
+    """
+    if importlib.util.find_spec("math_verify"):
+        from math_verify import parse, verify
+
+        return [float(verify(parse(e.reference), parse(e.generation))) for e in examples]
+    return [float(_same_number(e.generation, e.reference)) for e in examples]
+
+
+def json_validity(examples: Sequence[GenerationExample]) -> list[float]:
+    """Return 1 where the generation is a JSON value."""
+    return [float(_is_json(e.generation)) for e in examples]
+
+
+def _words(text: str) -> list[str]:
+    return ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split()
+
+
+def _f1(given: list[str], wanted: list[str]) -> float:
+    if not given or not wanted:
+        return float(given == wanted)
+    common = sum((Counter(given) & Counter(wanted)).values())
+    return 2 * common / (len(given) + len(wanted))
+
+
+def _same_number(given: str, wanted: str) -> bool:
+    last, right = _last_number(given), _last_number(wanted)
+    return last is not None and last == right
+
+
+def _last_number(text: str) -> float | None:
+    found = [match for match in NUMBER.findall(text) if any(map(str.isdigit, match))]
+    return float(found[-1].replace(",", "")) if found else None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
