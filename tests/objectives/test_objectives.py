@@ -197,7 +197,7 @@ def test_weights_scale_the_score(mode: Mode, factor: float, data: st.DataObject)
 @EVERY_MODE
 @pytest.mark.parametrize("metrics", [{"eval_loss": LOSS}, LOSS_LATENCY, LOSS_ACCURACY])
 def test_valid_objectives_have_no_faults(metrics: dict[str, ObjectiveConfig], mode: Mode) -> None:
-    assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED)) == []
+    assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED, REPORTED)) == []
 
 
 METRIC = "objectives.metrics.eval_loss"
@@ -254,7 +254,7 @@ METRIC = "objectives.metrics.eval_loss"
 def test_invalid_objectives_are_reported(
     mode: Mode, metrics: dict[str, ObjectiveConfig], line: str
 ) -> None:
-    assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED)) == [line]
+    assert list(objective_faults(ObjectivesConfig(mode, metrics), MEASURED, REPORTED)) == [line]
 
 
 @pytest.mark.parametrize(
@@ -269,9 +269,11 @@ def test_reference_points_are_for_chebyshev_of_several_metrics(
     mode: Mode, metrics: dict[str, ObjectiveConfig]
 ) -> None:
     bare = {name: changed(one, best=None, worst=None) for name, one in metrics.items()}
-    assert list(objective_faults(ObjectivesConfig(mode, bare), MEASURED)) == []
+    assert list(objective_faults(ObjectivesConfig(mode, bare), MEASURED, REPORTED)) == []
 
 
 def test_metrics_of_a_trials_end_cannot_be_the_only_objectives() -> None:
-    (line,) = objective_faults(ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED)
+    (line,) = objective_faults(
+        ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED, REPORTED
+    )
     assert line.startswith("objectives.metrics: 'latency_ms' given, allowed: at least one that is")

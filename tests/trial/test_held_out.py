@@ -8,8 +8,8 @@ import pytest
 from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.trial.data.layout import Part
+from ugro.trial.data.packing import Numbers
 from ugro.trial.data.preparation import prepare
-from ugro.trial.evaluation import Evaluation
 from ugro.trial.held_out import measure_test, paired_gain
 from ugro.trial.random_llama import byte_tokenizer
 from ugro.trial.trial import run_trial
@@ -34,10 +34,6 @@ def config(tmp_path: Path, settings: Callable[..., Config]) -> Config:
     )
 
 
-def evaluation(losses: list[float], tokens: list[int]) -> Evaluation:
-    return Evaluation(sum(losses) / sum(tokens), 0.0, np.array(losses), np.array(tokens))
-
-
 def test_the_trained_adapter_and_the_base_model_are_measured(
     config: Config, tmp_path: Path, cache_dir: Path
 ) -> None:
@@ -54,11 +50,29 @@ def test_the_trained_adapter_and_the_base_model_are_measured(
     assert again == found  # the base model is as it was
 
 
+def test_metrics_are_measured_on_the_test_part_of_both_models(
+    config: Config, settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    match = "metrics=[exact_match,token_accuracy]"
+    config.metrics = settings(match, "metrics.exact_match.max_new_tokens=4").metrics
+    run_trial(config, tmp_path, channel())
+    found = measure_test(config, tmp_path, channel()).metrics
+    assert found["test_exact_match_gain"] == found["test_exact_match"] == 0.0
+    assert found["test_exact_match_gain_stderr"] == 0.0
+    gain = found["test_token_accuracy"] - found["base_test_token_accuracy"]
+    assert found["test_token_accuracy_gain"] == gain > 0
+    assert "test_token_accuracy_gain_stderr" not in found  # no value per example
+
+
 def test_without_a_test_part_there_is_nothing_to_measure(config: Config, tmp_path: Path) -> None:
     config.data.test_fraction = 0.0
     result = run_trial(config, tmp_path, channel())
     assert result.metrics["test_tokens"] == 0
     assert measure_test(config, tmp_path, channel()).metrics == {}
+
+
+def documents_of(part: Part) -> Numbers:
+    return part.examples.documents[part.layout.examples[part.layout.rows[:-1]]]
 
 
 def part_of(config: Config, cache_dir: Path) -> Part:
@@ -71,10 +85,8 @@ def test_the_gain_and_its_error_by_hand(config: Config, cache_dir: Path) -> None
     part = part_of(config, cache_dir)
     rows = len(part.layout)
     assert rows == part.summary.documents  # a row a document
-    before = evaluation([4.0, 6.0, *[2.0] * (rows - 2)], [2] * rows)
-    after = evaluation([2.0, 2.0, *[2.0] * (rows - 2)], [2] * rows)
-    gain, error = paired_gain(before, after, part)
     differences = np.array([2.0, 4.0, *[0.0] * (rows - 2)])
+    gain, error = paired_gain(differences, np.full(rows, 2), documents_of(part))
     assert gain == pytest.approx(6 / (2 * rows))
     # With as many tokens in each document the ratio is a mean, and its error that of a mean.
     assert error == pytest.approx((differences / 2).std(ddof=1) / np.sqrt(rows))
@@ -87,11 +99,10 @@ def test_rows_of_one_document_are_one_sample(
         "model=tiny", "data=pydocs", "data.block_size=32", "data.max_test_examples=40"
     )
     part = part_of(config, cache_dir)
-    documents = part.examples.documents[part.layout.examples[part.layout.rows[:-1]]]
+    documents = documents_of(part)
     count = len(np.unique(documents))
     assert count < len(part.layout)
-    tokens = [1] * len(part.layout)
-    alike = evaluation([float(document % 2) for document in documents], tokens)
-    _, error = paired_gain(alike, evaluation([0.0] * len(tokens), tokens), part)
-    alone = (documents % 2).std(ddof=1) / np.sqrt(len(tokens))
+    alike = (documents % 2).astype(float)
+    _, error = paired_gain(alike, np.ones_like(documents), documents)
+    alone = alike.std(ddof=1) / np.sqrt(len(documents))
     assert error > alone  # rows that agree tell less than as many documents

@@ -165,9 +165,12 @@ def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) ->
     if len(study.objectives) > 1:
         front = ", ".join(str(trial.number) for trial in study.front())
         lines.append(f"Not dominated: trials {front}; the best is that of the first objective")
-    if "base_eval_loss" in measured:
-        base, loss = measured["base_eval_loss"], measured["eval_loss"]
-        lines.append(f"eval_loss {loss:.4f}; the untrained base model has {base:.4f}")
+    for name in dict.fromkeys((*study.objectives, "eval_loss")):
+        if (base := measured.get(f"base_{name}")) is not None:
+            error = measured.get(f"{name}_stderr")
+            deviation = "" if error is None else f" (standard error over examples {error:.4f})"
+            value = f"{name} {measured[name]:.4f}{deviation}"
+            lines.append(f"{value}; the untrained base model has {base:.4f}")
     adapter = trial_folder(folder, best.number) / ADAPTER
     ours = [
         f"Run it again: {best_command(folder, exact=True)}",

@@ -155,7 +155,8 @@ def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
     schema = OmegaConf.structured(Config)
-    OmegaConf.set_struct(schema.metrics, False)  # metrics.mine={...} adds a metric without a +
+    for open_ended in (schema.metrics, schema.objectives.metrics):
+        OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
     store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own
         store.store(group="scheduler/schema", name=name, node=scheduler)
@@ -229,19 +230,19 @@ def _metric(name: object, given: object) -> MetricConfig:
 
 
 def complete_objectives(config: DictConfig) -> DictConfig:
-    """Return a composed configuration with the objectives completed from the metrics.
+    """Return a composed configuration with its objectives completed.
 
-    Without objectives, all metrics are objectives; an objective without direction has its metric's.
+    Without objectives, all configured metrics are objectives, or the loss if there are none. An
+    objective without direction has its metric's.
     """
     directions = value_names(metrics_of(config))
-    if not directions:
-        return config
     config = copy.deepcopy(config)
     objectives = config.objectives.metrics
     with flag_override(config, ["struct", "readonly"], False):
-        for name in list(objectives) or directions:
+        for name in list(objectives) or directions or ["eval_loss"]:
+            direction = directions.get(name, Direction.minimize)
             if name not in objectives:
-                objectives[name] = ObjectiveConfig(directions[name])
+                objectives[name] = ObjectiveConfig(direction)
             elif OmegaConf.is_missing(objectives[name], "direction") and name in directions:
-                objectives[name].direction = directions[name]
+                objectives[name].direction = direction
     return config

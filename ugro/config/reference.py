@@ -19,7 +19,10 @@ from ugro.config import SCHEDULERS, Config, MetricConfig
 
 UNIT = re.compile(r"\s*\[([^\]]+)\]$")  # at the end of a key's docstring
 MANY, LONG = 3, 60  # a default lists so many values of a group's options, so long at most
-UNTYPED: dict[str, list[type]] = {"scheduler": [*SCHEDULERS.values()], "metrics": [MetricConfig]}  # sections by key
+UNTYPED: dict[str, list[type]] = {
+    "scheduler": [*SCHEDULERS.values()],
+    "metrics": [MetricConfig],
+}  # sections by key
 CONFIGURATION = ("config", "settings")  # what code calls a section whose class it imports
 
 

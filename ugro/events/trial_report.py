@@ -67,6 +67,11 @@ class Report:
         """Whether the trial ends with this report."""
         return self.step >= self.total_steps
 
+    @property
+    def configured(self) -> dict[str, float]:
+        """The values of the configured metrics."""
+        return {name: value for name, value in self.metrics.items() if name not in REPORTED}
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, UGRO's own metrics at the top level.
 
@@ -74,10 +79,7 @@ class Report:
         """
         plain = {key: value for key, value in vars(self).items() if key not in _NESTED}
         own = {name: value for name, value in self.metrics.items() if name in REPORTED}
-        nested = {
-            "metrics": {n: value for n, value in self.metrics.items() if n not in REPORTED},
-            "data": dict(self.data),
-        }
+        nested = {"metrics": self.configured, "data": dict(self.data)}
         return {**plain, **own, **{key: value for key, value in nested.items() if value}}
 
     @classmethod

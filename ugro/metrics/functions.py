@@ -3,12 +3,12 @@
 Each takes a list of examples and returns a value per example, whose mean is the metric.
 """
 
-import importlib.util
 import json
 import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from ugro.metrics.examples import GenerationExample, TokenExample
 
@@ -57,7 +57,7 @@ def numeric_equality(examples: Sequence[GenerationExample]) -> list[float]:
     If ``math-verify`` is installed, it parses and compares both, which also covers fractions and
     LaTeX. Else the last decimal number counts, with or without thousands separators.
     """
-    if importlib.util.find_spec("math_verify"):
+    if find_spec("math_verify"):
         from math_verify import parse, verify
 
         return [float(verify(parse(e.reference), parse(e.generation))) for e in examples]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ugro.config import ConstraintsConfig
 from ugro.errors import UserError, fault
+from ugro.events.trial_report import MEASURED
 from ugro.objectives.expressions import Expression, parse
 
 Lookup = Callable[[str], object]  # value of a key or metric by name
@@ -26,7 +27,9 @@ class Constraints:
 
 
 def constraints_of(
-    config: ConstraintsConfig, is_key: Callable[[str], bool], measured: Collection[str]
+    config: ConstraintsConfig,
+    is_key: Callable[[str], bool],
+    measured: Collection[str] = MEASURED,
 ) -> Constraints:
     """Parse the constraints.
 

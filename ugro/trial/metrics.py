@@ -3,7 +3,6 @@
 import json
 import math
 import statistics
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +32,8 @@ class Measured:
 
     Attributes:
         values: by name, with ``_stderr`` where there is a value per example
-        generations: generated texts by the index of their example
-        scores: values of each generated text, by the index of its example
+        generations: generated texts by the index of their row in the evaluated part
+        scores: values of each example by name, by the index of its row
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
@@ -71,7 +70,6 @@ class Metrics:
         self._positions = positions
         self._batch_size = config.training.eval_batch_size
         self._prompts = _Prompts(part, config.data.split_seed)
-        self.seconds = 0.0
         for name, metric in self._configured.items():
             if metric.on is On.generations and not self._prompts.with_text:
                 allowed = "tokens: running text has no prompts"
@@ -96,7 +94,6 @@ class Metrics:
         Raises:
             MetricError: a function fails, or returns no numbers.
         """
-        began = time.perf_counter()
         due = {n: m for n, m in self._configured.items() if last or number % m.every == 0}
         values: dict[str, float] = {}
         scores: dict[int, dict[str, float]] = {}
@@ -112,10 +109,9 @@ class Metrics:
             returned = call(name, metric.function, examples, metric.timeout_seconds)
             for value, given in _named(name, returned).items():
                 values |= _summary(value, given, len(examples), f"metrics.{name}")
-                if metric.on is On.generations and isinstance(given, Sequence):
+                if isinstance(given, (list, tuple)):
                     for row, score in zip(rows, given, strict=True):
                         scores.setdefault(row, {})[value] = float(score)
-        self.seconds += time.perf_counter() - began
         longest = max(generated, default=0)
         return Measured(values, generated.get(longest, {}), scores)
 
@@ -159,6 +155,8 @@ class Metrics:
 
     def save_answers(self, path: Path, base: Measured, trained: Measured) -> None:
         """Write a JSON line per generated text: prompt, reference, and both models' answers."""
+        if not trained.generations:
+            return
         lines = []
         for row, answer in sorted(trained.generations.items()):
             prompt = self._prompts[row]
@@ -203,10 +201,11 @@ class _Prompts:
 
 
 def _named(name: str, returned: Any) -> dict[str, Any]:
-    """Return the function's values by name."""
+    """Return the function's values by name, arrays and tensors as lists."""
+    named = {name: returned}
     if isinstance(returned, Mapping):
-        return {f"{name}_{key}": value for key, value in returned.items()}
-    return {name: returned}
+        named = {f"{name}_{key}": value for key, value in returned.items()}
+    return {n: value.tolist() if hasattr(value, "tolist") else value for n, value in named.items()}
 
 
 def _summary(name: str, given: Any, count: int, key: str) -> dict[str, float]:
@@ -215,8 +214,6 @@ def _summary(name: str, given: Any, count: int, key: str) -> dict[str, float]:
     Raises:
         MetricError: they are no numbers, or not one per example.
     """
-    if hasattr(given, "tolist"):  # an array or a tensor
-        given = given.tolist()
     if not isinstance(given, (list, tuple)):
         return {name: _number(given, key)}
     numbers = [_number(value, key) for value in given]

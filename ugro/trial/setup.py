@@ -6,8 +6,10 @@ from transformers import logging as transformers_logging
 
 from ugro.config import Config
 from ugro.trial import hardware
+from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data, prepare
-from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary
+from ugro.trial.metrics import Metrics
+from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary, positions
 
 
 def set_up(config: Config) -> tuple[BaseModel, Data]:
@@ -26,3 +28,12 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)
     return base, data
+
+
+def metrics_of(config: Config, base: BaseModel, part: Part) -> Metrics:
+    """Create the configured metrics for a held-out part.
+
+    Raises:
+        UserError: a metric needs prompts, and the data are running text.
+    """
+    return Metrics(config, part, base.tokenizer, base.stop_ids, positions(base.model.config))

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,24 +25,20 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.config import Config, Keep
 from ugro.events.channel import Channel
-from ugro.events.trial_report import MEASURED
-from ugro.objectives.objectives import Objectives, objectives_of
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.callbacks import OBJECTIVE, CheckpointCallback, ReportCallback
+from ugro.trial.callbacks import CheckpointCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate, schedule
-from ugro.trial.evaluation import evaluate
+from ugro.trial.evaluator import OBJECTIVE, Evaluator
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
 from ugro.trial.loss import summed_loss
-from ugro.trial.metrics import Measured, Metrics
 from ugro.trial.torch_errors import translated
 
 log = logging.getLogger(__name__)
 
-EVALUATED = {"eval_loss", "eval_perplexity", "eval_bits_per_byte"}  # of every evaluation
 # What is logged with the metrics of an evaluation.
-NOT_METRICS = {
+BESIDES = (
     OBJECTIVE,
     "seconds",
     "eval_seconds",
@@ -51,7 +46,7 @@ NOT_METRICS = {
     "peak_memory_mb",
     "epoch",
     "step",
-}
+)
 
 
 @dataclass(frozen=True)
@@ -69,15 +64,13 @@ class TrainingResult:
     seconds_before: float  # part of ``seconds`` spent before the run was resumed
     eval_seconds: float
     metrics_seconds: float  # part of eval_seconds
-    answers: Measured | None  # of the best checkpoint; None if it was written before a resumption
     peak_memory_mb: float
 
 
 def train(
     model: peft.PeftModel,
     data: Data,
-    base: Mapping[str, float],
-    metrics: Metrics,
+    evaluator: Evaluator,
     config: Config,
     training_hash: str,
     folder: Path,
@@ -92,8 +85,7 @@ def train(
     Args:
         model: model with a new adapter
         data: training and evaluation data
-        base: metrics of the base model, reported at step 0
-        metrics: metrics computed at evaluations
+        evaluator: evaluates the checkpoints; its base model is reported at step 0
         config: configuration of the trial
         training_hash: hash of the training, from :func:`hash_training`
         folder: folder of the checkpoints
@@ -106,7 +98,7 @@ def train(
     """
     begin_at = latest(folder, training_hash)
     plan = schedule(config, data.train)
-    reporter = ReportCallback(channel, base, plan.tokens, data.fingerprints())
+    reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = CheckpointCallback(folder, training_hash, keep, channel.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
@@ -121,8 +113,7 @@ def train(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # reports are logged already
-    trainer.reporter, trainer.data, trainer.metrics = reporter, data, metrics
-    trainer.objectives = objectives_of(config.objectives)
+    trainer.reporter, trainer.evaluator = reporter, evaluator
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
         state = TrainerState.load_from_json(str(begin_at / TRAINER_STATE_NAME))
@@ -135,16 +126,16 @@ def train(
     model.load_adapter(str(folder / f"{PREFIX}{state.best_global_step}"), "default")
     if keep is Keep.best:
         keep_only(folder, {state.best_global_step})
-    return _result(state, plan, reporter, trainer)
+    return _result(state, plan, reporter, evaluator)
 
 
 def _result(
-    state: TrainerState, plan: Schedule, reporter: ReportCallback, trainer: "ExampleTrainer"
+    state: TrainerState, plan: Schedule, reporter: ReportCallback, evaluator: Evaluator
 ) -> TrainingResult:
     """Collect the outcome of a finished training."""
     logged = _logged_at(state, state.best_global_step)
     return TrainingResult(
-        best={name: logged[name] for name in logged if name not in NOT_METRICS},
+        best={name: logged[name] for name in logged if name not in BESIDES},
         best_step=state.best_global_step,
         train_loss=mean_train_loss(state),
         tokens_seen=int(plan.tokens[state.global_step]),
@@ -153,9 +144,8 @@ def _result(
         steps=state.global_step,
         seconds=reporter.seconds(),
         seconds_before=reporter.seconds_before,
-        eval_seconds=trainer.eval_seconds,
-        metrics_seconds=trainer.metrics.seconds,
-        answers=trainer.best_answers,
+        eval_seconds=evaluator.seconds,
+        metrics_seconds=evaluator.metrics_seconds,
         peak_memory_mb=reporter.peak_memory_mb,
     )
 
@@ -234,18 +224,14 @@ class ExampleTrainer(Trainer):
     """
 
     reporter: ReportCallback
-    data: Data
-    metrics: Metrics
-    objectives: Objectives
-    best_answers: Measured | None = None
-    eval_seconds = 0.0
+    evaluator: Evaluator
 
     def restore(self, state: TrainerState) -> None:
         """Restore elapsed times and peak memory of the resumed run."""
         evaluated = [logged for logged in state.log_history if "eval_loss" in logged]
         if evaluated:
-            self.eval_seconds = evaluated[-1]["eval_seconds"]
-            self.metrics.seconds += evaluated[-1]["metrics_seconds"]
+            self.evaluator.seconds = evaluated[-1]["eval_seconds"]
+            self.evaluator.metrics_seconds = evaluated[-1]["metrics_seconds"]
             self.reporter.seconds_before = evaluated[-1]["seconds"]
             self.reporter.peak_memory_mb = evaluated[-1]["peak_memory_mb"]
 
@@ -274,18 +260,13 @@ class ExampleTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Evaluate the held-out examples, log the metrics and pass them to the callbacks."""
-        began = time.perf_counter()
-        found = evaluate(self.model, self.data.evaluation, self.args.per_device_eval_batch_size)
         number = 1 + sum("eval_loss" in logged for logged in self.state.log_history)
         is_last = self.state.global_step >= self.state.max_steps
-        self._measured = self.metrics.compute(self.model, found, number, is_last)
-        self.eval_seconds += time.perf_counter() - began
-        metrics = {**found.metrics(), **self._measured.values}
-        metrics[OBJECTIVE] = self._objective(metrics)
+        metrics = self.evaluator.evaluate(self.model, number, is_last)
         spent = {
             "seconds": self.reporter.seconds(),
-            "eval_seconds": self.eval_seconds,
-            "metrics_seconds": self.metrics.seconds,
+            "eval_seconds": self.evaluator.seconds,
+            "metrics_seconds": self.evaluator.metrics_seconds,
             "peak_memory_mb": peak_memory_mb(),
         }
         self.log({**metrics, **spent})
@@ -293,18 +274,6 @@ class ExampleTrainer(Trainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
-
-    def _objective(self, metrics: Mapping[str, float]) -> float:
-        """Return the objective that selects the best checkpoint, minimised; NaN if it has none.
-
-        Objectives that are no property of a checkpoint, such as memory, do not count.
-        """
-        if not math.isfinite(metrics["eval_loss"]):
-            return math.nan
-        if not any(n in EVALUATED or n not in MEASURED for n in self.objectives.metrics):
-            return metrics["eval_loss"]
-        value = self.objectives.progress(metrics)
-        return math.nan if value is None else value
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         """Select the best checkpoint by the objective; among equal ones, by the loss."""
@@ -314,5 +283,5 @@ class ExampleTrainer(Trainer):
             is_best = metrics["eval_loss"] < _logged_at(self.state, before)["eval_loss"]
         if is_best:
             self.state.best_global_step = self.state.global_step
-            self.best_answers = self._measured
+            self.evaluator.keep_answers()
         return is_best

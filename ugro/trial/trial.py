@@ -24,10 +24,9 @@ from ugro.trial.artifact_sync import synced_folder
 from ugro.trial.attention_check import check_example_isolation
 from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
-from ugro.trial.evaluation import Evaluation, evaluate
+from ugro.trial.evaluator import Evaluator
 from ugro.trial.latency import latency_ms
-from ugro.trial.metrics import Measured, Metrics
-from ugro.trial.models import BaseModel, positions
+from ugro.trial.models import BaseModel
 from ugro.trial.setup import set_up
 from ugro.trial.training import TrainingResult, train
 
@@ -60,9 +59,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     for line in data_lines(data.summary()):
         log.info("%s", line)
     check_example_isolation(base.model, data.train.layout, config.data)
-    untrained = base_evaluation(base, data, config.training.eval_batch_size)
-    own = metrics_of(config, base, data)
-    measured = base_metrics(base, own, untrained)
+    evaluator = Evaluator(config, base, data.evaluation, folder / GENERATIONS)
     origin = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
         write_atomically, folder / PROVENANCE, json.dumps(origin, indent=1)
@@ -76,9 +73,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     ):
         recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
-        start = {**untrained.metrics(), **measured.values}
         result = train(
-            model, data, start, own, config, training_hash, checkpoints, recording, changed
+            model, data, evaluator, config, training_hash, checkpoints, recording, changed
         )
         seconds = result.seconds - result.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
@@ -86,16 +82,14 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
             save_adapter, model, folder / ADAPTER
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        metrics = _metrics(result, start, startup_seconds, trainable)
-        if result.answers is not None:
-            own.save_answers(folder / GENERATIONS, measured, result.answers)
+        metrics = _metrics(result, evaluator.base_metrics, startup_seconds, trainable)
         metrics["test_tokens"] = data.test.summary.trained if data.test else 0
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
         if config.study.keep_checkpoints is Keep.none:
             keep_only(checkpoints, set())
 
-    log.info("eval_loss %.4f, base model %.4f", result.best["eval_loss"], untrained.loss)
+    log.info("eval_loss %.4f, base model %.4f", result.best["eval_loss"], evaluator.base.loss)
     return TrialResult(objectives_of(config.objectives).values(metrics), metrics, origin)
 
 
@@ -116,7 +110,9 @@ class RecordingChannel:
             self._drop_from(report.step)
             self._started = True
         retrying(is_disk_trouble, "The metrics cannot be written")(self._append, report)
-        log.info("step %d: eval_loss %.4f", report.step, report.metrics["eval_loss"])
+        values = {"eval_loss": report.metrics["eval_loss"], **report.configured}
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        log.info("step %d: %s", report.step, shown)
         return self._channel.report(report)
 
     def _append(self, report: Report) -> None:
@@ -140,32 +136,6 @@ class RecordingChannel:
     def interrupted(self) -> bool:
         """Return whether the channel asks for an interruption."""
         return self._channel.interrupted()
-
-
-def base_evaluation(base: BaseModel, data: Data, batch_size: int) -> Evaluation:
-    """Evaluate the base model, cached per process and data."""
-    part = data.evaluation
-    if part.tokens not in base.evaluations:
-        base.evaluations[part.tokens] = evaluate(base.model, part, batch_size)
-    return base.evaluations[part.tokens]
-
-
-def metrics_of(config: Config, base: BaseModel, data: Data) -> Metrics:
-    """Create the configured metrics.
-
-    Raises:
-        UserError: a metric needs prompts, and the data are running text.
-    """
-    limit = positions(base.model.config)
-    return Metrics(config, data.evaluation, base.tokenizer, base.stop_ids, limit)
-
-
-def base_metrics(base: BaseModel, metrics: Metrics, untrained: Evaluation) -> Measured:
-    """Compute the metrics of the base model, cached per process and data."""
-    if metrics.key not in base.measured:
-        base.measured[metrics.key] = metrics.compute(base.model, untrained, number=0, last=True)
-        metrics.seconds = 0.0  # only the trial's own evaluations count
-    return base.measured[metrics.key]
 
 
 def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:

@@ -8,7 +8,7 @@ from ugro.analysis.confirmation.certainty import Certainty
 from ugro.analysis.findings.advice import Advice
 from ugro.analysis.findings.best import Baseline, Best, Gain
 from ugro.analysis.findings.cost import Cost
-from ugro.analysis.findings.held_out import TestPart
+from ugro.analysis.findings.held_out import MetricScore, TestPart
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.tables import RUNNING, Tables
 from ugro.events.outcome import Outcome
@@ -96,15 +96,17 @@ def describe_test(test: TestPart | None) -> Iterator[str]:
     """Describe the evaluation on the test part, which the search did not optimise."""
     if test is None:
         return
-    between = (
-        f" (95% interval {number(test.gain_low)} to {number(test.gain_high)})"
-        if test.gain_low is not None and test.gain_high is not None
-        else ""
-    )
+    where = f"On the test part ({counted(test.documents, 'document')}, used for no choice): "
+    for score in test.metrics:
+        yield (
+            f"{where}{score.name} {number(score.best)}; untrained base model "
+            f"{number(score.base_model)}, a gain of {number(score.gain)}{_between(score)}."
+        )
+        where = ""
+    loss = f"loss {number(test.best.loss)}"
     yield (
-        f"On the test part ({counted(test.documents, 'document')}, used for no choice): loss "
-        f"{number(test.best.loss)}; untrained base model {number(test.base_model.loss)}, a gain of "
-        f"{number(test.gain)}{between}."
+        f"{where}{loss if where else loss.capitalize()}; untrained base model "
+        f"{number(test.base_model.loss)}, a gain of {number(test.gain)}{_between(test)}."
     )
     if test.baseline is not None and test.gain_over_baseline is not None:
         yield (
@@ -113,6 +115,12 @@ def describe_test(test: TestPart | None) -> Iterator[str]:
         )
     if test.measured > 1:
         yield f"The test part was measured for {test.measured} winners; it is no longer unseen."
+
+
+def _between(of: TestPart | MetricScore) -> str:
+    if of.gain_low is None or of.gain_high is None:
+        return ""
+    return f" (95% interval {number(of.gain_low)} to {number(of.gain_high)})"
 
 
 def _gain(best: Best | None, baseline: Baseline | None) -> Iterator[str]:

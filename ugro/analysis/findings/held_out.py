@@ -1,7 +1,7 @@
 """Scores on the test part, which selects neither checkpoints nor trials."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ugro.analysis.tables import Tables
@@ -26,6 +26,29 @@ class Score:
 
 
 @dataclass(frozen=True)
+class MetricScore:
+    """Values of a configured metric on the test part.
+
+    Attributes:
+        name: name of the metric
+        best: value of the best trial
+        baseline: value of the baseline trial; None unless measured
+        base_model: value of the base model
+        gain: improvement of the best trial over the base model, in the metric's direction
+        gain_low: lower end of the 95% interval, paired by document; None without values per example
+        gain_high: upper end of the interval
+    """
+
+    name: str
+    best: float
+    baseline: float | None
+    base_model: float
+    gain: float
+    gain_low: float | None
+    gain_high: float | None
+
+
+@dataclass(frozen=True)
 class TestPart:
     """Evaluation on the test part.
 
@@ -41,6 +64,7 @@ class TestPart:
         tokens: target tokens of the test part
         measured: number of trials measured as the best so far, including this trial. Extending a
             study raises it above 1: each further look makes the test part less independent
+        metrics: configured metrics
     """
 
     __test__ = False  # pytest must not collect this class
@@ -55,6 +79,7 @@ class TestPart:
     documents: int
     tokens: int
     measured: int
+    metrics: tuple[MetricScore, ...] = ()
 
 
 def held_out_of(study: Study, tables: Tables) -> TestPart | None:
@@ -65,19 +90,39 @@ def held_out_of(study: Study, tables: Tables) -> TestPart | None:
     found = tests[best.number]
     baseline = tests.get(tables.baseline) if tables.baseline is not None else None
     gain, error = found["test_gain"], found["test_gain_stderr"]
-    known = not math.isnan(error)  # NaN for a single document
+    low, high = _interval(gain, error)
     return TestPart(
         best=_score(best.number, found),
         baseline=_score(tables.baseline, baseline) if baseline else None,
         base_model=_score(None, found, "base_"),
         gain=gain,
-        gain_low=gain - NORMAL_95 * error if known else None,
-        gain_high=gain + NORMAL_95 * error if known else None,
+        gain_low=low,
+        gain_high=high,
         gain_over_baseline=baseline["test_loss"] - found["test_loss"] if baseline else None,
         documents=int(found["test_documents"]),
         tokens=int(found["test_tokens"]),
         measured=len([number for number in tests if number != tables.baseline]) or 1,
+        metrics=tuple(_metric_scores(found, baseline or {})),
     )
+
+
+def _metric_scores(
+    found: Mapping[str, float], baseline: Mapping[str, float]
+) -> Iterator[MetricScore]:
+    for key, gain in found.items():
+        name = key.removeprefix("test_").removesuffix("_gain")
+        if key != f"test_{name}_gain":
+            continue
+        low, high = _interval(gain, found.get(f"{key}_stderr", math.nan))
+        own, base = found[f"test_{name}"], found[f"base_test_{name}"]
+        yield MetricScore(name, own, baseline.get(f"test_{name}"), base, gain, low, high)
+
+
+def _interval(gain: float, error: float) -> tuple[float | None, float | None]:
+    """Return the 95% interval; None where the standard error is unknown."""
+    if math.isnan(error):
+        return None, None
+    return gain - NORMAL_95 * error, gain + NORMAL_95 * error
 
 
 def _score(number: int | None, found: Mapping[str, float], prefix: str = "") -> Score:

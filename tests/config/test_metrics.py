@@ -1,0 +1,109 @@
+from collections.abc import Callable
+
+import pytest
+
+from ugro.config import Config, Direction, MetricConfig, ObjectiveConfig, On
+from ugro.config.validation import validate
+from ugro.errors import UserError
+
+TINY = "model=tiny"
+MINE = "metrics.mine={function: json.loads, max_new_tokens: 8}"
+
+
+def test_a_metric_of_the_command_line_needs_no_plus(settings: Callable[..., Config]) -> None:
+    found = settings(TINY, MINE)
+    assert found.metrics == {"mine": MetricConfig("json.loads", max_new_tokens=8)}
+    assert [*found.objectives.metrics] == ["mine"]
+    assert [*settings(TINY).objectives.metrics] == ["eval_loss"]
+    assert [*settings(TINY, MINE, "objectives=loss").objectives.metrics] == ["eval_loss"]
+
+
+def test_options_are_combined_and_their_keys_changed(settings: Callable[..., Config]) -> None:
+    found = settings(TINY, "metrics=[exact_match,token_accuracy]", "metrics.exact_match.examples=3")
+    assert {name: metric.on for name, metric in found.metrics.items()} == {
+        "exact_match": On.generations,
+        "token_accuracy": On.tokens,
+    }
+    assert found.metrics["exact_match"].examples == 3
+    assert found.metrics["token_accuracy"].examples is None
+
+
+def test_all_metrics_are_objectives_in_their_directions(settings: Callable[..., Config]) -> None:
+    longer = "metrics.words={function: json.loads, direction: minimize, returns: [mean, most]}"
+    found = settings(TINY, MINE, longer)
+    assert {name: one.direction for name, one in found.objectives.metrics.items()} == {
+        "mine": Direction.maximize,
+        "words_mean": Direction.minimize,
+        "words_most": Direction.minimize,
+    }
+    validate(found)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "names"), [("auto", ["mine"]), ("loss", ["eval_loss", "mine"])]
+)
+def test_a_listed_metric_has_its_own_direction(
+    settings: Callable[..., Config], objectives: str, names: list[str]
+) -> None:
+    others = "metrics.other={function: json.loads}"
+    listed = "objectives.metrics={mine: {weight: 2.0}}"
+    found = settings(TINY, MINE, others, f"objectives={objectives}", listed)
+    assert [*found.objectives.metrics] == names
+    assert found.objectives.metrics["mine"] == ObjectiveConfig(Direction.maximize, 2.0)
+    validate(found)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["metrics.mine={function: no_such_module.metric}"],
+            "metrics.mine.function: 'no_such_module.metric' given, allowed: module.function, the "
+            "module beside train.py or on Python's path",
+        ),
+        (
+            ["metrics.eval_loss={function: json.loads}"],
+            "metrics: 'eval_loss' given, allowed: a name of letters, digits and _, not one of "
+            "UGRO's own",
+        ),
+        (
+            [MINE, "metrics.mine.every=0"],
+            "metrics.mine.every: 0 given, allowed: 1 or more",
+        ),
+        (
+            [MINE, "metrics.mine.timeout_seconds=0"],
+            "metrics.mine.timeout_seconds: 0.0 given, allowed: above 0",
+        ),
+        (
+            [MINE, "objectives.metrics={other: {direction: minimize}}"],
+            "objectives.metrics: 'other' given, allowed: eval_loss,",
+        ),
+    ],
+)
+def test_wrong_metrics_are_named(
+    settings: Callable[..., Config], overrides: list[str], line: str
+) -> None:
+    with pytest.raises(UserError) as raised:
+        validate(settings(TINY, *overrides))
+    assert str(raised.value).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("metrics.mine={}", "metrics.mine.function: needs a value"),
+        ("metrics.mine=accuracy", "metrics.mine: 'accuracy' given, allowed: {function:"),
+        (
+            "metrics.mine={function: json.loads, exampels: 3}",
+            "Key 'exampels' not in 'MetricConfig'",
+        ),
+        ("metrics.mine={function: json.loads, on: words}", "Invalid value 'words'"),
+    ],
+)
+def test_wrong_keys_and_types_are_named(
+    settings: Callable[..., Config], override: str, part: str
+) -> None:
+    with pytest.raises(UserError) as raised:
+        settings(TINY, override)
+    assert part in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,182 @@
+"""Metrics of a trial: their values, the checkpoint that they select, and their files."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+
+from ugro.config import Config
+from ugro.errors import MetricError, UserError
+from ugro.events.channel import channel
+from ugro.events.trial_report import TrialResult
+from ugro.trial.setup import set_up
+from ugro.trial.trial import run_trial
+
+from .conftest import reports
+
+WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle")
+FUNCTIONS = """
+import statistics
+
+def variety(examples):
+    return [len(set(e.generation)) for e in examples]
+
+def evens(examples):
+    return [e.record["n"] % 2 for e in examples]
+
+def both(examples):
+    mean = statistics.fmean(e.loss / e.tokens for e in examples)
+    return {"mean": mean, "most": [1.0] * len(examples)}
+
+def words(examples):
+    return "many"
+
+def too_few(examples):
+    return [1.0]
+"""
+Run = Callable[..., tuple[TrialResult, Path]]
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides of a quick trial on sixty records, with a module of metrics in the folder."""
+    records = [
+        {"prompt": f"{n}:", "completion": WORDS[n % 6] * (1 + n % 4), "n": n} for n in range(60)
+    ]
+    (tmp_path / "all.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in records))
+    (tmp_path / "mine.py").write_text(FUNCTIONS)
+    monkeypatch.chdir(tmp_path)
+    return [
+        "model=tiny",
+        "data=jsonl",
+        f"data.train_files=[{tmp_path}/all.jsonl]",
+        "data.eval_fraction=0.2",
+        "data.block_size=64",
+        "training.max_steps=6",
+        "training.eval_steps=1",
+        "training.learning_rate=0.05",
+        "training.dtype=fp32",
+    ]
+
+
+@pytest.fixture
+def run(given: list[str], settings: Callable[..., Config], tmp_path: Path) -> Run:
+    """``run("metrics=exact_match", ...)``: the trial's result and folder."""
+
+    def _run(*overrides: str) -> tuple[TrialResult, Path]:
+        folder = tmp_path / "trial"
+        folder.mkdir()
+        return run_trial(settings(*given, *overrides), folder, channel()), folder
+
+    return _run
+
+
+def metric(name: str, **keys: object) -> str:
+    """``metrics.NAME={...}`` of a function of the module."""
+    pairs = {"function": f"mine.{name}", "max_new_tokens": 8, **keys}
+    return f"metrics.{name}={{{', '.join(f'{key}: {value}' for key, value in pairs.items())}}}"
+
+
+def test_token_accuracy_is_that_of_plain_transformers(
+    run: Run, given: list[str], settings: Callable[..., Config]
+) -> None:
+    result, folder = run("metrics=token_accuracy")
+    base, data = set_up(settings(*given))
+    part = data.evaluation
+    model = PeftModel.from_pretrained(base.model, folder / "adapter").eval()
+    hits = tokens = 0
+    for example in part.layout.examples.tolist():
+        length = int(part.examples.lengths[example])
+        ids = torch.tensor(part.examples.input_ids(example, 0, length).astype(np.int64))
+        carries = torch.tensor(part.examples.kinds(example, 0, length) > 0)[1:]
+        with torch.no_grad():
+            predicted = model(ids[None]).logits[0, :-1].argmax(-1)
+        hits += int((predicted == ids[1:])[carries].sum())
+        tokens += int(carries.sum())
+    assert result.metrics["token_accuracy"] == hits / tokens > 0
+    assert "token_accuracy_stderr" not in result.metrics  # no value per example
+
+
+def test_the_best_checkpoint_is_the_one_with_the_best_metric(run: Run) -> None:
+    result, folder = run(metric("variety"))
+    found = {line["step"]: line["metrics"]["variety"] for line in reports(folder)}
+    losses = {line["step"]: line["eval_loss"] for line in reports(folder)}
+    of_training = {step: found[step] for step in found if step}
+    best = max(of_training.values())
+    # Of equal metrics, the lower loss decides.
+    wanted = min((step for step in of_training if found[step] == best), key=losses.__getitem__)
+    assert result.metrics["best_step"] == wanted
+    assert wanted != min(of_training, key=losses.__getitem__)  # the loss chooses another
+    assert result.values == (best,) == (result.metrics["variety"],)
+    assert result.metrics["eval_loss"] == losses[wanted]
+    assert result.metrics["base_variety"] == found[0]
+    assert 0 < result.metrics["metrics_seconds"] < result.metrics["train_seconds"]
+
+
+def test_answers_of_the_best_checkpoint_lie_beside_those_of_the_base_model(run: Run) -> None:
+    result, folder = run(metric("variety", examples=4))
+    lines = [json.loads(line) for line in (folder / "generations.jsonl").read_text().splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        n = int(line["prompt"].removesuffix(":"))
+        assert line["reference"] == WORDS[n % 6] * (1 + n % 4)
+        assert line["scores"] == {"variety": len(set(line["generation"]))}
+        assert line["base_scores"] == {"variety": len(set(line["base"]))}
+    scores = [line["scores"]["variety"] for line in lines]
+    assert result.metrics["variety"] == pytest.approx(np.mean(scores))
+    error = np.std(scores, ddof=1) / 2
+    assert result.metrics["variety_stderr"] == pytest.approx(error)
+
+
+def test_a_function_sees_the_records_and_may_return_several_values(run: Run) -> None:
+    result, _ = run(metric("evens"), metric("both", on="tokens", returns="[mean, most]"))
+    assert set(result.metrics) >= {"evens", "both_mean", "both_most", "both_most_stderr"}
+    assert result.metrics["both_most"] == 1.0
+    assert 0 < result.metrics["evens"] < 1
+
+
+def test_a_metric_of_every_third_evaluation_is_computed_there_and_at_the_end(run: Run) -> None:
+    result, folder = run(metric("variety", every=4))
+    assert [line["step"] for line in reports(folder) if "metrics" in line] == [0, 4, 6]
+    assert result.metrics["best_step"] in (4, 6)
+
+
+def test_the_training_is_the_same_with_and_without_metrics(run: Run, tmp_path: Path) -> None:
+    with_metric, folder = run(metric("variety"))
+    folder.rename(tmp_path / "before")
+    without, again = run()
+    assert [line["eval_loss"] for line in reports(tmp_path / "before")] == [
+        line["eval_loss"] for line in reports(again)
+    ]
+    assert without.metrics["eval_loss"] <= with_metric.metrics["eval_loss"]
+    assert not (again / "generations.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("words", "metrics.words: its function returned a str, no number"),
+        ("too_few", "metrics.too_few: 1 values returned for 12 examples"),
+        ("missing", "metrics.missing: mine.missing: AttributeError: module 'mine' has no"),
+    ],
+)
+def test_a_wrong_function_fails_the_trial_in_one_line(run: Run, name: str, reason: str) -> None:
+    with pytest.raises(MetricError) as raised:
+        run(metric(name))
+    assert str(raised.value).startswith(reason)
+
+
+def test_running_text_has_no_prompts(settings: Callable[..., Config], tmp_path: Path) -> None:
+    config = settings("model=tiny", "data.block_size=32", "metrics=exact_match")
+    with pytest.raises(UserError, match="allowed: tokens: running text has no prompts"):
+        run_trial(config, tmp_path, channel())
+
+
+def test_a_diverged_loss_is_never_the_best(run: Run) -> None:
+    with pytest.raises(FloatingPointError):
+        run(metric("variety"), f"training.learning_rate={math.inf}")
