@@ -8,6 +8,7 @@ from ugro.analysis.figures.catalog import Section
 from ugro.analysis.figures.downsampling import downsampled, sampling_note
 from ugro.analysis.figures.study_view import StudyView
 from ugro.analysis.findings.findings import Findings
+from ugro.analysis.report.answers import answers_of
 from ugro.analysis.report.failures import failures_of
 from ugro.analysis.report.first_screen import first_screen
 from ugro.analysis.report.how_run import how_run, utc
@@ -31,6 +32,7 @@ def write_report(
         path: of the file, in the folder ``analysis`` of the study's own
     """
     best = path.parents[1] / BEST
+    number = findings.best.number if findings.best else None
     again = best_command(path.parents[1]) if best.exists() else ""
     context = {
         "title": findings.name,
@@ -41,9 +43,10 @@ def write_report(
         "status": study_status(findings),
         "sections": sections,
         "sampled": sampling_note(view, downsampled(view)),
+        "answers": answers_of(path.parents[1], number, view.tables.baseline),
         "failures": failures_of(view.tables),
         "run": how_run(view.tables),
-        "trials": trial_list(view.tables, findings.best.number if findings.best else None),
+        "trials": trial_list(view.tables, number),
         "again": redacted(again),
         "written": utc(time.time()),
     }
