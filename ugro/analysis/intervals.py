@@ -1,6 +1,8 @@
-"""Unions of time intervals."""
+"""Unions of time intervals, and confidence intervals."""
 
 import pandas
+
+NORMAL_95 = 1.96  # standard errors on each side of a 95% normal interval
 
 
 def merged(*tables: pandas.DataFrame) -> list[tuple[float, float]]:
@@ -21,3 +23,8 @@ def merged(*tables: pandas.DataFrame) -> list[tuple[float, float]]:
         else:
             union.append((began, ended))
     return union
+
+
+def normal_interval(mean: float, stderr: float) -> tuple[float, float]:
+    """Return the 95% interval of a normally distributed mean."""
+    return mean - NORMAL_95 * stderr, mean + NORMAL_95 * stderr

@@ -66,6 +66,7 @@ class Tables:
             time; for running or killed drivers the time of their latest event)
         stays: seconds in slots by trial number, including earlier groups; everything else covers
             only the newest group
+        folder: folder of the study, with the trials' folders; None if unknown
     """
 
     name: str
@@ -84,6 +85,7 @@ class Tables:
     overrides: tuple[str, ...]
     sessions: pandas.DataFrame
     stays: pandas.Series
+    folder: Path | None = None
 
     @property
     def complete(self) -> pandas.DataFrame:
@@ -145,6 +147,7 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         overrides=tuple(log.started.get("overrides", ())),
         sessions=log.sessions(),
         stays=_stays(spans),
+        folder=folder,
     )
 
 

@@ -8,6 +8,7 @@ import numpy
 from optuna.trial import FrozenTrial
 
 from ugro.analysis.confirmation.confirmation import Confirmation
+from ugro.analysis.generations import Paired, paired
 from ugro.analysis.importance.points import points_of
 from ugro.analysis.importance.surrogate import surrogate
 from ugro.analysis.tables import Tables
@@ -47,6 +48,7 @@ class Certainty:
         near: number of other trials within 1% of the best value
         noise: estimated noise; None if unknown
         within_noise: number of other trials within two standard deviations of the best value
+        paired: difference of the best from the second, paired by example; None if unknown
         said: the certainty in sentences
     """
 
@@ -56,6 +58,7 @@ class Certainty:
     near: int
     noise: Noise | None
     within_noise: int | None
+    paired: Paired | None
     said: tuple[str, ...]
 
 
@@ -82,10 +85,17 @@ def certainty_of(
         near=near,
         noise=noise,
         within_noise=within,
+        paired=_paired(ranked, tables),
         said=(),
     )
     said = confirmation.verdicts if confirmation else tuple(_sentences(found, ranked, tables))
     return Certainty(**{**vars(found), "said": said})
+
+
+def _paired(ranked: Sequence[FrozenTrial], tables: Tables) -> Paired | None:
+    if len(ranked) < 2:
+        return None
+    return paired(tables.folder, ranked[0].number, ranked[1].number, tables.objectives[0])
 
 
 def _gaps(ranked: Sequence[FrozenTrial]) -> list[float]:
@@ -146,6 +156,12 @@ def _sentences(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) 
         f"The second, trial {found.second}, is {number(found.gap)} behind in "
         f"{tables.objectives[0]}{of_all}."
     )
+    if found.paired is not None:
+        low, high = found.paired.interval
+        yield (
+            f"Over the {found.paired.examples:,} examples that both answered, it differs by "
+            f"{number(found.paired.difference)} (95% interval {number(low)} to {number(high)})."
+        )
     yield from _of_noise(found)
     yield "How much another seed would change is not known" + (
         ": study.confirm=3 trains the best three again, with several." if tables.is_ours else "."

@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ugro.analysis.intervals import normal_interval
 from ugro.analysis.tables import Tables
 from ugro.study.study import Study
-
-NORMAL_95 = 1.96  # standard errors on each side of a 95% normal interval
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _interval(gain: float, error: float) -> tuple[float | None, float | None]:
     """Return the 95% interval; None where the standard error is unknown."""
     if math.isnan(error):
         return None, None
-    return gain - NORMAL_95 * error, gain + NORMAL_95 * error
+    return normal_interval(gain, error)
 
 
 def _score(number: int | None, found: Mapping[str, float], prefix: str = "") -> Score:

@@ -1,13 +1,11 @@
 """Answers to held-out prompts: base model, baseline and best trial side by side."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ugro.analysis.generations import Generation, generations_of
 from ugro.formatting import number
-from ugro.paths import GENERATIONS, trial_folder
 
 MOST, LONGEST = 10, 400  # examples; letters of a text, of a prompt the last
 
@@ -61,37 +59,31 @@ def answers_of(folder: Path, best: int | None, baseline: int | None) -> AnswerTa
         best: number of the best trial
         baseline: number of the baseline trial
     """
-    found = _read(folder, best)
+    found = generations_of(folder, best)
     if not found:
         return None
-    is_other = baseline is not None and baseline != best
-    beside = _read(folder, baseline) if is_other else {}
+    beside = generations_of(folder, baseline) if baseline != best else {}
     models = ["base model", *([f"baseline, trial {baseline}"] if beside else [])]
-    changed = {key for key, line in found.items() if line["generation"] != line["base"]}
-    order = sorted(found, key=lambda key: (key not in changed, key))[:MOST]
-    rows = (_row(found[key], beside.get(key) if beside else None, bool(beside)) for key in order)
+    changed = {example for example, one in found.items() if one.text != one.base}
+    order = sorted(found, key=lambda example: (example not in changed, example))[:MOST]
+    rows = (
+        _row(found[example], *([beside.get(example)] if beside else []), found[example])
+        for example in order
+    )
     return AnswerTable((*models, f"best, trial {best}"), tuple(rows), len(found), len(changed))
 
 
-def _row(best: Mapping[str, Any], baseline: Mapping[str, Any] | None, both: bool) -> AnsweredPrompt:
-    base = best["base"]
-    answers = [Answer(_cut(base), _scores(best["base_scores"]), False)]
-    for line in ([baseline] if both else []) + [best]:
-        text = line["generation"] if line else None
-        scores = _scores(line["scores"]) if line else ""
-        answers.append(Answer(_cut(text), scores, text is not None and text != base))
-    prompt = best["prompt"]
+def _row(asked: Generation, *answered: Generation | None) -> AnsweredPrompt:
+    """Return the answers of the base model and of these trials."""
+    answers = [Answer(_cut(asked.base), _scores(asked.base_scores), False)]
+    for one in answered:
+        if one is None:
+            answers.append(Answer(None, "", False))
+        else:
+            answers.append(Answer(_cut(one.text), _scores(one.scores), one.text != asked.base))
+    prompt = asked.prompt
     shown = f"... {prompt[-LONGEST:]}" if len(prompt) > LONGEST else prompt
-    return AnsweredPrompt(shown, _cut(best["reference"]) or "", tuple(answers))
-
-
-def _read(folder: Path, trial: int | None) -> dict[int, dict[str, Any]]:
-    """Return a trial's lines by the number of their example."""
-    path = trial_folder(folder, trial) / GENERATIONS if trial is not None else None
-    if path is None or not path.is_file():
-        return {}
-    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return {line["example"]: line for line in lines}
+    return AnsweredPrompt(shown, _cut(asked.reference) or "", tuple(answers))
 
 
 def _scores(scores: Mapping[str, float]) -> str:

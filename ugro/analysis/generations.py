@@ -1,0 +1,95 @@
+"""Read the generated answers of trials, and compare the scores of two trials by example."""
+
+import json
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ugro.analysis.intervals import normal_interval
+from ugro.paths import GENERATIONS, trial_folder
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Answers to the prompt of an example.
+
+    Attributes:
+        prompt: text that the models were given
+        reference: target of the example
+        base: answer of the base model; None if unknown
+        text: answer of the trial's best checkpoint
+        base_scores: values of the base model's answer by metric
+        scores: values of the trial's answer by metric
+    """
+
+    prompt: str
+    reference: str
+    base: str | None
+    text: str
+    base_scores: Mapping[str, float]
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Difference of two trials in a metric, paired by example.
+
+    Attributes:
+        examples: number of examples that both answered
+        difference: mean of the first's values minus the second's
+        stderr: standard error of that mean
+    """
+
+    examples: int
+    difference: float
+    stderr: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the difference."""
+        return normal_interval(self.difference, self.stderr)
+
+
+def generations_of(folder: Path | None, trial: int | None) -> dict[int, Generation]:
+    """Return a trial's answers by the number of their example; empty if it has none.
+
+    Args:
+        folder: folder of the study
+        trial: number of the trial
+    """
+    if folder is None or trial is None:
+        return {}
+    path = trial_folder(folder, trial) / GENERATIONS
+    if not path.is_file():
+        return {}
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return {line["example"]: _generation(line) for line in lines}
+
+
+def _generation(line: Mapping[str, Any]) -> Generation:
+    return Generation(
+        line["prompt"],
+        line["reference"],
+        line["base"],
+        line["generation"],
+        line["base_scores"],
+        line["scores"],
+    )
+
+
+def paired(folder: Path | None, first: int, second: int, metric: str) -> Paired | None:
+    """Compare two trials by the examples that both answered; None with fewer than two."""
+    own, others = generations_of(folder, first), generations_of(folder, second)
+    differences = [
+        own[example].scores[metric] - others[example].scores[metric]
+        for example in own.keys() & others.keys()
+        if metric in own[example].scores and metric in others[example].scores
+    ]
+    count = len(differences)
+    if count < 2:
+        return None
+    stderr = statistics.stdev(differences) / math.sqrt(count)
+    return Paired(count, statistics.fmean(differences), stderr)
