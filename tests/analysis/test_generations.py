@@ -50,5 +50,6 @@ def test_how_sure_uses_the_examples(tmp_path: Path) -> None:
     found = certainty_of(study, tables_of(study, tmp_path), None)
     assert found.paired == paired(tmp_path, 0, 1, "f1")
     assert found.said[1] == (
-        "Over the 5 examples that both answered, it differs by 0.4 (95% interval -0.0801 to 0.8801)."
+        "Over the 5 examples that both answered, it differs by 0.4 "
+        "(95% interval -0.0801 to 0.8801)."
     )
