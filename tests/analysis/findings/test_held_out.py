@@ -71,3 +71,36 @@ def test_one_document_gives_no_interval() -> None:
     assert found is not None
     assert found.gain_low is found.gain_high is None
     assert "interval" not in " ".join(said_of_test(found))
+
+
+def test_configured_metrics_are_told_first_each_with_its_interval() -> None:
+    study = study_of_two()
+    match = {
+        "test_exact_match": 0.75,
+        "base_test_exact_match": 0.25,
+        "test_exact_match_gain": 0.5,
+        "test_exact_match_gain_stderr": 0.1,
+    }
+    study.tested(
+        1,
+        {**MEASURED, **match, "test_length": 3.0, "base_test_length": 5.0, "test_length_gain": 2.0},
+    )
+    study.tested(0, {**MEASURED, **match, "test_exact_match": 0.5})
+    found = held_out_of(study, tables_of(study))
+    assert found is not None
+    exact, length = found.metrics
+    assert (exact.name, exact.best, exact.baseline, exact.base_model) == (
+        "exact_match",
+        0.75,
+        0.5,
+        0.25,
+    )
+    assert (exact.gain_low, exact.gain_high) == pytest.approx((0.304, 0.696))  # 1.96 errors
+    assert (length.baseline, length.gain, length.gain_low) == (None, 2.0, None)
+    first, second, third, *_ = said_of_test(found)
+    assert first.endswith(
+        "used for no choice): exact_match 0.75; untrained base model 0.25, a gain of 0.5 "
+        "(95% interval 0.304 to 0.696)."
+    )
+    assert second == "length 3; untrained base model 5, a gain of 2."
+    assert third.startswith("Loss 2; untrained base model 3, a gain of 1")

@@ -114,6 +114,17 @@ def test_the_first_screen_tells_best_and_gain(tmp_path: Path) -> None:
     assert ("50%", "better than the untrained base model") in numbers
 
 
+def test_the_gain_in_a_metric_of_ones_own_is_that_on_the_test_part(tmp_path: Path) -> None:
+    study = in_memory("maximize", objectives=["exact_match"])
+    number = ended(study, R, Outcome.COMPLETE, 0.5).number
+    loss = {"test_loss": 2.0, "test_bits_per_byte": 1.0, "test_gain": 1.0, "test_gain_stderr": 0.1}
+    base = {"base_test_loss": 3.0, "base_test_bits_per_byte": 1.5}
+    match = {"test_exact_match": 0.75, "base_test_exact_match": 0.25, "test_exact_match_gain": 0.5}
+    study.tested(number, {**loss, **base, **match, "test_documents": 9, "test_tokens": 80})
+    numbers = re.findall(r"<strong>(.*?)</strong><span>(.*?)</span>", page(study, tmp_path))
+    assert ("+0.5", "exact_match over the untrained base model, on the test part") in numbers
+
+
 def test_the_command_for_the_best_is_there_with_its_configuration(tmp_path: Path) -> None:
     folder = tmp_path / "a study"
     assert "experiment=best" not in page(searched(2), folder)

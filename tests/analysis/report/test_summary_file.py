@@ -14,7 +14,8 @@ from ugro.analysis.findings.answers import Answer
 from ugro.analysis.findings.best import Baseline, Best, Gain
 from ugro.analysis.findings.cost import Cost
 from ugro.analysis.findings.findings import Findings
-from ugro.analysis.findings.held_out import Score, TestPart
+from ugro.analysis.findings.held_out import MetricScore, Score, TestPart
+from ugro.analysis.generations import Paired
 from ugro.analysis.importance.importance import Importance, Importances
 from ugro.analysis.report.summary_file import summary, write_summary
 from ugro.trial.data.layout import PartSummary
@@ -31,14 +32,24 @@ FULL = Findings(
     front=(BEST,),
     baseline=Baseline(0, "complete", (Gain("eval_loss", 2.0, 1, 1.5, 0.5, 0.25),)),
     test=TestPart(
-        Score(1, 1.4, 0.7), Score(0, 1.9, 0.9), Score(None, 3.0, 1.5), 1.6, 1.5, 1.7, 0.5, 9, 80, 1
+        best=Score(1, 1.4, 0.7),
+        baseline=Score(0, 1.9, 0.9),
+        base_model=Score(None, 3.0, 1.5),
+        gain=1.6,
+        gain_low=1.5,
+        gain_high=1.7,
+        gain_over_baseline=0.5,
+        documents=9,
+        tokens=80,
+        measured=1,
+        metrics=(MetricScore("exact_match", 0.8, 0.5, 0.1, 0.7, 0.6, 0.8),),
     ),
     data={
         "parts": {"train": asdict(PartSummary(9, 9, 3, 90, 80))},
         "formats": {"Alpaca": 9},
         "notes": ["A record."],
     },
-    certainty=Certainty(True, 0, 0.5, 0, Noise(0.1, "seeds"), 0, ("Sure.",)),
+    certainty=Certainty(True, 0, 0.5, 0, Noise(0.1, "seeds"), 0, Paired(9, 0.1, 0.02), ("Sure.",)),
     confirmation=Confirmation((1,), (Candidate(1, "best", (1.5,), 1.5, math.nan),), ("Sure.",)),
     importances=(Importances("fANOVA", (Importance("lora.r", 0.9, 0.8, 1.0),), "", "all"),),
     cost=Cost(2, 2, 8192, 20.0, 12.0, 2, 0.8, 0.0, 0, 0),

@@ -88,8 +88,15 @@ def _sure(certainty: Certainty, confirmation: Confirmation | None) -> Iterator[K
 
 def _gain(findings: Findings) -> Iterator[KeyNumber]:
     if (test := findings.test) is not None:
+        ranked = [score for score in test.metrics if score.name == findings.objectives[0]]
+        for score in ranked:
+            sign = "+" if score.best >= score.base_model else ""
+            change = f"{sign}{number(score.best - score.base_model)}"
+            what = f"{score.name} over the untrained base model, on the test part"
+            yield KeyNumber(change, what)
         base, loss = test.base_model.loss, test.base_model.loss - test.gain
-        yield from _over_base(base, loss, ", on the test part")
+        if not ranked:
+            yield from _over_base(base, loss, ", on the test part")
     if findings.baseline is not None:
         for gain in findings.baseline.gains:
             text = share(abs(gain.relative)) if gain.relative else number(abs(gain.absolute))
