@@ -39,6 +39,7 @@ The keys of `hydra.launcher.ray` are those of the upstream Ray launcher:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated references, the results of the benchmarks and the top-level pages."""
     pages = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+    pages["serve.md"] = "examples/serve.md"
     texts = {page: (ROOT / source).read_text() for page, source in pages.items()}
     texts |= {"reference.md": reference(), "commands.md": commands()}
     for name, text in texts.items():
@@ -51,6 +52,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Redirect links between ``docs/`` and the rest of the repository to pages of the site."""
     inside = re.sub(r"\]\((?:\.\./benchmarks/(?=results/)|docs/)", "](", markdown)
+    inside = inside.replace("](../examples/serve.md)", "](serve.md)")
     return inside.replace("](../CONTRIBUTING.md)", "](contributing.md)")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+MIB, GIB = 2**20, 2**30
 
 
 def number(value: Any) -> str:
@@ -57,6 +58,11 @@ def large(count: float) -> str:
         if count >= unit:
             return f"{count / min(unit, 1e3 if name == 'thousand' else unit):,.3g} {name}"
     return f"{count:,.0f}"
+
+
+def binary_size(size: float) -> str:
+    """Format a number of bytes: 1.50 GiB, 0.25 MiB."""
+    return f"{size / GIB:,.2f} GiB" if size >= GIB / 100 else f"{size / MIB:,.2f} MiB"
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:

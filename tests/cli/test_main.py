@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ugro.cli.arguments import parse
+from ugro.cli.arguments import parse, words_of
 from ugro.cli.commands import COMMANDS
 from ugro.cli.main import main
 from ugro.errors import UserError
@@ -26,7 +26,8 @@ def test_help_lists_the_commands(
 def test_help_of_a_command_lists_its_keys(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([name, "--help"])
     shown = capsys.readouterr().out
-    assert shown.startswith(f"usage: ugro {name} [KEY=VALUE ...]\n")
+    words = COMMANDS[name].words
+    assert shown.startswith(f"usage: ugro {name} [KEY=VALUE ...]{' PROMPT ...' if words else ''}\n")
     for key in COMMANDS[name].keys:
         assert f"  {key.name}={key.placeholder} " in shown
 
@@ -56,6 +57,11 @@ def test_keys_are_parsed_and_the_last_value_counts() -> None:
     assert parse("analyze", given) == {"study.name": "b=c"}
     dotted = ["tracking.wandb.mode=offline", "tracking=wandb"]
     assert parse("track", dotted) == {"tracking.wandb.mode": "offline", "tracking": "wandb"}
+
+
+def test_words_are_told_from_keys() -> None:
+    words = ["What is 2 + 2 = ?", "E=mc2", "-", "plain"]
+    assert words_of(["study.name=a", *words, "max_new_token=3"]) == words
 
 
 @pytest.mark.parametrize("argument", ["study=a", "study.name", "tracking.wandb=a", "-m"])

@@ -9,7 +9,7 @@ from ugro.config import Config
 from ugro.trial.data.preparation import prepare
 from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.example import _pieces, show_document
-from ugro.trial.models import load_tokenizer
+from ugro.trial.models import load_stop_ids, load_tokenizer
 
 from .made import sentencepiece_like
 
@@ -25,8 +25,8 @@ def test_pieces_are_the_trials_inputs_and_targets(
     path.write_text(f"prompt,completion\n{rows}")
     given = (f"data.train_files=[{path}]", "data.packing=none")
     config = settings("model=tiny", "data=csv", *given)
-    tokenizer, stop_ids = load_tokenizer(config.model, tmp_path)
-    data = prepare(config.data, tokenizer, tmp_path, stop_ids)
+    tokenizer = load_tokenizer(config.model, tmp_path)
+    data = prepare(config.data, tokenizer, tmp_path, load_stop_ids(config.model, tmp_path))
     row = Rows({"train": data.train, "eval": data.evaluation, "test": data.test}[part])[2]
     shown = show_document(config, part, 2)
     [example] = shown.examples

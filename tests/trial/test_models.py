@@ -95,8 +95,8 @@ def test_the_tokenizer_alone_has_the_stop_tokens_of_its_model(
     for given in (["model=local", f"model.path={folder}"], ["model=tiny"]):
         config = settings(*given).model
         base = models.load(config, torch.float32, tmp_path)
-        tokenizer, stop_ids = models.load_tokenizer(config, tmp_path)
-        assert stop_ids == base.stop_ids
+        tokenizer = models.load_tokenizer(config, tmp_path)
+        assert models.load_stop_ids(config, tmp_path) == base.stop_ids
         assert tokenizer.get_vocab() == base.tokenizer.get_vocab()
 
 

@@ -8,11 +8,12 @@ ANY = "KEY"  # ends the name of a key that stands for many: tracking.KEY
 
 @dataclass(frozen=True)
 class Key:
-    """One ``name=value`` argument of a command."""
+    """One ``name=value`` argument of a command, with its allowed values if they are few."""
 
     name: str
     placeholder: str
     summary: str
+    choices: tuple[str, ...] = ()
 
     def accepts(self, name: str) -> bool:
         """Report whether an argument of this name sets the key."""
@@ -23,7 +24,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Command:
-    """One command: ``ugro.cli.<name>``, with ``_`` for ``-``, unless it runs Hydra."""
+    """One command.
+
+    Its module is ``ugro.cli.<name>``, with ``_`` for ``-``, unless it runs Hydra or names another.
+    """
 
     summary: str
     keys: tuple[Key, ...] = ()
@@ -31,6 +35,8 @@ class Command:
     overrides: bool = False
     # Arguments that turn `train` into this command; None: the command has keys of its own.
     hydra: tuple[str, ...] | None = None
+    module: str = ""  # in ugro.cli
+    words: Key | None = None  # arguments that are no keys
 
 
 STUDY = (
@@ -85,6 +91,40 @@ COMMANDS: Mapping[str, Command] = {
             ),
         ),
     ),
+    "export": Command(
+        "write a trial as a model to serve or share, with its model card",
+        (
+            *STUDY,
+            STORAGE,
+            Key("trial", "NUMBER", "the trial; by default the best"),
+            Key("to", "FOLDER", "new or empty folder"),
+            Key(
+                "format",
+                "FORMAT",
+                "adapter (PEFT), the default; merged (transformers); gguf (llama.cpp, Ollama)",
+                ("adapter", "merged", "gguf"),
+            ),
+            Key(
+                "dtype",
+                "DTYPE",
+                "fp32, bf16 or fp16; by default bf16, and fp32 for an adapter",
+                ("fp32", "bf16", "fp16"),
+            ),
+            Key("converter", "FILE", "llama.cpp's convert_hf_to_gguf.py, for format=gguf"),
+            Key("push", "ORG/NAME", "also upload to this new, private repository on the hub"),
+        ),
+    ),
+    "try": Command(
+        "compare answers of base model, baseline and best trial",
+        (
+            *STUDY,
+            STORAGE,
+            Key("trial", "NUMBER", "another trial than the best"),
+            Key("max_new_tokens", "NUMBER", "maximum length of an answer; by default 64"),
+        ),
+        module="try_prompts",
+        words=Key("PROMPT", "", "text, in quotes; several are allowed; - reads lines from stdin"),
+    ),
     "audit": Command("print a study's events and check them against its record", (*STUDY, STORAGE)),
     "backup": Command(
         "copy a study's record, also while a sweep runs",
@@ -118,10 +158,12 @@ def usage() -> str:
 def usage_of(name: str) -> str:
     """Return the help text of a command."""
     command = COMMANDS[name]
-    head = f"usage: ugro {name} [KEY=VALUE ...]\n\n{command.summary.capitalize()}."
+    words = f" {command.words.name} ..." if command.words else ""
+    head = f"usage: ugro {name} [KEY=VALUE ...]{words}\n\n{command.summary.capitalize()}."
     if not command.keys:
         return head
     rows = [(f"{key.name}={key.placeholder}", key.summary) for key in command.keys]
+    rows += [(command.words.name, command.words.summary)] if command.words else []
     if command.overrides:
         rows.append(("KEY=VALUE", "of the configuration, as of `ugro train`"))
     return f"{head}\n\n{_columns(rows)}"

@@ -118,7 +118,7 @@ def _values(key: Key, value: str) -> Iterator[str]:
     elif key.name in ("study", "study.name"):
         known = [folder.name for folder in study_folders()]
     else:
-        return
+        known = list(key.choices)
     if not key.placeholder.startswith("["):
         yield from (f"{key.name}={one} " for one in known)
         return

@@ -22,12 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name not in COMMANDS:
         sys.exit(f"error: command: {name!r} given, allowed: {', '.join(COMMANDS)}")
     hydra = COMMANDS[name].hydra
+    own = COMMANDS[name].module or name.replace("-", "_")
     if any(argument in HELP for argument in given):
         print(usage_of(name))
         if hydra is None:
             return
         hydra = ()  # Hydra's own help follows; it takes no other mode beside it
-    module = name.replace("-", "_") if hydra is None else "train"
+    module = own if hydra is None else "train"
     run(importlib.import_module(f"ugro.cli.{module}").main, [*(hydra or ()), *given])
 
 

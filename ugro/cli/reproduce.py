@@ -9,7 +9,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from optuna.trial import FrozenTrial
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -51,7 +50,7 @@ def main(arguments: list[str]) -> None:
     register_plugins()
     given = parse("reproduce", arguments)
     where = find_study(given)
-    trial, tolerance = _trial(where, given.get("trial", "")), _tolerance(given.get("tolerance"))
+    trial, tolerance = where.trial(given.get("trial")), _tolerance(given.get("tolerance"))
     folder = trial_folder(where.folder, trial.number)
     then = TrialRun(
         list(reports_of(folder)),
@@ -74,14 +73,6 @@ def main(arguments: list[str]) -> None:
     write_atomically(into / COMPARISON, json.dumps(written, indent=1))
     show(found, then.provenance, console)
     sys.exit(0 if found.succeeded else 1)
-
-
-def _trial(where: StudyLocation, given: str) -> FrozenTrial:
-    known = {trial.number: trial for trial in where.study().of_all_groups()}
-    if not given.isdigit() or int(given) not in known:
-        allowed = f"the number of one of the {len(known)} trials of study {where.name}"
-        raise UserError(fault("trial", given or None, allowed))
-    return known[int(given)]
 
 
 def _tolerance(given: str | None) -> float | None:

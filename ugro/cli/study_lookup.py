@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from optuna.trial import FrozenTrial
+
 from ugro.cli.study_folders import STUDIES, study_folders
 from ugro.errors import UserError, fault
 from ugro.paths import DATABASE
@@ -38,6 +40,18 @@ class StudyLocation:
         except RuntimeError as error:  # written by an incompatible Optuna
             allowed = f"one that this Optuna reads ({one_line(error)})"
             raise UserError(fault("storage", redacted_url(self.storage), allowed)) from error
+
+    def trial(self, given: str | None) -> FrozenTrial:
+        """Return the trial of a command's ``trial`` key.
+
+        Raises:
+            UserError: the study has no such trial.
+        """
+        known = {str(trial.number): trial for trial in self.study().of_all_groups()}
+        if given not in known:
+            allowed = f"the number of one of the {len(known)} trials of study {self.name}"
+            raise UserError(fault("trial", given, allowed))
+        return known[given]
 
 
 def find_study(given: Mapping[str, str]) -> StudyLocation:

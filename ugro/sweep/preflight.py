@@ -17,7 +17,7 @@ from ugro.config import Keep
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import Executor
-from ugro.formatting import counted, data_lines, duration, large, share
+from ugro.formatting import binary_size, counted, data_lines, duration, large, share
 from ugro.paths import is_writable, nearest
 from ugro.sampling.feasible_share import SAMPLES, estimate_feasibility
 from ugro.study.storage import check_reachable, check_url
@@ -28,7 +28,6 @@ from ugro.sweep.worst_case import WorstCaseProbe, candidates
 from ugro.tracking.trackers import check as check_tracking
 from ugro.tracking.trackers import contact
 
-GIB = 2**30
 SHOWN = 300  # characters of an example at its start and at its end
 
 
@@ -173,7 +172,7 @@ def _sharing(plan: Plan, concurrent: int, estimate: Mapping[str, float]) -> int:
 
 def _memory(estimate: Mapping[str, float], sharing: int) -> str:
     parts = ", ".join(
-        f"{name} {_gib(estimate[key])}"
+        f"{name} {binary_size(estimate[key])}"
         for name, key in (
             ("weights", "weights"),
             ("gradients and AdamW", "states"),
@@ -182,8 +181,9 @@ def _memory(estimate: Mapping[str, float], sharing: int) -> str:
         )
     )
     where = "the GPU" if estimate["on_gpu"] else "the machine"
-    needs = f"about {_gib(estimate['memory'])} a trial ({parts})"
-    has = f"{where} has {_gib(estimate['total_memory'])} for {counted(sharing, 'trial')} at once"
+    needs = f"about {binary_size(estimate['memory'])} a trial ({parts})"
+    total = binary_size(estimate["total_memory"])
+    has = f"{where} has {total} for {counted(sharing, 'trial')} at once"
     if estimate["memory"] * sharing > estimate["total_memory"]:
         fewer = "fewer at once (hydra.sweeper.n_jobs), " if sharing > 1 else ""
         raise UserError(
@@ -197,7 +197,9 @@ def _time(plan: Plan, measured: Mapping[str, float], concurrent: int, sharing: i
     """Estimate the time of the sweep, roughly: the first step of a process is slower."""
     peak = measured["peak_memory_mb"] * 2**20
     if peak * sharing > measured["total_memory"]:
-        raise UserError(f"one step took {_gib(peak)}, too much for {counted(sharing, 'trial')}")
+        raise UserError(
+            f"one step took {binary_size(peak)}, too much for {counted(sharing, 'trial')}"
+        )
     rate, trial_tokens = measured["train_tokens_per_second"], measured["tokens"]
     part = expected_share(plan, estimate_feasibility(plan.feasible, plan.config.seed, LENGTHS))
     tokens = plan.total * trial_tokens * (1.0 if part is None else part)
@@ -211,8 +213,9 @@ def _time(plan: Plan, measured: Mapping[str, float], concurrent: int, sharing: i
     seconds += measured["startup_seconds"]
     expected = "at most" if part is None or part >= 1 else "expected"
     return (
-        f"one step took {_gib(peak)} of memory, {large(rate)} tokens a second (later ones: faster);"
-        f" {large(tokens)} tokens {expected}, roughly {duration(seconds)} with {parallel} at once"
+        f"one step took {binary_size(peak)} of memory, {large(rate)} tokens a second "
+        f"(later ones: faster); {large(tokens)} tokens {expected}, roughly "
+        f"{duration(seconds)} with {parallel} at once"
     )
 
 
@@ -237,8 +240,8 @@ def disk(plan: Plan, adapter: float, folder: Path) -> str:
     needs = plan.total * (adapter + kept[plan.config.study.keep_checkpoints] * checkpoint)
     free = shutil.disk_usage(where).free
     text = (
-        f"{_gib(needs)} at most for adapters and checkpoints of {counted(plan.total, 'trial')};"
-        f" {where} has {_gib(free)} free"
+        f"{binary_size(needs)} at most for adapters and checkpoints of "
+        f"{counted(plan.total, 'trial')}; {where} has {binary_size(free)} free"
     )
     if needs > free:
         raise UserError(f"{text}: make room, study.dir=ELSEWHERE or study.keep_checkpoints=none")
@@ -279,7 +282,3 @@ def _data(step: TrialResult) -> str:
         example = f"{example[:SHOWN]} ... {example[-SHOWN:]}"
     lines = data_lines(json.loads(step.provenance["data"]))
     return "\n".join([*lines, "the first example, [[trained text]]:", example])
-
-
-def _gib(size: float) -> str:
-    return f"{size / GIB:,.2f} GiB" if size >= GIB / 100 else f"{size / 2**20:,.2f} MiB"

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
-from transformers import logging as transformers_logging
 
 from ugro.config import Config
 from ugro.errors import UserError, fault
@@ -16,7 +15,8 @@ from ugro.trial.data.preparation import Data, with_chat_template
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import read_part, split_documents
 from ugro.trial.data.tokenization import tokenise
-from ugro.trial.models import load_tokenizer
+from ugro.trial.models import load_stop_ids, load_tokenizer
+from ugro.trial.setup import silence_transformers
 
 MARKS = ("[[", "]]")  # around trained text where there are no colours
 
@@ -71,9 +71,11 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
     Raises:
         UserError: the part has no such document, or it is malformed.
     """
-    transformers_logging.set_verbosity_error()
-    tokenizer, stop_ids = load_tokenizer(config.model, Path(config.cache_dir).expanduser())
+    silence_transformers()
+    cache_dir = Path(config.cache_dir).expanduser()
+    tokenizer = load_tokenizer(config.model, cache_dir)
     tokenizer = with_chat_template(tokenizer, config.data.chat_template)
+    stop_ids = load_stop_ids(config.model, cache_dir)
     split = split_documents(config.data)
     documents = read_part(config.data, split, part)
     document = next(islice(documents, index, None), None) if index >= 0 else None

@@ -1,63 +1,132 @@
-"""Generate answers to the prompts of held-out examples."""
+"""Greedy answers of a model to prompts, and the tokens that end an answer."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from ugro.trial.data.texts import Prompt
+from ugro.config import DataConfig
+from ugro.errors import UserError
+from ugro.formatting import counted
+from ugro.trial.data.chat_template import ChatTemplate
+from ugro.trial.data.documents import Skipped
+from ugro.trial.data.reading import read
 from ugro.trial.inference import inference
 
 log = logging.getLogger(__name__)
+
+ASKED = [{"role": "user", "content": "."}, {"role": "assistant", "content": "."}]
+
+
+def holds_conversations(data: DataConfig) -> bool:
+    """Return whether the first training document is a conversation.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    first = next(read(data, "train", Skipped()), None)
+    content = first.content if first else {}
+    return "messages" in content or isinstance(content.get("prompt"), list)
+
+
+def as_asked(tokenizer: PreTrainedTokenizerBase, prompt: str, conversations: bool) -> list[int]:
+    """Return the model's input for a prompt, as trained.
+
+    Args:
+        tokenizer: tokenizer with the chat template that the model was trained with
+        prompt: text of the user
+        conversations: whether the model was trained on conversations
+    """
+    if not conversations:
+        return encoded(tokenizer, prompt, special_tokens=True)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+    )
+    return encoded(tokenizer, str(text), special_tokens=False)
+
+
+def encoded(tokenizer: PreTrainedTokenizerBase, text: str, special_tokens: bool) -> list[int]:
+    """Tokenise a prompt as an inference server does; an end token would end the answer.
+
+    Args:
+        tokenizer: tokenizer of the model
+        text: text of the prompt
+        special_tokens: whether the tokenizer adds its start token
+    """
+    ids = list(tokenizer(text, add_special_tokens=special_tokens, verbose=False)["input_ids"])
+    if special_tokens and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
+        ids = ids[:-1]
+    return ids or [tokenizer.bos_token_id or tokenizer.eos_token_id]
+
+
+def end_ids(tokenizer: PreTrainedTokenizerBase, stop_ids: Sequence[int]) -> list[int]:
+    """Return the tokens that end an answer, sorted.
+
+    These are the tokenizer's end token, those of the base model's generation config, and the token
+    with which the chat template ends a turn: a base model given a chat template lacks the last.
+
+    Args:
+        tokenizer: tokenizer with the chat template that the model was trained with
+        stop_ids: tokens of the base model's generation config
+    """
+    found = {tokenizer.eos_token_id, *stop_ids}
+    if tokenizer.chat_template:
+        try:
+            turn = ChatTemplate(tokenizer, "", None, tuple(stop_ids)).answer(ASKED, 1)
+        except UserError:  # the template refuses these two messages
+            return sorted(found)
+        ended = tokenizer(turn.text[: turn.stop], add_special_tokens=False)["input_ids"]
+        found |= {*ended[-1:]} if turn.stop else set()
+    return sorted(found)
 
 
 def generate(
     model: PreTrainedModel | PeftModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Sequence[int]],
+    ends: Sequence[int],
     max_new_tokens: int,
     batch_size: int,
-    stop_ids: Sequence[int],
     positions: int | None,
 ) -> list[str]:
     """Generate greedily, with prompts of similar length in a batch.
 
     Args:
-        model: causal language model of transformers, or a PeftModel around it; its training mode
-            is restored
-        tokenizer: the model's tokenizer
-        prompts: prompts with text
-        max_new_tokens: limit of each answer
+        model: model with or without adapter; its training mode is restored
+        tokenizer: tokenizer of the model
+        prompts: token ids of each prompt, from :func:`as_asked` or :func:`encoded`
+        ends: tokens that end an answer
+        max_new_tokens: maximum length of an answer, in tokens
         batch_size: prompts per generation
-        stop_ids: tokens that end an answer, beside the tokenizer's end token
         positions: the model's maximum number of positions; None if unlimited. A longer prompt loses
             its start
 
     Returns:
         Generated texts without special tokens, in the order of the prompts.
     """
-    room = None if positions is None else max(1, positions - max_new_tokens)
-    encoded = [_encoded(prompt, tokenizer) for prompt in prompts]
-    if room is not None and (long := sum(len(ids) > room for ids in encoded)):
-        log.warning("%d prompts are cut to their last %d tokens", long, room)
-    encoded = [ids if room is None else ids[-room:] for ids in encoded]
+    if positions is not None:
+        room = max(1, positions - max_new_tokens)
+        if cut := sum(len(ids) > room for ids in prompts):
+            log.warning("%s cut to the last %d tokens", counted(cut, "prompt"), room)
+        prompts = [ids[-room:] for ids in prompts]
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
         do_sample=False,
-        num_beams=1,  # overrides the model's generation config
+        num_beams=1,
         use_cache=True,
         pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=sorted({*stop_ids, tokenizer.eos_token_id}),
+        eos_token_id=list(ends),
     )
-    order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]))
+    order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     answers: dict[int, str] = {}
-    with inference(model) as device:
+    with inference(model) as device, _without_defaults(model):
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            batch, mask = _left_padded([encoded[index] for index in chosen], tokenizer.pad_token_id)
+            batch, mask = _left_padded([prompts[index] for index in chosen], tokenizer.pad_token_id)
             generated = model.generate(
                 input_ids=batch.to(device),
                 attention_mask=mask.to(device),
@@ -68,14 +137,16 @@ def generate(
     return [answers[index] for index in range(len(prompts))]
 
 
-def _encoded(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokenise a prompt as an inference server does; an end token would end the answer."""
-    ids: list[int] = tokenizer(
-        prompt.text, add_special_tokens=prompt.special_tokens, verbose=False
-    ).input_ids
-    if prompt.special_tokens and ids and ids[-1] == tokenizer.eos_token_id:
-        ids = ids[:-1]
-    return ids or [tokenizer.bos_token_id or tokenizer.eos_token_id]
+@contextmanager
+def _without_defaults(model: PreTrainedModel | PeftModel) -> Iterator[None]:
+    """Hide the model's own generation config, whose penalties would complete ours."""
+    holder = model.get_base_model() if isinstance(model, PeftModel) else model
+    own = holder.generation_config
+    holder.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        holder.generation_config = own
 
 
 def _left_padded(rows: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:

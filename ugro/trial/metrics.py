@@ -21,7 +21,7 @@ from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
 from ugro.trial.evaluation import Evaluation
-from ugro.trial.generation import generate
+from ugro.trial.generation import encoded, generate
 
 STDERR = "_stderr"  # suffix of a value's standard error over examples
 
@@ -48,7 +48,7 @@ class Metrics:
         config: configuration of the trial
         part: data to evaluate on
         tokenizer: the model's tokenizer
-        stop_ids: tokens that end a generation
+        ends: tokens that end an answer
         positions: the model's maximum number of positions; None if unlimited
 
     Raises:
@@ -60,13 +60,13 @@ class Metrics:
         config: Config,
         part: Part,
         tokenizer: PreTrainedTokenizerBase,
-        stop_ids: Sequence[int],
+        ends: Sequence[int],
         positions: int | None,
     ) -> None:
         self._configured: Mapping[str, MetricConfig] = config.metrics
         self._part = part
         self._tokenizer = tokenizer
-        self._stop_ids = stop_ids
+        self._ends = ends
         self._positions = positions
         self._batch_size = config.training.eval_batch_size
         self._prompts = _Prompts(part, config.data.split_seed)
@@ -134,9 +134,10 @@ class Metrics:
         }
 
     def _answers(self, model: nn.Module, rows: list[int], length: int, size: int) -> list[str]:
+        tokenizer, ends = self._tokenizer, self._ends
         prompts = [self._prompts[row] for row in rows]
-        tokenizer, stop_ids = self._tokenizer, self._stop_ids
-        return generate(model, tokenizer, prompts, length, size, stop_ids, self._positions)
+        asked = [encoded(tokenizer, str(one.text), one.special_tokens) for one in prompts]
+        return generate(model, tokenizer, asked, ends, length, size, self._positions)
 
     def _token_example(self, row: int, evaluation: Evaluation) -> TokenExample:
         return TokenExample(

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -15,6 +16,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
 )
 
 from ugro.config import ModelConfig
@@ -68,51 +70,63 @@ def evict_base_model() -> None:
     _cache.clear()
 
 
-def load(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
+def load(
+    config: ModelConfig, dtype: torch.dtype, cache_dir: Path, where: torch.device | None = None
+) -> BaseModel:
     """Load the base model and its tokenizer.
+
+    Args:
+        config: which model
+        dtype: dtype of its weights
+        cache_dir: cache of de-quantised models
+        where: device of the model; None: that of trials
+
+    Raises:
+        UserError: the model does not exist or is not accessible.
+    """
+    tokenizer = load_tokenizer(config, cache_dir)
+    if config.random_llama is not None:
+        assert isinstance(tokenizer, PreTrainedTokenizerFast)
+        model = random_llama.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
+    else:
+        model = _pretrained(AutoModelForCausalLM, config, cache_dir, dtype=dtype)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    model.requires_grad_(False)
+    return BaseModel(model.to(where or device()), tokenizer)
+
+
+def load_tokenizer(config: ModelConfig, cache_dir: Path) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of the base model.
 
     A missing pad token is replaced by an existing token, which adds no row to the embedding.
 
     Raises:
-        UserError: the model does not exist or is not accessible.
+        UserError: the model does not exist or is not accessible, or its tokenizer has no EOS token.
     """
     if config.random_llama is not None:
-        tokenizer = random_llama.byte_tokenizer()
-        model = random_llama.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
+        tokenizer: PreTrainedTokenizerBase = random_llama.byte_tokenizer()
     else:
-        folder = _dequantised(config, cache_dir) if config.gguf_file else config.path
-        tokenizer, model = _pretrained(str(folder), config, dtype)
+        tokenizer = _pretrained(AutoTokenizer, config, cache_dir)
     check_end_token(tokenizer)
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.unk_token or tokenizer.eos_token
-    model.config.pad_token_id = tokenizer.pad_token_id
-    model.requires_grad_(False)
-    return BaseModel(model.to(device()), tokenizer)
+    return tokenizer
 
 
-def load_tokenizer(
-    config: ModelConfig, cache_dir: Path
-) -> tuple[PreTrainedTokenizerBase, tuple[int, ...]]:
-    """Load the tokenizer and the tokens that end a generation, without the model's weights.
+def load_stop_ids(config: ModelConfig, cache_dir: Path) -> tuple[int, ...]:
+    """Load the tokens that end a generation, without the model's weights.
 
     Raises:
         UserError: the model does not exist or is not accessible.
     """
     if config.random_llama is not None:
-        tokenizer = random_llama.byte_tokenizer()
-        return tokenizer, (tokenizer.eos_token_id,)
+        return (random_llama.byte_tokenizer().eos_token_id,)
     path = str(_dequantised(config, cache_dir) if config.gguf_file else config.path)
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        try:
-            generation = GenerationConfig.from_pretrained(path, **options)
-        except OSError:  # the model has no file of its own for it
-            model_config = AutoConfig.from_pretrained(path, **options)
-            generation = GenerationConfig.from_model_config(model_config)
-    except (OSError, ValueError) as error:
-        raise UserError(no_such_model(path, error)) from error
-    check_end_token(tokenizer)
-    return tokenizer, _stop_ids(generation)
+        return _stop_ids(GenerationConfig.from_pretrained(path, **options))
+    except (OSError, ValueError):  # the model has no file of its own for it
+        own = _pretrained(AutoConfig, config, cache_dir)
+        return _stop_ids(GenerationConfig.from_model_config(own))
 
 
 def _stop_ids(generation: GenerationConfig | None) -> tuple[int, ...]:
@@ -120,17 +134,14 @@ def _stop_ids(generation: GenerationConfig | None) -> tuple[int, ...]:
     return tuple(given) if isinstance(given, list) else () if given is None else (given,)
 
 
-def _pretrained(
-    path: str, config: ModelConfig, dtype: torch.dtype
-) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+def _pretrained(kind: Any, config: ModelConfig, cache_dir: Path, **options: Any) -> Any:
     """Load with transformers; HF_TOKEN in the environment opens gated models."""
-    options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    path = str(_dequantised(config, cache_dir) if config.gguf_file else config.path)
+    options |= {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **options)
+        return kind.from_pretrained(path, **options)
     except (OSError, ValueError) as error:
         raise UserError(no_such_model(path, error)) from error
-    return tokenizer, model
 
 
 def no_such_model(path: str, error: Exception) -> str:

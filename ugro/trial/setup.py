@@ -7,9 +7,16 @@ from transformers import logging as transformers_logging
 from ugro.config import Config
 from ugro.trial import hardware
 from ugro.trial.data.layout import Part
-from ugro.trial.data.preparation import Data, prepare
+from ugro.trial.data.preparation import Data, prepare, with_chat_template
+from ugro.trial.generation import end_ids
 from ugro.trial.metrics import Metrics
 from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary, positions
+
+
+def silence_transformers() -> None:
+    """Silence transformers' advice and progress bars."""
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def set_up(config: Config) -> tuple[BaseModel, Data]:
@@ -18,8 +25,7 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     Raises:
         UserError: the model does not exist, or the data are unreadable or do not fit the model.
     """
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    silence_transformers()
     hardware.use_allotted_threads()
     dtype = hardware.precision(config.training.dtype)
     cache_dir = Path(config.cache_dir).expanduser()
@@ -36,4 +42,6 @@ def metrics_of(config: Config, base: BaseModel, part: Part) -> Metrics:
     Raises:
         UserError: a metric needs prompts, and the data are running text.
     """
-    return Metrics(config, part, base.tokenizer, base.stop_ids, positions(base.model.config))
+    tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
+    ends = end_ids(tokenizer, base.stop_ids)
+    return Metrics(config, part, tokenizer, ends, positions(base.model.config))

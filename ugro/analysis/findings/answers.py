@@ -108,7 +108,8 @@ def describe_test(test: TestPart | None) -> Iterator[str]:
         f"{where}{loss if where else loss.capitalize()}; untrained base model "
         f"{number(test.base_model.loss)}, a gain of {number(test.gain)}{_between(test)}."
     )
-    if test.baseline is not None and test.gain_over_baseline is not None:
+    is_baseline = test.baseline is not None and test.baseline.number == test.best.number
+    if test.baseline is not None and test.gain_over_baseline is not None and not is_baseline:
         yield (
             f"The configuration as it was has a test loss of {number(test.baseline.loss)}, a gain "
             f"of {number(test.gain_over_baseline)}."

@@ -52,7 +52,7 @@ class TestPart:
     """Evaluation on the test part.
 
     Attributes:
-        best: best trial
+        best: best trial, or the trial that was asked for
         baseline: baseline trial; None unless complete
         base_model: base model before training
         gain: loss of the base model minus that of the best trial
@@ -81,17 +81,20 @@ class TestPart:
     metrics: tuple[MetricScore, ...] = ()
 
 
-def held_out_of(study: Study, tables: Tables) -> TestPart | None:
-    """Return the scores of the best trial; None if not measured."""
-    tests, best = study.tests(), study.best()
-    if best is None or best.number not in tests:
+def held_out_of(study: Study, tables: Tables, number: int | None = None) -> TestPart | None:
+    """Return the scores of a trial, by default of the best; None if not measured."""
+    tests = study.tests()
+    if number is None:
+        best = study.best()
+        number = None if best is None else best.number
+    if number is None or number not in tests:
         return None
-    found = tests[best.number]
+    found = tests[number]
     baseline = tests.get(tables.baseline) if tables.baseline is not None else None
     gain, error = found["test_gain"], found["test_gain_stderr"]
     low, high = _interval(gain, error)
     return TestPart(
-        best=_score(best.number, found),
+        best=_score(number, found),
         baseline=_score(tables.baseline, baseline) if baseline else None,
         base_model=_score(None, found, "base_"),
         gain=gain,

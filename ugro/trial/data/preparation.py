@@ -91,7 +91,11 @@ def prepare(
 def with_chat_template(
     tokenizer: PreTrainedTokenizerBase, chat_template: str | None
 ) -> PreTrainedTokenizerBase:
-    """Return the tokenizer with the configured chat template."""
+    """Return the tokenizer with the chat template of ``data.chat_template``.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     if chat_template is None:
         return tokenizer
     tokenizer = copy.copy(tokenizer)  # the original is cached for trials with other templates

@@ -1,0 +1,201 @@
+"""Trials of a real study, exported as a user does, and loaded as their cards say."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ugro.cli.export import main
+from ugro.cli.rerun import configuration_of
+from ugro.cli.study_lookup import find_study
+from ugro.cli.trained_trial import trained_trial
+from ugro.errors import UserError
+from ugro.trial import models
+from ugro.trial.export import logits
+from ugro.trial.random_llama import byte_tokenizer
+
+from ..conftest import ROOT
+from .conftest import best_of
+
+CONVERTER = ROOT / "tests" / "trial" / "convert_hf_to_gguf.py"
+IDS = torch.arange(64).reshape(2, 32) * 7 % 256
+
+
+def expected(folder: Path) -> torch.Tensor:
+    """The logits of the best trial's adapter on its base model."""
+    trial = best_of(folder)
+    base = models.load(configuration_of(trial).model, torch.float32, folder, torch.device("cpu"))
+    return logits(peft.PeftModel.from_pretrained(base.model, trial / "adapter"), IDS)
+
+
+def card_of(folder: Path) -> tuple[dict[str, object], str]:
+    """The front matter of a card, and its text."""
+    _, front, text = (folder / "README.md").read_text().split("---\n", 2)
+    return yaml.safe_load(front), text
+
+
+def run_snippet(folder: Path, where: Path) -> str:
+    """What the card's program prints."""
+    snippets = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert len(snippets) == 1
+    command = [sys.executable, "-c", snippets[0]]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        command, cwd=where, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_best_trial_is_exported_merged_with_a_card(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["study.name=mine", "to=out", "format=merged", "dtype=fp32"])
+    said = capsys.readouterr().out
+    assert "Its weights in fp32, computed in fp32, give logits that differ by at most " in said
+    assert "README.md says how to use it" in said
+    found = logits(AutoModelForCausalLM.from_pretrained("out"), IDS)
+    torch.testing.assert_close(found, expected(here), atol=1e-4, rtol=0)
+    front, text = card_of(Path("out"))
+    assert front == {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["lora", "ugro"],
+    }
+    number = int(best_of(here).name)
+    summary = json.loads(Path("multirun/mine/analysis/summary.json").read_text())
+    assert f"Trial {number} of the study `mine`" in text
+    assert "On the test part (" in text
+    assert f"a gain of {summary['test']['gain']:.4g}" in text.replace(",", "")
+    assert "- On the evaluation part: eval_loss " in text
+    assert "chosen by it, so it is somewhat optimistic" in text
+    assert text.index("On the test part") < text.index("On the evaluation part")
+    provenance = json.loads((best_of(here) / "provenance.json").read_text())
+    assert provenance["train_data"] in text
+    assert "| `training.learning_rate` | 0.01, 0.03 | " in text
+    assert "training.learning_rate=0.0" in text.split("## How it was made")[1]
+    assert "## Cost of the search\n\n2 trials, " in text
+    assert not list(here.glob(".*draft"))
+    assert run_snippet(Path("out"), here).strip("\n") != ""
+
+
+def test_an_adapter_is_loaded_as_its_card_says(here: Path) -> None:
+    main(["study.name=mine", "to=out"])
+    base = models.load(
+        configuration_of(best_of(here)).model,
+        torch.float32,
+        here,
+        torch.device("cpu"),
+    )
+    found = logits(peft.PeftModel.from_pretrained(base.model, "out"), IDS)
+    assert torch.equal(found, expected(here))
+    front, text = card_of(Path("out"))
+    assert front["library_name"] == "peft"
+    assert "use `ugro export study.name=mine trial=" in text
+    run_snippet(Path("out"), here)
+
+
+def test_a_gguf_file_is_loaded_as_its_card_says(here: Path) -> None:
+    main(["study.name=mine", "to=out", "format=gguf", f"converter={CONVERTER}"])
+    assert {path.name for path in Path("out").iterdir()} == {"out-bf16.gguf", "README.md"}
+    front, text = card_of(Path("out"))
+    assert front["tags"] == ["lora", "ugro", "gguf"]
+    assert "Its weights in bf16, computed in fp32, give logits that differ by at most " in text
+    run_snippet(Path("out"), here)
+
+
+def test_another_trial_says_that_it_is_not_the_best(here: Path) -> None:
+    other = 1 - int(best_of(here).name)
+    Path("out").mkdir()  # an empty folder is taken
+    main(["study.name=mine", f"trial={other}", "to=out"])
+    _, text = card_of(Path("out"))
+    assert f"It is not the best trial of its study, which is trial {1 - other}." in text
+    assert "chosen by it" not in text
+
+
+def test_a_conversation_is_asked_for_with_the_template(here: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]
+    Path("rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    main(["study.name=mine", "to=out", "format=merged"])
+    assert "tokenizer.apply_chat_template(" in card_of(Path("out"))[1]
+    run_snippet(Path("out"), here)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "to: None given, allowed: a folder that is new or empty"),
+        (["to=multirun"], "to: 'multirun' given, allowed: a folder that is new or empty"),
+        (["to=rows.jsonl"], "to: 'rows.jsonl' given, allowed: a folder that is new or empty"),
+        (["to=out", "trial=7"], "trial: '7' given, allowed: the number of one of the 2 trials of "),
+        (["to=out", "format=onnx"], "format: 'onnx' given, allowed: adapter, merged, gguf"),
+        (["to=out", "dtype=int4"], "dtype: 'int4' given, allowed: fp32, bf16, fp16"),
+        (["to=out", "format=gguf"], "converter: None given, allowed: llama.cpp's convert_hf_to_"),
+        (["to=out", "converter=x.py"], "converter: 'x.py' given, allowed: only format=gguf"),
+        (
+            ["to=out", "format=gguf", "converter=x.py"],
+            "converter: 'x.py' given, allowed: a file, llama.cpp's convert_hf_to_gguf.py",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str], line: str, swept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(swept)
+    with pytest.raises(UserError) as error:
+        main(["study.name=mine", *arguments])
+    assert str(error.value).startswith(line)
+    assert "\n" not in str(error.value)
+    assert not Path("out").exists()
+
+
+def test_a_trial_without_adapter_is_refused(here: Path) -> None:
+    shutil.rmtree(best_of(here) / "adapter")
+    number = int(best_of(here).name)
+    refused = rf"^trial: {number} given, allowed: a trial that has an adapter, multirun/mine/trials"
+    with pytest.raises(UserError, match=refused):
+        main(["study.name=mine", "to=out"])
+    assert not Path("out").exists()
+
+
+def test_the_base_model_is_that_of_the_trial_even_if_its_branch_has_moved(here: Path) -> None:
+    path = best_of(here) / "provenance.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "base_model_commit": "abc"}))
+    trained = trained_trial(find_study({"study.name": "mine"}), None)
+    assert trained.config.model.revision == "abc"
+
+
+def test_an_adapter_that_vllm_refuses_says_so(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = best_of(here) / ".hydra" / "config.yaml"
+    path.write_text(path.read_text().replace("use_dora: false", "use_dora: true"))
+    main(["study.name=mine", "to=out"])
+    assert "To serve it, export with format=merged." in capsys.readouterr().out
+    assert "To serve it, export with format=merged." in card_of(Path("out"))[1]
+
+
+def test_a_failed_conversion_leaves_its_log_and_nothing_else(here: Path) -> None:
+    converter = here / "fails.py"
+    converter.write_text("raise SystemExit('no such model')")
+    before = set(here.iterdir())
+    with pytest.raises(UserError, match=r"failed \(exit code 1\): see out.log$"):
+        main(["study.name=mine", "to=out", "format=gguf", f"converter={converter}"])
+    assert set(here.iterdir()) - before == {here / "out.log"}
+    assert Path("out.log").read_text() == "no such model\n"
+
+
+def test_the_tokenizer_of_an_export_is_the_base_models(here: Path) -> None:
+    main(["study.name=mine", "to=out"])
+    tokenizer = AutoTokenizer.from_pretrained("out")
+    assert tokenizer.chat_template == byte_tokenizer().chat_template
+    assert tokenizer("x")["input_ids"] == byte_tokenizer()("x")["input_ids"]

@@ -1,0 +1,82 @@
+"""Python that loads an exported trial and generates an answer, for its model card."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+
+from ugro.analysis.model_card.exported import Exported
+from ugro.config import RandomLlamaConfig
+
+PROMPT = "What is the capital of France?"
+NEW_TOKENS = 64
+OF_MESSAGES = """\
+inputs = tokenizer.apply_chat_template(
+    [{{"role": "user", "content": {prompt}}}],
+    add_generation_prompt=True, return_dict=True, return_tensors="pt",
+)"""
+OF_TEXT = """\
+inputs = tokenizer({prompt}, return_tensors="pt")"""
+ANSWER = f"""\
+output = model.generate(**inputs, max_new_tokens={NEW_TOKENS}, do_sample=False)
+print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
+
+
+def loading(exported: Exported) -> str:
+    """Return a program that loads what was exported and prints an answer."""
+    ask = OF_MESSAGES if exported.conversations else OF_TEXT
+    return "\n".join([*_load(exported), "", ask.format(prompt=_quoted(PROMPT)), ANSWER])
+
+
+def _load(exported: Exported) -> Iterator[str]:
+    if exported.format == "adapter":
+        yield from _base(exported)
+        yield f"model = PeftModel.from_pretrained(base, {_quoted(exported.location)})"
+        yield f"tokenizer = AutoTokenizer.from_pretrained({_quoted(exported.location)})"
+        return
+    file = f", gguf_file={_quoted(exported.file)}" if exported.file else ""
+    trust = ", trust_remote_code=True" if exported.base.trust_remote_code else ""
+    yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+    yield f"folder = {_quoted(exported.location)}"
+    yield f"tokenizer = AutoTokenizer.from_pretrained(folder{file}{trust})"
+    yield f'model = AutoModelForCausalLM.from_pretrained(folder{file}, dtype="auto"{trust})'
+
+
+def _quoted(text: str) -> str:
+    """Write text as Python does, in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _base(exported: Exported) -> Iterator[str]:
+    """Yield the lines that load the base model."""
+    base = exported.base
+    if base.random_llama is not None:
+        shape = ", ".join(
+            f"{field.name}={getattr(base.random_llama, field.name)}"
+            for field in fields(RandomLlamaConfig)
+        )
+        yield "from peft import PeftModel"
+        yield "from transformers import AutoTokenizer"
+        yield "from ugro.config import RandomLlamaConfig"
+        yield "from ugro.trial.random_llama import byte_tokenizer, random_llama\n"
+        yield f"shape = RandomLlamaConfig({shape})"
+        yield "base = random_llama(shape, byte_tokenizer())"
+    elif base.gguf_file is not None:
+        folder = _quoted(str(base.path))
+        if base.package is not None:
+            yield "from importlib.util import find_spec"
+            folder = f"find_spec({_quoted(base.package)}).submodule_search_locations[0]"
+        yield "from peft import PeftModel"
+        yield "from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig\n"
+        yield "base = AutoModelForCausalLM.from_pretrained("
+        yield f"    {folder},"
+        yield f'    gguf_file={_quoted(base.gguf_file)}, dtype="float32",'
+        yield "    quantization_config=GgufConfig(dequantize=True),"
+        yield ")"
+    else:
+        revision = f", revision={_quoted(base.revision)}" if base.revision else ""
+        trust = ", trust_remote_code=True" if base.trust_remote_code else ""
+        yield "from peft import PeftModel"
+        yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        yield "base = AutoModelForCausalLM.from_pretrained("
+        yield f'    {_quoted(str(base.path))}, dtype="auto"{revision}{trust}'
+        yield ")"

@@ -1,0 +1,49 @@
+"""Answers of a base model and of a trial's adapter on it to the same prompts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import peft
+
+from ugro.config import Config
+from ugro.paths import ADAPTER
+from ugro.trial import hardware, models
+from ugro.trial.data.preparation import with_chat_template
+from ugro.trial.generation import as_asked, end_ids, generate
+
+
+def answers_of_trial(
+    config: Config,
+    folder: Path,
+    prompts: Sequence[str],
+    conversations: bool,
+    max_new_tokens: int,
+    with_base: bool,
+) -> tuple[list[str], list[str]]:
+    """Generate greedily, in the precision of the trial.
+
+    Args:
+        config: configuration of the trial
+        folder: folder of the trial, with ``adapter/``
+        prompts: texts of the user
+        conversations: whether the trial was trained on conversations
+        max_new_tokens: maximum length of an answer, in tokens
+        with_base: whether the base model answers, too
+
+    Returns:
+        The base model's answers, empty without ``with_base``, and those of the trial.
+    """
+    cache_dir = Path(config.cache_dir).expanduser()
+    base = models.load(config.model, hardware.precision(config.training.dtype), cache_dir)
+    tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
+    ends = end_ids(tokenizer, base.stop_ids)
+    asked = [as_asked(tokenizer, prompt, conversations) for prompt in prompts]
+    limits = (
+        ends,
+        max_new_tokens,
+        config.training.eval_batch_size,
+        models.positions(base.model.config),
+    )
+    before = generate(base.model, tokenizer, asked if with_base else [], *limits)
+    adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
+    return before, generate(adapted, tokenizer, asked, *limits)
