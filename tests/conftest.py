@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 from ugro.config import Config, register_schema, typed
 from ugro.plugins.sweeper import register_plugins
 
+from .forked import completed
+
 ROOT = Path(__file__).parents[1]
 
 # A trial of well under a second.
@@ -87,11 +89,19 @@ def settings(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
 
 @pytest.fixture
 def train_py(tmp_path: Path, cache_dir: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """``train_py("-m", "lora.r=8,16")``: the command in a folder of its own, as a user runs it."""
+    """``train_py("-m", "lora.r=8,16")``: the command in a folder of its own.
 
-    def _run(*arguments: str, module: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = ["-m", module] if module else [str(ROOT / "train.py")]
+    It is forked, see ``forked.py``; with ``fresh=True`` it has an interpreter of its own, as when
+    a user runs it.
+    """
+
+    def _run(
+        *arguments: str, module: str | None = None, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "UGRO_CACHE_DIR": str(cache_dir), "COLUMNS": "200"}
+        if not fresh:
+            return completed(module or ROOT / "train.py", arguments, tmp_path, environment, 280)
+        command = ["-m", module] if module else [str(ROOT / "train.py")]
         return subprocess.run(
             [sys.executable, *command, *arguments],
             cwd=tmp_path,

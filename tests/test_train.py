@@ -16,7 +16,7 @@ TrainPy = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_it_trains_one_lora_and_says_what_came_out(train_py: TrainPy, tmp_path: Path) -> None:
-    done = train_py(*QUICK, "hydra.run.dir=out")
+    done = train_py(*QUICK, "hydra.run.dir=out", fresh=True)
     assert done.returncode == 0, done.stderr
     assert re.search(r"eval_loss \d\.\d{4}, base model \d\.\d{4}", done.stdout)
     assert (tmp_path / "out" / "adapter" / "adapter_model.safetensors").exists()

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from ugro.sweep.drivers import Drivers
 
 from ..conftest import QUICK, ROOT
+from ..forked import Forked
 from .studies import IN_PROCESS, TrainPy, table
 
 
@@ -100,36 +99,24 @@ def test_failing_trials_are_told_and_the_exit_code_says_so(
     assert [row["reason"] for row in table(tmp_path / "multirun" / "broken")] == ["interrupted"]
 
 
-def _hears_signals() -> None:
-    """A shell lets what it runs in the background ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_leaves_its_results(
     how: signal.Signals, tmp_path: Path, cache_dir: Path
 ) -> None:
     sweep = [*QUICK, IN_PROCESS, "lora.r=2,4", "study.name=stopped"]
     slow = ["training.max_steps=100000,4", "training.eval_steps=2"]
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *sweep, *slow]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "UGRO_CACHE_DIR": str(cache_dir)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_hears_signals,
-    )
+    environment = {**os.environ, "UGRO_CACHE_DIR": str(cache_dir)}
+    output, errors = tmp_path / "output", tmp_path / "errors"
+    command = ROOT / "train.py"
+    process = Forked(command, ["-m", *sweep, *slow], tmp_path, environment, output, errors)
     reports = tmp_path / "multirun" / "stopped" / "trials" / "0000" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (reports.exists() and reports.read_text().count("\n") > 2):
-        assert time.monotonic() < deadline, process.communicate(timeout=10)
+        assert time.monotonic() < deadline, errors.read_text()
         time.sleep(0.2)
     process.send_signal(how)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + how
-    assert "Traceback" not in errors
+    assert process.wait(60) == 128 + how
+    assert "Traceback" not in errors.read_text()
     rows = table(tmp_path / "multirun" / "stopped")
     assert [(row["state"], row["reason"]) for row in rows] == [("WAITING", "interrupted")]
-    assert f"Continue with: python {ROOT / 'train.py'} -m {sweep[0]} " in output
+    assert f"Continue with: python {ROOT / 'train.py'} -m {sweep[0]} " in output.read_text()

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from ugro.cli.reproduce import main
 from ugro.errors import UserError
 
 from ..conftest import QUICK, ROOT
+from ..forked import completed
 from .studies import IN_PROCESS, table
 
 # The second trial is behind at the rung: a learning rate of 1e-9 changes nothing.
@@ -34,8 +33,8 @@ Again = Callable[..., tuple[int, dict[str, Any]]]
 def swept(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Path:
     """A folder with a study in it, of a trial that is complete and one that was stopped."""
     folder = tmp_path_factory.mktemp("swept")
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *QUICK, IN_PROCESS, *SEARCHED]
-    subprocess.run(command, cwd=folder, env=os.environ, check=True, capture_output=True)
+    asked = ["-m", *QUICK, IN_PROCESS, *SEARCHED]
+    completed(ROOT / "train.py", asked, folder, os.environ, 280).check_returncode()
     rows = table(folder / "multirun" / "r")
     assert [row["state"] for row in rows] == ["COMPLETE", "PRUNED"]
     return folder

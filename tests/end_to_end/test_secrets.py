@@ -49,13 +49,13 @@ def test_no_secret_is_written_or_said(train_py: TrainPy, tmp_path: Path) -> None
     asked = [*QUICK, "lora.r=2,4", "study.name=s", "study.analysis=true"]
     asked.remove("study.analysis=false")
     asked.remove("tracking=none")
-    done = train_py("-m", *asked, *ON_A_SERVER, TO_WORKERS)
+    done = train_py("-m", *asked, *ON_A_SERVER, TO_WORKERS, fresh=True)
     assert done.returncode == 0, done.stderr
     assert "mlflow at http://127.0.0.1:1 cannot be written" in done.stdout
     study = tmp_path / "multirun" / "s"
     assert [row["state"] for row in table(study)] == ["COMPLETE", "COMPLETE"]
     assert (study / "analysis" / "report.html").exists()
-    sent = train_py("track", "tracking=mlflow", "study.name=s", module="ugro")
+    sent = train_py("track", "tracking=mlflow", "study.name=s", module="ugro", fresh=True)
     assert sent.returncode == 0, sent.stderr
     assert (tmp_path / "multirun" / "mlflow.db").exists()
     said = [done.stdout, done.stderr, sent.stdout, sent.stderr]

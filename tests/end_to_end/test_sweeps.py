@@ -14,7 +14,7 @@ from .studies import IN_PROCESS, TrainPy, table
 def test_choices_on_the_command_line_run_once_each_on_ray_and_the_best_runs_again(
     train_py: TrainPy, tmp_path: Path
 ) -> None:
-    done = train_py("-m", *QUICK, "lora.r=8,16", "study.name=two")
+    done = train_py("-m", *QUICK, "lora.r=8,16", "study.name=two", fresh=True)
     assert done.returncode == 0, done.stderr
     study = tmp_path / "multirun" / "two"
     rows = table(study)

@@ -17,6 +17,7 @@ from ugro.events.event_log import read as read_log
 from ugro.study.study import Study, read
 
 from ..conftest import ROOT
+from ..forked import Forked
 
 # Analysis and tracking are tested elsewhere.
 WITHOUT_ANALYSIS = ("study.analysis=false", "tracking=none")
@@ -51,11 +52,17 @@ class Sweep:
     ) -> None:
         script = ROOT / "tests" / "faults" / "scripted.py"
         log = self._log = log or folder / "driver.log"
-        with log.open("a") as output:
+        arguments = ["-m", *WITHOUT_ANALYSIS, *overrides]
+        variables = {**os.environ, "FAULTS": json.dumps(faults or {}), **(environment or {})}
+        self.process: Forked | subprocess.Popen[bytes]
+        if not environment:
+            self.process = Forked(script, arguments, folder, variables, log, log)
+            return
+        with log.open("a") as output:  # Ray reads its variables when it is imported
             self.process = subprocess.Popen(
-                [sys.executable, str(script), "-m", *WITHOUT_ANALYSIS, *overrides],
+                [sys.executable, str(script), *arguments],
                 cwd=folder,
-                env={**os.environ, "FAULTS": json.dumps(faults or {}), **(environment or {})},
+                env=variables,
                 stdout=output,
                 stderr=output,
                 preexec_fn=_handle_sigint,
