@@ -56,7 +56,7 @@ test-idle: setup  ## run the tests that need an idle machine: simulated and real
 	$(BIN)/python -m pytest -m idle
 
 test-faults: setup  ## run the fault suite: crashes, hangs, full disks and lost services
-	$(BIN)/python -m pytest tests/faults tests/cluster/test_changing.py --numprocesses 2 --dist worksteal --timeout 900
+	$(BIN)/python -m pytest tests/faults tests/cluster/test_changing.py --numprocesses 3 --dist worksteal --timeout 900
 
 coverage: setup  ## report the line coverage of the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not faults and not long and not idle" \

@@ -130,10 +130,11 @@ def test_a_sweep_waits_for_a_stopped_server(postgresql: Postgresql, tmp_path: Pa
     with Sweep(tmp_path, overrides, {"seconds": 0.2}, {"STORAGE": postgresql.url}) as sweep:
         wait_for(lambda: events(study, "TrialReported"))
         postgresql.stop()
-        time.sleep(30)
+        wait_for(lambda: "trying again" in sweep.output())
+        time.sleep(5)
+        assert sweep.process.poll() is None, sweep.output()
         postgresql.start()
         assert sweep.ends() == 0, sweep.output()
-        assert "trying again" in sweep.output()
     check_complete(tmp_path, 6, storage=postgresql.url)
 
 

@@ -81,7 +81,7 @@ def test_ctrl_c_saves_running_trials_and_the_same_command_continues_them(tmp_pat
     left = study_in(tmp_path).trials()
     assert {trial.state for trial in left} == {TrialState.WAITING}
     assert all(trial.intermediate_values for trial in left)
-    swept(tmp_path, *overrides, faults=faults)
+    swept(tmp_path, *overrides, faults={"steps": 30})
     check_complete(tmp_path, 5)
 
 

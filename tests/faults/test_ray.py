@@ -144,7 +144,7 @@ def test_a_local_ray_that_dies_repeatedly_ends_the_sweep_cleanly(tmp_path: Path)
         output = check_ends_with_results(sweep, tmp_path, why)
     assert " Continue with: python " in output
     check_only_log_lines(output)
-    swept(tmp_path, *OVERRIDES, faults=LONG)
+    swept(tmp_path, *OVERRIDES, faults={"steps": 20})
     check_complete(tmp_path, 4)
 
 
@@ -189,5 +189,5 @@ def test_a_lost_cluster_ends_the_sweep_cleanly(
         output = check_ends_with_results(sweep, tmp_path, why)
     assert " Continue with: python " in output
     check_only_log_lines(output)
-    swept(tmp_path, *OVERRIDES, faults=LONG)
+    swept(tmp_path, *OVERRIDES, faults={"steps": 20})
     check_complete(tmp_path, 4)

@@ -33,7 +33,8 @@ def test_a_sweep_waits_for_an_unreachable_store(s3: S3, tmp_path: Path) -> None:
     with Sweep(tmp_path, [*OVERRIDES, f"study.artifacts='{s3.uri}'"], {"seconds": 0.2}) as sweep:
         wait_for(lambda: events(study, "TrialReported"))
         s3.stop()
-        time.sleep(30)
+        wait_for(lambda: any("trying again" in log.read_text() for log in study.rglob("*.log")))
+        time.sleep(5)
         assert sweep.process.poll() is None
         s3.start()
         assert sweep.ends() == 0, sweep.output()

@@ -17,7 +17,6 @@ import numpy
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -183,6 +182,8 @@ def _sample(count: int, most: int, draw: numpy.random.Generator) -> NDArray[nump
 
 def _fanova(data: _Data, seed: int) -> NDArray[numpy.float64] | str:
     """Fit one tree per round; the forest of Optuna's fANOVA bootstraps the trials of each."""
+    from optuna.importance import FanovaImportanceEvaluator  # with scikit-learn, a second
+
     draw = numpy.random.default_rng(seed)
     over: dict[str, BaseDistribution] = {key: FloatDistribution(0.0, 1.0) for key in data.keys}
     lines = [
@@ -248,6 +249,8 @@ def _divergences(
     trials: Sequence[FrozenTrial], values: NDArray[numpy.float64], keys: Sequence[str]
 ) -> NDArray[numpy.float64]:
     """Return the Pearson divergence of each key, 0 for keys without values."""
+    from optuna.importance import PedAnovaImportanceEvaluator
+
     share = min(max(BEST, MIN_BEST / len(trials)), 0.5)
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
     found = evaluator.evaluate(_study(trials), target=lambda trial: float(values[trial.number]))
