@@ -5,30 +5,8 @@ import pytest
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig
 
-from ugro.config import Config, Dtype, typed
-from ugro.config.validation import validate
+from ugro.config import Config, Dtype
 from ugro.errors import UserError
-
-from .conftest import ROOT
-
-GROUPS = [
-    f"{path.relative_to(ROOT / 'conf').parent}={path.stem}"
-    for path in sorted((ROOT / "conf").glob("*/*.yaml"))
-    if path.parent.name != "hydra"
-]
-
-
-@pytest.mark.parametrize("choice", GROUPS)
-def test_every_option_of_every_group_composes_and_is_valid(
-    choice: str, composed: Callable[..., DictConfig]
-) -> None:
-    of_files = ("text", "csv", "json", "jsonl", "parquet")
-    needed = {
-        "model=local": ["model.path=somewhere"],
-        **{f"data={name}": ["data.train_files=[a]"] for name in of_files},
-        **{f"data={name}": ["data.path=somewhere"] for name in ("hub", "arrow")},
-    }
-    validate(typed(composed(choice, "study.name=test", *needed.get(choice, []))))
 
 
 def test_the_debug_recipe_is_small(composed: Callable[..., DictConfig]) -> None:

@@ -1,4 +1,4 @@
-"""Every option of every group: the best experiment and a reproduction are of the same trial."""
+"""Every option of every group is valid; best experiment and reproduction are of the same trial."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +12,21 @@ from optuna.trial import TrialState, create_trial
 from ugro.analysis.results import OF_STUDY, experiment
 from ugro.cli.rerun import configuration_of
 from ugro.config import typed
+from ugro.config.validation import validate
 from ugro.errors import UserError
 
 from .conftest import ROOT
-from .test_config import GROUPS
 
+GROUPS = [
+    f"{path.relative_to(ROOT / 'conf').parent}={path.stem}"
+    for path in sorted((ROOT / "conf").glob("*/*.yaml"))
+    if path.parent.name != "hydra"
+]
+OF_FILES = ("text", "csv", "json", "jsonl", "parquet")
 NEEDED = {
     "model=local": ["model.path=somewhere"],
-    "data=text": ["data.train_files=[a.txt]"],
-    "data=jsonl": ["data.train_files=[a.jsonl]"],
+    **{f"data={name}": ["data.train_files=[a]"] for name in OF_FILES},
+    **{f"data={name}": ["data.path=somewhere"] for name in ("hub", "arrow")},
 }
 MODES = [f"objectives={one.stem}" for one in sorted((ROOT / "conf" / "objectives").glob("*.yaml"))]
 
@@ -46,13 +52,14 @@ def of_the_trial(config: DictConfig) -> dict[str, object]:
     ],
     ids=" ".join,
 )
-def test_a_trial_of_any_option_comes_out_of_what_it_leaves(
+def test_any_option_is_valid_and_its_trial_comes_out_of_what_it_leaves(
     asked: list[str], composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     config = composed("study.name=s", *asked, *NEEDED.get(asked[0], []))
     laid_down(tmp_path / "0000", config)
     again = configuration_of(tmp_path / "0000")
     wanted = typed(config)
+    validate(wanted)
     for key in of_the_trial(config):
         assert getattr(again, key) == getattr(wanted, key), key
     trial = create_trial(state=TrialState.COMPLETE, value=1.0)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hydra import initialize_config_dir
@@ -19,6 +20,7 @@ from ..studies import ended, in_memory
 R = {"lora.r": CategoricalDistribution((4, 8))}
 
 
+@cache
 def planned(*overrides: str) -> Plan:
     own = [override for override in overrides if override.startswith("hydra.")]
     arguments = ["study.name=s", "lora.r=4,8", *(one for one in overrides if one not in own)]
