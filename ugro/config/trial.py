@@ -160,6 +160,10 @@ class DataConfig:
     completion: str | None = None
     """Template of the completion, with columns in braces: {answer}; \\n is a line feed."""
 
+    filter: str | None = None
+    """Condition on the columns that a record must meet: score >= 3 and lang == 'en'. Expressions
+    are those of constraints; in CSV files, text that is a number counts as one."""
+
     join_rows: bool = False
     """Treat rows of text as paragraphs of a continuous text instead of documents."""
 

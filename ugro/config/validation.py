@@ -173,6 +173,7 @@ def _columns(data: DataConfig) -> Iterator[str]:
     columns = {name: one for name, one in vars(data.columns).items() if one is not None}
     given: dict[str, object] = {f"data.columns.{name}": one for name, one in columns.items()}
     given |= {"data.group_by": data.group_by, "data.join_rows": data.join_rows}
+    given["data.filter"] = data.filter
     templates = {"data.prompt": data.prompt, "data.completion": data.completion}
     if data.source in RUNNING_TEXT:
         for key, value in {**given, **templates}.items():

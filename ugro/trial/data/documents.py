@@ -57,10 +57,11 @@ class Document:
 
 @dataclass
 class Skipped:
-    """Counter of malformed records that ``data.bad_records=skip`` skips."""
+    """Counter of malformed records that ``data.bad_records=skip`` skips, and of filtered ones."""
 
     count: int = 0
     first: str = ""  # error of the first skipped record
+    filtered: int = 0  # records that data.filter excludes
 
     def note(self, reason: str) -> None:
         """Count a skipped record."""

@@ -230,6 +230,8 @@ def _notes(
                 f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"
                 " and completion; at inference the prompt ends there: end prompts without a space"
             )
+    if summary["filtered"]:
+        yield f"{counted(summary['filtered'], 'record')} left out by data.filter"
     if summary["skipped"]:
         skipped = counted(summary["skipped"], "malformed record")
         yield f"{skipped} skipped, the first: {summary['first_skipped']}"

@@ -11,6 +11,7 @@ from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
 from ugro.trial.data.documents import TEXT, Document, Skipped
 from ugro.trial.data.recognition import Recogniser
 from ugro.trial.data.record_files import Reader, Row, csv_rows, json_lines, json_list
+from ugro.trial.data.record_filter import RecordFilter
 from ugro.trial.data.running_text import pydocs, running, text_files
 
 READERS: Mapping[Source, Reader] = {
@@ -92,10 +93,14 @@ def _rows(config: DataConfig, part: str) -> Iterator[Row]:
 
 def _recognised(config: DataConfig, rows: Iterable[Row], skipped: Skipped) -> Iterator[Document]:
     recognise = Recogniser(config)
+    keep = RecordFilter(config)
     for place, row in rows:
         try:
             if isinstance(row, UserError):
                 raise row
+            if not keep(row, place):
+                skipped.filtered += 1
+                continue
             document = recognise(row, place)
         except UserError as error:
             if config.bad_records is BadRecords.error:

@@ -25,6 +25,7 @@ class Split:
         near_duplicates: held-out documents that equal a training document in letters and digits
         skipped: malformed records skipped, over all files
         first_skipped: error of the first skipped record
+        filtered: records that ``data.filter`` excludes, over all files
     """
 
     parts: tuple[str | None, ...]
@@ -34,6 +35,7 @@ class Split:
     near_duplicates: int
     skipped: int
     first_skipped: str
+    filtered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def split_documents(config: DataConfig) -> Split:
         near_duplicates=sum(key.normalised_digest in trained for key in separate),
         skipped=skipped.count,
         first_skipped=skipped.first,
+        filtered=skipped.filtered,
     )
     _check(config, split, given)
     return split
@@ -177,6 +180,8 @@ def _check(config: DataConfig, split: Split, given: dict[str, list[_DocumentKey]
         if not documents:
             key, where = location(config, part)
             reason = f" (skipped: {split.first_skipped})" if split.skipped else ""
+            if split.filtered:
+                reason += f" (data.filter left out {split.filtered:,} records)"
             raise UserError(f"{fault(key, where, 'at least one document')}{reason}")
     count = {part: split.parts.count(part) + len(given.get(part, ())) for part in PARTS}
     if not count["train"] or not count["eval"]:
