@@ -4,6 +4,7 @@ To import torch, transformers and Ray takes most of the time of a quick command.
 process, a working folder, an environment and signals of its own, as a new interpreter would.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -124,5 +125,7 @@ def _run(
             sys.argv = [command, *arguments]
             runpy.run_module(command, run_name="__main__", alter_sys=True)
     finally:
-        # multiprocessing would end the process here; a database is closed by Python's own end.
+        # multiprocessing would end the process here; a database is closed by Python's own end, as
+        # far as the garbage collector knows the modules that lead to it.
+        gc.unfreeze()
         os._exit = sys.exit  # type: ignore[assignment]

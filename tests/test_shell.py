@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from ugro.cli.arguments import parse
+from ugro.cli.arguments import parse, words_of
 from ugro.cli.commands import COMMANDS
 from ugro.shell import (
     best_command,
@@ -181,26 +181,40 @@ def test_what_is_printed_and_written_of_make_is_there() -> None:
     assert [one for one in used if one[1] not in {*targets, "room"}] == []  # "make room"
 
 
+def lines(page: Path) -> list[str]:
+    """The lines of a page; what goes on after a backslash is one line, comments are left out."""
+    text = re.sub(r" \\\n +", " ", page.read_text())
+    return [line.partition("   #")[0].rstrip() for line in text.splitlines()]
+
+
 UGRO = [
-    line.partition("   #")[0].strip()
+    line.strip()
     for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))
-    for line in page.read_text().splitlines()
+    for line in lines(page)
     if line.startswith("    ugro ") and not line.startswith("    ugro --help")
 ]
 
 
 @pytest.mark.parametrize("snippet", ["ugro analyze study.name=NAME", *UGRO])
 def test_commands_of_ugro_on_the_pages_can_be_pasted(snippet: str) -> None:
-    _, name, *arguments = shlex.split(snippet)
+    _, name, *arguments = shlex.split(snippet.partition(" < ")[0])
     assert name in COMMANDS
-    if COMMANDS[name].keys:
-        parse(name, arguments)
+    command = COMMANDS[name]
+    words = words_of(arguments) if command.words else []
+    keys = [word for word in arguments if word not in words]
+    if command.overrides:
+        own = {key.name for key in command.keys}
+        for word in [word for word in keys if word.partition("=")[0] not in own]:
+            OverridesParser.create().parse_override(word)
+            keys.remove(word)
+    if command.keys:
+        parse(name, keys)
 
 
 SNIPPETS = [
-    line.partition("   #")[0].strip()
+    line.strip()
     for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
-    for line in page.read_text().splitlines()
+    for line in lines(page)
     if line.startswith("    python ")
 ]
 

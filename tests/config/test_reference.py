@@ -59,7 +59,7 @@ def test_defaults_come_from_conf_then_from_the_schema(name: str, text: str) -> N
     [
         ("study.baseline", "ugro/sweep/initial_trials.py"),
         ("latency.repeats", "ugro/trial/latency.py"),
-        ("model.random_llama.hidden_size", "ugro/trial/random_llama.py"),
+        ("training.warmup_ratio", "ugro/trial/training.py"),
     ],
 )
 def test_a_use_is_the_module_that_reads_the_key(name: str, module: str) -> None:

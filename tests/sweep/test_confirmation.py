@@ -161,7 +161,7 @@ def test_the_same_configuration_is_confirmed_once(searched: Made) -> None:
 
 
 def test_the_best_of_a_maximised_objective_is_the_largest(searched: Made) -> None:
-    more = (*FEW, "objectives.metrics.eval_loss.direction=maximize")
+    more = (*FEW, "objectives=loss", "objectives.metrics.eval_loss.direction=maximize")
     of = searched(*more, direction="maximize")
     of.end(8, 1.0)
     of.end(4, 2.0)

@@ -149,7 +149,7 @@ def test_a_prompt_too_long_for_the_model_loses_its_start(
     with caplog.at_level("WARNING"):
         [given] = answers(model, text)
     assert given == alone(model, text[-52:], 12)
-    assert "1 prompt cut to their last 52 tokens" in caplog.text
+    assert "1 prompt cut to the last 52 tokens" in caplog.text
 
 
 def test_the_training_mode_is_restored(model: LlamaForCausalLM) -> None:

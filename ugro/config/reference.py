@@ -101,7 +101,7 @@ def default(key: Key, conf: Path) -> str:
     group, _, rest = key.name.partition(".")
     top: Any = OmegaConf.to_container(OmegaConf.load(conf / "config.yaml"), resolve=False)
     if not rest:
-        return _code(top[group])
+        return _code(top.get(group, {}))
     chosen = next(str(one[group]) for one in top["defaults"] if group in one)
     options = sorted(_options(conf / group).items(), key=lambda one: (one[0] != chosen, one[0]))
     values: dict[str, list[str]] = {}
