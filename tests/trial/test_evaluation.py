@@ -11,7 +11,7 @@ from ugro.config import RandomLlamaConfig
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Span, Text
 from ugro.trial.evaluation import evaluate, perplexity
-from ugro.trial.random_llama import END, PAD, byte_tokenizer, random_llama
+from ugro.trial.model.random_llama import END, PAD, byte_tokenizer, random_llama
 
 from .made import part_of, record, running
 

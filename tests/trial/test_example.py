@@ -9,7 +9,7 @@ from ugro.config import Config
 from ugro.trial.data.preparation import prepare
 from ugro.trial.data.rows import IGNORED, Rows
 from ugro.trial.example import _pieces, show_document
-from ugro.trial.models import load_stop_ids, load_tokenizer
+from ugro.trial.model.base_models import load_stop_ids, load_tokenizer
 
 from .made import sentencepiece_like
 

@@ -13,7 +13,7 @@ from ugro.trial.data.documents import Document
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.tokenization import tokenise
 from ugro.trial.generation import as_asked, encoded, end_ids, generate, holds_conversations
-from ugro.trial.random_llama import END, byte_tokenizer, random_llama
+from ugro.trial.model.random_llama import END, byte_tokenizer, random_llama
 
 from .small_models import small_model
 

@@ -11,7 +11,7 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.data.preparation import prepare
 from ugro.trial.held_out import measure_test, paired_gain
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.trial import run_trial
 
 WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle")

@@ -10,12 +10,13 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
 from ugro.config import Config, LatencyConfig
-from ugro.trial import latency, models
-from ugro.trial.adapter import adapted
+from ugro.trial import latency
 from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import Rows
 from ugro.trial.latency import latency_ms, merged
-from ugro.trial.models import BaseModel
+from ugro.trial.model import base_models
+from ugro.trial.model.adapter import adapted
+from ugro.trial.model.base_models import BaseModel
 
 from .made import part_of
 
@@ -38,7 +39,7 @@ PRECISIONS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], i
 
 @pytest.fixture
 def base(settings: Callable[..., Config]) -> BaseModel:
-    return models.load(settings("model=tiny").model, torch.float32, Path())
+    return base_models.load(settings("model=tiny").model, torch.float32, Path())
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_no_weight_of_base_model_or_adapter_changes_by_a_bit(
     settings: Callable[..., Config],
 ) -> None:
     config = settings("model=tiny", *overrides)
-    base = models.load(config.model, dtype, Path())
+    base = base_models.load(config.model, dtype, Path())
     with adapted(base, config.lora) as model:
         large_adapter(model)
         before, trainable = weights(model), [p.requires_grad for p in model.parameters()]
@@ -223,7 +224,7 @@ def test_on_a_gpu_it_leaves_no_trace_either(
     dtype: torch.dtype, part: Part, settings: Callable[..., Config]
 ) -> None:
     config = settings("model=tiny")
-    base = models.load(config.model, dtype, Path())
+    base = base_models.load(config.model, dtype, Path())
     base.model.to("cuda")
     with adapted(base, config.lora) as model:
         large_adapter(model.cpu())

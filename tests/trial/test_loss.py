@@ -11,8 +11,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from ugro.trial import chunked_head
 from ugro.trial.loss import IGNORED, summed_loss, token_losses
+from ugro.trial.model import chunked_head
 
 VOCABULARY = 97
 CHUNK = 5  # tokens

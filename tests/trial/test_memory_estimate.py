@@ -7,10 +7,11 @@ import torch
 from tests.conftest import QUICK
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial import chunked_head, hardware
-from ugro.trial.adapter import adapted
+from ugro.trial import hardware
 from ugro.trial.memory_estimate import estimate_memory
-from ugro.trial.models import load
+from ugro.trial.model import chunked_head
+from ugro.trial.model.adapter import adapted
+from ugro.trial.model.base_models import load
 
 from .small_models import saved_model
 

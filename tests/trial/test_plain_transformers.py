@@ -14,8 +14,8 @@ from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.trial.data.preparation import prepare
 from ugro.trial.evaluation import evaluate
-from ugro.trial.models import base_model
-from ugro.trial.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.base_models import base_model
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 from ugro.trial.trial import run_trial
 
 from ..conftest import ROOT

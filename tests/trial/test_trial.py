@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.events.trial_report import Report
-from ugro.trial import models
 from ugro.trial.data.preparation import prepare
 from ugro.trial.evaluation import evaluate
+from ugro.trial.model import base_models
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK
@@ -75,7 +75,7 @@ def test_the_first_report_is_the_base_model(run: Run) -> None:
 
 
 def test_the_same_seed_gives_the_same_loss_to_the_last_digit_warm_or_cold(run: Run) -> None:
-    models.evict_base_model()
+    base_models.evict_base_model()
     cold, _ = run("lora.dropout=0.1")
     warm, _ = run("lora.dropout=0.1")
     other, _ = run("lora.dropout=0.1", "seed=7")
@@ -111,7 +111,7 @@ def test_plain_peft_loads_the_adapter_and_gets_the_same_loss(
 ) -> None:
     result, folder = run(*overrides)
     config = settings(*QUICK)
-    fresh = models.load(config.model, torch.float32, cache_dir)
+    fresh = base_models.load(config.model, torch.float32, cache_dir)
     held_out = prepare(config.data, fresh.tokenizer, cache_dir).evaluation
     model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
     assert evaluate(model, held_out, 8).loss == pytest.approx(float(result), abs=1e-5)
@@ -137,7 +137,7 @@ def test_the_best_checkpoint_is_the_one_that_is_kept(
     assert result.metrics["best_step"] == best_step
     assert float(result) == losses[best_step]
     config = settings(*QUICK)
-    fresh = models.load(config.model, torch.float32, cache_dir)
+    fresh = base_models.load(config.model, torch.float32, cache_dir)
     held_out = prepare(config.data, fresh.tokenizer, cache_dir).evaluation
     model = PeftModel.from_pretrained(fresh.model, folder / "adapter")
     assert evaluate(model, held_out, 8).loss == pytest.approx(losses[best_step], abs=1e-5)

@@ -15,8 +15,8 @@ from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.trial.data.preparation import prepare
 from ugro.trial.data.rows import Rows, schedule
-from ugro.trial.random_llama import byte_tokenizer, random_llama
-from ugro.trial.target_modules import peft_config
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.target_modules import peft_config
 from ugro.trial.trial import run_trial
 
 trl = pytest.importorskip("trl")

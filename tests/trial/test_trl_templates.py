@@ -14,7 +14,7 @@ from ugro.errors import UserError
 from ugro.trial.data.chat import render_conversation
 from ugro.trial.data.messages import with_text_arguments
 from ugro.trial.data.texts import Text
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer
 
 FOLDER = resources.files("trl") / "chat_templates"
 ALL = sorted(file.name.removesuffix(".jinja") for file in FOLDER.iterdir() if ".jinja" in file.name)

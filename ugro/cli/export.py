@@ -20,7 +20,7 @@ from ugro.plugins.sweeper import register_plugins
 from ugro.retries import one_line
 
 if TYPE_CHECKING:
-    from ugro.trial.export import Agreement
+    from ugro.trial.export.weights import Agreement
 
 README = "README.md"
 NOT_PLAIN = (
@@ -120,7 +120,7 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
     from ugro.analysis.model_card.card import model_card
     from ugro.analysis.model_card.exported import Exported
     from ugro.analysis.tables import tables_of
-    from ugro.trial.base_license import license_of
+    from ugro.trial.export.base_license import license_of
     from ugro.trial.setup import silence_transformers
 
     silence_transformers()
@@ -155,8 +155,8 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
 def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> Iterator[str]:
     """Write the model; yield how it compares with the trial."""
     from ugro.trial import torch_errors
-    from ugro.trial.export import export_adapter, export_merged
-    from ugro.trial.gguf_export import export_gguf
+    from ugro.trial.export.gguf import export_gguf
+    from ugro.trial.export.weights import export_adapter, export_merged
 
     config, folder, dtype = trained.config, trained.folder, request.dtype
     with torch_errors.translated():

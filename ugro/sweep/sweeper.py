@@ -38,7 +38,7 @@ from ugro.sweep.fingerprints import DataChangedError, Fingerprints
 from ugro.sweep.held_out import measure_winner
 from ugro.sweep.loop import Sweep
 from ugro.sweep.plan import Plan, plan_of
-from ugro.sweep.preflight import preflight
+from ugro.sweep.preflight.preflight import preflight
 from ugro.sweep.proposals import Proposals
 from ugro.sweep.signal_handling import Interruption
 from ugro.sweep.study_folder import prepare_folder

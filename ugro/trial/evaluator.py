@@ -13,7 +13,7 @@ from ugro.objectives.objectives import objectives_of
 from ugro.trial.data.layout import Part
 from ugro.trial.evaluation import Evaluation, evaluate
 from ugro.trial.metrics import Measured
-from ugro.trial.models import BaseModel
+from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import metrics_of
 
 OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint

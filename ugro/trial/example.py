@@ -15,7 +15,7 @@ from ugro.trial.data.preparation import Data, with_chat_template
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import read_part, split_documents
 from ugro.trial.data.tokenization import tokenise
-from ugro.trial.models import load_stop_ids, load_tokenizer
+from ugro.trial.model.base_models import load_stop_ids, load_tokenizer
 from ugro.trial.setup import silence_transformers
 
 MARKS = ("[[", "]]")  # around trained text where there are no colours

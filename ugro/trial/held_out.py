@@ -17,7 +17,7 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.evaluation import evaluate
 from ugro.trial.metrics import Measured
-from ugro.trial.models import evict_base_model
+from ugro.trial.model.base_models import evict_base_model
 from ugro.trial.setup import metrics_of, set_up
 
 

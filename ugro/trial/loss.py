@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from ugro.trial.chunked_head import backbone_output, chunk_tokens, head, supports_chunks
+from ugro.trial.model.chunked_head import backbone_output, chunk_tokens, head, supports_chunks
 
 IGNORED = -100  # label of tokens without loss, as in transformers
 

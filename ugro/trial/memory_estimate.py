@@ -11,11 +11,12 @@ from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
-from ugro.trial import hardware, random_llama
-from ugro.trial.adapter import add_adapter, trained_in_float32
-from ugro.trial.chunked_head import backbone_output, chunk_bytes
-from ugro.trial.models import check_fits, gguf_folder, no_such_model
-from ugro.trial.target_modules import check_modules, expert_parameters, warn_about_frozen
+from ugro.trial import hardware
+from ugro.trial.model import random_llama
+from ugro.trial.model.adapter import add_adapter, trained_in_float32
+from ugro.trial.model.base_models import check_fits, gguf_folder, no_such_model
+from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
+from ugro.trial.model.target_modules import check_modules, expert_parameters, warn_about_frozen
 
 COUNTED = "counted"  # implementation of experts registered beside transformers' own
 ADAM_STATES = 2  # AdamW keeps two values per trainable parameter

@@ -10,7 +10,13 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data, prepare, with_chat_template
 from ugro.trial.generation import end_ids
 from ugro.trial.metrics import Metrics
-from ugro.trial.models import BaseModel, base_model, check_fits, check_vocabulary, positions
+from ugro.trial.model.base_models import (
+    BaseModel,
+    base_model,
+    check_fits,
+    check_vocabulary,
+    positions,
+)
 
 
 def silence_transformers() -> None:

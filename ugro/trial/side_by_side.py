@@ -7,9 +7,10 @@ import peft
 
 from ugro.config import Config
 from ugro.paths import ADAPTER
-from ugro.trial import hardware, models
+from ugro.trial import hardware
 from ugro.trial.data.preparation import with_chat_template
 from ugro.trial.generation import as_asked, end_ids, generate
+from ugro.trial.model import base_models
 
 
 def answers_of_trial(
@@ -34,7 +35,7 @@ def answers_of_trial(
         The base model's answers, empty without ``with_base``, and those of the trial.
     """
     cache_dir = Path(config.cache_dir).expanduser()
-    base = models.load(config.model, hardware.precision(config.training.dtype), cache_dir)
+    base = base_models.load(config.model, hardware.precision(config.training.dtype), cache_dir)
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
     ends = end_ids(tokenizer, base.stop_ids)
     asked = [as_asked(tokenizer, prompt, conversations) for prompt in prompts]
@@ -42,7 +43,7 @@ def answers_of_trial(
         ends,
         max_new_tokens,
         config.training.eval_batch_size,
-        models.positions(base.model.config),
+        base_models.positions(base.model.config),
     )
     before = generate(base.model, tokenizer, asked if with_base else [], *limits)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)

@@ -19,14 +19,14 @@ from ugro.paths import ADAPTER, CHECKPOINTS, GENERATIONS, METRICS, PROVENANCE, w
 from ugro.provenance import provenance
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import hardware, torch_errors
-from ugro.trial.adapter import adapted, save_adapter
 from ugro.trial.artifact_sync import synced_folder
-from ugro.trial.attention_check import check_example_isolation
 from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
 from ugro.trial.evaluator import Evaluator
 from ugro.trial.latency import latency_ms
-from ugro.trial.models import BaseModel
+from ugro.trial.model.adapter import adapted, save_adapter
+from ugro.trial.model.attention_check import check_example_isolation
+from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import set_up
 from ugro.trial.training import TrainingResult, train
 

@@ -23,7 +23,7 @@ SPACE = {
 KNOWN = (
     Importances("fANOVA", (Importance(RANK, 0.6, 0.5, 0.7), Importance(RATE, 0.2, 0.1, 0.3)), ""),
 )
-UNKNOWN = (Importances("fANOVA", (), "5 trials can be compared; for 2 keys it takes 12."),)
+UNKNOWN = (Importances("fANOVA", (), "It needs 12 comparable trials for 2 keys; there are 5."),)
 
 
 def add(

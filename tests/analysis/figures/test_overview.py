@@ -68,7 +68,7 @@ def test_importance_is_drawn_with_its_interval() -> None:
 
 
 def test_without_an_importance_the_panel_says_why() -> None:
-    assert "5 trials can be compared; for 2 keys it takes 12." in words(
+    assert "It needs 12 comparable trials for 2 keys; there are 5." in words(
         panels(importances=UNKNOWN)[3]
     )
 

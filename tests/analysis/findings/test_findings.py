@@ -129,9 +129,9 @@ def test_what_mattered_comes_with_its_interval_or_a_reason() -> None:
         study.tell(begun, Outcome.COMPLETE, TrialResult((float(a),), {}))
         if len(study.trials()) == 4:
             assert said(study)["What mattered?"] == (
-                "By fANOVA, there is no result. 4 trials can be compared; for 2 keys it takes 12. "
-                "By PED-ANOVA, there is no result. "
-                "4 trials can be compared; for 2 keys it takes 12."
+                "fANOVA: not computed. It needs 12 comparable trials for 2 keys; there are 4. "
+                "PED-ANOVA: not computed. "
+                "It needs 12 comparable trials for 2 keys; there are 4."
             )
     told = said(study)["What mattered?"]
     assert told.startswith("By fANOVA: a 100% (99% to 100%); b ")

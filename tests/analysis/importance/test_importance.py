@@ -138,8 +138,8 @@ def test_trials_that_were_stopped_are_compared_too() -> None:
     [
         (0, "No key had more than one value."),
         (1, "No key had more than one value."),
-        (2, "2 trials can be compared; for 2 keys it takes 12."),
-        (11, "11 trials can be compared; for 2 keys it takes 12."),
+        (2, "It needs 12 comparable trials for 2 keys; there are 2."),
+        (11, "It needs 12 comparable trials for 2 keys; there are 11."),
     ],
 )
 def test_too_few_trials_are_told(count: int, why: str) -> None:
@@ -150,7 +150,7 @@ def test_too_few_trials_are_told(count: int, why: str) -> None:
 def test_each_key_takes_four_trials() -> None:
     five = {key: FloatDistribution(0.0, 1.0) for key in "abcde"}
     study = searched(five, lambda one: one["a"], 19)
-    assert found(study)[0].why_not == "19 trials can be compared; for 5 keys it takes 20."
+    assert found(study)[0].why_not == "It needs 20 comparable trials for 5 keys; there are 19."
 
 
 def test_values_that_are_all_equal_are_told() -> None:

@@ -139,7 +139,7 @@ def test_importances_are_bars_or_the_reason_why_not(tmp_path: Path) -> None:
     untold = Importances("PED-ANOVA", (), "It takes 12.")
     text = report(searched(4), tmp_path, (told, untold)).read_text(encoding="utf-8")
     assert "left:40.0%;width:30.0%" in text
-    assert "By PED-ANOVA, that cannot be told. It takes 12." in text
+    assert "PED-ANOVA: not computed. It takes 12." in text
 
 
 def test_a_running_study_says_when_it_was_written(tmp_path: Path) -> None:

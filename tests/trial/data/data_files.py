@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from ugro.config import DataConfig
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows
-from ugro.trial.random_llama import END, PAD, byte_tokenizer
+from ugro.trial.model.random_llama import END, PAD, byte_tokenizer
 
 TOKENIZER = byte_tokenizer()
 Make = Callable[..., DataConfig]

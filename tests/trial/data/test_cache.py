@@ -16,7 +16,7 @@ from ugro.errors import UserError
 from ugro.trial.data import preparation as module
 from ugro.trial.data import split
 from ugro.trial.data.preparation import prepare
-from ugro.trial.random_llama import PAD
+from ugro.trial.model.random_llama import PAD
 
 from .data_files import TOKENIZER, CountingTokenizer, Make, counting, folders, rows
 

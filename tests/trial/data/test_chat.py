@@ -14,7 +14,7 @@ from ugro.trial.data.chat import render_conversation
 from ugro.trial.data.chat_template import ChatTemplate
 from ugro.trial.data.messages import read_messages
 from ugro.trial.data.texts import Text
-from ugro.trial.random_llama import END, byte_tokenizer
+from ugro.trial.model.random_llama import END, byte_tokenizer
 
 PLACE = "chats.jsonl:7"
 ASK = "{% if add_generation_prompt %}<|im|>assistant\n{% endif %}"

@@ -9,7 +9,7 @@ from tests.trial.made import EOS, tokens
 from ugro.errors import UserError
 from ugro.trial.data.preparation import prepare
 from ugro.trial.data.rows import IGNORED, Rows
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer
 
 from .data_files import TOKENIZER, Make, character_tokenizer, rows
 

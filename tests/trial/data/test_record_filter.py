@@ -5,7 +5,7 @@ import pytest
 from ugro.errors import UserError
 from ugro.trial.data.documents import Skipped
 from ugro.trial.data.preparation import prepare
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer
 
 from .conftest import Read, texts, write_lines
 from .data_files import Make

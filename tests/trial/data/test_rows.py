@@ -16,7 +16,7 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import IGNORED, Batch, Row, Rows, Schedule, collate, schedule
 from ugro.trial.data.texts import Text
 from ugro.trial.loss import token_losses
-from ugro.trial.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 
 # Rows
 

@@ -22,7 +22,7 @@ from ugro.trial.data.tokenization import (
     tokenise,
     write_examples,
 )
-from ugro.trial.random_llama import END, PAD, byte_tokenizer
+from ugro.trial.model.random_llama import END, PAD, byte_tokenizer
 
 TOKENIZER = byte_tokenizer()
 

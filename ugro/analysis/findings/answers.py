@@ -153,7 +153,7 @@ def _mattered(importances: Sequence[Importances]) -> Iterator[str]:
         yield f"Not computed: {command('analyze')} computes it."
     for importance in importances:
         if importance.why_not:
-            yield f"By {importance.method}, there is no result. {importance.why_not}"
+            yield f"{importance.method}: not computed. {importance.why_not}"
         else:
             keys = "; ".join(map(_key_share, importance.of[:FEW]))
             yield f"By {importance.method}: {keys} ({importance.basis})."

@@ -24,6 +24,7 @@ from ugro.analysis.comparable import Comparable, comparable, ranked
 from ugro.analysis.importance.points import Points, points_of
 from ugro.analysis.importance.surrogate import surrogate
 from ugro.analysis.tables import Tables
+from ugro.formatting import counted
 from ugro.study.study import Study
 
 FANOVA, PED_ANOVA = "fANOVA", "PED-ANOVA"
@@ -144,8 +145,8 @@ def _too_few_trials(data: _Data) -> str:
         return "No key had more than one value."
     needed = max(MIN_TRIALS, MIN_TRIALS_PER_KEY * keys)
     if count < needed:
-        trials = f"{count} trial{'s' * (count != 1)}"
-        return f"{trials} can be compared; for {keys} key{'s' * (keys != 1)} it takes {needed}."
+        there = "there is 1" if count == 1 else f"there are {count}"
+        return f"It needs {needed} comparable trials for {counted(keys, 'key')}; {there}."
     if numpy.ptp(data.values) == 0:
         return f"All {count} trials have the same value."
     return ""

@@ -57,7 +57,7 @@ def _base(exported: Exported) -> Iterator[str]:
         yield "from peft import PeftModel"
         yield "from transformers import AutoTokenizer"
         yield "from ugro.config import RandomLlamaConfig"
-        yield "from ugro.trial.random_llama import byte_tokenizer, random_llama\n"
+        yield "from ugro.trial.model.random_llama import byte_tokenizer, random_llama\n"
         yield f"shape = RandomLlamaConfig({shape})"
         yield "base = random_llama(shape, byte_tokenizer())"
     elif base.gguf_file is not None:

@@ -21,11 +21,11 @@ from transformers import (
 
 from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
-from ugro.trial import random_llama
 from ugro.trial.data.cache import create_once
 from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
 from ugro.trial.metrics import Measured
+from ugro.trial.model import random_llama
 
 log = logging.getLogger(__name__)
 

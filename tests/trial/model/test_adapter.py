@@ -7,18 +7,18 @@ from torch import Tensor
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial import models
-from ugro.trial.adapter import adapted
 from ugro.trial.latency import merged
-from ugro.trial.models import BaseModel
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model import base_models
+from ugro.trial.model.adapter import adapted
+from ugro.trial.model.base_models import BaseModel
+from ugro.trial.model.random_llama import byte_tokenizer
 
-from .small_models import KINDS, small_model
+from ..small_models import KINDS, small_model
 
 
 @pytest.fixture
 def base(settings: Callable[..., Config]) -> BaseModel:
-    return models.load(settings("model=tiny").model, torch.float32, Path())
+    return base_models.load(settings("model=tiny").model, torch.float32, Path())
 
 
 def weights(base: BaseModel) -> dict[str, Tensor]:
@@ -75,27 +75,27 @@ def test_an_initialisation_that_rewrites_the_base_makes_the_process_forget_it(
     initialisation: str, settings: Callable[..., Config]
 ) -> None:
     config = settings("model=tiny", f"lora.init_lora_weights={initialisation}")
-    first = models.base_model(config.model, torch.float32, Path())
+    first = base_models.base_model(config.model, torch.float32, Path())
     with adapted(first, config.lora):
         pass
-    assert models.base_model(config.model, torch.float32, Path()) is not first
+    assert base_models.base_model(config.model, torch.float32, Path()) is not first
 
 
 def test_a_trial_that_fails_makes_the_process_forget_the_base_model(
     settings: Callable[..., Config],
 ) -> None:
     config = settings("model=tiny")
-    first = models.base_model(config.model, torch.float32, Path())
+    first = base_models.base_model(config.model, torch.float32, Path())
     with pytest.raises(RuntimeError, match="half way"), adapted(first, config.lora):
         raise RuntimeError("half way")
-    assert models.base_model(config.model, torch.float32, Path()) is not first
+    assert base_models.base_model(config.model, torch.float32, Path()) is not first
 
 
 def test_so_does_an_adapter_that_fits_only_half_of_the_modules(
     settings: Callable[..., Config],
 ) -> None:
     config = settings("model=tiny", "lora.init_lora_weights=pissa", "lora.target_modules=[q_proj]")
-    first = models.base_model(config.model, torch.float32, Path())
+    first = base_models.base_model(config.model, torch.float32, Path())
     before = weights(first).keys()
     # PEFT goes through the model in order: layer 0 has its adapter when layer 1 is refused.
     first.model.model.layers[1].self_attn.q_proj.double()
@@ -103,7 +103,7 @@ def test_so_does_an_adapter_that_fits_only_half_of_the_modules(
     with pytest.raises(UserError, match=refused), adapted(first, config.lora):
         pass
     assert weights(first).keys() != before  # it was left half way
-    assert weights(models.base_model(config.model, torch.float32, Path())).keys() == before
+    assert weights(base_models.base_model(config.model, torch.float32, Path())).keys() == before
 
 
 IN_FLOAT32 = {

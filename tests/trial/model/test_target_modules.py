@@ -6,12 +6,12 @@ import torch
 
 from ugro.config import Config, LoraConfig
 from ugro.errors import UserError
-from ugro.trial.adapter import adapted
-from ugro.trial.models import BaseModel
-from ugro.trial.random_llama import byte_tokenizer
-from ugro.trial.target_modules import check_modules, expert_parameters
+from ugro.trial.model.adapter import adapted
+from ugro.trial.model.base_models import BaseModel
+from ugro.trial.model.random_llama import byte_tokenizer
+from ugro.trial.model.target_modules import check_modules, expert_parameters
 
-from .small_models import small_model
+from ..small_models import small_model
 
 Settings = Callable[..., Config]
 

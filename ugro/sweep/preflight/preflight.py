@@ -21,10 +21,10 @@ from ugro.formatting import binary_size, counted, data_lines, duration, large, s
 from ugro.paths import is_writable, nearest
 from ugro.sampling.feasible_share import SAMPLES, estimate_feasibility
 from ugro.study.storage import check_reachable, check_url
-from ugro.sweep.checklist import Checklist
 from ugro.sweep.dry_run import LENGTHS, expected_share
 from ugro.sweep.plan import Plan, plan_of
-from ugro.sweep.worst_case import WorstCaseProbe, candidates
+from ugro.sweep.preflight.checklist import Checklist
+from ugro.sweep.preflight.worst_case import WorstCaseProbe, candidates
 from ugro.tracking.trackers import check as check_tracking
 from ugro.tracking.trackers import contact
 

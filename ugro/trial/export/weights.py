@@ -17,9 +17,9 @@ from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
 from ugro.formatting import binary_size
 from ugro.paths import ADAPTER
-from ugro.trial import models
 from ugro.trial.data.preparation import with_chat_template
 from ugro.trial.generation import end_ids
+from ugro.trial.model import base_models
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TOLERANCE = 1e-4  # of the logits in fp32, as a share of the largest where that exceeds 1
@@ -117,7 +117,7 @@ def export_merged(
     Raises:
         UserError: the disk is too small, or the written model is another one.
     """
-    base = models.load(config.model, torch.float32, _cache(config), CPU)
+    base = base_models.load(config.model, torch.float32, _cache(config), CPU)
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER).eval()
     ids = _probe_ids(tokenizer, adapted)
@@ -199,7 +199,7 @@ def _loadable(config: ModelConfig) -> str | None:
 
 
 def _tokenizer(config: Config) -> PreTrainedTokenizerBase:
-    tokenizer = models.load_tokenizer(config.model, _cache(config))
+    tokenizer = base_models.load_tokenizer(config.model, _cache(config))
     return with_chat_template(tokenizer, config.data.chat_template)
 
 

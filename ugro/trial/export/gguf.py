@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from ugro.config import Config
 from ugro.errors import UserError, fault
 from ugro.retries import one_line
-from ugro.trial.export import TEXT, Agreement, export_merged
+from ugro.trial.export.weights import TEXT, Agreement, export_merged
 
 OUTTYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}  # names in llama.cpp's script
 

@@ -8,9 +8,9 @@ from transformers import LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial.attention_check import check_example_isolation
 from ugro.trial.data.packing import bfd, unpacked
-from ugro.trial.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.attention_check import check_example_isolation
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 
 LENGTHS = np.array([3, 4, 5])
 EXAMPLES = np.arange(3)

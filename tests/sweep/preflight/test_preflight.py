@@ -8,10 +8,10 @@ from ugro.config import typed
 from ugro.errors import UserError
 from ugro.space.composition import without_hydra
 from ugro.sweep.plan import Plan
-from ugro.sweep.preflight import disk
+from ugro.sweep.preflight.preflight import disk
 
-from ..disks import mounted
-from ..spaces import Feasible
+from ...disks import mounted
+from ...spaces import Feasible
 
 MIB = 2**20
 

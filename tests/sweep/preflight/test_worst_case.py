@@ -1,5 +1,5 @@
 from tests.spaces import Feasible
-from ugro.sweep.worst_case import MAX_CANDIDATES, candidates
+from ugro.sweep.preflight.worst_case import MAX_CANDIDATES, candidates
 
 RATE = "training.learning_rate=interval(1e-4,1e-3)"
 

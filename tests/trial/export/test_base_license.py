@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import ModelConfig, RandomLlamaConfig
-from ugro.trial.base_license import license_of
+from ugro.trial.export.base_license import license_of
 
 SHAPE = RandomLlamaConfig(8, 8, 1, 1, 1, 8, 0)
 

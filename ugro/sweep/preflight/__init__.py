@@ -1,0 +1,1 @@
+"""Check that a sweep would work, before anything is paid for."""

@@ -1,0 +1,1 @@
+"""A trial's model as others load it: adapter, merged weights, GGUF file."""
