@@ -26,6 +26,7 @@ OF_FILES = ("text", "csv", "json", "jsonl", "parquet")
 NEEDED = {
     "model=local": ["model.path=somewhere"],
     **{f"data={name}": ["data.train_files=[a]"] for name in OF_FILES},
+    "data=mixture": ["data.sets=[{source: jsonl, train_files: [a]}]"],
     **{f"data={name}": ["data.path=somewhere"] for name in ("hub", "arrow")},
 }
 LATENCY_ALONE = ["objectives=loss_latency", "~objectives.metrics.eval_loss"]

@@ -8,7 +8,9 @@ from omegaconf import MISSING
 
 Bias = Enum("Bias", ["none", "all", "lora_only"])
 Dtype = Enum("Dtype", ["auto", "fp32", "fp16", "bf16"])
-Source = Enum("Source", ["pydocs", "text", "csv", "json", "jsonl", "parquet", "arrow", "hub"])
+Source = Enum(
+    "Source", ["pydocs", "text", "csv", "json", "jsonl", "parquet", "arrow", "hub", "mixture"]
+)
 RUNNING_TEXT = (Source.pydocs, Source.text)  # the others have records with columns
 DATA_SETS = (Source.arrow, Source.hub)  # with a path and splits, not files
 Packing = Enum("Packing", ["bfd", "wrapped", "none"])
@@ -135,6 +137,10 @@ class DataConfig:
 
     source: Source = MISSING
     """Reader of the data."""
+
+    sets: list[dict[str, Any]] = field(default_factory=list)
+    """Data sets of data=mixture, each with its source, files or path, columns, templates, filter,
+    and a weight: how often its training documents are trained on in a pass."""
 
     path: str | None = None
     """Hub id or folder of a data set; folder written by save_to_disk for data=arrow."""

@@ -19,6 +19,7 @@ from ugro.config import (
     TrainingConfig,
 )
 from ugro.config.metrics import metric_faults, value_names
+from ugro.config.mixture import members
 from ugro.config.objective_validation import objective_faults
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED
@@ -145,8 +146,23 @@ def _data(config: Config) -> Iterator[str]:
     if max(data.eval_fraction, data.test_fraction) < 1 <= data.eval_fraction + data.test_fraction:
         given = data.eval_fraction + data.test_fraction
         yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
-    yield from _source(data)
-    yield from _columns(data)
+    yield from _sets(data)
+
+
+def _sets(data: DataConfig) -> Iterator[str]:
+    """Check each set of a mixture, or the only one."""
+    if data.sets and data.source is not Source.mixture:
+        yield fault("data.sets", data.sets, "none, or data=mixture")
+    if data.source is Source.mixture and not data.sets:
+        yield fault("data.sets", data.sets, "[{source: jsonl, train_files: [a.jsonl]}, ...]")
+    try:
+        found = members(data)
+    except UserError as error:
+        yield from str(error).splitlines()
+        return
+    for member in found:
+        for line in (*_source(member.data), *_columns(member.data)):
+            yield line.replace("data.", f"{member.key}.", 1)
 
 
 def _source(data: DataConfig) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ugro.config import RUNNING_TEXT, Config
+from ugro.config.mixture import members
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
 
@@ -43,7 +44,10 @@ def check_comparable(searched: Iterable[str], config: Config) -> None:
 def _data_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
     for key in keys:
         if key == BLOCK_SIZE:
-            running = config.data.source in RUNNING_TEXT or config.data.join_rows
+            running = any(
+                member.data.source in RUNNING_TEXT or member.data.join_rows
+                for member in members(config.data)
+            )
             if running and config.data.eval_block_size is None:
                 allowed = (
                     "one value, as running text is evaluated row by row; or set data."

@@ -23,6 +23,7 @@ class Document:
         group: documents with the same group stay in the same part of the split; None for no group
         record: the row with all its columns; ``text`` for files of running text
         format: the format that the row was recognised as
+        weight: how often it is trained on in a pass
     """
 
     place: str
@@ -30,6 +31,7 @@ class Document:
     group: str | None = None
     record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     format: str = field(default=TEXT, compare=False)
+    weight: float = field(default=1.0, compare=False)
 
     @cached_property
     def identity(self) -> bytes:

@@ -146,6 +146,7 @@ def _write(
             "identity": texts.identity(),
         }
     summary = {key: value for key, value in asdict(split).items() if key != "parts"}
+    summary["added_by_weights"] = parts["train"]["documents"] - split.parts.count("train")
     summary |= {"skipped": skipped.count, "first_skipped": skipped.first}
     (folder / SUMMARY).write_text(json.dumps({**summary, "parts": parts}, indent=1))
 
@@ -230,6 +231,9 @@ def _notes(
                 f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"
                 " and completion; at inference the prompt ends there: end prompts without a space"
             )
+    if config.sets and (added := summary["added_by_weights"]):
+        change = "repeated" if added > 0 else "left out"
+        yield f"{counted(abs(added), 'training document')} {change} by the weights of data.sets"
     if summary["filtered"]:
         yield f"{counted(summary['filtered'], 'record')} left out by data.filter"
     if summary["skipped"]:

@@ -3,9 +3,11 @@
 import glob
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ugro.config import DATA_SETS, BadRecords, DataConfig, Source
+from ugro.config.mixture import members
 from ugro.errors import UserError, fault
 from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
 from ugro.trial.data.documents import TEXT, Document, Skipped
@@ -33,6 +35,8 @@ def read(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
     Raises:
         UserError: files or columns are missing, or a record is malformed.
     """
+    if config.source is Source.mixture:
+        return _mixed(config, part, skipped)
     if config.source is Source.pydocs:
         return pydocs()
     if config.source is Source.text:
@@ -47,6 +51,9 @@ def sources(config: DataConfig) -> list[str]:
     Raises:
         UserError: files are missing.
     """
+    if config.source is Source.mixture:
+        each = ((member.key, sources(member.data)) for member in members(config))
+        return [f"{key} {found}" for key, lines in each for found in lines]
     if config.source is Source.pydocs:
         return [f"pydocs of Python {platform.python_version()}"]
     if config.source in DATA_SETS:
@@ -62,6 +69,8 @@ def sources(config: DataConfig) -> list[str]:
 
 def location(config: DataConfig, part: str) -> tuple[str, object]:
     """Return the key that says where a part's documents are, and its value."""
+    if config.source is Source.mixture:
+        return "data.sets", config.sets
     if config.source in DATA_SETS:
         return f"data.{part}_split", getattr(config, f"{part}_split")
     return f"data.{part}_files", getattr(config, f"{part}_files")
@@ -81,6 +90,29 @@ def files(config: DataConfig, part: str) -> list[Path]:
             raise UserError(fault(f"data.{part}_files", pattern, "files that exist"))
         found += matching
     return found
+
+
+def _mixed(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
+    """Yield the documents of each set of a mixture, with their weights."""
+    for member in members(config):
+        if not _has(member.data, part):
+            continue
+        try:
+            for document in read(member.data, part, skipped):
+                yield replace(document, weight=member.weight)
+        except UserError as error:
+            raise UserError(str(error).replace("data.", f"{member.key}.", 1)) from error
+
+
+def has_part(config: DataConfig, part: str) -> bool:
+    """Return whether a part of the data has files or a split of its own."""
+    return any(_has(member.data, part) for member in members(config))
+
+
+def _has(config: DataConfig, part: str) -> bool:
+    if part == "train":
+        return True
+    return bool(getattr(config, f"{part}_files") or getattr(config, f"{part}_split"))
 
 
 def _rows(config: DataConfig, part: str) -> Iterator[Row]:

@@ -1,13 +1,15 @@
 """Split documents into a training, an evaluation and a test part."""
 
+import hashlib
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 from ugro.config import DataConfig
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped
-from ugro.trial.data.reading import location, read
+from ugro.trial.data.reading import has_part, location, read
 
 PARTS = ("train", "eval", "test")
 MIN_TEST_GROUPS = 20  # minimum number of distinct groups for a default test part
@@ -87,22 +89,26 @@ def split_documents(config: DataConfig) -> Split:
 
 
 def read_part(config: DataConfig, split: Split, part: str) -> Iterator[Document]:
-    """Yield the documents of a part, reading the files again."""
+    """Yield the documents of a part, reading the files again; training documents by weight."""
     if part in _separate_parts(config):
         yield from read(config, part, Skipped())
         return
     for document, where in zip(read(config, "train", Skipped()), split.parts, strict=True):
         if where == part:
-            yield document
+            copies = _copies(document, config.split_seed) if part == "train" else 1
+            yield from repeat(document, copies)
+
+
+def _copies(document: Document, seed: int) -> int:
+    """Return how often a document is trained on in a pass; fractions are drawn by its content."""
+    certain = int(document.weight)
+    drawn = hashlib.blake2b(document.identity, key=str(seed).encode(), digest_size=8).digest()
+    return certain + (int.from_bytes(drawn) < (document.weight - certain) * 2**64)
 
 
 def _separate_parts(config: DataConfig) -> list[str]:
     """Return the parts with files or a dataset split of their own."""
-    own = {
-        "eval": config.eval_files or config.eval_split,
-        "test": config.test_files or config.test_split,
-    }
-    return [part for part, where in own.items() if where]
+    return [part for part in ("eval", "test") if has_part(config, part)]
 
 
 def _keys(documents: Iterable[Document]) -> Iterator[_DocumentKey]:

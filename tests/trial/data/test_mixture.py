@@ -1,0 +1,102 @@
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trial.made import data_config
+from ugro.config import DataConfig
+from ugro.errors import UserError
+from ugro.trial.data.documents import Document, Skipped
+from ugro.trial.data.preparation import prepare
+from ugro.trial.data.reading import read
+from ugro.trial.data.split import read_part, split_documents
+from ugro.trial.model.random_llama import byte_tokenizer
+
+
+@pytest.fixture
+def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A JSONL file and a CSV file of forty records each."""
+    monkeypatch.chdir(tmp_path)
+    rows = [{"prompt": f"a{n}", "completion": "yes"} for n in range(40)]
+    Path("a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    Path("b.csv").write_text("q,a\n" + "".join(f"b{n},no\n" for n in range(40)))
+    return [
+        {"source": "jsonl", "train_files": ["a.jsonl"]},
+        {"source": "csv", "train_files": ["b.csv"], "columns": {"prompt": "q", "completion": "a"}},
+    ]
+
+
+def mixture(*sets: dict[str, Any], **given: Any) -> DataConfig:
+    return data_config(source="mixture", sets=list(sets), **given)
+
+
+def counts(documents: list[Document]) -> Counter[str]:
+    """Documents by the first letter of their prompt, which tells their set."""
+    return Counter(document.content["prompt"][0] for document in documents)
+
+
+def test_sets_of_different_formats_are_read_one_after_the_other(sets: list[dict[str, Any]]) -> None:
+    documents = list(read(mixture(*sets), "train", Skipped()))
+    assert counts(documents) == {"a": 40, "b": 40}
+    assert [document.format for document in documents[::40]] == ["prompt and completion"] * 2
+
+
+def test_a_weight_repeats_training_documents_or_draws_a_part_of_them(
+    sets: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    alike = mixture(*sets, eval_fraction=0.25)
+    split = split_documents(alike)
+    before = counts(list(read_part(alike, split, "train")))
+    config = mixture({**sets[0], "weight": 2.5}, {**sets[1], "weight": 0.5}, eval_fraction=0.25)
+    assert split_documents(config).parts == split.parts  # weights do not move documents
+    drawn = Counter(d.content["prompt"] for d in read_part(config, split, "train"))
+    assert {count for prompt, count in drawn.items() if prompt[0] == "a"} == {2, 3}
+    assert {count for prompt, count in drawn.items() if prompt[0] == "b"} == {1}
+    kept = sum(prompt[0] == "b" for prompt in drawn)
+    assert 0.2 * before["b"] < kept < 0.8 * before["b"]
+    held_out = list(read_part(config, split, "eval"))
+    assert held_out == list(read_part(alike, split, "eval"))
+    again = Counter(d.content["prompt"] for d in read_part(config, split, "train"))
+    assert again == drawn
+    change = drawn.total() - before.total()
+    notes = prepare(config, byte_tokenizer(), tmp_path / "cache").notes
+    assert f"{change} training documents repeated by the weights of data.sets" in notes
+
+
+def test_a_set_may_have_evaluation_files_and_a_filter_of_its_own(
+    sets: list[dict[str, Any]],
+) -> None:
+    own = {**sets[0], "eval_files": ["a.jsonl"], "train_files": ["a.jsonl"]}
+    config = mixture(own, {**sets[1], "filter": "q != 'b7'"}, test_fraction=0.0)
+    split = split_documents(config)
+    assert counts(list(read_part(config, split, "eval"))) == {"a": 40}
+    assert counts(list(read_part(config, split, "train"))) == {"b": 39}
+    assert split.filtered == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"source": "xml"}, "data.sets[0].source: 'xml' given, allowed: pydocs, text, csv,"),
+        ({"source": "csv", "file": "a"}, "data.sets[0]: 'file' given, allowed: source, path,"),
+        ({"source": "pydocs", "weight": 0}, "data.sets[0].weight: 0 given, allowed: above 0"),
+        (
+            {"source": "csv", "columns": {"question": "q"}},
+            "data.sets[0].columns: 'question' given, allowed: text, prompt,",
+        ),
+        (
+            {"source": "csv", "train_files": ["gone.csv"]},
+            "data.sets[0].train_files: 'gone.csv' given, allowed: files that exist",
+        ),
+    ],
+)
+def test_a_wrong_set_is_named(
+    given: dict[str, Any], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as raised:
+        list(read(mixture(given), "train", Skipped()))
+    assert str(raised.value).startswith(line)
+    assert "\n" not in str(raised.value)

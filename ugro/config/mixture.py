@@ -1,0 +1,74 @@
+"""The data sets of ``data=mixture``, each as a data configuration of its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ugro.config.trial import ColumnsConfig, DataConfig, Source
+from ugro.errors import UserError, fault
+
+# What a set may differ in; all else, such as the row length, is that of the mixture.
+KEYS = (
+    "source",
+    "path",
+    "subset",
+    *(f"{part}_{where}" for where in ("split", "files") for part in ("train", "eval", "test")),
+    "columns",
+    "prompt",
+    "completion",
+    "filter",
+    "join_rows",
+)
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A data set of a mixture.
+
+    Attributes:
+        key: its key, ``data.sets[0]``
+        data: its configuration
+        weight: how often a training document is trained on in a pass
+    """
+
+    key: str
+    data: DataConfig
+    weight: float
+
+
+def members(config: DataConfig) -> list[Member]:
+    """Return the sets of a mixture; other data are a single set.
+
+    Raises:
+        UserError: a set has an unknown key or a wrong value.
+    """
+    if config.source is not Source.mixture:
+        return [Member("data", config, 1.0)]
+    return [_member(config, f"data.sets[{at}]", given) for at, given in enumerate(config.sets)]
+
+
+def _member(config: DataConfig, key: str, given: dict[str, Any]) -> Member:
+    faults = list(_faults(key, given))
+    if faults:
+        raise UserError("\n".join(faults))
+    own = {name: value for name, value in given.items() if name != WEIGHT}
+    own["source"] = Source[given["source"]]
+    own["columns"] = ColumnsConfig(**(given.get("columns") or {}))
+    return Member(key, replace(config, sets=[], **own), float(given.get(WEIGHT, 1.0)))
+
+
+def _faults(key: str, given: dict[str, Any]) -> Iterator[str]:
+    for name in given:
+        if name not in (*KEYS, WEIGHT):
+            yield fault(key, name, ", ".join((*KEYS, WEIGHT)))
+    sources = [source.name for source in Source if source is not Source.mixture]
+    if given.get("source") not in sources:
+        yield fault(f"{key}.source", given.get("source"), ", ".join(sources))
+    columns = list(ColumnsConfig.__dataclass_fields__)
+    for name in given.get("columns") or {}:
+        if name not in columns:
+            yield fault(f"{key}.columns", name, ", ".join(columns))
+    weight = given.get(WEIGHT, 1.0)
+    if not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+        yield fault(f"{key}.{WEIGHT}", weight, "above 0")
