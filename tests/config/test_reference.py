@@ -41,7 +41,8 @@ def test_inherited_keys_keep_their_description() -> None:
         ("lora.r", "`16`"),
         (
             "data.block_size",
-            "`128` (pydocs), `512` (arrow, csv, hub, json, jsonl, mixture, parquet, text, wikitext2)",
+            "`128` (pydocs), `512` "
+            "(arrow, csv, hub, json, jsonl, mixture, parquet, text, wikitext2)",
         ),
         ("data.join_rows", "`true` (wikitext2), else `false`"),
         ("data.test_fraction", "`0.1`"),
