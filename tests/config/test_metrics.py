@@ -67,6 +67,18 @@ def test_a_listed_metric_has_its_own_direction(
             "UGRO's own",
         ),
         (
+            ["metrics.mine_stderr={function: json.loads}"],
+            "metrics: 'mine_stderr' given, allowed: a name of letters, digits and _, not one of",
+        ),
+        (
+            ["metrics.loss={function: json.loads}"],
+            "metrics: 'loss' given, allowed: a name of letters, digits and _, not one of",
+        ),
+        (
+            [MINE, "metrics.m={function: json.loads, returns: [a, a]}"],
+            "metrics.m: 'm_a' given, allowed: a name that no other metric's value has",
+        ),
+        (
             [MINE, "metrics.mine.every=0"],
             "metrics.mine.every: 0 given, allowed: 1 or more",
         ),

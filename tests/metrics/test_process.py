@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +23,13 @@ def fails(examples): raise ValueError("no\\nvalue")
 def ends(examples): os._exit(3)
 def leaves(examples): sys.exit("bye")
 def hangs(examples): time.sleep(600)
+def gives_text(examples): return "many"
+def gives_arrays(examples):
+    import numpy
+    return {"each": numpy.array([1, 0]), "all": numpy.float32(0.5), "any": True}
+def starts_another(examples):
+    import subprocess
+    subprocess.run(["sleep", "600.25"])
 def gives_a_lock(examples):
     import threading
     return threading.Lock()
@@ -62,7 +70,8 @@ def test_a_changed_source_is_loaded_anew(module: str, tmp_path: Path) -> None:
         ("fails", "ValueError: no value"),
         ("ends", "its process ended with exit code 3"),
         ("leaves", "SystemExit: bye"),
-        ("gives_a_lock", "returned a lock (cannot pickle '_thread.lock' object)"),
+        ("gives_a_lock", "TypeError: a lock was returned, no number"),
+        ("gives_text", "TypeError: a str was returned, no number"),
         ("nothing", "AttributeError: module '{module}' has no attribute 'nothing'"),
     ],
 )
@@ -92,3 +101,16 @@ def test_modules_are_found_without_importing_them(
     assert found.origin == str(package / "inner.py")
     assert module_spec("loud.missing.metric") is None
     assert module_spec("missing.metric") is None
+
+
+def test_arrays_are_lists_of_numbers(module: str) -> None:
+    found = call("mine", f"{module}.gives_arrays", EXAMPLES, 60)
+    assert found == {"each": [1.0, 0.0], "all": 0.5, "any": 1.0}
+    assert type(found["all"]) is float
+
+
+def test_what_a_function_started_ends_with_it(module: str) -> None:
+    with pytest.raises(MetricError, match=r"no result within 1 s"):
+        call("mine", f"{module}.starts_another", EXAMPLES, 1)
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    assert "sleep 600.25" not in running.stdout.splitlines()

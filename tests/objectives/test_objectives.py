@@ -277,3 +277,13 @@ def test_metrics_of_a_trials_end_cannot_be_the_only_objectives() -> None:
         ObjectivesConfig(Mode.pareto, {"latency_ms": LOSS}), MEASURED, REPORTED
     )
     assert line.startswith("objectives.metrics: 'latency_ms' given, allowed: at least one that is")
+
+
+def test_negative_values_are_ordered_in_a_front_as_in_any_other() -> None:
+    both = {"eval_loss": LOSS, "gap": ObjectiveConfig(Direction.minimize)}
+    front = objectives(Mode.pareto, both)
+    values = [
+        front.progress({"eval_loss": 2.0, "gap": gap}) for gap in (-3.0, -1.0, -0.5, 0.0, 1.0)
+    ]
+    assert values == sorted(values, key=float)
+    assert len(set(values)) == 5

@@ -12,8 +12,8 @@ from peft import PeftModel
 
 from ugro.config import Config
 from ugro.errors import MetricError, UserError
-from ugro.events.channel import channel
-from ugro.events.trial_report import TrialResult
+from ugro.events.channel import StandaloneChannel, channel
+from ugro.events.trial_report import Report, TrialResult
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
@@ -35,6 +35,12 @@ def both(examples):
 
 def words(examples):
     return "many"
+
+def nothing_else(examples):
+    return [float("nan")] * len(examples)
+
+def pair(examples):
+    return {"a": 1.0, "b": 2.0}
 
 def too_few(examples):
     return [1.0]
@@ -157,10 +163,42 @@ def test_the_training_is_the_same_with_and_without_metrics(run: Run, tmp_path: P
     assert not (again / "generations.jsonl").exists()
 
 
+def test_a_best_checkpoint_without_a_metric_gets_it_at_the_end(run: Run) -> None:
+    result, folder = run(metric("variety", every=5), "objectives=loss")
+    losses = {line["step"]: line["eval_loss"] for line in reports(folder)}
+    best = min((step for step in losses if step), key=losses.__getitem__)
+    assert result.metrics["best_step"] == best
+    assert best % 5  # it was not due there
+    lines = [json.loads(line) for line in (folder / "generations.jsonl").read_text().splitlines()]
+    scores = [len(set(line["generation"])) for line in lines]
+    assert result.metrics["variety"] == pytest.approx(np.mean(scores))
+
+
+def test_patience_waits_for_the_metric(run: Run) -> None:
+    result, _ = run(metric("variety", every=3), "training.early_stopping_patience=2")
+    assert result.metrics["steps"] == 6  # the metric was known after three and six
+
+
+def test_a_trial_that_ends_early_has_all_its_metrics(
+    given: list[str], settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    class Stop(StandaloneChannel):
+        def report(self, report: Report) -> bool:
+            return report.step < 2
+
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    result = run_trial(settings(*given, metric("variety", every=4)), folder, Stop())
+    assert result.metrics["steps"] == result.metrics["best_step"] == 2
+    assert result.values == (result.metrics["variety"],)
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("words", "metrics.words: its function returned a str, no number"),
+        ("words", "metrics.words: mine.words: TypeError: a str was returned, no number"),
+        ("nothing_else", "metrics.nothing_else: nan returned, no finite number"),
+        ("pair", "metrics.pair: ['a', 'b'] returned, but metrics.pair.returns=[]"),
         ("too_few", "metrics.too_few: 1 values returned for 12 examples"),
         ("missing", "metrics.missing: mine.missing: AttributeError: module 'mine' has no"),
     ],

@@ -86,6 +86,7 @@ def paired(folder: Path | None, first: int, second: int, metric: str) -> Paired 
     differences = [
         own[example].scores[metric] - others[example].scores[metric]
         for example in own.keys() & others.keys()
+        if own[example].reference == others[example].reference  # else another record
         if metric in own[example].scores and metric in others[example].scores
     ]
     count = len(differences)

@@ -13,6 +13,9 @@ from ugro.events.trial_report import MEASURED, REPORTED, Report
 from ugro.metrics.source import module_spec
 
 On = Enum("On", ["tokens", "generations"])
+# What a trial logs beside metrics, and names that are made from those of metrics.
+OWN = ("loss", "grad_norm", "epoch", "eval_seconds", "eval_objective", "composite_score")
+RESERVED = re.compile(r"^(base|test|eval)_|_(stderr|gain)$")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -66,11 +69,15 @@ def names(name: str, metric: MetricConfig) -> list[str]:
 
 def metric_faults(metrics: Mapping[str, MetricConfig]) -> Iterator[str]:
     """Yield what is wrong with the metrics, a line each."""
-    taken = {*MEASURED, *REPORTED, *(each.name for each in fields(Report))}
+    taken = {*MEASURED, *REPORTED, *OWN, *(each.name for each in fields(Report))}
+    every = [value for name, metric in metrics.items() for value in names(name, metric)]
     for name, metric in metrics.items():
         key = f"metrics.{name}"
-        if not NAME.fullmatch(name) or taken & {name, *names(name, metric)}:
+        own = {name, *names(name, metric)}
+        if not NAME.fullmatch(name) or taken & own or any(map(RESERVED.search, own)):
             yield fault("metrics", name, "a name of letters, digits and _, not one of UGRO's own")
+        if twice := sorted(value for value in own if every.count(value) > 1):
+            yield fault(key, twice[0], "a name that no other metric's value has")
         if not all(NAME.fullmatch(returned) for returned in metric.returns):
             yield fault(f"{key}.returns", metric.returns, "names of letters, digits and _")
         if "." not in metric.function or module_spec(metric.function) is None:

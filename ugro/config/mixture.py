@@ -1,8 +1,13 @@
 """The data sets of ``data=mixture``, each as a data configuration of its own."""
 
+import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config.trial import ColumnsConfig, DataConfig, Source
 from ugro.errors import UserError, fault
@@ -48,14 +53,36 @@ def members(config: DataConfig) -> list[Member]:
     return [_member(config, f"data.sets[{at}]", given) for at, given in enumerate(config.sets)]
 
 
+def of_mixture(config: DataConfig) -> Iterator[str]:
+    """Yield the keys that a mixture has, although they belong to its sets."""
+    default = DataConfig()
+    for key in KEYS[1:]:
+        if config.source is Source.mixture and getattr(config, key) != getattr(default, key):
+            yield f"data.{key}"
+
+
+def in_set(message: str, key: str) -> str:
+    """Write the keys in a message about a set as those of the set."""
+    return re.sub(rf"(?<![\w/.])data\.(?=(?:{'|'.join(KEYS)})\b)", f"{key}.", message)
+
+
 def _member(config: DataConfig, key: str, given: dict[str, Any]) -> Member:
+    """Return a set with its values in the types of the schema."""
     faults = list(_faults(key, given))
     if faults:
         raise UserError("\n".join(faults))
     own = {name: value for name, value in given.items() if name != WEIGHT}
-    own["source"] = Source[given["source"]]
-    own["columns"] = ColumnsConfig(**(given.get("columns") or {}))
-    return Member(key, replace(config, sets=[], **own), float(given.get(WEIGHT, 1.0)))
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), own)
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{key}.{error.full_key}: {reason}") from error
+    typed = {name: _plain(OmegaConf.select(merged, name)) for name in own}
+    return Member(key, replace(config, sets=[], **typed), float(given.get(WEIGHT, 1.0)))
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
 
 
 def _faults(key: str, given: dict[str, Any]) -> Iterator[str]:
@@ -70,5 +97,6 @@ def _faults(key: str, given: dict[str, Any]) -> Iterator[str]:
         if name not in columns:
             yield fault(f"{key}.columns", name, ", ".join(columns))
     weight = given.get(WEIGHT, 1.0)
-    if not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+    is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not is_number or not 0 < weight < math.inf:
         yield fault(f"{key}.{WEIGHT}", weight, "above 0")

@@ -19,7 +19,7 @@ from ugro.config import (
     TrainingConfig,
 )
 from ugro.config.metrics import metric_faults, value_names
-from ugro.config.mixture import members
+from ugro.config.mixture import in_set, members, of_mixture
 from ugro.config.objective_validation import objective_faults
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED
@@ -155,6 +155,8 @@ def _sets(data: DataConfig) -> Iterator[str]:
         yield fault("data.sets", data.sets, "none, or data=mixture")
     if data.source is Source.mixture and not data.sets:
         yield fault("data.sets", data.sets, "[{source: jsonl, train_files: [a.jsonl]}, ...]")
+    for key in of_mixture(data):
+        yield f"{key}: belongs to each set in data.sets where data=mixture"
     try:
         found = members(data)
     except UserError as error:
@@ -162,7 +164,7 @@ def _sets(data: DataConfig) -> Iterator[str]:
         return
     for member in found:
         for line in (*_source(member.data), *_columns(member.data)):
-            yield line.replace("data.", f"{member.key}.", 1)
+            yield in_set(line, member.key) if data.source is Source.mixture else line
 
 
 def _source(data: DataConfig) -> Iterator[str]:

@@ -5,6 +5,7 @@ worker share a process per function, so that its imports cost time once.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ class _Process:
             pass_fds=[other.fileno()],
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(search_path())},
+            start_new_session=True,  # Ctrl-C is for the driver, which lets the trial save its state
         )
         other.close()
 
@@ -61,11 +63,12 @@ class _Process:
         try:
             self._connection.send(list(examples))
             if not self._connection.poll(timeout_seconds):
-                self._process.kill()
+                self._kill()
                 raise _CallError(f"no result within {timeout_seconds:g} s")
             failure, returned = self._connection.recv()
         except (EOFError, OSError) as error:
-            code = self._process.wait(GRACE_SECONDS)
+            self.close()
+            code = self._process.returncode
             raise _CallError(f"its process ended with exit code {code}") from error
         if failure:
             raise _CallError(failure.replace("\n", " "))
@@ -76,8 +79,12 @@ class _Process:
         try:
             self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
+
+    def _kill(self) -> None:
+        """Kill the process and those that it has started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 _processes: dict[str, _Process] = {}  # by function and source

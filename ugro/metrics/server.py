@@ -4,9 +4,11 @@ It imports nothing but the standard library and the function, so that it starts 
 """
 
 import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -29,13 +31,10 @@ def serve(connection: Connection, name: str) -> None:
             return
         try:
             function = function or _imported(name)
-            answer = "", function(examples)
+            answer = "", _plain(function(examples))
         except BaseException as error:  # whatever the function raises, SystemExit included
             answer = f"{type(error).__name__}: {error}", None
-        try:
-            connection.send(answer)
-        except Exception as error:  # the value cannot be pickled
-            connection.send((f"returned a {type(answer[1]).__name__} ({error})", None))
+        connection.send(answer)
 
 
 def _imported(name: str) -> Any:
@@ -43,11 +42,28 @@ def _imported(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def _plain(value: Any) -> Any:
+    """Return plain numbers, lists and dictionaries; arrays and tensors become lists.
+
+    Raises:
+        TypeError: the value is none of them.
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, str) or not hasattr(value, "__float__"):
+        raise TypeError(f"a {type(value).__name__} was returned, no number")
+    return float(value)
+
+
 def _end_with(parent: int) -> None:
     """End this process when its parent is gone, even if the function hangs."""
     while os.getppid() == parent:
         time.sleep(CHECK_SECONDS)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)  # it leads a process group of its own
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Objectives:
         if len(self.metrics) == 1:
             return next(iter(reported.values()))
         if self.mode is Mode.pareto:
-            score = self._scalarized(reported)
+            score = self._scalarized(reported, bounded=False)
             return -score if self.directions[0] is Direction.minimize else score
         return self._composite(reported)
 
@@ -104,8 +104,12 @@ class Objectives:
     def _composite(self, metrics: Mapping[str, float]) -> float:
         return (self._scalarized if self.mode is Mode.scalarized else self._chebyshev)(metrics)
 
-    def _scalarized(self, metrics: Mapping[str, float]) -> float:
+    def _scalarized(self, metrics: Mapping[str, float], bounded: bool = True) -> float:
         """Compute the weighted sum of 1/(1+v) for each minimised v and v for each maximised v.
+
+        Args:
+            metrics: values by name
+            bounded: whether values must be above -1; else negative values continue as 1-v
 
         Raises:
             UserError: a minimised value is -1 or below, where 1/(1+v) is meaningless.
@@ -115,6 +119,9 @@ class Objectives:
             if (objective := self.metrics.get(name)) is None:
                 continue
             is_minimised = objective.direction is Direction.minimize
+            if is_minimised and not bounded and value < 0:
+                total += objective.weight * (1 - value)
+                continue
             if is_minimised and value <= -1:
                 allowed = "above -1 where it is minimised; or objectives.mode=chebyshev"
                 raise UserError(fault(f"objectives.metrics.{name}", value, allowed))

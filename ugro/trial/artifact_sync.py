@@ -13,11 +13,12 @@ from pathlib import Path
 
 from ugro.artifact_store import KEY, Folder, is_outage
 from ugro.config import Config
-from ugro.paths import CHECKPOINTS, METRICS, TRIALS
+from ugro.paths import CHECKPOINTS, GENERATIONS, METRICS, TRIALS
 from ugro.retries import one_line, retrying
 from ugro.trial.checkpoints import PREFIX, SEAL, is_complete, latest, step
 
 log = logging.getLogger(__name__)
+BESIDES = (METRICS, GENERATIONS)  # what a resumed trial needs beside its checkpoints
 
 
 @contextmanager
@@ -74,8 +75,9 @@ class FolderSync:
         log.info("checkpoints up to step %d are fetched from %s", farthest, KEY)
         for seal in sealed:
             self._fetch_checkpoint(seal, names, training_hash)
-        if METRICS in names:
-            self._get(METRICS)
+        for name in BESIDES:
+            if name in names:
+                self._get(name)
 
     def _fetch_checkpoint(self, seal: str, names: list[str], training_hash: str) -> None:
         """Replace a local checkpoint by the remote one; delete the remote copy if unusable."""
@@ -123,7 +125,8 @@ class FolderSync:
         complete = tuple(name.removesuffix(SEAL) for name in remote if _is_seal(name))
         copied = [name for name in here if not name.startswith(complete)]
         try:
-            self._remote.put_all(self._folder, [*sorted(copied, key=_is_seal), METRICS])
+            besides = [name for name in BESIDES if (self._folder / name).exists()]
+            self._remote.put_all(self._folder, [*besides, *sorted(copied, key=_is_seal)])
         except FileNotFoundError:
             return  # deleted meanwhile; a later call copies its successor
         deleted = [name for name in remote if name.startswith(CHECKPOINTS) and name not in here]

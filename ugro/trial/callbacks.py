@@ -1,10 +1,17 @@
 """Callbacks of transformers' Trainer that send reports and manage checkpoints."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from ugro.config import Keep
 from ugro.events.channel import Channel, TrialInterruptedError
@@ -167,3 +174,23 @@ class CheckpointCallback(TrainerCallback):
         self._changed()
         if self._interrupted() and not control.should_training_stop:
             raise TrialInterruptedError(f"interrupted after step {state.global_step}")
+
+
+class PatienceCallback(EarlyStoppingCallback):
+    """End training after several evaluations without a better objective.
+
+    Evaluations at which the objective was not due do not count.
+    """
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **others: object,
+    ) -> None:
+        """Count the evaluation, and stop the training if it was the last allowed one."""
+        if math.isnan(metrics[OBJECTIVE]) and math.isfinite(metrics["eval_loss"]):
+            return
+        super().on_evaluate(args, state, control, metrics, **others)

@@ -8,6 +8,7 @@ from pathlib import Path
 from peft import PeftModel
 
 from ugro.config import Config
+from ugro.config.metrics import value_names
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.objectives import objectives_of
 from ugro.trial.data.layout import Part
@@ -46,6 +47,7 @@ class Evaluator:
         self._answers = answers
         self._metrics = metrics_of(config, base, part)
         self._measured = Measured()
+        self._names = value_names(config.metrics).keys()
         self.base, self._base_measured = self._evaluate_base(base)
         self.base_metrics = {**self.base.metrics(), **self._base_measured.values}
         self.seconds = self.metrics_seconds = 0.0
@@ -79,6 +81,10 @@ class Evaluator:
         self.metrics_seconds += ended - loss_known
         metrics = {**found.metrics(), **self._measured.values}
         return {**metrics, OBJECTIVE: self._objective(metrics)}
+
+    def is_complete(self, metrics: Mapping[str, float]) -> bool:
+        """Return whether all configured metrics are among these."""
+        return metrics.keys() >= self._names
 
     def keep_answers(self) -> None:
         """Write the answers of the last evaluated checkpoint beside those of the base model."""

@@ -13,9 +13,11 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ugro.config import Config, MetricConfig, On
+from ugro.config.metrics import names
 from ugro.errors import MetricError, UserError, fault
 from ugro.metrics.examples import Example, GenerationExample, TokenExample
 from ugro.metrics.process import call
+from ugro.metrics.source import source_digest
 from ugro.paths import write_atomically
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.data.layout import Part
@@ -69,7 +71,8 @@ class Metrics:
         self._ends = ends
         self._positions = positions
         self._batch_size = config.training.eval_batch_size
-        self._prompts = _Prompts(part, config.data.split_seed)
+        self._seed = config.data.split_seed
+        self._prompts = _Prompts(part, self._seed)
         for name, metric in self._configured.items():
             if metric.on is On.generations and not self._prompts.with_text:
                 allowed = "tokens: running text has no prompts"
@@ -78,7 +81,8 @@ class Metrics:
     @property
     def key(self) -> str:
         """What the values depend on beside the model."""
-        return f"{self._part.tokens} {self._configured!r}"
+        sources = [source_digest(metric.function) for metric in self._configured.values()]
+        return f"{self._part.tokens} {self._seed} {self._ends} {self._configured!r} {sources}"
 
     def compute(
         self, model: nn.Module, evaluation: Evaluation, number: int, last: bool
@@ -107,11 +111,11 @@ class Metrics:
                 answers = generated[metric.max_new_tokens]
                 examples = [self._generation_example(row, answers[row]) for row in rows]
             returned = call(name, metric.function, examples, metric.timeout_seconds)
-            for value, given in _named(name, returned).items():
+            for value, given in _named(name, metric, returned).items():
                 values |= _summary(value, given, len(examples), f"metrics.{name}")
-                if isinstance(given, (list, tuple)):
+                if isinstance(given, list):
                     for row, score in zip(rows, given, strict=True):
-                        scores.setdefault(row, {})[value] = float(score)
+                        scores.setdefault(row, {})[value] = score
         longest = max(generated, default=0)
         return Measured(values, generated.get(longest, {}), scores)
 
@@ -150,9 +154,10 @@ class Metrics:
     def _generation_example(self, row: int, generation: str) -> GenerationExample:
         prompt = self._prompts[row]
         assert prompt.text is not None
-        return GenerationExample(
-            prompt.text, generation, prompt.reference, json.loads(prompt.record)
-        )
+        reference = prompt.reference
+        for token in self._tokenizer.all_special_tokens:  # answers are decoded without them
+            reference = reference.replace(token, "")
+        return GenerationExample(prompt.text, generation, reference, json.loads(prompt.record))
 
     def save_answers(self, path: Path, base: Measured, trained: Measured) -> None:
         """Write a JSON line per generated text: prompt, reference, and both models' answers."""
@@ -162,7 +167,7 @@ class Metrics:
         for row, answer in sorted(trained.generations.items()):
             prompt = self._prompts[row]
             line = {
-                "example": row,
+                "example": self._prompts.example(row),
                 "prompt": prompt.text,
                 "reference": prompt.reference,
                 "base": base.generations.get(row),
@@ -189,7 +194,11 @@ class _Prompts:
         self.with_text = not part.examples.running[self._of_row].all()
 
     def __getitem__(self, row: int) -> Prompt:
-        return self._examples.prompt(int(self._of_row[row]))
+        return self._examples.prompt(self.example(row))
+
+    def example(self, row: int) -> int:
+        """Return the index of a row's example among all examples of the part."""
+        return int(self._of_row[row])
 
     def rows(self, limit: int | None) -> list[int]:
         """Return at most ``limit`` rows, in order."""
@@ -201,34 +210,36 @@ class _Prompts:
         return sorted([row for row in self._order.tolist() if not running[row]][:limit])
 
 
-def _named(name: str, returned: Any) -> dict[str, Any]:
-    """Return the function's values by name, arrays and tensors as lists."""
-    named = {name: returned}
+def _named(name: str, metric: MetricConfig, returned: Any) -> dict[str, Any]:
+    """Return the function's values by name.
+
+    Raises:
+        MetricError: they are others than configured.
+    """
+    values = {name: returned}
     if isinstance(returned, Mapping):
-        named = {f"{name}_{key}": value for key, value in returned.items()}
-    return {n: value.tolist() if hasattr(value, "tolist") else value for n, value in named.items()}
+        values = {f"{name}_{key}": value for key, value in returned.items()}
+    if set(values) != set(names(name, metric)):
+        given = sorted(returned) if isinstance(returned, Mapping) else "no dictionary"
+        raise MetricError(
+            f"metrics.{name}: {given} returned, metrics.{name}.returns={metric.returns}"
+        )
+    return values
 
 
 def _summary(name: str, given: Any, count: int, key: str) -> dict[str, float]:
     """Return a value, or the mean and standard error of the examples' values.
 
     Raises:
-        MetricError: they are no numbers, or not one per example.
+        MetricError: they are not finite, or not one per example.
     """
-    if not isinstance(given, (list, tuple)):
-        return {name: _number(given, key)}
-    numbers = [_number(value, key) for value in given]
-    if len(numbers) != count:
-        raise MetricError(f"{key}: {len(numbers)} values returned for {count} examples")
+    numbers = given if isinstance(given, list) else [given]
+    if isinstance(given, list) and len(given) != count:
+        raise MetricError(f"{key}: {len(given)} values returned for {count} examples")
+    for value in numbers:
+        if not isinstance(value, float) or not math.isfinite(value):
+            raise MetricError(f"{key}: {value} returned, no finite number")
     found = {name: statistics.fmean(numbers)}
-    if count > 1:
+    if isinstance(given, list) and count > 1:
         found[f"{name}{STDERR}"] = statistics.stdev(numbers) / math.sqrt(count)
     return found
-
-
-def _number(value: Any, key: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        kind = type(value).__name__
-        raise MetricError(f"{key}: its function returned a {kind}, no number") from error

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import (
-    EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -26,7 +25,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from ugro.config import Config, Keep
 from ugro.events.channel import Channel
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.callbacks import CheckpointCallback, ReportCallback
+from ugro.trial.callbacks import CheckpointCallback, PatienceCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate, schedule
@@ -103,7 +102,7 @@ def train(
     keeper = CheckpointCallback(folder, training_hash, keep, channel.interrupted, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
-        callbacks.append(EarlyStoppingCallback(config.training.early_stopping_patience))
+        callbacks.append(PatienceCallback(config.training.early_stopping_patience))
     trainer = ExampleTrainer(
         model=model,
         args=on_one_device(arguments(config, folder, plan, next(model.parameters()).dtype)),
@@ -124,18 +123,25 @@ def train(
     if state.best_metric is None or not math.isfinite(state.best_metric):
         raise FloatingPointError("training diverged: no evaluation gave a finite loss")
     model.load_adapter(str(folder / f"{PREFIX}{state.best_global_step}"), "default")
+    best = _logged_at(state, state.best_global_step)
+    if not evaluator.is_complete(best):  # metrics that were not due at the best checkpoint
+        best |= evaluator.evaluate(model, number=0, last=True)
+        evaluator.keep_answers()
     if keep is Keep.best:
         keep_only(folder, {state.best_global_step})
-    return _result(state, plan, reporter, evaluator)
+    return _result(best, state, plan, reporter, evaluator)
 
 
 def _result(
-    state: TrainerState, plan: Schedule, reporter: ReportCallback, evaluator: Evaluator
+    best: Mapping[str, float],
+    state: TrainerState,
+    plan: Schedule,
+    reporter: ReportCallback,
+    evaluator: Evaluator,
 ) -> TrainingResult:
     """Collect the outcome of a finished training."""
-    logged = _logged_at(state, state.best_global_step)
     return TrainingResult(
-        best={name: logged[name] for name in logged if name not in BESIDES},
+        best={name: value for name, value in best.items() if name not in BESIDES},
         best_step=state.best_global_step,
         train_loss=mean_train_loss(state),
         tokens_seen=int(plan.tokens[state.global_step]),
@@ -273,6 +279,9 @@ class ExampleTrainer(Trainer):
         self.control: TrainerControl = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
+        if self.control.should_training_stop and not self.evaluator.is_complete(metrics):
+            metrics = self.evaluator.evaluate(self.model, number, last=True)
+            self.state.log_history[-1] |= metrics  # the trial ends here, with all its metrics
         return metrics
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:

@@ -83,6 +83,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         )
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
         metrics = _metrics(result, evaluator.base_metrics, startup_seconds, trainable)
+        if config.metrics:
+            metrics["metrics_seconds"] = result.metrics_seconds
         metrics["test_tokens"] = data.test.summary.trained if data.test else 0
         if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
             metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
@@ -173,5 +175,4 @@ def _metrics(
         "startup_seconds": startup_seconds,
         "steps": result.steps,
         "best_step": result.best_step,
-        **({"metrics_seconds": result.metrics_seconds} if result.metrics_seconds else {}),
     }

@@ -1,12 +1,14 @@
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.trial.made import data_config
-from ugro.config import DataConfig
+from ugro.config import Config, DataConfig
+from ugro.config.validation import validate
 from ugro.errors import UserError
 from ugro.trial.data.documents import Document, Skipped
 from ugro.trial.data.preparation import prepare
@@ -90,6 +92,10 @@ def test_a_set_may_have_evaluation_files_and_a_filter_of_its_own(
             {"source": "csv", "train_files": ["gone.csv"]},
             "data.sets[0].train_files: 'gone.csv' given, allowed: files that exist",
         ),
+        (
+            {"source": "csv", "join_rows": "perhaps"},
+            "data.sets[0].join_rows: Value 'perhaps' is not a valid bool",
+        ),
     ],
 )
 def test_a_wrong_set_is_named(
@@ -100,3 +106,22 @@ def test_a_wrong_set_is_named(
         list(read(mixture(given), "train", Skipped()))
     assert str(raised.value).startswith(line)
     assert "\n" not in str(raised.value)
+
+
+def test_names_of_files_stay_as_they_are_in_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data.jsonl").write_text('{"prompt": "a", "completion": "b"}\nno record\n')
+    with pytest.raises(UserError, match=r"^data\.jsonl:2: not a JSON object"):
+        list(read(mixture({"source": "jsonl", "train_files": ["data.jsonl"]}), "train", Skipped()))
+
+
+def test_keys_of_the_sets_are_refused_beside_them(settings: Callable[..., Config]) -> None:
+    one = "data.sets=[{source: pydocs}]"
+    validate(settings("model=tiny", "data=mixture", one))
+    with pytest.raises(UserError) as raised:
+        validate(settings("model=tiny", "data=mixture", one, "data.eval_files=[a.jsonl]"))
+    assert str(raised.value) == (
+        "data.eval_files: belongs to each set in data.sets where data=mixture"
+    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ugro.config import DATA_SETS, BadRecords, DataConfig, Source
-from ugro.config.mixture import members
+from ugro.config.mixture import in_set, members
 from ugro.errors import UserError, fault
 from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
 from ugro.trial.data.documents import TEXT, Document, Skipped
@@ -101,7 +101,7 @@ def _mixed(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document
             for document in read(member.data, part, skipped):
                 yield replace(document, weight=member.weight)
         except UserError as error:
-            raise UserError(str(error).replace("data.", f"{member.key}.", 1)) from error
+            raise UserError(in_set(str(error), member.key)) from error
 
 
 def has_part(config: DataConfig, part: str) -> bool:
