@@ -198,7 +198,7 @@ def test_a_trial_that_ends_early_has_all_its_metrics(
     [
         ("words", "metrics.words: mine.words: TypeError: a str was returned, no number"),
         ("nothing_else", "metrics.nothing_else: nan returned, no finite number"),
-        ("pair", "metrics.pair: ['a', 'b'] returned, but metrics.pair.returns=[]"),
+        ("pair", "metrics.pair: ['a', 'b'] returned, allowed: metrics.pair.returns=[]"),
         ("too_few", "metrics.too_few: 1 values returned for 12 examples"),
         ("missing", "metrics.missing: mine.missing: AttributeError: module 'mine' has no"),
     ],

@@ -222,7 +222,7 @@ def _named(name: str, metric: MetricConfig, returned: Any) -> dict[str, Any]:
     if set(values) != set(names(name, metric)):
         given = sorted(returned) if isinstance(returned, Mapping) else "no dictionary"
         raise MetricError(
-            f"metrics.{name}: {given} returned, metrics.{name}.returns={metric.returns}"
+            f"metrics.{name}: {given} returned, allowed: metrics.{name}.returns={metric.returns}"
         )
     return values
 
