@@ -60,6 +60,11 @@ def large(count: float) -> str:
     return f"{count:,.0f}"
 
 
+def printable(text: str) -> str:
+    """Replace control characters, which a terminal would obey."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+
+
 def binary_size(size: float) -> str:
     """Format a number of bytes: 1.50 GiB, 0.25 MiB."""
     return f"{size / GIB:,.2f} GiB" if size >= GIB / 100 else f"{size / MIB:,.2f} MiB"

@@ -63,7 +63,8 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 self.answer(200, listed)
             else:
                 held = [{"rfilename": path} for path in hub.files[name]]
-                self.answer(200, {"id": name, "siblings": held, "sha": "0"})
+                known = {"siblings": held, "private": hub.private.get(name, False)}
+                self.answer(200, {"id": name, "sha": "0", **known})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -125,8 +125,11 @@ def test_another_trial_says_that_it_is_not_the_best(here: Path) -> None:
 
 
 def test_a_conversation_is_asked_for_with_the_template(here: Path) -> None:
-    rows = [{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]
-    Path("rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    Path("rows.jsonl").unlink()  # the trial wrote down what it was trained on
+    path = best_of(here) / "provenance.json"
+    provenance = json.loads(path.read_text())
+    data = {**json.loads(provenance["data"]), "conversations": True}
+    path.write_text(json.dumps({**provenance, "data": json.dumps(data)}))
     main(["study.name=mine", "to=out", "format=merged"])
     assert "tokenizer.apply_chat_template(" in card_of(Path("out"))[1]
     run_snippet(Path("out"), here)

@@ -70,8 +70,17 @@ def test_a_repository_with_files_is_not_overwritten(export: Path) -> None:
     assert hub.files == {"us/mine": {"README.md": b"theirs"}}
     assert done.returncode == 1
     assert done.stderr == (
-        "error: push: 'us/mine' given, allowed: a repository that is new or empty\n"
+        "error: push: 'us/mine' given, allowed: a repository that is new, or empty and private\n"
     )
+
+
+def test_a_public_repository_is_refused_even_if_empty(export: Path) -> None:
+    empty = {"us/mine": {".gitattributes": b""}}
+    with serving(Hub(files=empty)) as hub:
+        done = run(UPLOAD, "us/mine", str(export), address=hub.address)
+    assert done.returncode == 1
+    assert "allowed: a repository that is new, or empty and private" in done.stderr
+    assert hub.files == empty
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,14 @@
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import GenerationConfig, LlamaForCausalLM
 
-from ugro.config import Config, RandomLlamaConfig
-from ugro.errors import UserError
+from ugro.config import RandomLlamaConfig
 from ugro.trial.data.documents import Document
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.tokenization import tokenise
-from ugro.trial.generation import as_asked, encoded, end_ids, generate, holds_conversations
+from ugro.trial.generation import as_asked, encoded, end_ids, generate
 from ugro.trial.model.random_llama import END, byte_tokenizer, random_llama
 
 from .small_models import small_model
@@ -30,26 +26,17 @@ RECORDS: dict[str, tuple[dict[str, Any], bool]] = {
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_a_prompt_is_asked_as_it_was_trained(
-    kind: str, settings: Callable[..., Config], tmp_path: Path
-) -> None:
+def test_a_prompt_is_asked_as_it_was_trained(kind: str) -> None:
     record, conversations = RECORDS[kind]
-    (tmp_path / "rows.jsonl").write_text(json.dumps(record))
-    config = settings("model=tiny", "data=jsonl", f"data.train_files=[{tmp_path}/rows.jsonl]")
-    assert holds_conversations(config.data) is conversations
+    document = Document("here", record)
+    assert document.is_conversation is conversations
     tokenizer = byte_tokenizer()
     asked = as_asked(tokenizer, "Who is it?", conversations)
-    [trained] = tokenise(render_document(Document("here", record), tokenizer), tokenizer)
+    [trained] = tokenise(render_document(document, tokenizer), tokenizer)
     assert trained.input_ids.tolist()[: len(asked)] == asked
     if kind != "text":  # whose first words are trained, too
         assert not trained.kinds[: len(asked)].any()
         assert trained.kinds[len(asked) :].all()
-
-
-def test_data_that_are_gone_are_one_line(settings: Callable[..., Config]) -> None:
-    config = settings("model=tiny", "data=jsonl", "data.train_files=[gone.jsonl]")
-    with pytest.raises(UserError, match=r"^data.train_files: 'gone.jsonl' given, allowed: "):
-        holds_conversations(config.data)
 
 
 @pytest.mark.parametrize(

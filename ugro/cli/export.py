@@ -139,7 +139,7 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
             location=request.push or str(request.to),
             base=trained.config.model,
             license=license_of(trained.config.model),
-            conversations=_conversations(trained),
+            conversations=trained.conversations,
             checked=checked,
             file=file,
         ),
@@ -188,12 +188,3 @@ def _compared(agreement: "Agreement", dtype: str) -> str:
         f"(largest logit: {number(agreement.largest)}); the most likely token is the same at "
         f"{share(agreement.same_choice)} of the positions."
     )
-
-
-def _conversations(trained: TrainedTrial) -> bool:
-    from ugro.trial.generation import holds_conversations
-
-    try:
-        return holds_conversations(trained.config.data)
-    except UserError:  # the data are no longer there
-        return False

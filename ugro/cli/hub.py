@@ -15,10 +15,11 @@ TROUBLE = (httpx2.HTTPError, OSError)
 
 
 def check_target(name: str) -> None:
-    """Check before an export that it can be uploaded afterwards.
+    """Check before an export that it can be uploaded afterwards, to a private repository.
 
     Raises:
-        UserError: the name is malformed, there is no token, or the repository has files.
+        UserError: the name is malformed, there is no token, the repository has files,
+            or it is public.
     """
     try:
         validate_repo_id(name)
@@ -30,11 +31,13 @@ def check_target(name: str) -> None:
         raise UserError(f"push: {name!r} needs a token: set HF_TOKEN, or run `hf auth login`")
     api = HfApi()
     try:
-        held = set(api.list_repo_files(name)) if api.repo_exists(name) else set()
+        exists = api.repo_exists(name)
+        held = set(api.list_repo_files(name)) if exists else set()
+        is_public = exists and not api.repo_info(name).private
     except TROUBLE as error:
         raise UserError(f"push: {name!r} cannot be reached ({one_line(error)})") from error
-    if held - MADE_BY_HUB:
-        raise UserError(fault("push", name, "a repository that is new or empty"))
+    if held - MADE_BY_HUB or is_public:
+        raise UserError(fault("push", name, "a repository that is new, or empty and private"))
 
 
 def upload(folder: Path, name: str, message: str) -> str:
@@ -47,7 +50,7 @@ def upload(folder: Path, name: str, message: str) -> str:
     try:
         address = api.create_repo(name, private=True, exist_ok=True)
         api.upload_folder(repo_id=name, folder_path=folder, commit_message=message)
-    except TROUBLE as error:
-        why = f"({one_line(error)})"
+    except (*TROUBLE, ValueError) as error:  # ValueError: the card is refused
+        why = f"({' '.join(str(error).split())})" if str(error) else type(error).__name__
         raise UserError(f"push: {name!r} failed {why}; {folder} is complete") from error
     return str(address)

@@ -1,5 +1,6 @@
 """Print one document of the data as a trial sees it: ``ugro show-data data=... index=0``."""
 
+import re
 from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir
@@ -11,7 +12,7 @@ from ugro.cli.train import refuse_removed_keys
 from ugro.config import Config, register_schema, typed
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
-from ugro.formatting import counted
+from ugro.formatting import counted, printable
 from ugro.paths import configuration_folder
 from ugro.trial.data.split import PARTS
 from ugro.trial.example import MARKS, ShownDocument, ShownExample, show_document
@@ -40,7 +41,7 @@ def main(arguments: list[str], console: Console | None = None) -> None:
             overrides.append(argument)
     if own["part"] not in PARTS:
         raise UserError(fault("part", own["part"], ", ".join(PARTS)))
-    if not own["index"].lstrip("-").isdecimal():
+    if not re.fullmatch(r"-?\d+", own["index"]):
         raise UserError(fault("index", own["index"], "a number, from 0"))
     index = int(own["index"])
     config = _configuration(overrides)
@@ -80,7 +81,7 @@ def _print(document: ShownDocument, name: str, config: Config, console: Console)
         lines += [
             Text(f"{head}{counts}{_too_long(example, name, config)}"),
             Text(""),
-            _styled(example) if is_styled else Text(example.marked()),
+            _styled(example) if is_styled else Text(printable(example.marked())),
             Text(""),
         ]
     for line in lines[:-1]:
@@ -97,5 +98,6 @@ def _too_long(example: ShownExample, name: str, config: Config) -> str:
 
 
 def _styled(example: ShownExample) -> Text:
-    pieces = ((piece.text, TRAINED if piece.is_trained else "") for piece in example.pieces)
-    return Text.assemble(*pieces)
+    styles = (TRAINED if piece.is_trained else "" for piece in example.pieces)
+    texts = (printable(piece.text) for piece in example.pieces)
+    return Text.assemble(*zip(texts, styles, strict=True))

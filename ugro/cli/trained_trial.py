@@ -1,5 +1,6 @@
 """A finished trial, its configuration and its adapter, for commands that use its model."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,16 @@ class TrainedTrial:
     folder: Path
     config: Config
     provenance: dict[str, str]
+
+    @property
+    def model(self) -> tuple[Config, Path, bool]:
+        """Configuration, folder, and whether it was trained on conversations."""
+        return self.config, self.folder, self.conversations
+
+    @property
+    def conversations(self) -> bool:
+        """Whether it was trained on conversations, as it wrote down itself."""
+        return bool(json.loads(self.provenance.get("data", "{}")).get("conversations"))
 
 
 def trained_trial(where: StudyLocation, given: str | None) -> TrainedTrial:

@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rich import box
 from rich.console import Console
@@ -15,13 +16,13 @@ from ugro.cli.study_lookup import StudyLocation, find_study
 from ugro.cli.trained_trial import TrainedTrial, of_record, trained_trial
 from ugro.config import register_schema
 from ugro.errors import UserError, fault
+from ugro.formatting import printable
 from ugro.plugins.sweeper import register_plugins
 from ugro.study.trial_record import source
 
 STDIN = "-"
 NEW_TOKENS = 64
 BASE = "base model"
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 NOTHING = "(no text)"  # the first token ended the answer
 
 
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> None:
     prompts = list(_prompts(words))
     if not prompts:
         raise UserError(fault("prompt", None, "one or more texts, or - for the lines of stdin"))
-    show(prompts, _answers(where, chosen, given, prompts, length), Console())
+    show(prompts, _answers(where, chosen, given, prompts, length), Console(emoji=False))
 
 
 def _length(given: str) -> int:
@@ -87,18 +88,15 @@ def _answers(
 
     silence_transformers()
     logging.captureWarnings(True)
-    conversations = _conversations(chosen)
     baseline = _baseline(where, chosen)
-    trials = [*([baseline] if baseline else []), chosen]
+    asked = partial(answers_of_trial, prompts=prompts, max_new_tokens=length)
     found: list[Answers] = []
-    for one in trials:
-        before, after = answers_of_trial(
-            one.config, one.folder, prompts, conversations, length, with_base=not found
-        )
-        found += [Answers(BASE, before)] if before else []
-        is_best = one is chosen and "trial" not in given
-        found.append(Answers(_name(one, is_best), after))
-    return found
+    if baseline is not None:
+        _, answers = asked(*baseline.model, with_base=False)
+        found.append(Answers(_name(baseline, is_best=False), answers))
+    before, after = asked(*chosen.model, with_base=True)
+    found.append(Answers(_name(chosen, is_best="trial" not in given), after))
+    return [Answers(BASE, before), *found]
 
 
 def _name(trained: TrainedTrial, is_best: bool) -> str:
@@ -118,16 +116,6 @@ def _baseline(where: StudyLocation, chosen: TrainedTrial) -> TrainedTrial | None
     return None
 
 
-def _conversations(chosen: TrainedTrial) -> bool:
-    from ugro.trial.generation import holds_conversations
-
-    try:
-        return holds_conversations(chosen.config.data)
-    except UserError as error:
-        print(f"The prompts are taken as text: {error}", file=sys.stderr)
-        return False
-
-
 def show(prompts: Sequence[str], answers: Sequence[Answers], console: Console) -> None:
     """Print a table per prompt with a column per model; plain lines where there is no terminal.
 
@@ -143,18 +131,12 @@ def show(prompts: Sequence[str], answers: Sequence[Answers], console: Console) -
         table = Table(title=escape(prompt), title_justify="left", box=box.SIMPLE_HEAD, expand=True)
         for one in answers:
             table.add_column(escape(one.model), ratio=1, overflow="fold")
-        table.add_row(*(escape(_printable(one.texts[at])) for one in answers))
+        table.add_row(*(escape(printable(one.texts[at]).strip() or NOTHING) for one in answers))
         console.print(table)
-
-
-def _printable(text: str) -> str:
-    """Return a text without control characters, which a terminal would obey."""
-    kept = "".join(one if one.isprintable() or one in "\n\t" else REPLACEMENT for one in text)
-    return kept.strip() or NOTHING
 
 
 def _print_plain(prompt: str, answers: Sequence[tuple[str, str]], console: Console) -> None:
     for name, text in [("prompt", prompt), *answers]:
-        indented = _printable(text).replace("\n", "\n  ")
+        indented = (printable(text).strip() or NOTHING).replace("\n", "\n  ")
         console.print(f"{name}: {indented}", markup=False, highlight=False, soft_wrap=True)
     console.print()

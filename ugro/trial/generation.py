@@ -9,28 +9,14 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from ugro.config import DataConfig
 from ugro.errors import UserError
 from ugro.formatting import counted
 from ugro.trial.data.chat_template import ChatTemplate
-from ugro.trial.data.documents import Skipped
-from ugro.trial.data.reading import read
 from ugro.trial.inference import inference
 
 log = logging.getLogger(__name__)
 
 ASKED = [{"role": "user", "content": "."}, {"role": "assistant", "content": "."}]
-
-
-def holds_conversations(data: DataConfig) -> bool:
-    """Return whether the first training document is a conversation.
-
-    Raises:
-        UserError: the data cannot be read.
-    """
-    first = next(read(data, "train", Skipped()), None)
-    content = first.content if first else {}
-    return "messages" in content or isinstance(content.get("prompt"), list)
 
 
 def as_asked(tokenizer: PreTrainedTokenizerBase, prompt: str, conversations: bool) -> list[int]:

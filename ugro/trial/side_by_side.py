@@ -1,5 +1,6 @@
 """Answers of a base model and of a trial's adapter on it to the same prompts."""
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from ugro.trial.model import base_models
 def answers_of_trial(
     config: Config,
     folder: Path,
-    prompts: Sequence[str],
     conversations: bool,
+    prompts: Sequence[str],
     max_new_tokens: int,
     with_base: bool,
 ) -> tuple[list[str], list[str]]:
@@ -26,8 +27,8 @@ def answers_of_trial(
     Args:
         config: configuration of the trial
         folder: folder of the trial, with ``adapter/``
-        prompts: texts of the user
         conversations: whether the trial was trained on conversations
+        prompts: texts of the user
         max_new_tokens: maximum length of an answer, in tokens
         with_base: whether the base model answers, too
 
@@ -47,4 +48,7 @@ def answers_of_trial(
     )
     before = generate(base.model, tokenizer, asked if with_base else [], *limits)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
-    return before, generate(adapted, tokenizer, asked, *limits)
+    after = generate(adapted, tokenizer, asked, *limits)
+    del base, adapted
+    gc.collect()  # another trial's model may not fit beside it
+    return before, after

@@ -47,6 +47,7 @@ FULL = Findings(
     data={
         "parts": {"train": asdict(PartSummary(9, 9, 3, 90, 80))},
         "formats": {"Alpaca": 9},
+        "conversations": False,
         "notes": ["A record."],
     },
     certainty=Certainty(True, 0, 0.5, 0, Noise(0.1, "seeds"), 0, Paired(9, 0.1, 0.02), ("Sure.",)),

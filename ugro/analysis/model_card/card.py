@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from huggingface_hub import ModelCardData
 from omegaconf import OmegaConf
@@ -16,6 +17,7 @@ from ugro.analysis.model_card.exported import Exported
 from ugro.analysis.model_card.loading import loading
 from ugro.analysis.tables import Tables
 from ugro.config import Config, Source
+from ugro.config.mixture import members
 from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import counted, data_lines, listed, number
 from ugro.redaction import redacted
@@ -25,7 +27,7 @@ from ugro.study.study import Study
 from ugro.study.trial_record import metrics
 
 LIBRARIES = {"adapter": "peft", "merged": "transformers", "gguf": "transformers"}
-RELATIONS = {"adapter": "adapter", "merged": "finetune", "gguf": "quantized"}
+RELATIONS = {"adapter": "adapter", "merged": "finetune", "gguf": "finetune"}
 VERSIONS = ("ugro", "torch", "transformers", "peft", "python")
 MACHINE = ("device", "dtype", "seed")
 
@@ -70,13 +72,15 @@ def model_card(
 
 
 def _metadata(exported: Exported, config: Config) -> str:
-    on_hub = config.data.source is Source.hub and config.data.path is not None
+    sets = [member.data for member in members(config.data)]
+    hub = [str(one.path) for one in sets if one.source is Source.hub]
+    on_hub = [path for path in hub if not Path(path).exists()]
     tags = ["lora", "ugro", *(["gguf"] if exported.format == "gguf" else [])]
     data = ModelCardData(
         base_model=exported.hub_id,
         library_name=LIBRARIES[exported.format],
         license=exported.license,
-        datasets=[str(config.data.path)] if on_hub else None,
+        datasets=on_hub or None,
         pipeline_tag="text-generation",
         tags=tags,
     )
@@ -154,11 +158,13 @@ def _result(
 
 
 def _data(config: Config, provenance: Mapping[str, str]) -> Iterator[str]:
-    data = config.data
-    named = [data.path or "", data.subset or ""] if data.path else data.train_files
-    source = f"Source: `data={data.source.name}`"
-    yield f"{source}{''.join(f' `{name}`' for name in named if name)}."
-    yield ""
+    for member in members(config.data):
+        data = member.data
+        named = [data.path or "", data.subset or ""] if data.path else data.train_files
+        source = f"Source: `data={data.source.name}`"
+        weight = f", weight {number(member.weight)}" if member.weight != 1 else ""
+        yield f"{source}{''.join(f' `{name}`' for name in named if name)}{weight}."
+        yield ""
     if "data" in provenance:
         yield from (f"- {line}" for line in data_lines(json.loads(provenance["data"])))
     known = [f"{name} `{provenance[name]}`" for name in DATA_PARTS if name in provenance]

@@ -44,6 +44,11 @@ class Document:
         )
         return hashlib.blake2b(plain.encode(), digest_size=16).digest()
 
+    @property
+    def is_conversation(self) -> bool:
+        """Whether it consists of messages, which a chat template renders."""
+        return "messages" in self.content or isinstance(self.content.get("prompt"), list)
+
     @cached_property
     def length(self) -> int:
         """Total characters of all texts."""

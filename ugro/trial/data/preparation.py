@@ -37,6 +37,7 @@ class Data:
     evaluation: Part
     test: Part | None
     formats: Mapping[str, int]  # documents of each format, as recognised
+    conversations: bool  # whether most training documents are conversations
     notes: tuple[str, ...]  # sentences about omitted or questionable data
     largest_token: int  # largest token id of all parts
 
@@ -49,7 +50,12 @@ class Data:
         """Return the counts of each part and format, and the notes, as plain values."""
         parts = {"train": self.train, "eval": self.evaluation, "test": self.test}
         counts = {name: asdict(part.summary) for name, part in parts.items() if part is not None}
-        return {"parts": counts, "formats": dict(self.formats), "notes": list(self.notes)}
+        return {
+            "parts": counts,
+            "formats": dict(self.formats),
+            "conversations": self.conversations,
+            "notes": list(self.notes),
+        }
 
 
 def prepare(
@@ -78,11 +84,13 @@ def prepare(
         for part in PARTS
         if summary["parts"][part]["documents"]
     }
+    conversations = summary["parts"]["train"]["conversations"]
     return Data(
         train=parts["train"],
         evaluation=parts["eval"],
         test=parts.get("test"),
         formats=sum((Counter(part["formats"]) for part in summary["parts"].values()), Counter()),
+        conversations=2 * conversations > summary["parts"]["train"]["documents"],
         largest_token=max(part["largest_token"] for part in summary["parts"].values()),
         notes=tuple(_notes(config, summary, {name: part.summary for name, part in parts.items()})),
     )
@@ -143,6 +151,7 @@ def _write(
             **asdict(written),
             "documents": texts.count,
             "formats": texts.formats,
+            "conversations": texts.conversations,
             "identity": texts.identity(),
         }
     summary = {key: value for key, value in asdict(split).items() if key != "parts"}
@@ -157,6 +166,7 @@ class _PartTexts:
     Attributes:
         count: documents read so far
         formats: documents of each format
+        conversations: documents of messages
 
     Args:
         config: data configuration
@@ -176,6 +186,7 @@ class _PartTexts:
     ) -> None:
         self.count = 0
         self.formats: Counter[str] = Counter()
+        self.conversations = 0
         self._keep_records = keep_records
         self._skips = config.bad_records is BadRecords.skip
         self._documents = documents
@@ -196,6 +207,7 @@ class _PartTexts:
                 continue
             self._digest.update(document.identity)
             self.formats[document.format] += 1
+            self.conversations += document.is_conversation
             for text in texts:
                 kept = replace(text, record=document.record) if self._keep_records else text
                 yield self.count, kept

@@ -1,6 +1,7 @@
 """Read the documents of a part of the data, whatever their format."""
 
 import glob
+import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -84,7 +85,8 @@ def files(config: DataConfig, part: str) -> list[Path]:
     """
     found: list[Path] = []
     for pattern in getattr(config, f"{part}_files"):
-        names = glob.glob(pattern, recursive=True)  # ** also matches folders
+        path = os.path.expanduser(pattern)
+        names = [path] if os.path.isfile(path) else glob.glob(path, recursive=True)
         matching = sorted(path for path in map(Path, names) if path.is_file())
         if not matching:
             raise UserError(fault(f"data.{part}_files", pattern, "files that exist"))

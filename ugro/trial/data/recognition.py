@@ -9,6 +9,7 @@ from ugro.config import DataConfig
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import TEXT, Document
 from ugro.trial.data.messages import Message, read_tools
+from ugro.trial.data.record_files import check_characters
 
 Record = Mapping[str, Any]
 Content = dict[str, Any]
@@ -148,7 +149,12 @@ def _messages(row: Record, place: str) -> Content:
 def _share_gpt(row: Record, place: str) -> Content:
     content = _conversation(row, "conversations", place)
     system, messages = row.get("system"), content["messages"]
-    if isinstance(system, str) and system and messages[0].get("role") != "system":
+    first = messages[0]
+    if (
+        isinstance(system, str)
+        and system
+        and not (isinstance(first, dict) and first.get("role") == "system")
+    ):
         content["messages"] = [{"role": "system", "content": system}, *messages]
     return content
 
@@ -222,9 +228,12 @@ def _tools(row: Record, place: str) -> Content:
 
 def _parsed(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
+        parsed = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{place}: not JSON ({error})") from error
+    if "\\u" in text:
+        check_characters(parsed, place)
+    return parsed
 
 
 @dataclass(frozen=True)

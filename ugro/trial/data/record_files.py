@@ -62,9 +62,10 @@ def json_list(path: Path) -> Iterator[Row]:
         raise UserError(f"{path}: not JSON ({error}), allowed: {allowed}") from error
     if not isinstance(records, list):
         raise UserError(fault(str(path), type(records).__name__, allowed))
+    escaped = "\\u" in text
     for number, record in enumerate(records):
         place = f"{path}:{number}"
-        yield place, _checked(record, place, escaped="\\u" in text)
+        yield place, _checked(record, place, escaped)
 
 
 def csv_rows(path: Path) -> Iterator[Row]:
@@ -111,13 +112,22 @@ def _json_object(line: str, place: str) -> Any:
 
 
 def _checked(record: Any, place: str, escaped: bool) -> Any:
-    """Return the record, or an error if JSON escapes encode a lone surrogate.
-
-    Tokenizers refuse those.
-    """
-    if escaped:
-        try:
-            json.dumps(record, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return UserError(f"{place}: half of a surrogate pair is no character")
+    """Return the record, or an error if it holds a lone surrogate."""
+    try:
+        if escaped:
+            check_characters(record, place)
+    except UserError as error:
+        return error
     return record
+
+
+def check_characters(value: Any, place: str) -> None:
+    """Refuse lone surrogates, which JSON escapes may encode and tokenizers refuse.
+
+    Raises:
+        UserError: a text has one.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{place}: half of a surrogate pair is no character") from error

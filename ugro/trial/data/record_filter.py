@@ -1,11 +1,14 @@
 """Select records by a condition on their columns."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ugro.config import DataConfig, Source
 from ugro.errors import UserError, fault
 from ugro.objectives.expressions import parse
+
+NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")  # no nan, inf or 1_000
 
 
 class RecordFilter:
@@ -45,10 +48,6 @@ class RecordFilter:
 
     def _value(self, value: Any) -> Any:
         """Return a column's value; a number for text of a CSV file that is one."""
-        if self._is_text:
-            for number in (int, float):
-                try:
-                    return number(value)
-                except ValueError:
-                    continue
+        if self._is_text and isinstance(value, str) and NUMBER.fullmatch(value):
+            return float(value)
         return value

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx2  # of huggingface_hub
+import yaml
 from gguf import GGUFReader
 from huggingface_hub import HfApi, ModelCard
 
@@ -24,7 +25,11 @@ def license_of(config: ModelConfig) -> str | None:
     if not path.exists():
         return _on_hub(str(config.path), config.revision)
     card = path / "README.md"
-    return _named(ModelCard.load(card).data.get("license")) if card.is_file() else None
+    try:
+        data = ModelCard.load(card, ignore_metadata_errors=True).data if card.is_file() else None
+    except (OSError, ValueError, yaml.YAMLError):  # a card of any kind
+        return None
+    return _named(data.get("license")) if data else None
 
 
 def _on_hub(name: str, revision: str | None) -> str | None:
