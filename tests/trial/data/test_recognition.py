@@ -237,3 +237,15 @@ def test_a_record_without_the_column_of_groups_is_malformed(reading: Read) -> No
     write_lines("train.jsonl", {"text": "t", "user": 1}, {"text": "t"})
     with pytest.raises(UserError, match=r"^train\.jsonl:2: \['text'\] given.*data\.group_by=user"):
         reading("jsonl", train_files=["train.jsonl"], group_by="user")
+
+
+def test_a_first_message_that_is_no_object_is_refused_beside_a_system_text() -> None:
+    given = content({"conversations": ["hi"], "system": "Be brief."})
+    assert given["messages"] == [{"role": "system", "content": "Be brief."}, "hi"]
+
+
+def test_half_of_a_character_in_json_of_a_cell_is_refused() -> None:
+    cell = '[{"from": "human", "value": "\\ud83d"}]'
+    assert fault_of({"conversations": cell}) == (
+        f"{PLACE}: conversations: half of a surrogate pair is no character"
+    )

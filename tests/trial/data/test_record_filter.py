@@ -63,3 +63,14 @@ def test_the_notes_tell_how_many_were_left_out(files: Make, tmp_path: Path) -> N
     config.filter = "n > 99"
     with pytest.raises(UserError, match=r"\(data\.filter left out 30 records\)"):
         prepare(config, byte_tokenizer(), tmp_path)
+
+
+def test_text_that_only_looks_like_a_number_stays_text(reading: Read) -> None:
+    Path("train.csv").write_text("text,code\na,1_000\nb,nan\nc,7\n")
+    given = {"train_files": ["train.csv"], "filter": "code in ['1_000', 'nan']"}
+    assert texts(reading("csv", **given)) == ["a", "b"]
+
+
+def test_a_file_named_like_a_pattern_is_read(reading: Read) -> None:
+    write_lines("train[1].jsonl", {"text": "a"})
+    assert texts(reading("jsonl", train_files=["train[1].jsonl"])) == ["a"]
