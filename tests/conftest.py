@@ -111,11 +111,11 @@ def train_py(tmp_path: Path, cache_dir: Path) -> Callable[..., subprocess.Comple
     """
 
     def _run(
-        *arguments: str, module: str | None = None, fresh: bool = False
+        *arguments: str, module: str | None = None, fresh: bool = False, seconds: float = 280
     ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "UGRO_CACHE_DIR": str(cache_dir), "COLUMNS": "200"}
         if not fresh:
-            return completed(module or ROOT / "train.py", arguments, tmp_path, environment, 280)
+            return completed(module or ROOT / "train.py", arguments, tmp_path, environment, seconds)
         command = ["-m", module] if module else [str(ROOT / "train.py")]
         return subprocess.run(
             [sys.executable, *command, *arguments],
@@ -123,7 +123,7 @@ def train_py(tmp_path: Path, cache_dir: Path) -> Callable[..., subprocess.Comple
             env=environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=seconds,
             check=False,
         )
 

@@ -98,29 +98,17 @@ def test_another_function_is_another_study(
 def test_a_search_by_exact_match_teaches_the_real_model_to_reverse_words(
     train_py: TrainPy, tmp_path: Path
 ) -> None:
-    words = [
-        "apple",
-        "bread",
-        "chair",
-        "dance",
-        "eagle",
-        "flame",
-        "grape",
-        "house",
-        "island",
-        "juice",
-        "knife",
-        "lemon",
-    ]
-    draw = random.Random(0)
-    chosen = {tuple(draw.sample(words, 3)) for _ in range(1200)}
+    words = "apple bread chair dance eagle flame grape house island juice".split()  # noqa: SIM905
+    words += "knife lemon music night ocean piano queen river stone table".split()  # noqa: SIM905
+    draw, chosen = random.Random(0), dict[tuple[str, ...], None]()
+    while len(chosen) < 1100:
+        chosen[tuple(draw.sample(words, 3))] = None
     rows = [
         {"prompt": f"Reverse: {' '.join(one)}\nReversed:", "completion": f" {' '.join(one[::-1])}"}
-        for one in sorted(chosen)
+        for one in chosen
     ]
-    draw.shuffle(rows)
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows[:900]))
-    (tmp_path / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows[900:1100]))
+    (tmp_path / "test.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows[900:]))
     done = train_py(
         "-m",
         "data=jsonl",
@@ -138,6 +126,7 @@ def test_a_search_by_exact_match_teaches_the_real_model_to_reverse_words(
         "study.name=reverse",
         "tracking=none",
         IN_PROCESS,
+        seconds=1500,  # two minutes a trial where nothing else runs
     )
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "multirun/reverse/analysis/summary.json").read_text())
