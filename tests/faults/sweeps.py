@@ -52,6 +52,7 @@ class Sweep:
     ) -> None:
         script = ROOT / "tests" / "faults" / "scripted.py"
         log = self._log = log or folder / "driver.log"
+        log.touch()
         arguments = ["-m", *WITHOUT_ANALYSIS, *overrides]
         variables = {**os.environ, "FAULTS": json.dumps(faults or {}), **(environment or {})}
         self.process: Forked | subprocess.Popen[bytes]
@@ -74,7 +75,10 @@ class Sweep:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has no group of its own yet
+                self.process.kill()
 
     def output(self) -> str:
         """Return the output of all drivers in this folder."""
