@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,15 +34,16 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """In a process of its own: the endpoint is read when huggingface_hub is imported."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    own = {"HF_ENDPOINT": address, "HF_HOME": str(ROOT / "nowhere"), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env={**kept, **own, **({"HF_TOKEN": token} if token else {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    own = {"HF_ENDPOINT": address, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryDirectory() as home:
+        return subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            env={**kept, **own, "HF_HOME": home, **({"HF_TOKEN": token} if token else {})},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
 
 @pytest.fixture
