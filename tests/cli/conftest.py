@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ugro.errors import UserError
 
 from ..conftest import QUICK, ROOT
 from ..end_to_end.studies import IN_PROCESS, table
@@ -38,6 +41,13 @@ def here(swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(swept, folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+def refusal(command: Callable[[list[str]], object], *arguments: str) -> str:
+    """The message with which a command refuses its arguments."""
+    with pytest.raises(UserError) as error:
+        command(["study.name=mine", *arguments])
+    return str(error.value)
 
 
 def best_of(folder: Path) -> Path:

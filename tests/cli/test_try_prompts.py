@@ -10,10 +10,9 @@ from rich.console import Console
 
 from ugro.cli.rerun import configuration_of
 from ugro.cli.try_prompts import Answers, main, show
-from ugro.errors import UserError
 from ugro.trial.model import base_models
 
-from .conftest import best_of
+from .conftest import best_of, refusal
 
 ANSWERS = [
     Answers("base model", ["no", ""]),
@@ -92,6 +91,4 @@ def test_a_mistake_is_one_line(
     arguments: list[str], line: str, swept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(swept)
-    with pytest.raises(UserError) as error:
-        main(["study.name=mine", *arguments])
-    assert str(error.value).startswith(line)
+    assert refusal(main, *arguments).startswith(line)

@@ -1,6 +1,5 @@
 """Export a trial: ``ugro export study.name=NAME to=FOLDER format=merged dtype=bf16``."""
 
-import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ugro.cli.arguments import choice_of, parse
 from ugro.cli.study_lookup import StudyLocation, find_study
-from ugro.cli.trained_trial import TrainedTrial, trained_trial
+from ugro.cli.trained_trial import TrainedTrial, silence_libraries, trained_trial
 from ugro.config import Bias, register_schema
 from ugro.errors import UserError, fault
 from ugro.formatting import binary_size, number, share
@@ -121,10 +120,8 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
     from ugro.analysis.model_card.exported import Exported
     from ugro.analysis.tables import tables_of
     from ugro.trial.export.base_license import license_of
-    from ugro.trial.setup import silence_transformers
 
-    silence_transformers()
-    logging.captureWarnings(True)
+    silence_libraries()
     file = f"{request.to.name}-{request.dtype}.gguf" if request.format == "gguf" else ""
     checked = tuple(_export(request, trained, draft, file))
     for line in checked:

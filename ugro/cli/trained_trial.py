@@ -1,6 +1,7 @@
 """A finished trial, its configuration and its adapter, for commands that use its model."""
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,3 +72,11 @@ def of_record(where: StudyLocation, trial: FrozenTrial) -> TrainedTrial:
     commit = provenance.get(COMMIT, config.model.revision)
     pinned = replace(config, model=replace(config.model, revision=commit))
     return TrainedTrial(trial, folder, pinned, provenance)
+
+
+def silence_libraries() -> None:
+    """Silence the advice, progress bars and warnings of libraries that load a model."""
+    from ugro.trial.setup import silence_transformers
+
+    silence_transformers()
+    logging.captureWarnings(True)

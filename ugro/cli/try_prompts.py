@@ -1,6 +1,5 @@
-"""Compare answers to prompts: ``ugro try study.name=NAME "What is the capital of France?"``."""
+"""Print answers of base model, baseline and best trial: ``ugro try study.name=NAME "PROMPT"``."""
 
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from ugro.cli.arguments import parse, words_of
 from ugro.cli.study_lookup import StudyLocation, find_study
-from ugro.cli.trained_trial import TrainedTrial, of_record, trained_trial
+from ugro.cli.trained_trial import TrainedTrial, of_record, silence_libraries, trained_trial
 from ugro.config import register_schema
 from ugro.errors import UserError, fault
 from ugro.formatting import printable
@@ -83,11 +82,9 @@ def _answers(
     prompts: Sequence[str],
     length: int,
 ) -> list[Answers]:
-    from ugro.trial.setup import silence_transformers
     from ugro.trial.side_by_side import answers_of_trial
 
-    silence_transformers()
-    logging.captureWarnings(True)
+    silence_libraries()
     baseline = _baseline(where, chosen)
     asked = partial(answers_of_trial, prompts=prompts, max_new_tokens=length)
     found: list[Answers] = []

@@ -75,8 +75,6 @@ def _metric_scores(
 ) -> Iterator[tuple[str, float]]:
     """Yield the values of both models, and the paired gains in the metrics' directions."""
     for name, direction in value_names(config.metrics).items():
-        if name not in trained.values or name not in base.values:
-            continue
         yield f"test_{name}", trained.values[name]
         yield f"base_test_{name}", base.values[name]
         sign = 1 if direction is Direction.maximize else -1
