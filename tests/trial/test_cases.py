@@ -13,9 +13,9 @@ from ugro.config import Config
 from ugro.errors import UserError
 from ugro.trial.data.preparation import Data, prepare
 from ugro.trial.data.rows import IGNORED, Rows
-from ugro.trial.evaluation import evaluate
 from ugro.trial.model.base_models import BaseModel, base_model, evict_base_model
 from ugro.trial.model.random_llama import byte_tokenizer
+from ugro.trial.tasks.language_modeling import evaluate
 
 from ..conftest import ROOT
 from .conftest import Run

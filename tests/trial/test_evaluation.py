@@ -10,8 +10,8 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from ugro.config import RandomLlamaConfig
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Span, Text
-from ugro.trial.evaluation import evaluate, perplexity
 from ugro.trial.model.random_llama import END, PAD, byte_tokenizer, random_llama
+from ugro.trial.tasks.language_modeling import evaluate, perplexity
 
 from .made import part_of, record, running
 
@@ -63,7 +63,7 @@ def test_each_record_has_the_loss_that_it_has_alone(model: LlamaForCausalLM, par
     found = evaluate(model, part, batch_size=3)
     by_hand = [losses_by_hand(model, text) for text in TEXTS]
     assert found.losses == pytest.approx([sum(x for x, _ in one) for one in by_hand], abs=1e-5)
-    assert found.tokens.tolist() == [len(one) for one in by_hand] == [2, 12, 3, 5]
+    assert found.targets.tolist() == [len(one) for one in by_hand] == [2, 12, 3, 5]
     every = [loss for one in by_hand for loss, _ in one]
     assert found.loss == pytest.approx(sum(every) / len(every), abs=1e-6)
 
@@ -75,7 +75,7 @@ def test_bits_per_byte_are_of_the_content_and_its_utf8_bytes(
     content = [loss for text in TEXTS for loss, size in losses_by_hand(model, text) if size]
     assert len(content) == 1 + (12 - 1) + 2 + 3
     wanted = sum(content) / math.log(2) / len(content)
-    assert evaluate(model, part, 2).bits_per_byte == pytest.approx(wanted, abs=1e-6)
+    assert evaluate(model, part, 2).others["bits_per_byte"] == pytest.approx(wanted, abs=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 50])
@@ -84,7 +84,7 @@ def test_the_batch_size_does_not_matter(
 ) -> None:
     one, other = evaluate(model, part, batch_size), evaluate(model, part, 1)
     assert one.loss == pytest.approx(other.loss, abs=1e-6)
-    assert one.bits_per_byte == pytest.approx(other.bits_per_byte, abs=1e-6)
+    assert one.others["bits_per_byte"] == pytest.approx(other.others["bits_per_byte"], abs=1e-6)
     assert one.losses == pytest.approx(other.losses, abs=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_neither_packing_nor_the_length_of_rows_nor_the_order_matters(
     other = part_of(reversed(TEXTS), tmp_path, packing, "eval", block_size=size)
     wanted, found = evaluate(model, part, 2), evaluate(model, other, 3)
     assert found.loss == pytest.approx(wanted.loss, abs=1e-6)
-    assert found.bits_per_byte == pytest.approx(wanted.bits_per_byte, abs=1e-6)
+    assert found.others["bits_per_byte"] == pytest.approx(wanted.others["bits_per_byte"], abs=1e-6)
     assert found.losses[::-1] == pytest.approx(wanted.losses, abs=1e-5)
 
 
@@ -106,7 +106,7 @@ def test_running_text_is_evaluated_row_by_row(model: LlamaForCausalLM, tmp_path:
     windows = [text[:6], text[5:]]
     ends = [Text(w, running(w).spans, end_token=w is windows[1]) for w in windows]
     by_hand = [losses_by_hand(model, one) for one in ends]
-    assert found.tokens.tolist() == [5, 5]
+    assert found.targets.tolist() == [5, 5]
     assert found.losses == pytest.approx([sum(x for x, _ in one) for one in by_hand], abs=1e-5)
 
 
@@ -133,9 +133,11 @@ def test_of_a_uniform_model_bits_per_byte_are_tokens_times_the_vocabularys_bits_
         uniform.lm_head.weight.zero_()
     part = part_of([record("q:", "aaaaaa")], tmp_path, part="eval", tokenizer=tokenizer)
     found = evaluate(uniform, part, 1)
-    assert found.tokens.tolist() == [tokens + 1]  # the end token too, which has no bytes
+    assert found.targets.tolist() == [tokens + 1]  # the end token too, which has no bytes
     assert found.loss == pytest.approx(math.log(vocabulary), abs=1e-6)
-    assert found.bits_per_byte == pytest.approx(tokens * math.log2(vocabulary) / 6, abs=1e-6)
+    assert found.others["bits_per_byte"] == pytest.approx(
+        tokens * math.log2(vocabulary) / 6, abs=1e-6
+    )
 
 
 def test_without_content_there_are_no_bits_per_byte(
@@ -143,7 +145,7 @@ def test_without_content_there_are_no_bits_per_byte(
 ) -> None:
     found = evaluate(model, part_of([record("prompt", "")], tmp_path, part="eval"), 1)
     assert math.isfinite(found.loss)
-    assert math.isnan(found.bits_per_byte)
+    assert math.isnan(found.others["bits_per_byte"])
 
 
 # The model is left alone

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ugro.config import Config, LoraConfig
 from ugro.trial.data.preparation import prepare
-from ugro.trial.evaluation import evaluate
 from ugro.trial.model.adapter import adapted, save_adapter
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.model.random_llama import byte_tokenizer
+from ugro.trial.tasks.language_modeling import evaluate
 
 from ..conftest import QUICK
 from .conftest import Run, reports

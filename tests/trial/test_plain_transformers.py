@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.trial.data.preparation import prepare
-from ugro.trial.evaluation import evaluate
 from ugro.trial.model.base_models import base_model
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
+from ugro.trial.tasks.language_modeling import evaluate
 from ugro.trial.trial import run_trial
 
 from ..conftest import ROOT

@@ -13,8 +13,8 @@ from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.events.trial_report import Report
 from ugro.trial.data.preparation import prepare
-from ugro.trial.evaluation import evaluate
 from ugro.trial.model import base_models
+from ugro.trial.tasks.language_modeling import evaluate
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK

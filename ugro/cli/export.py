@@ -63,6 +63,8 @@ def main(arguments: list[str]) -> None:
     request = _request(given)
     where = find_study(given)
     trained = trained_trial(where, given.get("trial"))
+    if trained.labels and request.format == "gguf":
+        raise UserError(fault("format", "gguf", "adapter or merged, as the trial is a classifier"))
     if request.push:
         from ugro.cli.hub import check_target  # takes half a second to import
 
@@ -137,6 +139,7 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
             base=trained.config.model,
             license=license_of(trained.config.model),
             conversations=trained.conversations,
+            labels=trained.labels,
             checked=checked,
             file=file,
         ),
@@ -164,8 +167,8 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
                 if lora.use_dora or lora.modules_to_save or lora.bias is not Bias.none:
                     yield NOT_PLAIN
             case "merged":
-                _, agreement = export_merged(config, folder, draft, dtype)
-                yield _compared(agreement, dtype)
+                _, agreement = export_merged(config, folder, draft, dtype, labels=trained.labels)
+                yield _compared(agreement, dtype, "label" if trained.labels else "token")
             case _:
                 assert request.converter is not None
                 log = request.to.absolute().with_name(f"{request.to.name}.log")
@@ -173,15 +176,16 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
                 if read.agreement is None:
                     yield f"The file was not read back: {read.why_not}."
                     return
-                yield _compared(read.agreement, dtype)
+                yield _compared(read.agreement, dtype, "token")
                 if not read.same_tokens:
                     yield "Its tokenizer, as transformers reads it, does not give the same tokens."
 
 
-def _compared(agreement: "Agreement", dtype: str) -> str:
+def _compared(agreement: "Agreement", dtype: str, output: str) -> str:
+    where = "positions" if output == "token" else "texts"
     return (
         f"Its weights in {dtype}, computed in fp32, give logits that differ by at most "
         f"{number(agreement.difference)} from those of the adapter on the base model in fp32 "
-        f"(largest logit: {number(agreement.largest)}); the most likely token is the same at "
-        f"{share(agreement.same_choice)} of the positions."
+        f"(largest logit: {number(agreement.largest)}); the most likely {output} is the same at "
+        f"{share(agreement.same_choice)} of the {where}."
     )

@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -33,14 +34,24 @@ class TrainedTrial:
     provenance: dict[str, str]
 
     @property
-    def model(self) -> tuple[Config, Path, bool]:
-        """Configuration, folder, and whether it was trained on conversations."""
-        return self.config, self.folder, self.conversations
+    def model(self) -> tuple[Config, Path, bool, tuple[str, ...]]:
+        """Configuration, folder, whether it was trained on conversations, and labels."""
+        return self.config, self.folder, self.conversations, self.labels
 
     @property
     def conversations(self) -> bool:
         """Whether it was trained on conversations, as it wrote down itself."""
-        return bool(json.loads(self.provenance.get("data", "{}")).get("conversations"))
+        return bool(self._data.get("conversations"))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of a classifier, in the order of its outputs; none of a language model."""
+        return tuple(self._data.get("labels", ()))
+
+    @property
+    def _data(self) -> dict[str, Any]:
+        """The summary of its data."""
+        return dict(json.loads(self.provenance.get("data", "{}")))
 
 
 def trained_trial(where: StudyLocation, given: str | None) -> TrainedTrial:

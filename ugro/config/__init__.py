@@ -29,6 +29,7 @@ from ugro.config.study import (
     StoppingConfig,
     StudyConfig,
 )
+from ugro.config.task import TASK_METRICS, TaskConfig, TaskName
 from ugro.config.tracking import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
 from ugro.config.trial import (
     DATA_SETS,
@@ -87,6 +88,8 @@ __all__ = [
     "StoppersConfig",
     "StoppingConfig",
     "StudyConfig",
+    "TaskConfig",
+    "TaskName",
     "TooLong",
     "TrackingConfig",
     "TrainingConfig",
@@ -125,6 +128,9 @@ class Config:
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The training."""
+
+    task: TaskConfig = field(default_factory=TaskConfig)
+    """The task."""
 
     scheduler: Any = MISSING
     """The trial scheduler: early stopping by comparison."""
@@ -235,11 +241,13 @@ def complete_objectives(config: DictConfig) -> DictConfig:
     Without objectives, all configured metrics are objectives, or the loss if there are none. An
     objective without direction has its metric's.
     """
-    directions = value_names(metrics_of(config))
+    configured = value_names(metrics_of(config))
+    of_tasks = {name: one for names in TASK_METRICS.values() for name, one in names.items()}
+    directions = {**of_tasks, **configured}
     config = copy.deepcopy(config)
     objectives = config.objectives.metrics
     with flag_override(config, ["struct", "readonly"], False):
-        for name in list(objectives) or directions or ["eval_loss"]:
+        for name in list(objectives) or configured or ["eval_loss"]:
             direction = directions.get(name, Direction.minimize)
             if name not in objectives:
                 objectives[name] = ObjectiveConfig(direction)

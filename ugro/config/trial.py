@@ -130,6 +130,15 @@ class ColumnsConfig:
     tools: str | None = None
     """Column with the tools of a conversation."""
 
+    chosen: str | None = None
+    """Column with the preferred completion, text or messages, for task=dpo."""
+
+    rejected: str | None = None
+    """Column with the other completion, text or messages, for task=dpo."""
+
+    label: str | None = None
+    """Column with the label of a text, for task=classification."""
+
 
 @dataclass
 class DataConfig:
@@ -206,7 +215,7 @@ class DataConfig:
     """File with a Jinja chat template; null: the tokenizer's own."""
 
     block_size: int = MISSING
-    """Length of a row. [tokens]"""
+    """Length of a row; of each of its two texts with task=dpo. [tokens]"""
 
     eval_block_size: int | None = None
     """Length of an evaluated row; null: block_size. [tokens]"""

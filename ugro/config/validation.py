@@ -21,6 +21,7 @@ from ugro.config import (
 from ugro.config.metrics import metric_faults, value_names
 from ugro.config.mixture import in_set, members, of_mixture
 from ugro.config.objective_validation import objective_faults
+from ugro.config.task import foreign_metrics, task_faults
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED
 from ugro.paths import CONFIRM
@@ -36,7 +37,9 @@ def validate(config: Config) -> None:
     Raises:
         UserError: at least one value is impossible.
     """
+    foreign = foreign_metrics(config.task.name)
     faults = [
+        *task_faults(config.task, config.data, config.metrics),
         *_lora(config.lora, config.model.linear_modules),
         *_training(config.training),
         *_data(config),
@@ -48,8 +51,8 @@ def validate(config: Config) -> None:
         *metric_faults(config.metrics),
         *objective_faults(
             config.objectives,
-            (*MEASURED, *value_names(config.metrics)),
-            (*REPORTED, *value_names(config.metrics)),
+            [name for name in (*MEASURED, *value_names(config.metrics)) if name not in foreign],
+            [name for name in (*REPORTED, *value_names(config.metrics)) if name not in foreign],
         ),
         *_latency(config.latency),
     ]

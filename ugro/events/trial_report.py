@@ -8,6 +8,10 @@ REPORTED = (
     "eval_loss",
     "eval_perplexity",
     "eval_bits_per_byte",
+    "eval_reward_accuracy",
+    "eval_reward_margin",
+    "eval_accuracy",
+    "eval_f1",
     "train_loss",
     "learning_rate",
     "peak_memory_mb",
@@ -16,8 +20,14 @@ MEASURED = (
     "eval_loss",
     "eval_perplexity",
     "eval_bits_per_byte",
+    "eval_reward_accuracy",
+    "eval_reward_margin",
+    "eval_accuracy",
+    "eval_f1",
     "base_eval_loss",
     "base_eval_bits_per_byte",
+    "base_eval_accuracy",
+    "base_eval_f1",
     "train_loss",
     "tokens_seen",
     "trained_token_share",
@@ -48,8 +58,8 @@ class Report:
 
     Attributes:
         metrics: those of ``REPORTED`` that are known, and values of the configured metrics.
-            ``eval_loss`` in nats per predicted token; ``train_loss`` is the mean since the previous
-            report, and absent at step 0.
+            ``eval_loss`` in nats per target (token, pair or text); ``train_loss`` is the mean since
+            the previous report, and absent at step 0.
         data: fingerprints by the names of ``DATA_PARTS``, in the first report of an attempt
     """
 
@@ -98,9 +108,10 @@ class TrialResult:
 
     Attributes:
         values: one per objective
-        metrics: those of ``MEASURED`` that are known: ``eval_loss``, ``eval_perplexity`` and
-            ``eval_bits_per_byte`` of the best checkpoint, ``base_eval_loss`` and
-            ``base_eval_bits_per_byte`` of the base model on the same examples, ``train_loss`` (mean
+        metrics: those of ``MEASURED`` that are known: ``eval_loss`` and the task's metrics
+            (``eval_perplexity`` and ``eval_bits_per_byte``; ``eval_reward_accuracy`` and
+            ``eval_reward_margin``; ``eval_accuracy`` and ``eval_f1``) of the best checkpoint,
+            ``base_eval_...`` of the base model on the same examples, ``train_loss`` (mean
             over training), ``tokens_seen`` (without padding), ``trained_token_share`` (share of
             ``tokens_seen`` that contributes to the loss), ``padding_share`` (of the model's input),
             ``train_tokens_per_second`` (without evaluations), ``trainable_parameters``,

@@ -18,6 +18,7 @@ TRAINING_ONLY = (
 )
 BLOCK_SIZE = "data.block_size"
 PER_TOKEN = ("eval_loss", "eval_perplexity")  # metrics that depend on the tokenizer
+OF_BETA = ("eval_loss", "eval_reward_margin")  # metrics that depend on task.beta
 # Random Llamas of any shape share a tokenizer.
 SAME_TOKENIZER = "model.random_llama."
 # Groups that determine the fingerprints of the data; the model's tokenizer splits the text.
@@ -36,7 +37,11 @@ def check_comparable(searched: Iterable[str], config: Config) -> None:
         UserError: all faults found, one per line.
     """
     keys = [key.lstrip("+~") for key in searched]
-    found = [*_data_faults(keys, config), *_model_faults(keys, config)]
+    found = [
+        *_data_faults(keys, config),
+        *_model_faults(keys, config),
+        *_task_faults(keys, config),
+    ]
     if found:
         raise UserError("\n".join(found))
 
@@ -69,6 +74,19 @@ def _model_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
             allowed = (
                 f"one value, as {per_token[0]} counts tokens and each tokenizer splits text "
                 "differently; objectives=bits_per_byte compares models"
+            )
+            yield fault(key, "a sweep", allowed)
+
+
+def _task_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
+    of_beta = [name for name in OF_BETA if name in config.objectives.metrics]
+    for key in keys:
+        if key in ("task", "task.name", "task.labels"):
+            yield fault(key, "a sweep", "one value; use a study for each")
+        elif key == "task.beta" and of_beta:
+            allowed = (
+                f"one value, as {of_beta[0]} depends on it; objectives=reward_accuracy compares "
+                "trials"
             )
             yield fault(key, "a sweep", allowed)
 

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config import ConstraintsConfig, metrics_of, no_key
 from ugro.config.metrics import value_names
+from ugro.config.task import foreign_metrics
 from ugro.errors import UserError
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.constraints import Constraints, constraints_of
@@ -125,7 +126,9 @@ def constraints_in(config: DictConfig) -> Constraints:
         UserError: an expression does not parse, or a name is neither a key nor a metric.
     """
     expressions = list(config.constraints.expressions)
-    measured = (*MEASURED, *value_names(metrics_of(config)))
+    foreign = foreign_metrics(config.task.name)
+    known = (*MEASURED, *value_names(metrics_of(config)))
+    measured = tuple(name for name in known if name not in foreign)
     return constraints_of(ConstraintsConfig(expressions), partial(has, config), measured)
 
 

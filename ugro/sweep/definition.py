@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Config, MetricConfig, ObjectiveConfig
+from ugro.config import Config, MetricConfig, ObjectiveConfig, TaskName
 from ugro.config.metrics import value_names
 from ugro.errors import UserError, fault
 from ugro.metrics.source import source_digest
@@ -31,6 +31,7 @@ INCOMPARABLE = (
     "objectives.",
     "metrics.",
     "latency.",
+    "task.",
     *(f"training.{k}" for k in LENGTH),
 )
 DATA_KEY = "data.source"  # part of every definition that includes the data
@@ -68,6 +69,8 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
     for name, metric in config.metrics.items():
         if ranked & set(value_names({name: metric})):
             parts[f"metrics.{name}"] = _metric(metric)
+    if config.task.name is not TaskName.language_modeling:  # which was no key of earlier studies
+        parts["task"] = asdict(config.task)
     if LATENCY in config.objectives.metrics:
         parts["latency"] = asdict(config.latency)
     if not any(key.startswith("model") for key in searched):

@@ -12,10 +12,11 @@ from ugro.config.metrics import value_names
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.objectives import objectives_of
 from ugro.trial.data.layout import Part
-from ugro.trial.evaluation import Evaluation, evaluate
 from ugro.trial.metrics import Measured
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import metrics_of
+from ugro.trial.tasks.evaluation import Evaluation
+from ugro.trial.tasks.task import Task
 
 OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint
 
@@ -26,6 +27,7 @@ class Evaluator:
     Args:
         config: configuration of the trial
         base: the base model, which caches its own evaluation for later trials
+        task: what the model is trained for
         part: data to evaluate on
         answers: file for the generated answers of the best checkpoint
 
@@ -40,7 +42,10 @@ class Evaluator:
         MetricError: a metric fails on the base model.
     """
 
-    def __init__(self, config: Config, base: BaseModel, part: Part, answers: Path) -> None:
+    def __init__(
+        self, config: Config, base: BaseModel, task: Task, part: Part, answers: Path
+    ) -> None:
+        self._task = task
         self._objectives = objectives_of(config.objectives)
         self._part = part
         self._batch_size = config.training.eval_batch_size
@@ -55,7 +60,7 @@ class Evaluator:
     def _evaluate_base(self, base: BaseModel) -> tuple[Evaluation, Measured]:
         tokens, key = self._part.tokens, self._metrics.key
         if tokens not in base.evaluations:
-            base.evaluations[tokens] = evaluate(base.model, self._part, self._batch_size)
+            base.evaluations[tokens] = self._task.evaluate(base.model, self._part, self._batch_size)
         found = base.evaluations[tokens]
         if key not in base.measured:
             base.measured[key] = self._metrics.compute(base.model, found, number=0, last=True)
@@ -73,7 +78,7 @@ class Evaluator:
             MetricError: a metric fails.
         """
         began = time.perf_counter()
-        found = evaluate(model, self._part, self._batch_size)
+        found = self._task.evaluate(model, self._part, self._batch_size)
         loss_known = time.perf_counter()
         self._measured = self._metrics.compute(model, found, number, last)
         ended = time.perf_counter()

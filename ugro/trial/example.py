@@ -76,11 +76,12 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
     tokenizer = load_tokenizer(config.model, cache_dir)
     tokenizer = with_chat_template(tokenizer, config.data.chat_template)
     stop_ids = load_stop_ids(config.model, cache_dir)
-    split = split_documents(config.data)
-    documents = read_part(config.data, split, part)
+    task = config.task.name
+    split = split_documents(config.data, task)
+    documents = read_part(config.data, split, part, task)
     document = next(islice(documents, index, None), None) if index >= 0 else None
     if document is None:
-        count = sum(1 for _ in read_part(config.data, split, part))
+        count = sum(1 for _ in read_part(config.data, split, part, task))
         allowed = f"0 to {count - 1}" if count else f"another part: {part} has no documents"
         raise UserError(fault("index", index, allowed))
     texts = render_document(document, tokenizer, stop_ids)

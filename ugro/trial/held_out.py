@@ -7,7 +7,7 @@ import numpy as np
 import peft
 from numpy.typing import NDArray
 
-from ugro.config import Config, Direction
+from ugro.config import Config, Direction, TaskName
 from ugro.config.metrics import value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
@@ -15,10 +15,13 @@ from ugro.paths import ADAPTER
 from ugro.trial import torch_errors
 from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
-from ugro.trial.evaluation import evaluate
 from ugro.trial.metrics import Measured
 from ugro.trial.model.base_models import evict_base_model
 from ugro.trial.setup import metrics_of, set_up
+from ugro.trial.tasks.evaluation import Evaluation
+from ugro.trial.tasks.task import task_of
+
+ACCURACIES = ("accuracy", "reward_accuracy")  # means of Evaluation.correct
 
 
 @torch_errors.translated()
@@ -31,12 +34,12 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         channel: unused
 
     Returns:
-        No objective values. Metrics: ``test_loss``, ``test_bits_per_byte``, the same of the base
-        model as ``base_test_...``, the ``test_gain`` over it with its standard error
-        ``test_gain_stderr`` (nats per token, examples paired), ``test_documents`` and
-        ``test_tokens``; of each configured metric ``test_NAME``, ``base_test_NAME`` and
-        ``test_NAME_gain``, with ``test_NAME_gain_stderr`` where there is a value per example. Empty
-        without a test part.
+        No objective values. Metrics: ``test_loss``, that of the base model as ``base_test_loss``,
+        the ``test_gain`` over it with its standard error ``test_gain_stderr`` (nats per target,
+        examples paired), ``test_documents`` and ``test_tokens`` (targets); ``test_bits_per_byte``
+        and ``base_test_bits_per_byte`` of a language model; of each metric of other tasks and each
+        configured metric ``test_NAME``, ``base_test_NAME`` and ``test_NAME_gain``, with
+        ``test_NAME_gain_stderr`` where there is a value per example. Empty without a test part.
     """
     base, data = set_up(config)
     part = data.test
@@ -44,30 +47,48 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         return TrialResult((), {})
     size = config.training.eval_batch_size
     own = metrics_of(config, base, part)
-    untrained = evaluate(base.model, part, size)
+    task = task_of(config, base)
+    untrained = task.evaluate(base.model, part, size)
     base_measured = own.compute(base.model, untrained, number=0, last=True)
     try:
         model = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
-        trained = evaluate(model, part, size)
+        trained = task.evaluate(model, part, size)
         measured = own.compute(model, trained, number=0, last=True)
     finally:
         evict_base_model()  # the adapter's biases and modules_to_save stay in the model
     documents = _documents(part)
-    gain, stderr = paired_gain(untrained.losses - trained.losses, trained.tokens, documents)
+    gain, stderr = paired_gain(untrained.losses - trained.losses, trained.targets, documents)
     return TrialResult(
         (),
         {
             "test_loss": trained.loss,
-            "test_bits_per_byte": trained.bits_per_byte,
             "base_test_loss": untrained.loss,
-            "base_test_bits_per_byte": untrained.bits_per_byte,
             "test_gain": gain,
             "test_gain_stderr": stderr,
             "test_documents": len(np.unique(documents)),
-            "test_tokens": int(trained.tokens.sum()),
+            "test_tokens": int(trained.targets.sum()),
+            **dict(_task_scores(config, untrained, trained, documents)),
             **dict(_metric_scores(config, base_measured, measured, documents)),
         },
     )
+
+
+def _task_scores(
+    config: Config, base: Evaluation, trained: Evaluation, documents: Numbers
+) -> Iterator[tuple[str, float]]:
+    """Yield the task's metrics of both models, with the paired gain of an accuracy."""
+    if config.task.name is TaskName.language_modeling:
+        yield "test_bits_per_byte", trained.others["bits_per_byte"]
+        yield "base_test_bits_per_byte", base.others["bits_per_byte"]
+        return
+    for name, value in trained.others.items():  # all are maximised
+        yield f"test_{name}", value
+        yield f"base_test_{name}", base.others[name]
+        yield f"test_{name}_gain", value - base.others[name]
+        if name in ACCURACIES:
+            differences = (trained.correct - base.correct).astype(np.float64)
+            _, stderr = paired_gain(differences, trained.targets, documents)
+            yield f"test_{name}_gain_stderr", stderr
 
 
 def _metric_scores(

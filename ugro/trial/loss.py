@@ -48,6 +48,36 @@ def summed_loss(
     return loss
 
 
+def token_losses_with_gradients(
+    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
+) -> Tensor:
+    """Compute the negative log-likelihood of each target token, differentiably.
+
+    The logits are computed twice, chunk by chunk: the gradient of each token's loss is known only
+    once all losses are.
+
+    Args:
+        model: causal language model of transformers, or a PeftModel around it
+        input_ids: [batch, length], rows padded on the right
+        labels: [batch, length], not shifted; -100 for tokens without loss
+        position_ids: [batch, length], restarting at each packed example
+
+    Returns:
+        Float32 [tokens], in nats, ordered by row, then position.
+    """
+    if not supports_chunks(model, input_ids):
+        rows = _rows(input_ids, labels, position_ids)
+        losses = [checkpoint(_row_losses, model, *row, use_reentrant=False) for row in rows]
+        return torch.cat(losses)
+    hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
+
+    def of_chunk(part: Tensor, wanted: Tensor) -> Tensor:
+        return _negative_log_likelihood(logits_of(part).float(), wanted)
+
+    chunks = _chunks(hidden, targets, chunk_tokens(model))
+    return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])
+
+
 @torch.no_grad()
 def token_losses(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
@@ -194,10 +224,16 @@ def _row_logits(
     return logits.flatten(0, 1)[predicting].float(), following[predicting]
 
 
+def _row_losses(
+    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
+) -> Tensor:
+    return _negative_log_likelihood(*_row_logits(model, input_ids, labels, position_ids))
+
+
 def _row_sum(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
 ) -> Tensor:
-    return _negative_log_likelihood(*_row_logits(model, input_ids, labels, position_ids)).sum()
+    return _row_losses(model, input_ids, labels, position_ids).sum()
 
 
 def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -6,19 +6,20 @@ from typing import Any
 import peft
 import torch
 from peft.tuners.lora.layer import ParamWrapper
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from ugro.config import Config, ModelConfig
+from ugro.config import Config, TaskName
 from ugro.errors import UserError
 from ugro.trial import hardware
 from ugro.trial.model import random_llama
 from ugro.trial.model.adapter import add_adapter, trained_in_float32
-from ugro.trial.model.base_models import check_fits, gguf_folder, no_such_model
+from ugro.trial.model.base_models import check_fits, gguf_folder, model_class, no_such_model
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
 from ugro.trial.model.target_modules import check_modules, expert_parameters, warn_about_frozen
 
 COUNTED = "counted"  # implementation of experts registered beside transformers' own
+SOME_LABELS = ("0", "1")  # of a classifier whose data are not read: their number hardly matters
 ADAM_STATES = 2  # AdamW keeps two values per trainable parameter
 
 
@@ -51,7 +52,7 @@ def estimate_memory(config: Config) -> MemoryEstimate:
         UserError: the model does not exist, has fewer positions than ``data.block_size``, or lacks
             modules that the adapter names.
     """
-    base = _on_meta(config.model, hardware.precision(config.training.dtype))
+    base = _on_meta(config)
     base.requires_grad_(False)
     check_fits(base.config, config.data.block_size)
     check_modules(base, config.lora)
@@ -69,20 +70,23 @@ def estimate_memory(config: Config) -> MemoryEstimate:
         )
 
 
-def _on_meta(config: ModelConfig, dtype: torch.dtype) -> PreTrainedModel:
-    if config.random_llama is not None:
+def _on_meta(config: Config) -> PreTrainedModel:
+    given, dtype = config.model, hardware.precision(config.training.dtype)
+    classifies = config.task.name is TaskName.classification
+    kind, labels = model_class(tuple(config.task.labels) or SOME_LABELS if classifies else ())
+    if given.random_llama is not None:
         tokenizer = random_llama.byte_tokenizer()
         with torch.device("meta"):
-            return random_llama.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
-    options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    path = str(gguf_folder(config)) if config.gguf_file else str(config.path)
-    if config.gguf_file:
-        options = {"gguf_file": config.gguf_file}
+            return random_llama.random_llama(given.random_llama, tokenizer, **labels).to(dtype)
+    options = {"revision": given.revision, "trust_remote_code": given.trust_remote_code}
+    path = str(gguf_folder(given)) if given.gguf_file else str(given.path)
+    if given.gguf_file:
+        options = {"gguf_file": given.gguf_file}
     try:
-        shape = AutoConfig.from_pretrained(path, **options)
+        shape = AutoConfig.from_pretrained(path, **options, **labels)
         with torch.device("meta"):
-            model: PreTrainedModel = AutoModelForCausalLM.from_config(
-                shape, dtype=dtype, trust_remote_code=config.trust_remote_code
+            model: PreTrainedModel = kind.from_config(
+                shape, dtype=dtype, trust_remote_code=given.trust_remote_code
             )
     except (OSError, ValueError) as error:
         raise UserError(no_such_model(path, error)) from error
@@ -109,19 +113,24 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
             saved[address] = tensor
         return tensor
 
-    size = training.batch_size, config.data.block_size
+    texts = 2 if config.task.name is TaskName.dpo else 1  # of a row
+    size = training.batch_size, texts * config.data.block_size
     blocks = torch.zeros(size, dtype=torch.long, device="meta")
     # Pass a full mask: transformers would inspect the data to build it.
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
     merged = _merged_expert_bytes(model)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-        backbone_output(model, input_ids=blocks, attention_mask=mask)
+        if config.task.name is TaskName.classification:
+            model(input_ids=blocks, attention_mask=mask, use_cache=False)
+        else:
+            backbone_output(model, input_ids=blocks, attention_mask=mask)
     sizes = [tensor.untyped_storage().nbytes() for tensor in saved.values()]
     at_once = len(merged)
     if training.gradient_checkpointing:  # experts of a single layer are held at a time
         at_once = -(-at_once // model.config.num_hidden_layers)
     # The head's chunk is freed before gradients of the backbone are computed.
-    on_top = max(chunk_bytes(model, blocks.numel()), 2 * max(sizes + merged, default=0))
+    logits = 0 if config.task.name is TaskName.classification else blocks.numel()
+    on_top = max(chunk_bytes(model, logits), 2 * max(sizes + merged, default=0))
     return sum(sizes) + sum(merged[:at_once]) + on_top
 
 

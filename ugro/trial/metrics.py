@@ -22,8 +22,8 @@ from ugro.paths import write_atomically
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
-from ugro.trial.evaluation import Evaluation
 from ugro.trial.generation import encoded, generate
+from ugro.trial.tasks.evaluation import Evaluation
 
 STDERR = "_stderr"  # suffix of a value's standard error over examples
 
@@ -146,7 +146,7 @@ class Metrics:
     def _token_example(self, row: int, evaluation: Evaluation) -> TokenExample:
         return TokenExample(
             loss=float(evaluation.losses[row]),
-            tokens=int(evaluation.tokens[row]),
+            tokens=int(evaluation.targets[row]),
             correct=int(evaluation.correct[row]),
             record=json.loads(self._prompts[row].record),
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from transformers import logging as transformers_logging
 
-from ugro.config import Config
+from ugro.config import Config, TaskName
 from ugro.trial import hardware
 from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data, prepare, with_chat_template
@@ -13,6 +13,7 @@ from ugro.trial.metrics import Metrics
 from ugro.trial.model.base_models import (
     BaseModel,
     base_model,
+    base_tokenizer,
     check_fits,
     check_vocabulary,
     positions,
@@ -35,9 +36,16 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     hardware.use_allotted_threads()
     dtype = hardware.precision(config.training.dtype)
     cache_dir = Path(config.cache_dir).expanduser()
-    base = base_model(config.model, dtype, cache_dir)
-    check_fits(base.model.config, max(config.data.block_size, config.data.eval_block_size or 0))
-    data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids)
+    longest = max(config.data.block_size, config.data.eval_block_size or 0)
+    if config.task.name is TaskName.classification:  # the model's outputs depend on the data
+        tokenizer = base_tokenizer(config.model, cache_dir)
+        data = prepare(config.data, tokenizer, cache_dir, task=config.task)
+        base = base_model(config.model, dtype, cache_dir, data.labels)
+        check_fits(base.model.config, longest)
+    else:
+        base = base_model(config.model, dtype, cache_dir)
+        check_fits(base.model.config, longest)
+        data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids, config.task)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)
     return base, data
 

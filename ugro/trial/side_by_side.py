@@ -1,33 +1,40 @@
-"""Answers of a base model and of a trial's adapter on it to the same prompts."""
+"""Answers of a base model and of a trial's adapter on it to the same prompts, or its labels."""
 
 import gc
 from collections.abc import Sequence
 from pathlib import Path
 
 import peft
+import torch
 
 from ugro.config import Config
+from ugro.formatting import share
 from ugro.paths import ADAPTER
 from ugro.trial import hardware
 from ugro.trial.data.preparation import with_chat_template
 from ugro.trial.generation import as_asked, end_ids, generate
 from ugro.trial.model import base_models
+from ugro.trial.tasks.classification import probabilities
+
+UNTRAINED = "no label: its classifier is untrained"
 
 
 def answers_of_trial(
     config: Config,
     folder: Path,
     conversations: bool,
+    labels: tuple[str, ...],
     prompts: Sequence[str],
     max_new_tokens: int,
     with_base: bool,
 ) -> tuple[list[str], list[str]]:
-    """Generate greedily, in the precision of the trial.
+    """Generate greedily, in the precision of the trial; name the labels of a classifier.
 
     Args:
         config: configuration of the trial
         folder: folder of the trial, with ``adapter/``
         conversations: whether the trial was trained on conversations
+        labels: labels of a classifier, in the order of its outputs; none of a language model
         prompts: texts of the user
         max_new_tokens: maximum length of an answer, in tokens
         with_base: whether the base model answers, too
@@ -36,7 +43,12 @@ def answers_of_trial(
         The base model's answers, empty without ``with_base``, and those of the trial.
     """
     cache_dir = Path(config.cache_dir).expanduser()
-    base = base_models.load(config.model, hardware.precision(config.training.dtype), cache_dir)
+    dtype = hardware.precision(config.training.dtype)
+    base = base_models.load(config.model, dtype, cache_dir, labels=labels)
+    if labels:
+        adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
+        after = [_label(adapted, base, prompt) for prompt in prompts]
+        return [UNTRAINED] * len(prompts) if with_base else [], after
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
     ends = end_ids(tokenizer, base.stop_ids)
     asked = [as_asked(tokenizer, prompt, conversations) for prompt in prompts]
@@ -52,3 +64,10 @@ def answers_of_trial(
     del base, adapted
     gc.collect()  # another trial's model may not fit beside it
     return before, after
+
+
+def _label(model: peft.PeftModel, base: base_models.BaseModel, text: str) -> str:
+    """Return the most likely label of a text with its probability."""
+    ids = torch.tensor(base.tokenizer(text, verbose=False)["input_ids"])
+    likely = probabilities(model, ids).max(dim=-1)
+    return f"{base.labels[int(likely.indices)]} ({share(float(likely.values))})"

@@ -10,6 +10,7 @@ from typing import Any
 
 import peft
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import (
@@ -28,10 +29,10 @@ from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.callbacks import CheckpointCallback, PatienceCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
-from ugro.trial.data.rows import Rows, Schedule, collate, schedule
+from ugro.trial.data.rows import Rows, Schedule, collate
 from ugro.trial.evaluator import OBJECTIVE, Evaluator
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
-from ugro.trial.loss import summed_loss
+from ugro.trial.tasks.task import Task
 from ugro.trial.torch_errors import translated
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,9 @@ class TrainingResult:
 def train(
     model: peft.PeftModel,
     data: Data,
+    plan: Schedule,
+    task: Task,
+    targets: NDArray[Any] | None,
     evaluator: Evaluator,
     config: Config,
     training_hash: str,
@@ -84,6 +88,9 @@ def train(
     Args:
         model: model with a new adapter
         data: training and evaluation data
+        plan: order of the training rows
+        task: what the model is trained for
+        targets: the task's targets of the training part
         evaluator: evaluates the checkpoints; its base model is reported at step 0
         config: configuration of the trial
         training_hash: hash of the training, from :func:`hash_training`
@@ -96,7 +103,6 @@ def train(
         TrialInterruptedError: the channel interrupted the training, which can be resumed.
     """
     begin_at = latest(folder, training_hash)
-    plan = schedule(config, data.train)
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = CheckpointCallback(folder, training_hash, keep, channel.interrupted, changed)
@@ -106,13 +112,14 @@ def train(
     trainer = ExampleTrainer(
         model=model,
         args=on_one_device(arguments(config, folder, plan, next(model.parameters()).dtype)),
-        train_dataset=Rows(data.train, plan.order),
+        train_dataset=Rows(data.train, plan.order, targets),
         eval_dataset=Rows(data.evaluation),
         data_collator=partial(collate, pad=model.config.pad_token_id),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # reports are logged already
-    trainer.reporter, trainer.evaluator = reporter, evaluator
+    trainer.task, trainer.reporter, trainer.evaluator = task, reporter, evaluator
+    trainer.model_accepts_loss_kwargs = True  # compute_loss divides by the targets of the step
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
         state = TrainerState.load_from_json(str(begin_at / TRAINER_STATE_NAME))
@@ -224,11 +231,12 @@ def arguments(
 class ExampleTrainer(Trainer):
     """transformers' Trainer over rows of packed examples.
 
-    Training follows the order of the schedule. The loss of a step is the mean over all its target
-    tokens, independent of how they are spread over rows and forward passes. Evaluation sees each
+    Training follows the order of the schedule. The loss of a step is the mean over all its targets,
+    independent of how they are spread over rows and forward passes. Evaluation sees each
     held-out example alone.
     """
 
+    task: Task
     reporter: ReportCallback
     evaluator: Evaluator
 
@@ -252,8 +260,12 @@ class ExampleTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
         """Return this forward pass's share of the step's mean loss."""
-        assert num_items_in_batch is not None  # transformers counts the labels of the full step
-        return summed_loss(model, **inputs) / num_items_in_batch
+        assert num_items_in_batch is not None
+        return self.task.loss(model, inputs) / num_items_in_batch
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
+        """Count the targets of a full step."""
+        return torch.tensor(sum(map(self.task.count, batch_samples)), device=device)
 
     def _save_checkpoint(self, *arguments: Any) -> None:
         """Save a checkpoint as transformers does; wait while the disk is full."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from transformers import set_seed
 
 from ugro.config import Config, Keep
+from ugro.config.task import OF_OTHERS
 from ugro.events.channel import Channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.formatting import data_lines
@@ -22,12 +23,14 @@ from ugro.trial import hardware, torch_errors
 from ugro.trial.artifact_sync import synced_folder
 from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
+from ugro.trial.data.rows import schedule
 from ugro.trial.evaluator import Evaluator
 from ugro.trial.latency import latency_ms
 from ugro.trial.model.adapter import adapted, save_adapter
 from ugro.trial.model.attention_check import check_example_isolation
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import set_up
+from ugro.trial.tasks.task import task_of
 from ugro.trial.training import TrainingResult, train
 
 log = logging.getLogger(__name__)
@@ -59,7 +62,10 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     for line in data_lines(data.summary()):
         log.info("%s", line)
     check_example_isolation(base.model, data.train.layout, config.data)
-    evaluator = Evaluator(config, base, data.evaluation, folder / GENERATIONS)
+    task = task_of(config, base)
+    evaluator = Evaluator(config, base, task, data.evaluation, folder / GENERATIONS)
+    plan = schedule(config, data.train)
+    targets = task.targets(data.train, plan.order)
     origin = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
         write_atomically, folder / PROVENANCE, json.dumps(origin, indent=1)
@@ -74,7 +80,17 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS
         result = train(
-            model, data, evaluator, config, training_hash, checkpoints, recording, changed
+            model,
+            data,
+            plan,
+            task,
+            targets,
+            evaluator,
+            config,
+            training_hash,
+            checkpoints,
+            recording,
+            changed,
         )
         seconds = result.seconds - result.seconds_before
         startup_seconds = time.perf_counter() - began - seconds
@@ -112,7 +128,8 @@ class RecordingChannel:
             self._drop_from(report.step)
             self._started = True
         retrying(is_disk_trouble, "The metrics cannot be written")(self._append, report)
-        values = {"eval_loss": report.metrics["eval_loss"], **report.configured}
+        of_task = {name: report.metrics[name] for name in OF_OTHERS if name in report.metrics}
+        values = {"eval_loss": report.metrics["eval_loss"], **of_task, **report.configured}
         shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         log.info("step %d: %s", report.step, shown)
         return self._channel.report(report)

@@ -54,7 +54,7 @@ def test_the_map_is_of_learning_rate_and_rank() -> None:
     assert data.values == {0: 4.0, 2: 3.0}
     assert data.finding == "Best at training.learning_rate = 1e-3, lora.r = 8: evaluation loss 3"
     layout = key_map.draw(data).figure.layout
-    assert layout.coloraxis.colorbar.title.text == "evaluation loss (nats per token)"
+    assert layout.coloraxis.colorbar.title.text == "evaluation loss (nats)"
 
 
 def test_without_a_rank_the_map_is_of_the_two_most_important_keys() -> None:

@@ -50,7 +50,7 @@ def test_front_dominated_and_infeasible_ones_are_told_apart() -> None:
     assert at(pair.points, "best eval_loss") == [(1.0, 50.0)]
     assert at(pair.points, "baseline") == [(2.0, 30.0)]
     assert data.finding == (
-        "2 of 3 complete trials are not dominated: evaluation loss 1 to 2 nats per token, "
+        "2 of 3 complete trials are not dominated: evaluation loss 1 to 2 nats, "
         "latency of a generation 30 to 50 ms"
     )
 
@@ -63,9 +63,7 @@ def test_the_front_is_a_staircase_with_the_numbers_of_its_trials() -> None:
     assert (stairs.name, stairs.line.shape, list(stairs.x)) == ("front", "hv", [1, 2])
     (on_front,) = [trace for trace in panel.figure.data if trace.name == FRONT]
     assert list(on_front.text) == ["1", "0"]
-    assert panel.figure.layout.xaxis.title.text == (
-        "evaluation loss (nats per token), lower is better"
-    )
+    assert panel.figure.layout.xaxis.title.text == ("evaluation loss (nats), lower is better")
 
 
 def test_three_objectives_have_three_panels() -> None:

@@ -15,18 +15,18 @@ class Score:
 
     Attributes:
         number: trial number; None for the base model
-        loss: nats per token
-        bits_per_byte: bits per byte of the targets' content
+        loss: nats per target: token, pair or text
+        bits_per_byte: bits per byte of the targets' content; None except for language models
     """
 
     number: int | None
     loss: float
-    bits_per_byte: float
+    bits_per_byte: float | None
 
 
 @dataclass(frozen=True)
 class MetricScore:
-    """Values of a configured metric on the test part.
+    """Values of a metric on the test part: a configured one, or one of the task.
 
     Attributes:
         name: name of the metric
@@ -60,10 +60,10 @@ class TestPart:
         gain_high: upper end of the interval
         gain_over_baseline: loss of the baseline minus that of the best trial, or None
         documents: documents of the test part
-        tokens: target tokens of the test part
+        tokens: targets of the test part: tokens, pairs or texts
         measured: number of trials measured as the best so far, including this trial. Extending a
             study raises it above 1: each further look makes the test part less independent
-        metrics: configured metrics
+        metrics: configured metrics, and those of the task
     """
 
     __test__ = False  # pytest must not collect this class
@@ -128,4 +128,4 @@ def _interval(gain: float, error: float) -> tuple[float | None, float | None]:
 
 
 def _score(number: int | None, found: Mapping[str, float], prefix: str = "") -> Score:
-    return Score(number, found[f"{prefix}test_loss"], found[f"{prefix}test_bits_per_byte"])
+    return Score(number, found[f"{prefix}test_loss"], found.get(f"{prefix}test_bits_per_byte"))

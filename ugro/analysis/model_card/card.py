@@ -81,7 +81,7 @@ def _metadata(exported: Exported, config: Config) -> str:
         library_name=LIBRARIES[exported.format],
         license=exported.license,
         datasets=on_hub or None,
-        pipeline_tag="text-generation",
+        pipeline_tag="text-classification" if exported.labels else "text-generation",
         tags=tags,
     )
     if exported.hub_id:

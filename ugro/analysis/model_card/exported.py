@@ -18,6 +18,7 @@ class Exported:
         base: the base model, at the commit that the trial ran with
         license: licence of the base model; None if unknown
         conversations: whether the trial was trained on conversations
+        labels: labels of a classifier, in the order of its outputs; none of a language model
         checked: how the exported files were compared with the trial, sentences
         file: name of the GGUF file
     """
@@ -29,6 +30,7 @@ class Exported:
     base: ModelConfig
     license: str | None
     conversations: bool
+    labels: tuple[str, ...] = ()
     checked: tuple[str, ...] = ()
     file: str = ""
 

@@ -16,13 +16,20 @@ inputs = tokenizer.apply_chat_template(
 )"""
 OF_TEXT = """\
 inputs = tokenizer({prompt}, return_tensors="pt")"""
+TEXT = "I would buy it again."
+LABEL = f"""\
+inputs = tokenizer({json.dumps(TEXT)}, return_tensors="pt")
+probabilities = model(**inputs).logits.softmax(dim=-1)[0]
+print(model.config.id2label[int(probabilities.argmax())], float(probabilities.max()))"""
 ANSWER = f"""\
 output = model.generate(**inputs, max_new_tokens={NEW_TOKENS}, do_sample=False)
 print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
 
 
 def loading(exported: Exported) -> str:
-    """Return a program that loads what was exported and prints an answer."""
+    """Return a program that loads what was exported and prints an answer, or a label."""
+    if exported.labels:
+        return "\n".join([*_load(exported), "", LABEL])
     ask = OF_MESSAGES if exported.conversations else OF_TEXT
     return "\n".join([*_load(exported), "", ask.format(prompt=_quoted(PROMPT)), ANSWER])
 
@@ -35,10 +42,21 @@ def _load(exported: Exported) -> Iterator[str]:
         return
     file = f", gguf_file={_quoted(exported.file)}" if exported.file else ""
     trust = ", trust_remote_code=True" if exported.base.trust_remote_code else ""
-    yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+    yield f"from transformers import {_kind(exported)}, AutoTokenizer\n"
     yield f"folder = {_quoted(exported.location)}"
     yield f"tokenizer = AutoTokenizer.from_pretrained(folder{file}{trust})"
-    yield f'model = AutoModelForCausalLM.from_pretrained(folder{file}, dtype="auto"{trust})'
+    yield f'model = {_kind(exported)}.from_pretrained(folder{file}, dtype="auto"{trust})'
+
+
+def _kind(exported: Exported) -> str:
+    """Return the class that loads the model."""
+    return "AutoModelForSequenceClassification" if exported.labels else "AutoModelForCausalLM"
+
+
+def _labels(exported: Exported) -> str:
+    """Return the argument that gives a base model the labels of a classifier."""
+    names = ", ".join(f"{index}: {_quoted(name)}" for index, name in enumerate(exported.labels))
+    return f", id2label={{{names}}}" if exported.labels else ""
 
 
 def _quoted(text: str) -> str:
@@ -59,24 +77,24 @@ def _base(exported: Exported) -> Iterator[str]:
         yield "from ugro.config import RandomLlamaConfig"
         yield "from ugro.trial.model.random_llama import byte_tokenizer, random_llama\n"
         yield f"shape = RandomLlamaConfig({shape})"
-        yield "base = random_llama(shape, byte_tokenizer())"
+        yield f"base = random_llama(shape, byte_tokenizer(){_labels(exported)})"
     elif base.gguf_file is not None:
         folder = _quoted(str(base.path))
         if base.package is not None:
             yield "from importlib.util import find_spec"
             folder = f"find_spec({_quoted(base.package)}).submodule_search_locations[0]"
         yield "from peft import PeftModel"
-        yield "from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig\n"
-        yield "base = AutoModelForCausalLM.from_pretrained("
+        yield f"from transformers import {_kind(exported)}, AutoTokenizer, GgufConfig\n"
+        yield f"base = {_kind(exported)}.from_pretrained("
         yield f"    {folder},"
         yield f'    gguf_file={_quoted(base.gguf_file)}, dtype="float32",'
-        yield "    quantization_config=GgufConfig(dequantize=True),"
+        yield f"    quantization_config=GgufConfig(dequantize=True){_labels(exported)},"
         yield ")"
     else:
         revision = f", revision={_quoted(base.revision)}" if base.revision else ""
         trust = ", trust_remote_code=True" if base.trust_remote_code else ""
         yield "from peft import PeftModel"
-        yield "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        yield "base = AutoModelForCausalLM.from_pretrained("
-        yield f'    {_quoted(str(base.path))}, dtype="auto"{revision}{trust}'
+        yield f"from transformers import {_kind(exported)}, AutoTokenizer\n"
+        yield f"base = {_kind(exported)}.from_pretrained("
+        yield f'    {_quoted(str(base.path))}, dtype="auto"{revision}{trust}{_labels(exported)}'
         yield ")"

@@ -20,7 +20,7 @@ class PartSummary:
 
     Attributes:
         documents: documents read
-        examples: examples in the layout
+        examples: examples, or pairs, in the layout
         rows: rows of tokens
         tokens: tokens in the rows, without padding
         trained: target tokens in the rows
@@ -30,7 +30,8 @@ class PartSummary:
         dropped_tokens: tokens lost with dropped examples
         untrained: units dropped because they have no target token
         not_drawn: units beyond ``data.max_*_examples``
-        unit: ``examples``, or ``rows`` for running text and wrapped packing
+        unit: ``examples``, ``pairs`` of a preference, or ``rows`` for running text and wrapped
+            packing
     """
 
     documents: int
@@ -76,7 +77,7 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
     summary = PartSummary(known["documents"], len(examples), 0, 0, 0)
     chosen = np.arange(len(examples))
     if limit is not None and not by_row:
-        chosen = _sample(chosen, limit, config.split_seed)
+        chosen = sample(chosen, limit, config.split_seed)
         summary = replace(summary, not_drawn=len(examples) - len(chosen))
     limited = chosen if of_training and not by_row else chosen[~examples.running[chosen]]
     if not (of_training and by_row):
@@ -88,7 +89,7 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
         untrained = summary.untrained + len(layout) - len(kept)
         not_drawn = 0 if limit is None else max(0, len(kept) - limit)
         summary = replace(summary, unit="rows", untrained=untrained, not_drawn=not_drawn)
-        kept = kept if limit is None else _sample(kept, limit, config.split_seed)
+        kept = kept if limit is None else sample(kept, limit, config.split_seed)
     if not len(kept):
         cut = f" ({summary.cut_examples:,} examples are cut to {size} tokens)"
         given = f"no token of the {part} part carries loss{cut if summary.cut_examples else ''}"
@@ -101,7 +102,7 @@ def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, 
         tokens=int(layout.lengths.sum()),
         trained=int(trained[kept].sum()),
     )
-    documents, tokens = _digests(known, layout, summary, size)
+    documents, tokens = digests(known, layout, summary, size)
     return Part(examples, layout, summary, known["identity"] if of_training else documents, tokens)
 
 
@@ -116,11 +117,7 @@ def _fit(
     """Apply ``data.too_long`` to the ``limited`` examples and drop examples without targets."""
     too_long = limited[examples.lengths[limited] > size]
     lost = int((examples.lengths[too_long] - size).sum())
-    if len(too_long) and config.too_long is TooLong.error:
-        longest = int(examples.lengths[too_long].max())
-        given = f"{len(too_long)} examples longer than {size} tokens, the longest {longest}"
-        key = "block_size" if size == config.block_size else "eval_block_size"
-        raise UserError(fault("data.too_long=error", given, f"data.{key}={longest} or more"))
+    check_lengths(config, examples.lengths[too_long], size)
     if config.too_long is TooLong.drop:
         chosen = np.setdiff1d(chosen, too_long)
         dropped = int(examples.lengths[too_long].sum())
@@ -130,6 +127,19 @@ def _fit(
     trained = trained_tokens(examples, unpacked(examples.lengths, chosen, size))
     summary = replace(summary, untrained=int((trained == 0).sum()))
     return chosen[trained > 0], summary
+
+
+def check_lengths(config: DataConfig, too_long: Numbers, size: int) -> None:
+    """Refuse examples longer than ``size`` tokens, of these lengths, if the data must have none.
+
+    Raises:
+        UserError: there are some, and ``data.too_long`` is ``error``.
+    """
+    if len(too_long) and config.too_long is TooLong.error:
+        longest = int(too_long.max())
+        given = f"{len(too_long)} examples longer than {size} tokens, the longest {longest}"
+        key = "block_size" if size == config.block_size else "eval_block_size"
+        raise UserError(fault("data.too_long=error", given, f"data.{key}={longest} or more"))
 
 
 def _layout(
@@ -153,14 +163,14 @@ def trained_tokens(examples: Examples, layout: Layout) -> Numbers:
     return np.add.reduceat(counts, layout.rows[:-1]) if len(layout) else counts
 
 
-def _sample(of: Numbers, limit: int, seed: int) -> Numbers:
+def sample(of: Numbers, limit: int, seed: int) -> Numbers:
     """Sample at most ``limit`` elements, preserving their order."""
     if len(of) <= limit:
         return of
     return np.sort(np.random.default_rng(seed).choice(of, limit, replace=False))
 
 
-def _digests(
+def digests(
     known: dict[str, Any], layout: Layout, summary: PartSummary, size: int
 ) -> tuple[str, str]:
     """Digest the documents with their used selection, and the tokens of all rows."""

@@ -12,20 +12,22 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from ugro.config import BadRecords, DataConfig
+from ugro.config import BadRecords, DataConfig, TaskConfig, TaskName
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import counted
 from ugro.trial.data.cache import create_once
 from ugro.trial.data.documents import Document, Skipped
+from ugro.trial.data.labels import labels_of
 from ugro.trial.data.layout import Part, PartSummary, lay_out
+from ugro.trial.data.layout_of_units import lay_out_units
 from ugro.trial.data.reading import sources
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.texts import Text
 from ugro.trial.data.tokenization import Examples, ExamplesSummary, write_examples
 
-FORMAT = "3"  # version of the cache's file format
+FORMAT = "4"  # version of the cache's file format
 SUMMARY = "summary.json"
 
 
@@ -38,6 +40,7 @@ class Data:
     test: Part | None
     formats: Mapping[str, int]  # documents of each format, as recognised
     conversations: bool  # whether most training documents are conversations
+    labels: tuple[str, ...]  # of texts that are classified, in the order of the model's outputs
     notes: tuple[str, ...]  # sentences about omitted or questionable data
     largest_token: int  # largest token id of all parts
 
@@ -54,6 +57,7 @@ class Data:
             "parts": counts,
             "formats": dict(self.formats),
             "conversations": self.conversations,
+            "labels": list(self.labels),
             "notes": list(self.notes),
         }
 
@@ -63,6 +67,7 @@ def prepare(
     tokenizer: PreTrainedTokenizerBase,
     cache_dir: Path,
     stop_ids: tuple[int, ...] = (),
+    task: TaskConfig | None = None,
 ) -> Data:
     """Read, split, tokenise and lay out the data; the tokenised examples are cached.
 
@@ -71,21 +76,26 @@ def prepare(
         tokenizer: tokenizer of the base model
         cache_dir: cache of tokenised examples, keyed by files, configuration and tokenizer
         stop_ids: tokens that end a generation, from the model's generation config
+        task: what the data are for; None: language modelling
 
     Raises:
         UserError: the data cannot be read, a record is malformed, or a part is empty.
     """
+    task = task or TaskConfig(TaskName.language_modeling)
     tokenizer = with_chat_template(tokenizer, config.chat_template)
-    folder = cache_dir / "examples" / _key(config, tokenizer, stop_ids)
-    create_once(folder, lambda draft: _write(config, tokenizer, stop_ids, draft))
+    folder = cache_dir / "examples" / _key(config, task.name, tokenizer, stop_ids)
+    create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, draft))
     summary = json.loads((folder / SUMMARY).read_text())
+    lay = lay_out if task.name is TaskName.language_modeling else lay_out_units
     parts = {
-        part: lay_out(config, part, Examples(folder / f"{part}.arrow"), summary["parts"][part])
+        part: lay(config, part, Examples(folder / f"{part}.arrow"), summary["parts"][part])
         for part in PARTS
         if summary["parts"][part]["documents"]
     }
     conversations = summary["parts"]["train"]["conversations"]
+    counts = {part: summary["parts"][part]["labels"] for part in PARTS}
     return Data(
+        labels=labels_of(task, counts),
         train=parts["train"],
         evaluation=parts["eval"],
         test=parts.get("test"),
@@ -116,7 +126,12 @@ def with_chat_template(
     return tokenizer
 
 
-def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple[int, ...]) -> str:
+def _key(
+    config: DataConfig,
+    task: TaskName,
+    tokenizer: PreTrainedTokenizerBase,
+    stop_ids: tuple[int, ...],
+) -> str:
     """Return the cache key: a digest of everything that affects tokenised examples."""
     plain = asdict(config)
     for later in ("block_size", "eval_block_size", "packing", "too_long", "chat_template"):
@@ -127,31 +142,34 @@ def _key(config: DataConfig, tokenizer: PreTrainedTokenizerBase, stop_ids: tuple
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items()))
     special = repr(tokenizer.special_tokens_map)
-    for part in (*parts, vocabulary, special, tokenizer.chat_template, stop_ids):
+    for part in (*parts, vocabulary, special, tokenizer.chat_template, stop_ids, task.name):
         digest.update(str(part).encode() + b"\0")
     return digest.hexdigest()
 
 
 def _write(
     config: DataConfig,
+    task: TaskName,
     tokenizer: PreTrainedTokenizerBase,
     stop_ids: tuple[int, ...],
     folder: Path,
 ) -> None:
     """Write the examples of all parts and their summary into a cache folder."""
-    split = split_documents(config)
+    split = split_documents(config, task)
     skipped = Skipped(split.skipped, split.first_skipped)
     parts: dict[str, Any] = {}
     for part in PARTS:
         render = partial(render_document, tokenizer=tokenizer, stop_ids=stop_ids)
         held_out = part != "train"
-        texts = _PartTexts(config, read_part(config, split, part), render, skipped, held_out)
+        documents = read_part(config, split, part, task)
+        texts = _PartTexts(config, documents, render, skipped, held_out)
         written: ExamplesSummary = write_examples(texts, tokenizer, folder / f"{part}.arrow")
         parts[part] = {
             **asdict(written),
             "documents": texts.count,
             "formats": texts.formats,
             "conversations": texts.conversations,
+            "labels": texts.labels,
             "identity": texts.identity(),
         }
     summary = {key: value for key, value in asdict(split).items() if key != "parts"}
@@ -167,6 +185,7 @@ class _PartTexts:
         count: documents read so far
         formats: documents of each format
         conversations: documents of messages
+        labels: texts of each label
 
     Args:
         config: data configuration
@@ -187,6 +206,7 @@ class _PartTexts:
         self.count = 0
         self.formats: Counter[str] = Counter()
         self.conversations = 0
+        self.labels: Counter[str] = Counter()
         self._keep_records = keep_records
         self._skips = config.bad_records is BadRecords.skip
         self._documents = documents
@@ -209,6 +229,8 @@ class _PartTexts:
             self.formats[document.format] += 1
             self.conversations += document.is_conversation
             for text in texts:
+                if text.label is not None:
+                    self.labels[text.label] += 1
                 kept = replace(text, record=document.record) if self._keep_records else text
                 yield self.count, kept
             self.count += 1
@@ -226,11 +248,12 @@ def _notes(
     """Yield a sentence for each kind of omitted or questionable data."""
     for name, part in parts.items():
         size = config.block_size if name == "train" else config.eval_block_size or config.block_size
+        whole = "pairs" if part.unit == "pairs" else "examples"
         for count, unit, said in (
-            (part.cut_examples, "examples", f"cut to {size} tokens, {part.cut_tokens:,} are lost"),
+            (part.cut_examples, whole, f"cut to {size} tokens, {part.cut_tokens:,} are lost"),
             (
                 part.dropped_examples,
-                "examples",
+                whole,
                 f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
             ),
             (part.untrained, part.unit, "left out, where no token carries loss"),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ugro.config import DATA_SETS, BadRecords, DataConfig, Source
+from ugro.config import DATA_SETS, BadRecords, DataConfig, Source, TaskName
 from ugro.config.mixture import in_set, members
 from ugro.errors import UserError, fault
 from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
@@ -25,24 +25,30 @@ READERS: Mapping[Source, Reader] = {
 }
 
 
-def read(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
+def read(
+    config: DataConfig,
+    part: str,
+    skipped: Skipped,
+    task: TaskName = TaskName.language_modeling,
+) -> Iterator[Document]:
     """Yield the documents of a part.
 
     Args:
         config: data configuration
         part: ``train``, ``eval`` or ``test``
         skipped: counts records that ``data.bad_records=skip`` skips
+        task: what the documents are for
 
     Raises:
         UserError: files or columns are missing, or a record is malformed.
     """
     if config.source is Source.mixture:
-        return _mixed(config, part, skipped)
+        return _mixed(config, part, skipped, task)
     if config.source is Source.pydocs:
         return pydocs()
     if config.source is Source.text:
         return text_files(files(config, part))
-    documents = _recognised(config, _rows(config, part), skipped)
+    documents = _recognised(Recogniser(config, task), config, _rows(config, part), skipped)
     return _joined(documents, part, config) if config.join_rows else documents
 
 
@@ -94,13 +100,13 @@ def files(config: DataConfig, part: str) -> list[Path]:
     return found
 
 
-def _mixed(config: DataConfig, part: str, skipped: Skipped) -> Iterator[Document]:
+def _mixed(config: DataConfig, part: str, skipped: Skipped, task: TaskName) -> Iterator[Document]:
     """Yield the documents of each set of a mixture, with their weights."""
     for member in members(config):
         if not _has(member.data, part):
             continue
         try:
-            for document in read(member.data, part, skipped):
+            for document in read(member.data, part, skipped, task):
                 yield replace(document, weight=member.weight)
         except UserError as error:
             raise UserError(in_set(str(error), member.key)) from error
@@ -125,8 +131,9 @@ def _rows(config: DataConfig, part: str) -> Iterator[Row]:
         yield from READERS[config.source](path)
 
 
-def _recognised(config: DataConfig, rows: Iterable[Row], skipped: Skipped) -> Iterator[Document]:
-    recognise = Recogniser(config)
+def _recognised(
+    recognise: Recogniser, config: DataConfig, rows: Iterable[Row], skipped: Skipped
+) -> Iterator[Document]:
     keep = RecordFilter(config)
     for place, row in rows:
         try:

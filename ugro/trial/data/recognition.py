@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ugro.config import DataConfig
+from ugro.config import DataConfig, TaskName
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import TEXT, Document
 from ugro.trial.data.messages import Message, read_tools
@@ -14,10 +14,20 @@ from ugro.trial.data.record_files import check_characters
 Record = Mapping[str, Any]
 Content = dict[str, Any]
 
-RECORDS = (
-    "{prompt, completion}, {messages: [{role, content}, ...]}, {conversations: [{from, value}, "
-    "...]}, {instruction, input, output} or {text}; data.columns names other columns"
-)
+PREFERENCE = "prompt, chosen and rejected"
+LABELLED = "text and label"
+
+RECORDS = {
+    TaskName.language_modeling: (
+        "{prompt, completion}, {messages: [{role, content}, ...]}, {conversations: [{from, value}, "
+        "...]}, {instruction, input, output} or {text}; data.columns names other columns"
+    ),
+    TaskName.dpo: (
+        "{prompt, chosen, rejected}, or {chosen, rejected} as messages; data.columns names other "
+        "columns"
+    ),
+    TaskName.classification: "{text, label}; data.columns names other columns",
+}
 # Roles of ShareGPT, axolotl and LLaMA-Factory
 ROLES = {
     "human": "user",
@@ -35,14 +45,16 @@ ROLES = {
 class Recogniser:
     """Turns rows into documents as the configuration says.
 
-    Templates and ``data.columns`` come first; other rows have the first format of ``FORMATS`` whose
+    Templates and ``data.columns`` come first; other rows have the first format of the task whose
     columns they have.
 
     Args:
         config: data configuration
+        task: what the documents are for
     """
 
-    def __init__(self, config: DataConfig) -> None:
+    def __init__(self, config: DataConfig, task: TaskName = TaskName.language_modeling) -> None:
+        self._records = RECORDS[task]
         self._group_by = config.group_by
         self._columns = {name: one for name, one in vars(config.columns).items() if one is not None}
         given = {"prompt": config.prompt, "completion": config.completion}
@@ -53,7 +65,7 @@ class Recogniser:
             if template is not None
         }
         named = {*self._columns, *self._templates} - {"tools"}
-        self._formats = [one for one in FORMATS if named <= {*one.columns}]
+        self._formats = [one for one in FORMATS[task] if named <= {*one.columns}]
 
     def __call__(self, record: Any, place: str) -> Document | None:
         """Return the document of a row; None for blank text.
@@ -62,7 +74,7 @@ class Recogniser:
             UserError: the row has no known format, or a column is missing or malformed.
         """
         if not isinstance(record, Mapping):
-            raise UserError(fault(place, type(record).__name__, RECORDS))
+            raise UserError(fault(place, type(record).__name__, self._records))
         row = record
         if self._columns or self._templates:
             row = {**record, **self._renamed(record, place), **self._rendered(record, place)}
@@ -79,7 +91,7 @@ class Recogniser:
         for one in self._formats:
             if {*one.columns} <= {*row}:
                 return fault(f"{place}: {' and '.join(one.columns)}", None, "a value")
-        return fault(place, sorted(row), RECORDS)
+        return fault(place, sorted(row), self._records)
 
     def _renamed(self, record: Record, place: str) -> Content:
         """Return the columns that ``data.columns`` names."""
@@ -182,6 +194,59 @@ def _text(row: Record, place: str) -> Content:
     return {"text": _text_of(row, "text", place)}
 
 
+def _preference(row: Record, place: str) -> Content:
+    """Read a prompt with two completions, as texts or as messages."""
+    sides = ("chosen", "rejected")
+    match row["prompt"], row["chosen"], row["rejected"]:
+        case str(prompt), str(chosen), str(rejected):
+            return {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+        case [*prompt], [*_], [*_]:
+            answers = {side: _turns(row[side], f"{place}: {side}") for side in sides}
+            return {"prompt": _turns(prompt, place), **answers, **_tools(row, place)}
+        case str(), [*_], [*_]:  # the conversations repeat the prompt
+            return _conversation_pair(row, place)
+    column = next(
+        (side for side in sides if not isinstance(row[side], type(row["prompt"]))), "prompt"
+    )
+    allowed = "text, or messages, the same in prompt, chosen and rejected"
+    raise UserError(fault(f"{place}: {column}", _shown(row[column]), allowed))
+
+
+def _conversation_pair(row: Record, place: str) -> Content:
+    """Take the first messages that two conversations share as their prompt."""
+    chosen, rejected = (
+        _conversation({"messages": row[side]}, "messages", f"{place}: {side}")["messages"]
+        for side in ("chosen", "rejected")
+    )
+    shared = 0
+    while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+        shared += 1
+    if not shared:
+        allowed = "conversations that begin with the same messages"
+        raise UserError(fault(f"{place}: chosen and rejected", "others", allowed))
+    answers = {"chosen": chosen[shared:], "rejected": rejected[shared:]}
+    return {"prompt": chosen[:shared], **answers, **_tools(row, place)}
+
+
+def _labelled(row: Record, place: str) -> Content:
+    return _with_label(row, "text", place)
+
+
+def _labelled_prompt(row: Record, place: str) -> Content:
+    return _with_label(row, "prompt", place)
+
+
+def _with_label(row: Record, column: str, place: str) -> Content:
+    label = row["label"]
+    if not isinstance(label, str | int):
+        allowed = "text or a whole number; regression is not supported"
+        raise UserError(fault(f"{place}: label", _shown(label), allowed))
+    text = _text_of(row, column, place)
+    if not text.strip():
+        raise UserError(fault(f"{place}: {column}", text, "text that is not blank"))
+    return {"text": text, "label": str(label)}
+
+
 def _text_of(row: Record, column: str, place: str) -> str:
     value = row[column]
     if not isinstance(value, str):
@@ -261,10 +326,20 @@ class Format:
 
 
 # A set may have columns of several: tatsu-lab/alpaca has a text of all its others.
-FORMATS = (
-    Format("prompt and completion", ("prompt", "completion"), _pair),
-    Format("messages", ("messages",), _messages),
-    Format("ShareGPT", ("conversations",), _share_gpt),
-    Format("Alpaca", ("instruction", "output"), _alpaca),
-    Format(TEXT, ("text",), _text),
-)
+FORMATS = {
+    TaskName.language_modeling: (
+        Format("prompt and completion", ("prompt", "completion"), _pair),
+        Format("messages", ("messages",), _messages),
+        Format("ShareGPT", ("conversations",), _share_gpt),
+        Format("Alpaca", ("instruction", "output"), _alpaca),
+        Format(TEXT, ("text",), _text),
+    ),
+    TaskName.dpo: (
+        Format(PREFERENCE, ("prompt", "chosen", "rejected"), _preference),
+        Format(PREFERENCE, ("chosen", "rejected"), _conversation_pair),
+    ),
+    TaskName.classification: (
+        Format(LABELLED, ("text", "label"), _labelled),
+        Format(LABELLED, ("prompt", "label"), _labelled_prompt),  # by the template data.prompt
+    ),
+}

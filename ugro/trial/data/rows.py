@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -27,19 +27,22 @@ class Row:
             example, which nothing predicts
         position_ids: positions, restarting at each example; transformers derives from them a mask
             that separates packed examples
+        targets: what the task compares each piece with, [pieces]; None in language modelling
     """
 
     input_ids: NDArray[np.int64]
     labels: NDArray[np.int64]
     position_ids: NDArray[np.int64]
+    targets: NDArray[Any] | None = None
 
 
 class Batch(TypedDict, total=False):
-    """Model inputs; int64 [rows, longest row]."""
+    """Model inputs; int64 [rows, longest row] unless stated otherwise."""
 
     input_ids: Tensor
     labels: Tensor
     position_ids: Tensor  # only for rows with several examples
+    targets: Tensor  # of the task, [pieces of all rows]
 
 
 class Rows(Dataset[Row]):
@@ -48,10 +51,14 @@ class Rows(Dataset[Row]):
     Args:
         part: data with its layout
         order: row indices, [items]; all rows by default
+        targets: what the task compares each piece of the layout with, [pieces]
     """
 
-    def __init__(self, part: Part, order: Numbers | None = None) -> None:
+    def __init__(
+        self, part: Part, order: Numbers | None = None, targets: NDArray[Any] | None = None
+    ) -> None:
         self._part = part
+        self._targets = targets
         self._order = np.arange(len(part.layout)) if order is None else order
 
     def __len__(self) -> int:
@@ -73,7 +80,12 @@ class Rows(Dataset[Row]):
             ids.append(tokens)
             labels.append(label)
             positions.append(np.arange(len(tokens)))
-        return Row(np.concatenate(ids), np.concatenate(labels), np.concatenate(positions))
+        return Row(
+            np.concatenate(ids),
+            np.concatenate(labels),
+            np.concatenate(positions),
+            None if self._targets is None else self._targets[pieces],
+        )
 
 
 def collate(rows: list[Row], pad: int) -> Batch:
@@ -98,6 +110,9 @@ def collate(rows: list[Row], pad: int) -> Batch:
     batch: Batch = {"input_ids": padded("input_ids", pad), "labels": padded("labels", IGNORED)}
     if any((np.diff(row.position_ids) != 1).any() for row in rows):
         batch["position_ids"] = padded("position_ids", None)
+    targets = [row.targets for row in rows if row.targets is not None]
+    if targets:
+        batch["targets"] = torch.from_numpy(np.concatenate(targets))
     return batch
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 
-from ugro.config import DataConfig
+from ugro.config import DataConfig, TaskName
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped
 from ugro.trial.data.reading import has_part, location, read
@@ -50,7 +50,7 @@ class _DocumentKey:
     length: int
 
 
-def split_documents(config: DataConfig) -> Split:
+def split_documents(config: DataConfig, task: TaskName = TaskName.language_modeling) -> Split:
     """Read all documents and assign them to parts.
 
     The split depends on ``data.split_seed`` and the documents but not on the trial's seed or the
@@ -61,8 +61,8 @@ def split_documents(config: DataConfig) -> Split:
         UserError: files or columns are missing, a record is malformed, or a part is empty.
     """
     skipped = Skipped()
-    given = {part: [*_keys(read(config, part, skipped))] for part in _separate_parts(config)}
-    train = [*_keys(read(config, "train", skipped))]
+    given = {part: [*_keys(read(config, part, skipped, task))] for part in _separate_parts(config)}
+    train = [*_keys(read(config, "train", skipped, task))]
     separate = [key for part in given.values() for key in part]
     excluded = {key.group for key in separate} | {key.identity for key in separate}
     kept = [key for key in train if key.group not in excluded and key.identity not in excluded]
@@ -88,12 +88,17 @@ def split_documents(config: DataConfig) -> Split:
     return split
 
 
-def read_part(config: DataConfig, split: Split, part: str) -> Iterator[Document]:
+def read_part(
+    config: DataConfig,
+    split: Split,
+    part: str,
+    task: TaskName = TaskName.language_modeling,
+) -> Iterator[Document]:
     """Yield the documents of a part, reading the files again; training documents by weight."""
     if part in _separate_parts(config):
-        yield from read(config, part, Skipped())
+        yield from read(config, part, Skipped(), task)
         return
-    for document, where in zip(read(config, "train", Skipped()), split.parts, strict=True):
+    for document, where in zip(read(config, "train", Skipped(), task), split.parts, strict=True):
         if where == part:
             copies = _copies(document, config.split_seed) if part == "train" else 1
             yield from repeat(document, copies)

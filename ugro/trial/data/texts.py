@@ -33,6 +33,7 @@ class Text:
         end_token: whether an end-of-sequence token is appended as a target
         running: whether it is running text, which is evaluated in windows if longer than a row
         record: complete row of the data, for metrics; None in the training part
+        label: class of the text; None unless texts are classified
     """
 
     text: str
@@ -41,6 +42,7 @@ class Text:
     end_token: bool = True
     running: bool = False
     record: Mapping[str, Any] | None = None
+    label: str | None = None
 
     @property
     def prompt(self) -> "Prompt | None":
@@ -48,8 +50,9 @@ class Text:
         if self.record is None:
             return None
         record = json.dumps(self.record, default=str)
-        if self.running:
-            return Prompt(None, self.special_tokens, self.text, record)
+        if self.running or self.label is not None:
+            reference = self.text if self.label is None else self.label
+            return Prompt(None, self.special_tokens, reference, record)
         start = self.spans[-1].start
         for span in reversed(self.spans[:-1]):
             if span.end < start:
@@ -65,9 +68,9 @@ class Prompt:
     """An example as a task for generation.
 
     Attributes:
-        text: text before the last target; None for running text
+        text: text before the last target; None for running text and for a text with a label
         special_tokens: whether the tokenizer adds its start token
-        reference: content of the last target, without end markup
+        reference: content of the last target, without end markup, or the label
         record: complete row of the data, JSON
     """
 

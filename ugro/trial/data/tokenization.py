@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         "trained": pa.int64(),  # target tokens, except the first, which nothing predicts
         "running": pa.bool_(),  # running text
         "document": pa.int64(),  # index of the source document
+        "label": pa.large_string(),  # of classified texts only
         # The fields of Prompt, of held-out parts only.
         "text": pa.large_string(),
         "special_tokens": pa.bool_(),
@@ -52,7 +53,7 @@ class ExamplesSummary:
     """Summary of a file of examples.
 
     Attributes:
-        fingerprint: digest of all tokens, their kinds and content bytes
+        fingerprint: digest of all tokens, their kinds and content bytes, and the labels
         straddling: number of examples with a token across the border of prompt and completion
         largest_token: largest token id; -1 without tokens
     """
@@ -70,12 +71,14 @@ class Examples:
         trained: target tokens of each example, int64 [examples]
         running: whether each example is running text, bool [examples]
         documents: document index of each example, int64 [examples]
+        labels: label of each example, [examples]; null unless texts are classified
     """
 
     lengths: NDArray[np.int64]
     trained: NDArray[np.int64]
     running: NDArray[np.bool_]
     documents: NDArray[np.int64]
+    labels: pa.ChunkedArray
 
     def __init__(self, path: Path) -> None:
         with pa.memory_map(str(path)) as mapped:
@@ -91,6 +94,7 @@ class Examples:
         self.trained = table.column("trained").to_numpy()
         self.running = table.column("running").to_numpy()
         self.documents = table.column("document").to_numpy()
+        self.labels = table.column("label")
         self._prompts = [table.column(name) for name in PROMPT]
 
     def __len__(self) -> int:
@@ -129,10 +133,11 @@ def write_examples(
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as stream:
         while batch := list(islice(left, BATCH)):
             examples = tokenise([text for _, text in batch], tokenizer)
-            for example in examples:
+            for example, (_, text) in zip(examples, batch, strict=True):
                 digest.update(len(example.input_ids).to_bytes(8, "little"))
                 for array in (example.input_ids, example.kinds, example.content_bytes):
                     digest.update(array.tobytes())
+                digest.update((text.label or "").encode())
                 straddling += example.straddles
                 largest = max(largest, int(example.input_ids.max(initial=-1)))
             stream.write_batch(_batch(examples, batch))
@@ -150,8 +155,9 @@ def _batch(examples: Sequence[Example], texts: Sequence[tuple[int, Text]]) -> pa
     trained = pa.array([np.count_nonzero(example.kinds[1:]) for example in examples], pa.int64())
     running = pa.array([text.running for _, text in texts])
     documents = pa.array([number for number, _ in texts], pa.int64())
+    labels = pa.array([text.label for _, text in texts], pa.large_string())
     prompts = _prompts([text for _, text in texts])
-    return pa.record_batch([*tokens, trained, running, documents, *prompts], schema=SCHEMA)
+    return pa.record_batch([*tokens, trained, running, documents, labels, *prompts], schema=SCHEMA)
 
 
 def _prompts(texts: Sequence[Text]) -> Iterator[pa.Array]:
@@ -165,7 +171,7 @@ def tokenise(texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[
     """Tokenise texts and derive the target tokens from character offsets.
 
     The tokenizer's start token is prepended, and its end token appended as a target, unless a chat
-    template wrote them.
+    template wrote them. Texts with a label are tokenised as the tokenizer does by itself.
 
     Raises:
         UserError: the tokenizer returns no character offsets.
@@ -191,12 +197,13 @@ def tokenise(texts: Sequence[Text], tokenizer: PreTrainedTokenizerBase) -> list[
 
 
 def _example(text: Text, ids: list[int], offsets: list[tuple[int, int]], eos: int) -> Example:
-    if text.special_tokens and ids and ids[-1] == eos and offsets[-1] == (0, 0):
+    if text.end_token and ids and ids[-1] == eos and offsets[-1] == (0, 0):
         ids, offsets = ids[:-1], offsets[:-1]  # end token added by the tokenizer
     starts, ends = np.array(offsets, dtype=np.int64).reshape(-1, 2).T
     reached = np.maximum.accumulate(ends)
     begins = np.minimum(starts, np.concatenate([[0], reached])[:-1])  # includes white space
-    kinds = np.zeros(len(ids), dtype=np.int8)
+    # All tokens of a text with a label decide on it.
+    kinds = np.full(len(ids), UNTRAINED if text.label is None else CONTENT, dtype=np.int8)
     straddles = False
     for span in text.spans:
         inside = (starts >= span.start) & (starts < span.end) & (ends > starts)

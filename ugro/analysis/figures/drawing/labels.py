@@ -11,10 +11,10 @@ from ugro.events.gain import gain_over
 from ugro.formatting import counted, number, share
 
 _NAMES = {  # of metrics, with their units
-    "eval_loss": ("evaluation loss", "nats per token"),
+    "eval_loss": ("evaluation loss", "nats"),
     "eval_perplexity": ("evaluation perplexity", ""),
-    "base_eval_loss": ("loss of the base model", "nats per token"),
-    "train_loss": ("training loss", "nats per token"),
+    "base_eval_loss": ("loss of the base model", "nats"),
+    "train_loss": ("training loss", "nats"),
     "composite_score": ("composite score", ""),
     "latency_ms": ("latency of a generation", "ms"),
     "peak_memory_mb": ("peak memory", "MB"),

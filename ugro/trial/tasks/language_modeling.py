@@ -1,50 +1,42 @@
-"""Evaluate a model on held-out examples, each without the context of others."""
+"""Language modelling: predict each target token from the tokens before it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.data.rows import Rows, collate
 from ugro.trial.data.tokenization import CONTENT
 from ugro.trial.inference import inference
-from ugro.trial.loss import token_scores
+from ugro.trial.loss import IGNORED, summed_loss, token_scores
+from ugro.trial.tasks.evaluation import Evaluation, batches
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Loss of a model on held-out text.
+class LanguageModeling:
+    """Cross entropy of the target tokens."""
 
-    Attributes:
-        loss: mean negative log-likelihood of all target tokens, nats
-        bits_per_byte: negative log-likelihood of the targets' content in bits, per UTF-8 byte;
-            excludes chat markup and end tokens. Comparable across tokenizers
-        losses: summed negative log-likelihood of each row, nats, float64 [rows]
-        tokens: target tokens of each row, int64 [rows]
-        correct: target tokens of each row that are the model's most likely token, int64 [rows]
-    """
+    def targets(self, part: Part, rows: Numbers) -> None:
+        """Return None: the tokens themselves are the targets."""
 
-    loss: float
-    bits_per_byte: float
-    losses: NDArray[np.float64]
-    tokens: Numbers
-    correct: Numbers
+    def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """Sum the loss over all target tokens, differentiably."""
+        return summed_loss(model, **batch)
 
-    def metrics(self) -> dict[str, float]:
-        """Return the loss in all units, by the name of the metric."""
-        return {
-            "eval_loss": self.loss,
-            "eval_perplexity": perplexity(self.loss),
-            "eval_bits_per_byte": self.bits_per_byte,
-        }
+    def count(self, batch: Mapping[str, Tensor]) -> int:
+        """Return the number of target tokens."""
+        return int((batch["labels"] != IGNORED).sum())
+
+    def evaluate(self, model: nn.Module, part: Part, batch_size: int) -> Evaluation:
+        """Measure the loss of held-out examples, as :func:`evaluate` does."""
+        return evaluate(model, part, batch_size)
 
 
 def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
-    """Measure the loss of held-out examples.
+    """Measure the loss of held-out examples, each without the context of others.
 
     Every target token has the same weight, independent of its example and batch. Rows of similar
     length share a batch; sums are accumulated per row in double precision, so that the result
@@ -54,14 +46,17 @@ def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
         model: model on its device; its training mode is restored
         part: data to evaluate on
         batch_size: rows per forward pass
+
+    Returns:
+        With the perplexity, and ``bits_per_byte``: negative log-likelihood of the targets' content
+        in bits, per UTF-8 byte; excludes chat markup and end tokens. Comparable across tokenizers.
     """
     rows = Rows(part)
-    lengths = part.layout.lengths
     losses, tokens = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
     correct = np.zeros(len(rows), dtype=np.int64)
     content, content_bytes = 0.0, 0
     with inference(model) as device:
-        for chosen in _batches(np.argsort(-lengths, kind="stable"), batch_size):
+        for chosen in batches(part, np.arange(len(rows)), batch_size):
             batch = collate([rows[index] for index in chosen], pad=0)
             input_ids, labels = (batch[name].to(device) for name in ("input_ids", "labels"))
             scores = token_scores(model, input_ids, labels)
@@ -74,22 +69,15 @@ def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
                 correct[index] = np.count_nonzero(hits)
                 content += of_row[kinds == CONTENT].sum()
                 content_bytes += int(sizes.sum())
-    return Evaluation(
-        loss=float(losses.sum() / tokens.sum()),
-        bits_per_byte=float(content / math.log(2) / content_bytes) if content_bytes else math.nan,
-        losses=losses,
-        tokens=tokens,
-        correct=correct,
-    )
+    bits_per_byte = float(content / math.log(2) / content_bytes) if content_bytes else math.nan
+    found_perplexity = perplexity(float(losses.sum() / tokens.sum()))
+    others = {"perplexity": found_perplexity, "bits_per_byte": bits_per_byte}
+    return Evaluation(losses, tokens, correct, others)
 
 
 def perplexity(loss: float) -> float:
     """Return exp(loss); infinity where that overflows a float."""
     return math.inf if loss > 700 else math.exp(loss)
-
-
-def _batches(order: Numbers, size: int) -> list[list[int]]:
-    return [order[start : start + size].tolist() for start in range(0, len(order), size)]
 
 
 def _targets(part: Part, row: int) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:
