@@ -76,7 +76,8 @@ def _print(document: ShownDocument, name: str, config: Config, console: Console)
     lines = [Text(f"{name}: {document.place}, read as {document.format}; ").append_text(legend)]
     for number, example in enumerate(document.examples, start=1):
         several = f"example {number} of {len(document.examples)}: "
-        counts = f"{counted(example.tokens, 'token')}, {example.trained:,} trained"
+        trained = f", {example.trained:,} trained" if example.label is None else " and a label"
+        counts = f"{counted(example.tokens, 'token')}{trained}"
         head = several if len(document.examples) > 1 else ""
         lines += [
             Text(f"{head}{counts}{_too_long(example, name, config)}"),

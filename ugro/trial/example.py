@@ -31,12 +31,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class ShownExample:
-    """An example with its counts of tokens; ``is_running`` as in ``Text``."""
+    """An example with its counts of tokens; ``is_running`` and ``label`` as in ``Text``."""
 
     pieces: tuple[Piece, ...]
     tokens: int
     trained: int
     is_running: bool
+    label: str | None = None
 
     def marked(self) -> str:
         """Return the text with the trained pieces between marks."""
@@ -86,7 +87,10 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
         raise UserError(fault("index", index, allowed))
     texts = render_document(document, tokenizer, stop_ids)
     examples = zip(texts, tokenise(texts, tokenizer), strict=True)
-    shown = (_shown(one.input_ids, one.kinds, text.running, tokenizer) for text, one in examples)
+    shown = (
+        _shown(one.input_ids, one.kinds, text.running, text.label, tokenizer)
+        for text, one in examples
+    )
     return ShownDocument(document.place, document.format, tuple(shown))
 
 
@@ -101,19 +105,25 @@ def first_example(data: Data, tokenizer: PreTrainedTokenizerBase, size: int) -> 
     examples = data.train.examples
     stretch = (0, 0, min(size, int(examples.lengths[0])))
     ids, kinds = examples.input_ids(*stretch), examples.kinds(*stretch)
-    return _shown(ids, kinds, bool(examples.running[0]), tokenizer)
+    return _shown(ids, kinds, bool(examples.running[0]), examples.labels[0].as_py(), tokenizer)
 
 
 def _shown(
     ids: NDArray[np.int32],
     kinds: NDArray[np.int8],
     is_running: bool,
+    label: str | None,
     tokenizer: PreTrainedTokenizerBase,
 ) -> ShownExample:
     is_trained = kinds > 0
     is_trained[:1] = False  # nothing predicts the first token
+    if label is not None:  # it is trained, and no token of the text
+        is_trained[:] = False
     pieces = tuple(_pieces(ids.tolist(), is_trained.tolist(), tokenizer))
-    return ShownExample(pieces, len(is_trained), int(np.count_nonzero(is_trained)), is_running)
+    if label is not None:
+        pieces = (*pieces, Piece(f" {label}", is_trained=True))
+    trained = int(np.count_nonzero(is_trained))
+    return ShownExample(pieces, len(is_trained), trained, is_running, label)
 
 
 def _pieces(
