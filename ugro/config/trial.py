@@ -182,6 +182,10 @@ class DataConfig:
     join_rows: bool = False
     """Treat rows of text as paragraphs of a continuous text instead of documents."""
 
+    streaming: bool = False
+    """Read training documents only as far as training.max_tokens needs, in the order of the data.
+    Evaluation and test part have files or splits of their own."""
+
     train_files: list[str] = field(default_factory=list)
     """Files for training: paths or globs, at least one unless the data have a path."""
 

@@ -149,7 +149,30 @@ def _data(config: Config) -> Iterator[str]:
     if max(data.eval_fraction, data.test_fraction) < 1 <= data.eval_fraction + data.test_fraction:
         given = data.eval_fraction + data.test_fraction
         yield fault("data.eval_fraction + data.test_fraction", given, "below 1")
+    if data.streaming:
+        yield from _streaming(config)
     yield from _sets(data)
+
+
+def _streaming(config: Config) -> Iterator[str]:
+    """A stream has no end that could be known, and is read once."""
+    data, training = config.data, config.training
+    if data.source in (*RUNNING_TEXT, Source.mixture, Source.json) or data.join_rows:
+        allowed = (
+            "false, or a source that is read record by record: jsonl, csv, parquet, hub, arrow"
+        )
+        yield fault("data.streaming", True, allowed)
+    for part in ("eval", "test"):
+        own = getattr(data, f"{part}_files") or getattr(data, f"{part}_split")
+        if not own and (part == "eval" or data.test_fraction):
+            other = " or data.test_fraction=0" if part == "test" else ""
+            where = f"data.{part}_split" if data.source in DATA_SETS else f"data.{part}_files"
+            yield f"data.streaming: needs {where}{other}, as a stream is not split"
+    if data.deduplicate:
+        yield fault("data.deduplicate", True, "false, with data.streaming")
+    if training.max_tokens is None or training.max_steps is not None:
+        given = {"max_tokens": training.max_tokens, "max_steps": training.max_steps}
+        yield fault("training", given, "max_tokens alone, with data.streaming: it is read so far")
 
 
 def _sets(data: DataConfig) -> Iterator[str]:

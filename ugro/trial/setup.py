@@ -36,16 +36,17 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     hardware.use_allotted_threads()
     dtype = hardware.precision(config.training.dtype)
     cache_dir = Path(config.cache_dir).expanduser()
+    most = config.training.max_tokens
     longest = max(config.data.block_size, config.data.eval_block_size or 0)
     if config.task.name is TaskName.classification:  # the model's outputs depend on the data
         tokenizer = base_tokenizer(config.model, cache_dir)
-        data = prepare(config.data, tokenizer, cache_dir, task=config.task)
+        data = prepare(config.data, tokenizer, cache_dir, (), config.task, most)
         base = base_model(config.model, dtype, cache_dir, data.labels)
         check_fits(base.model.config, longest)
     else:
         base = base_model(config.model, dtype, cache_dir)
         check_fits(base.model.config, longest)
-        data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids, config.task)
+        data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids, config.task, most)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)
     return base, data
 

@@ -41,6 +41,11 @@ def fingerprint(config: DataConfig, split: str) -> str:
     Raises:
         UserError: there is no such data set or split.
     """
+    import datasets
+
+    if config.streaming and config.source is Source.hub:  # nothing is downloaded
+        builder = datasets.load_dataset_builder(str(config.path), config.subset)
+        return f"{builder.hash} {builder.config_id}"
     return str(_loaded(config, split)._fingerprint)
 
 
@@ -50,7 +55,9 @@ def _loaded(config: DataConfig, split: str) -> Any:
     try:
         if config.source is Source.arrow:
             return _split(config, datasets.load_from_disk(str(config.path)), split)
-        return datasets.load_dataset(str(config.path), config.subset, split=split)
+        return datasets.load_dataset(
+            str(config.path), config.subset, split=split, streaming=config.streaming
+        )
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         allowed = "a data set on the hub or a folder, with data.subset and split as it has them"
         if config.source is Source.arrow:

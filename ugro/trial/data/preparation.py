@@ -4,28 +4,29 @@ import copy
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from ugro.config import BadRecords, DataConfig, TaskConfig, TaskName
+from ugro.config import DataConfig, TaskConfig, TaskName
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
-from ugro.formatting import counted
 from ugro.trial.data.cache import create_once
-from ugro.trial.data.documents import Document, Skipped
+from ugro.trial.data.documents import Skipped
 from ugro.trial.data.labels import labels_of
-from ugro.trial.data.layout import Part, PartSummary, lay_out
+from ugro.trial.data.layout import Part, lay_out
 from ugro.trial.data.layout_of_units import lay_out_units
+from ugro.trial.data.notes import notes
+from ugro.trial.data.part_texts import PartTexts
 from ugro.trial.data.reading import sources
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import PARTS, read_part, split_documents
-from ugro.trial.data.texts import Text
-from ugro.trial.data.tokenization import Examples, ExamplesSummary, write_examples
+from ugro.trial.data.stream import TrainingStream
+from ugro.trial.data.tokenization import Examples, ExamplesSummary, Limit, write_examples
 
 FORMAT = "4"  # version of the cache's file format
 SUMMARY = "summary.json"
@@ -68,6 +69,7 @@ def prepare(
     cache_dir: Path,
     stop_ids: tuple[int, ...] = (),
     task: TaskConfig | None = None,
+    max_tokens: int | None = None,
 ) -> Data:
     """Read, split, tokenise and lay out the data; the tokenised examples are cached.
 
@@ -77,14 +79,16 @@ def prepare(
         cache_dir: cache of tokenised examples, keyed by files, configuration and tokenizer
         stop_ids: tokens that end a generation, from the model's generation config
         task: what the data are for; None: language modelling
+        max_tokens: length of training, to which a stream is read
 
     Raises:
         UserError: the data cannot be read, a record is malformed, or a part is empty.
     """
     task = task or TaskConfig(TaskName.language_modeling)
     tokenizer = with_chat_template(tokenizer, config.chat_template)
-    folder = cache_dir / "examples" / _key(config, task.name, tokenizer, stop_ids)
-    create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, draft))
+    stream = Limit.of(config, max_tokens) if config.streaming and max_tokens else None
+    folder = cache_dir / "examples" / _key(config, task.name, tokenizer, stop_ids, stream)
+    create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, stream, draft))
     summary = json.loads((folder / SUMMARY).read_text())
     lay = lay_out if task.name is TaskName.language_modeling else lay_out_units
     parts = {
@@ -102,7 +106,7 @@ def prepare(
         formats=sum((Counter(part["formats"]) for part in summary["parts"].values()), Counter()),
         conversations=2 * conversations > summary["parts"]["train"]["documents"],
         largest_token=max(part["largest_token"] for part in summary["parts"].values()),
-        notes=tuple(_notes(config, summary, {name: part.summary for name, part in parts.items()})),
+        notes=tuple(notes(config, summary, {name: part.summary for name, part in parts.items()})),
     )
 
 
@@ -131,6 +135,7 @@ def _key(
     task: TaskName,
     tokenizer: PreTrainedTokenizerBase,
     stop_ids: tuple[int, ...],
+    limit: Limit | None,
 ) -> str:
     """Return the cache key: a digest of everything that affects tokenised examples."""
     plain = asdict(config)
@@ -142,7 +147,7 @@ def _key(
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend else repr(sorted(tokenizer.get_vocab().items()))
     special = repr(tokenizer.special_tokens_map)
-    for part in (*parts, vocabulary, special, tokenizer.chat_template, stop_ids, task.name):
+    for part in (*parts, vocabulary, special, tokenizer.chat_template, stop_ids, task.name, limit):
         digest.update(str(part).encode() + b"\0")
     return digest.hexdigest()
 
@@ -152,18 +157,24 @@ def _write(
     task: TaskName,
     tokenizer: PreTrainedTokenizerBase,
     stop_ids: tuple[int, ...],
+    limit: Limit | None,
     folder: Path,
 ) -> None:
     """Write the examples of all parts and their summary into a cache folder."""
     split = split_documents(config, task)
-    skipped = Skipped(split.skipped, split.first_skipped)
+    refused = Skipped()  # by a chat template
     parts: dict[str, Any] = {}
     for part in PARTS:
         render = partial(render_document, tokenizer=tokenizer, stop_ids=stop_ids)
         held_out = part != "train"
-        documents = read_part(config, split, part, task)
-        texts = _PartTexts(config, documents, render, skipped, held_out)
-        written: ExamplesSummary = write_examples(texts, tokenizer, folder / f"{part}.arrow")
+        stream = TrainingStream(config, split, task) if limit and part == "train" else None
+        documents = iter(stream) if stream else read_part(config, split, part, task)
+        texts = PartTexts(config, documents, render, refused, held_out)
+        written: ExamplesSummary = write_examples(
+            texts, tokenizer, folder / f"{part}.arrow", limit if stream else None
+        )
+        if stream:
+            split = stream.summary()
         parts[part] = {
             **asdict(written),
             "documents": texts.count,
@@ -172,118 +183,9 @@ def _write(
             "labels": texts.labels,
             "identity": texts.identity(),
         }
-    summary = {key: value for key, value in asdict(split).items() if key != "parts"}
+    of_documents = ("parts", "held_out")
+    summary = {key: value for key, value in asdict(split).items() if key not in of_documents}
     summary["added_by_weights"] = parts["train"]["documents"] - split.parts.count("train")
-    summary |= {"skipped": skipped.count, "first_skipped": skipped.first}
+    summary["skipped"] += refused.count
+    summary["first_skipped"] = split.first_skipped or refused.first
     (folder / SUMMARY).write_text(json.dumps({**summary, "parts": parts}, indent=1))
-
-
-class _PartTexts:
-    """Iterate over document index and text of a part; count and digest the documents.
-
-    Attributes:
-        count: documents read so far
-        formats: documents of each format
-        conversations: documents of messages
-        labels: texts of each label
-
-    Args:
-        config: data configuration
-        documents: documents of the part
-        render: returns the texts of a document
-        skipped: counts records that ``data.bad_records=skip`` skips
-        keep_records: keep the record of each text, for metrics
-    """
-
-    def __init__(
-        self,
-        config: DataConfig,
-        documents: Iterator[Document],
-        render: Callable[[Document], list[Text]],
-        skipped: Skipped,
-        keep_records: bool,
-    ) -> None:
-        self.count = 0
-        self.formats: Counter[str] = Counter()
-        self.conversations = 0
-        self.labels: Counter[str] = Counter()
-        self._keep_records = keep_records
-        self._skips = config.bad_records is BadRecords.skip
-        self._documents = documents
-        self._render = render
-        self._skipped = skipped
-        self._digest = hashlib.blake2b(digest_size=16)
-
-    def __iter__(self) -> Iterator[tuple[int, Text]]:
-        first: UserError | None = None
-        for document in self._documents:
-            try:
-                texts = self._render(document)
-            except UserError as error:  # refused by the chat template
-                if not self._skips:
-                    raise
-                self._skipped.note(str(error))
-                first = first or error
-                continue
-            self._digest.update(document.identity)
-            self.formats[document.format] += 1
-            self.conversations += document.is_conversation
-            for text in texts:
-                if text.label is not None:
-                    self.labels[text.label] += 1
-                kept = replace(text, record=document.record) if self._keep_records else text
-                yield self.count, kept
-            self.count += 1
-        if first is not None and not self.count:
-            raise first
-
-    def identity(self) -> str:
-        """Return the digest of the documents read so far."""
-        return self._digest.hexdigest()
-
-
-def _notes(
-    config: DataConfig, summary: dict[str, Any], parts: dict[str, PartSummary]
-) -> Iterator[str]:
-    """Yield a sentence for each kind of omitted or questionable data."""
-    for name, part in parts.items():
-        size = config.block_size if name == "train" else config.eval_block_size or config.block_size
-        whole = "pairs" if part.unit == "pairs" else "examples"
-        for count, unit, said in (
-            (part.cut_examples, whole, f"cut to {size} tokens, {part.cut_tokens:,} are lost"),
-            (
-                part.dropped_examples,
-                whole,
-                f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
-            ),
-            (part.untrained, part.unit, "left out, where no token carries loss"),
-            (part.not_drawn, part.unit, f"not used, by data.max_{name}_examples"),
-        ):
-            if count:
-                yield f"{name}: {counted(count, unit.removesuffix('s'))} {said}"
-        if straddling := summary["parts"][name]["straddling"]:
-            yield (
-                f"{name}: {counted(straddling, 'example')} with a token across the border of prompt"
-                " and completion; at inference the prompt ends there: end prompts without a space"
-            )
-    if config.sets and (added := summary["added_by_weights"]):
-        change = "repeated" if added > 0 else "left out"
-        yield f"{counted(abs(added), 'training document')} {change} by the weights of data.sets"
-    if summary["filtered"]:
-        yield f"{counted(summary['filtered'], 'record')} left out by data.filter"
-    if summary["skipped"]:
-        skipped = counted(summary["skipped"], "malformed record")
-        yield f"{skipped} skipped, the first: {summary['first_skipped']}"
-    if summary["repeated"]:
-        how = "used once" if config.deduplicate else "trained on each time they occur"
-        yield f"{counted(summary['repeated'], 'repeated record')}, {how}"
-    if summary["also_held_out"]:
-        left_out = counted(summary["also_held_out"], "training record")
-        yield f"{left_out} left out: also held out"
-    if summary["evaluated_and_tested"]:
-        yield f"{counted(summary['evaluated_and_tested'], 'test document')} evaluated on as well"
-    if summary["near_duplicates"]:
-        near = counted(summary["near_duplicates"], "held-out document")
-        yield f"{near} equal to a training document except for punctuation, spaces or case"
-    if "test" not in parts:
-        yield "no test part: set data.test_fraction or data.test_files"

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -20,7 +20,8 @@ class Split:
     """Assignment of documents to parts, in reading order.
 
     Attributes:
-        parts: part of each document of the training files; None for excluded duplicates
+        parts: part of each document of the training files; None for excluded duplicates. A stream
+            is not read here, and has none
         repeated: repeated documents in the training files
         also_held_out: documents of the training files excluded because they are held out
         evaluated_and_tested: documents in both evaluation and test files
@@ -28,16 +29,18 @@ class Split:
         skipped: malformed records skipped, over all files
         first_skipped: error of the first skipped record
         filtered: records that ``data.filter`` excludes, over all files
+        held_out: identities and groups of the evaluation and test files, for a training stream
     """
 
-    parts: tuple[str | None, ...]
-    repeated: int
-    also_held_out: int
-    evaluated_and_tested: int
-    near_duplicates: int
-    skipped: int
-    first_skipped: str
-    filtered: int
+    parts: tuple[str | None, ...] = ()
+    repeated: int = 0
+    also_held_out: int = 0
+    evaluated_and_tested: int = 0
+    near_duplicates: int = 0
+    skipped: int = 0
+    first_skipped: str = ""
+    filtered: int = 0
+    held_out: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,21 @@ def split_documents(config: DataConfig, task: TaskName = TaskName.language_model
     """
     skipped = Skipped()
     given = {part: [*_keys(read(config, part, skipped, task))] for part in _separate_parts(config)}
-    train = [*_keys(read(config, "train", skipped, task))]
     separate = [key for part in given.values() for key in part]
     excluded = {key.group for key in separate} | {key.identity for key in separate}
+    both = ({key.identity for key in given.get(part, ())} for part in ("eval", "test"))
+    evaluated_and_tested = len(set.intersection(*both))
+    if config.streaming:
+        split = Split(
+            evaluated_and_tested=evaluated_and_tested,
+            skipped=skipped.count,
+            first_skipped=skipped.first,
+            filtered=skipped.filtered,
+            held_out=frozenset(excluded),
+        )
+        _check_not_empty(config, split, given)
+        return split
+    train = [*_keys(read(config, "train", skipped, task))]
     kept = [key for key in train if key.group not in excluded and key.identity not in excluded]
     shares = _shares(config, kept)
     held_out = _hold_out(kept, shares, config.split_seed)
@@ -73,12 +88,11 @@ def split_documents(config: DataConfig, task: TaskName = TaskName.language_model
         key.normalised_digest for key, part in zip(train, parts, strict=True) if part == "train"
     }
     separate += [key for key, part in zip(train, parts, strict=True) if part in shares]
-    both = ({key.identity for key in given.get(part, ())} for part in ("eval", "test"))
     split = Split(
         parts=tuple(parts),
         repeated=repeated,
         also_held_out=also_held_out,
-        evaluated_and_tested=len(set.intersection(*both)),
+        evaluated_and_tested=evaluated_and_tested,
         near_duplicates=sum(key.normalised_digest in trained for key in separate),
         skipped=skipped.count,
         first_skipped=skipped.first,
@@ -97,6 +111,8 @@ def read_part(
     """Yield the documents of a part, reading the files again; training documents by weight."""
     if part in _separate_parts(config):
         yield from read(config, part, Skipped(), task)
+        return
+    if config.streaming:  # a stream is not split
         return
     for document, where in zip(read(config, "train", Skipped(), task), split.parts, strict=True):
         if where == part:
@@ -187,14 +203,18 @@ def _parts(
 
 
 def _check(config: DataConfig, split: Split, given: dict[str, list[_DocumentKey]]) -> None:
-    for part, documents in (("train", split.parts), *given.items()):
+    _check_not_empty(config, split, {"train": split.parts, **given})
+    count = {part: split.parts.count(part) + len(given.get(part, ())) for part in PARTS}
+    if not count["train"] or not count["eval"]:
+        found = f"{count['train']:,} documents to train, {count['eval']:,} to evaluate"
+        raise UserError(fault("data", found, "at least one each, different from one another"))
+
+
+def _check_not_empty(config: DataConfig, split: Split, given: Mapping[str, Sized]) -> None:
+    for part, documents in given.items():
         if not documents:
             key, where = location(config, part)
             reason = f" (skipped: {split.first_skipped})" if split.skipped else ""
             if split.filtered:
                 reason += f" (data.filter left out {split.filtered:,} records)"
             raise UserError(f"{fault(key, where, 'at least one document')}{reason}")
-    count = {part: split.parts.count(part) + len(given.get(part, ())) for part in PARTS}
-    if not count["train"] or not count["eval"]:
-        found = f"{count['train']:,} documents to train, {count['eval']:,} to evaluate"
-        raise UserError(fault("data", found, "at least one each, different from one another"))

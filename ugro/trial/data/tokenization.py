@@ -12,10 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
+from ugro.config import DataConfig, Packing, TooLong
 from ugro.errors import UserError, fault
 from ugro.trial.data.texts import Prompt, Text
 
-BATCH = 1000  # texts per tokeniser call and Arrow batch
+BATCH = 1000  # texts per tokeniser call and Arrow batch; even, as pairs of texts stay together
 
 UNTRAINED, CONTENT, MARKUP = 0, 1, 2  # kind of a token in the loss
 
@@ -61,6 +62,33 @@ class ExamplesSummary:
     fingerprint: str
     straddling: int
     largest_token: int
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Number of tokens after which no more texts are read.
+
+    Attributes:
+        tokens: tokens that rows have to hold
+        row: length of a row; None where texts are cut at its end and go on in the next
+        drops: whether longer texts are dropped instead of truncated
+    """
+
+    tokens: int
+    row: int | None
+    drops: bool
+
+    @classmethod
+    def of(cls, config: DataConfig, tokens: int) -> "Limit":
+        """Return the limit of a data configuration."""
+        row = None if config.packing is Packing.wrapped else config.block_size
+        return cls(tokens, row, config.too_long is TooLong.drop)
+
+    def usable(self, length: int) -> int:
+        """Return the tokens of a text that rows hold."""
+        if self.row is None or length <= self.row:
+            return length
+        return 0 if self.drops else self.row
 
 
 class Examples:
@@ -124,11 +152,17 @@ class Examples:
 
 
 def write_examples(
-    texts: Iterable[tuple[int, Text]], tokenizer: PreTrainedTokenizerBase, path: Path
+    texts: Iterable[tuple[int, Text]],
+    tokenizer: PreTrainedTokenizerBase,
+    path: Path,
+    limit: Limit | None = None,
 ) -> ExamplesSummary:
-    """Tokenise pairs of document index and text, streaming them into an Arrow file."""
+    """Tokenise pairs of document index and text, streaming them into an Arrow file.
+
+    With a limit, texts are read in batches until it is reached.
+    """
     digest = hashlib.blake2b(digest_size=16)
-    straddling, largest = 0, -1
+    straddling, largest, usable = 0, -1, 0
     left = iter(texts)
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, SCHEMA) as stream:
         while batch := list(islice(left, BATCH)):
@@ -141,6 +175,10 @@ def write_examples(
                 straddling += example.straddles
                 largest = max(largest, int(example.input_ids.max(initial=-1)))
             stream.write_batch(_batch(examples, batch))
+            if limit:
+                usable += sum(limit.usable(len(example.input_ids)) for example in examples)
+                if usable >= limit.tokens:
+                    break
     return ExamplesSummary(digest.hexdigest(), straddling, largest)
 
 
