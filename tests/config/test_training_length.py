@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
+from ugro.config import TaskName
 from ugro.config.training_length import max_steps, max_tokens, tokens_per_step
 
 
@@ -18,6 +19,7 @@ def config(
                 "gradient_accumulation_steps": 2,
             },
             "data": {"block_size": 32},
+            "task": {"name": TaskName.language_modeling},
             "stoppers": {"max_tokens": stopper},
         }
     )
@@ -39,6 +41,12 @@ def test_by_hand(given_: DictConfig, steps: int | None, tokens: int | None) -> N
     assert tokens_per_step(given_) == 256
     assert max_steps(given_) == steps
     assert max_tokens(given_) == tokens
+
+
+def test_a_row_of_a_preference_holds_two_texts() -> None:
+    pairs = OmegaConf.merge(config(10, None), {"task": {"name": TaskName.dpo}})
+    assert isinstance(pairs, DictConfig)
+    assert (tokens_per_step(pairs), max_tokens(pairs)) == (512, 5120)
 
 
 @given(st.integers(1, 10**9), st.integers(1, 512))

@@ -18,6 +18,11 @@ LINEAR = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
 MODULES = f"all-linear, or a list of {LINEAR}"
 NAMES = "true, false, gaussian, orthogonal, olora, pissa, pissa_niter_N"
 
+STREAMED = (
+    "data=jsonl data.streaming=true data.train_files=[a] data.eval_files=[b] data.test_fraction=0 "
+    "training.max_tokens=1000"
+)
+
 
 @pytest.fixture(scope="module")
 def settings(composed: Callable[..., DictConfig]) -> Settings:
@@ -162,6 +167,64 @@ def faults(config: Config) -> list[str]:
         ),
         ("model=local", "model.path: None given, allowed: a hub id or a folder"),
         (
+            "task=dpo data=jsonl data.train_files=[a] task.beta=0",
+            "task.beta: 0.0 given, allowed: above 0",
+        ),
+        ("task.beta=0.1", "task.beta: 0.1 given, allowed: null, or task=dpo"),
+        (
+            "task.labels=[a,b]",
+            "task.labels: ['a', 'b'] given, allowed: none, or task=classification",
+        ),
+        (
+            "task=classification data=csv data.train_files=[a] task.labels=[a,a]",
+            "task.labels: ['a', 'a'] given, allowed: two or more labels, each once",
+        ),
+        (
+            "task=classification data=csv data.train_files=[a] data.packing=bfd",
+            "data.packing: 'bfd' given, allowed: none, with task=classification",
+        ),
+        (
+            "task=dpo data=jsonl data.train_files=[a] data.packing=wrapped",
+            "data.packing: 'wrapped' given, allowed: bfd or none, with task=dpo",
+        ),
+        (
+            "task=dpo data=jsonl data.train_files=[a] data.columns.label=b",
+            "data.columns.label: 'b' given, allowed: null, as task=dpo has no such column",
+        ),
+        (
+            "task=dpo data=text data.train_files=[a] data.packing=bfd",
+            "data.source: 'text' given, allowed: records, as task=dpo learns from their columns: "
+            "csv, jsonl",
+        ),
+        (
+            "task=classification data=csv data.train_files=[a] metrics=f1 "
+            "objectives.metrics.eval_accuracy.weight=1",
+            "metrics.f1.on: 'generations' given, allowed: tokens, as a classifier generates nothing",
+        ),
+        (
+            f"{STREAMED} training.max_tokens=null",
+            "training: {'max_tokens': None, 'max_steps': None} given, allowed: max_tokens alone, "
+            "with data.streaming: it is read so far",
+        ),
+        (
+            f"{STREAMED} data.deduplicate=true",
+            "data.deduplicate: True given, allowed: false, with data.streaming",
+        ),
+        (
+            f"{STREAMED} data.test_fraction=0.1",
+            "data.streaming: needs data.test_files or data.test_fraction=0, as a stream is not "
+            "split",
+        ),
+        (
+            f"{STREAMED} data.eval_files=[]",
+            "data.streaming: needs data.eval_files, as a stream is not split",
+        ),
+        (
+            f"{STREAMED} data.source=json",
+            "data.streaming: True given, allowed: false, or a source that is read record by record: "
+            "jsonl, csv, parquet, hub, arrow",
+        ),
+        (
             "model.gguf_file=null",
             "model.gguf_file: None given, allowed: the file's name inside the package",
         ),
@@ -195,6 +258,10 @@ def test_an_impossible_value_is_one_line_of_key_given_and_allowed(
         "data=hub data.path=a data.columns.prompt=question data.columns.completion=answer",
         "data=hub data.path=a data.prompt='{question[0]}' data.columns.completion=answer",
         "data=hub data.path=a data.columns.messages=turns data.columns.tools=functions",
+        "task=dpo data=hub data.path=a data.columns.chosen=good data.columns.rejected=bad",
+        "task=classification data=hub data.path=a data.prompt='{a}-{b}' data.columns.label=c",
+        "task=classification data=hub data.path=a metrics=token_accuracy",
+        STREAMED,
     ],
 )
 def test_a_value_at_the_edge_of_what_is_allowed_passes(overrides: str, settings: Settings) -> None:

@@ -64,6 +64,23 @@ def test_models_are_not_compared_by_their_loss(
     check_comparable([key], settings("objectives=bits_per_byte"))
 
 
+PAIRS = ("task=dpo", "data=jsonl", "data.train_files=[a]")
+
+
+def test_betas_are_compared_by_what_does_not_depend_on_them(
+    settings: Callable[..., Config],
+) -> None:
+    with pytest.raises(UserError, match="task.beta: 'a sweep' given, allowed: one value, as eval_"):
+        check_comparable(["task.beta"], settings(*PAIRS))
+    check_comparable(["task.beta"], settings(*PAIRS, "objectives=reward_accuracy"))
+
+
+@pytest.mark.parametrize("key", ["task", "task.name", "task.labels"])
+def test_a_study_has_one_task(key: str, settings: Callable[..., Config]) -> None:
+    with pytest.raises(UserError, match=f"{key}: 'a sweep' given, allowed: one value; use a study"):
+        check_comparable([key], settings(*PAIRS))
+
+
 def test_keys_of_training_only_may_be_searched(settings: Settings) -> None:
     training = ["seed", "lora.r", "training.batch_size", "data.max_train_examples"]
     check_comparable([*training, "model.random_llama.seed"], settings("model=tiny"))

@@ -2,14 +2,20 @@
 
 from omegaconf import DictConfig
 
-from ugro.config import Config
+from ugro.config import Config, TaskName
+
+
+def row_tokens(config: Config | DictConfig) -> int:
+    """Count the tokens that a row holds at most: a pair of a preference has two texts."""
+    size: int = config.data.block_size
+    return 2 * size if config.task.name is TaskName.dpo else size
 
 
 def tokens_per_step(config: Config | DictConfig) -> int:
     """Count the tokens that one optimizer step trains on at most: rows may hold padding."""
     training = config.training
     tokens: int = training.batch_size * training.gradient_accumulation_steps
-    return tokens * config.data.block_size
+    return tokens * row_tokens(config)
 
 
 def max_steps(config: Config | DictConfig) -> int | None:

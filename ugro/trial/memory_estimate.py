@@ -10,6 +10,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from ugro.config import Config, TaskName
+from ugro.config.training_length import row_tokens
 from ugro.errors import UserError
 from ugro.trial import hardware
 from ugro.trial.model import random_llama
@@ -113,8 +114,7 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
             saved[address] = tensor
         return tensor
 
-    texts = 2 if config.task.name is TaskName.dpo else 1  # of a row
-    size = training.batch_size, texts * config.data.block_size
+    size = training.batch_size, row_tokens(config)
     blocks = torch.zeros(size, dtype=torch.long, device="meta")
     # Pass a full mask: transformers would inspect the data to build it.
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
