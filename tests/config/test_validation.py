@@ -199,7 +199,8 @@ def faults(config: Config) -> list[str]:
         (
             "task=classification data=csv data.train_files=[a] metrics=f1 "
             "objectives.metrics.eval_accuracy.weight=1",
-            "metrics.f1.on: 'generations' given, allowed: tokens, as a classifier generates nothing",
+            "metrics.f1.on: 'generations' given, allowed: tokens, as a classifier generates "
+            "nothing",
         ),
         (
             f"{STREAMED} training.max_tokens=null",
@@ -221,8 +222,8 @@ def faults(config: Config) -> list[str]:
         ),
         (
             f"{STREAMED} data.source=json",
-            "data.streaming: True given, allowed: false, or a source that is read record by record: "
-            "jsonl, csv, parquet, hub, arrow",
+            "data.streaming: True given, allowed: false, or a source that is read record by "
+            "record: jsonl, csv, parquet, hub, arrow",
         ),
         (
             "model.gguf_file=null",

@@ -26,6 +26,8 @@ MEASURED = (
     "eval_f1",
     "base_eval_loss",
     "base_eval_bits_per_byte",
+    "base_eval_reward_accuracy",
+    "base_eval_reward_margin",
     "base_eval_accuracy",
     "base_eval_f1",
     "train_loss",
