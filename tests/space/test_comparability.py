@@ -70,7 +70,7 @@ PAIRS = ("task=dpo", "data=jsonl", "data.train_files=[a]")
 def test_betas_are_compared_by_what_does_not_depend_on_them(
     settings: Callable[..., Config],
 ) -> None:
-    with pytest.raises(UserError, match="task.beta: 'a sweep' given, allowed: one value, as eval_"):
+    with pytest.raises(UserError, match=r"beta: 'a sweep' given, allowed: one value, as eval_"):
         check_comparable(["task.beta"], settings(*PAIRS))
     check_comparable(["task.beta"], settings(*PAIRS, "objectives=reward_accuracy"))
 
