@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from scipy.stats import sem
 
 from ugro.config import Config
 from ugro.errors import MetricError, UserError
@@ -214,6 +215,34 @@ def test_a_function_sees_the_records_and_may_return_several_values(run: Run) -> 
     assert set(result.metrics) >= {"evens", "both_mean", "both_most", "both_most_stderr"}
     assert result.metrics["both_most"] == 1.0
     assert 0 < result.metrics["evens"] < 1
+
+
+FORGETFUL = (  # earlier answers are shortened, so that each turn is a text of its own
+    "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' and not loop.last %}"
+    "{{ m.content[:1] }}{% else %}{{ m.content }}{% endif %}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
+
+def test_answers_of_one_conversation_are_one_sample(run: Run, tmp_path: Path) -> None:
+    def turns(n: int) -> list[dict[str, str]]:
+        said = [str(n), WORDS[n % 6], "again", WORDS[n % 5]]
+        return [
+            {"role": role, "content": text}
+            for role, text in zip(("user", "assistant") * 2, said, strict=True)
+        ]
+
+    rows = "".join(f"{json.dumps({'messages': turns(n)})}\n" for n in range(60))
+    (tmp_path / "all.jsonl").write_text(rows)
+    (tmp_path / "forgetful.jinja").write_text(FORGETFUL)
+    template = f"data.chat_template={tmp_path}/forgetful.jinja"
+    result, folder = run(metric("variety"), template, "data.block_size=96")
+    scores: dict[int, list[float]] = {}
+    for line in answers_in(folder):
+        scores.setdefault(line["document"], []).append(line["scores"]["variety"])
+    assert {len(own) for own in scores.values()} == {2}
+    error = sem([np.mean(own) for own in scores.values()])
+    assert result.metrics["variety_stderr"] == pytest.approx(error)
 
 
 def test_a_metric_of_every_third_evaluation_is_computed_there_and_at_the_end(run: Run) -> None:

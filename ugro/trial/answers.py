@@ -38,6 +38,10 @@ class Prompts:
         """Return the index of a row's example among all examples of the part."""
         return int(self._of_row[row])
 
+    def document(self, row: int) -> int:
+        """Return the index of a row's document in the part."""
+        return int(self._examples.documents[self.example(row)])
+
     def rows(self, limit: int | None) -> list[int]:
         """Return at most ``limit`` rows, in order."""
         return sorted(self._order[:limit].tolist())

@@ -2,7 +2,6 @@
 
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from ugro.config.metrics import names
 from ugro.errors import MetricError, UserError, fault
 from ugro.metrics.examples import Example, GenerationExample, TokenExample
 from ugro.metrics.process import call
+from ugro.metrics.ratio_estimate import ratio_estimate
 from ugro.metrics.source import source_digest
 from ugro.paths import write_atomically
 from ugro.retries import is_disk_trouble, retrying
@@ -23,7 +23,7 @@ from ugro.trial.answers import Answerer, Answers, Prompts
 from ugro.trial.data.layout import Part
 from ugro.trial.evaluation import Evaluation
 
-STDERR = "_stderr"  # suffix of a value's standard error over examples
+STDERR = "_stderr"  # suffix of a value's standard error over documents
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Measured:
     """Values of the metrics at an evaluation.
 
     Attributes:
-        values: by name, with ``_stderr`` where there is a value per example
+        values: by name, with ``_stderr`` (over documents) where there is a value per example
         answers: generated texts by metric, and by the index of their row in the evaluated part
         scores: values of each example by name, by the index of its row
     """
@@ -107,9 +107,10 @@ class Metrics:
             else:
                 rows = list(answers[name])
                 examples = [self._generation_example(row, answers[name][row]) for row in rows]
+            documents = [self._prompts.document(row) for row in rows]
             returned = call(name, metric.function, examples, metric.timeout_seconds)
             for value, given in _named(name, metric, returned).items():
-                values |= _summary(value, given, len(examples), f"metrics.{name}")
+                values |= _summary(value, given, documents, f"metrics.{name}")
                 if isinstance(given, list):
                     for row, score in zip(rows, given, strict=True):
                         scores.setdefault(row, {})[value] = score
@@ -148,6 +149,7 @@ class Metrics:
         drawn = [name for name in answering if self._configured[name].temperature is not None]
         return {
             "example": self._prompts.example(row),
+            "document": self._prompts.document(row),
             "prompt": prompt.text,
             "reference": prompt.reference,
             "base": base.answers[shown][row][0],
@@ -181,19 +183,19 @@ def _named(name: str, metric: MetricConfig, returned: Any) -> dict[str, Any]:
     return values
 
 
-def _summary(name: str, given: Any, count: int, key: str) -> dict[str, float]:
-    """Return a value, or the mean and standard error of the examples' values.
+def _summary(name: str, given: Any, documents: Sequence[int], key: str) -> dict[str, float]:
+    """Return a value, or the mean of the examples' values and its standard error over documents.
 
     Raises:
         MetricError: they are not finite, or not one per example.
     """
     numbers = given if isinstance(given, list) else [given]
-    if isinstance(given, list) and len(given) != count:
-        raise MetricError(f"{key}: {len(given)} values returned for {count} examples")
+    if isinstance(given, list) and len(given) != len(documents):
+        raise MetricError(f"{key}: {len(given)} values returned for {len(documents)} examples")
     for value in numbers:
         if not isinstance(value, float) or not math.isfinite(value):
             raise MetricError(f"{key}: {value} returned, no finite number")
-    found = {name: statistics.fmean(numbers)}
-    if isinstance(given, list) and count > 1:
-        found[f"{name}{STDERR}"] = statistics.stdev(numbers) / math.sqrt(count)
-    return found
+    if not isinstance(given, list):
+        return {name: given}
+    mean, stderr = ratio_estimate(given, [1.0] * len(given), documents)
+    return {name: mean} if math.isnan(stderr) else {name: mean, f"{name}{STDERR}": stderr}
