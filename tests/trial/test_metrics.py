@@ -16,6 +16,7 @@ from ugro.config import Config
 from ugro.errors import MetricError, UserError
 from ugro.events.channel import StandaloneChannel, TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
+from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
@@ -46,6 +47,9 @@ def pair(examples):
 
 def too_few(examples):
     return [1.0]
+
+def length_of_reference(examples):
+    return [len(e.reference) for e in examples]
 
 def different(examples):
     assert {len(e.generations) for e in examples} == {3}
@@ -243,6 +247,15 @@ def test_answers_of_one_conversation_are_one_sample(run: Run, tmp_path: Path) ->
     assert {len(own) for own in scores.values()} == {2}
     error = sem([np.mean(own) for own in scores.values()])
     assert result.metrics["variety_stderr"] == pytest.approx(error)
+
+
+def test_the_reference_in_the_file_is_the_one_that_is_scored(run: Run, tmp_path: Path) -> None:
+    end = byte_tokenizer().eos_token
+    rows = [{"prompt": f"{n}:", "completion": f"a{end}b"} for n in range(60)]
+    (tmp_path / "all.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    result, folder = run(metric("length_of_reference"))
+    assert {line["reference"] for line in answers_in(folder)} == {"ab"}
+    assert result.metrics["length_of_reference"] == 2
 
 
 def test_a_metric_of_every_third_evaluation_is_computed_there_and_at_the_end(run: Run) -> None:

@@ -21,6 +21,7 @@ from ugro.paths import write_atomically
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.answers import Answerer, Answers, Prompts
 from ugro.trial.data.layout import Part
+from ugro.trial.data.texts import Prompt
 from ugro.trial.evaluation import Evaluation
 
 STDERR = "_stderr"  # suffix of a value's standard error over documents
@@ -127,10 +128,15 @@ class Metrics:
     def _generation_example(self, row: int, generations: Sequence[str]) -> GenerationExample:
         prompt = self._prompts[row]
         assert prompt.text is not None
+        record = json.loads(prompt.record)
+        return GenerationExample(prompt.text, generations, self._reference(prompt), record)
+
+    def _reference(self, prompt: Prompt) -> str:
+        """Return the target without special tokens, as answers are decoded."""
         reference = prompt.reference
-        for token in self._tokenizer.all_special_tokens:  # answers are decoded without them
+        for token in self._tokenizer.all_special_tokens:
             reference = reference.replace(token, "")
-        return GenerationExample(prompt.text, generations, reference, json.loads(prompt.record))
+        return reference
 
     def save_answers(self, path: Path, base: Measured, trained: Measured) -> None:
         """Write a JSON line per prompt: reference, answers and scores of both models."""
@@ -151,7 +157,7 @@ class Metrics:
             "example": self._prompts.example(row),
             "document": self._prompts.document(row),
             "prompt": prompt.text,
-            "reference": prompt.reference,
+            "reference": self._reference(prompt),
             "base": base.answers[shown][row][0],
             "generation": trained.answers[shown][row][0],
             "base_samples": {name: base.answers[name][row] for name in drawn},
