@@ -25,7 +25,7 @@ from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.texts import Text
 from ugro.trial.data.tokenization import Examples, ExamplesSummary, write_examples
 
-FORMAT = "3"  # version of the cache's file format
+FORMAT = "4"  # version of the cache's file format
 SUMMARY = "summary.json"
 
 
@@ -246,6 +246,9 @@ def _notes(
     if config.sets and (added := summary["added_by_weights"]):
         change = "repeated" if added > 0 else "left out"
         yield f"{counted(abs(added), 'training document')} {change} by the weights of data.sets"
+    if summary["not_drawn"]:
+        left_out = counted(summary["not_drawn"], "document")
+        yield f"{left_out} left out by max_examples of data.sets"
     if summary["filtered"]:
         yield f"{counted(summary['filtered'], 'record')} left out by data.filter"
     if summary["skipped"]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from ugro.config import DataConfig
+from ugro.config.mixture import members
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped
 from ugro.trial.data.reading import has_part, location, read
@@ -20,7 +21,8 @@ class Split:
     """Assignment of documents to parts, in reading order.
 
     Attributes:
-        parts: part of each document of the training files; None for excluded duplicates
+        parts: part of each document of the training files; None for excluded duplicates, and for
+            documents that ``max_examples`` of their set leaves out
         repeated: repeated documents in the training files
         also_held_out: documents of the training files excluded because they are held out
         evaluated_and_tested: documents in both evaluation and test files
@@ -28,6 +30,7 @@ class Split:
         skipped: malformed records skipped, over all files
         first_skipped: error of the first skipped record
         filtered: records that ``data.filter`` excludes, over all files
+        not_drawn: documents that ``max_examples`` of their set leaves out
     """
 
     parts: tuple[str | None, ...]
@@ -38,6 +41,7 @@ class Split:
     skipped: int
     first_skipped: str
     filtered: int
+    not_drawn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class _DocumentKey:
     group: bytes
     normalised_digest: bytes
     length: int
+    member: int
 
 
 def split_documents(config: DataConfig) -> Split:
@@ -62,7 +67,9 @@ def split_documents(config: DataConfig) -> Split:
     """
     skipped = Skipped()
     given = {part: [*_keys(read(config, part, skipped))] for part in _separate_parts(config)}
-    train = [*_keys(read(config, "train", skipped))]
+    every = [*_keys(read(config, "train", skipped))]
+    is_drawn = _draw(config, every)
+    train = [key for key, drawn in zip(every, is_drawn, strict=True) if drawn]
     separate = [key for part in given.values() for key in part]
     excluded = {key.group for key in separate} | {key.identity for key in separate}
     kept = [key for key in train if key.group not in excluded and key.identity not in excluded]
@@ -75,7 +82,7 @@ def split_documents(config: DataConfig) -> Split:
     separate += [key for key, part in zip(train, parts, strict=True) if part in shares]
     both = ({key.identity for key in given.get(part, ())} for part in ("eval", "test"))
     split = Split(
-        parts=tuple(parts),
+        parts=_of_all(parts, is_drawn),
         repeated=repeated,
         also_held_out=also_held_out,
         evaluated_and_tested=len(set.intersection(*both)),
@@ -83,6 +90,7 @@ def split_documents(config: DataConfig) -> Split:
         skipped=skipped.count,
         first_skipped=skipped.first,
         filtered=skipped.filtered,
+        not_drawn=is_drawn.count(False),
     )
     _check(config, split, given)
     return split
@@ -114,7 +122,31 @@ def _separate_parts(config: DataConfig) -> list[str]:
 def _keys(documents: Iterable[Document]) -> Iterator[_DocumentKey]:
     for document in documents:
         group = document.identity if document.group is None else document.group.encode()
-        yield _DocumentKey(document.identity, group, document.normalised_digest, document.length)
+        yield _DocumentKey(
+            document.identity,
+            group,
+            document.normalised_digest,
+            document.length,
+            document.member,
+        )
+
+
+def _draw(config: DataConfig, keys: list[_DocumentKey]) -> list[bool]:
+    """Draw the documents of each set of a mixture up to its limit; a smaller one draws of these."""
+    is_drawn = [True] * len(keys)
+    for index, member in enumerate(members(config)):
+        if member.max_examples is not None:
+            own = [place for place, key in enumerate(keys) if key.member == index]
+            random.Random(config.split_seed).shuffle(own)
+            for place in own[member.max_examples :]:
+                is_drawn[place] = False
+    return is_drawn
+
+
+def _of_all(parts: list[str | None], is_drawn: list[bool]) -> tuple[str | None, ...]:
+    """Return the part of each document, None for those that were not drawn."""
+    left = iter(parts)
+    return tuple(next(left) if drawn else None for drawn in is_drawn)
 
 
 def _shares(config: DataConfig, keys: list[_DocumentKey]) -> dict[str, float]:
