@@ -1,14 +1,20 @@
-"""Metrics of one's own: a language model as judge, and the share of programs that pass their tests.
+"""Metrics of one's own: a language model as judge, and pass@k of programs.
 
-A function gets a list of examples with prompt, generation, reference and record (docs/metrics.md).
+A function gets a list of examples with prompt, generation, reference and record (docs/metrics.md);
+pass@k also needs all their generations:
+
+    metrics.pass={function: examples.my_metrics.pass_at_k, returns: [at_1, at_5], samples: 10, \
+        temperature: 0.8, max_new_tokens: 256}
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
 import urllib.request
 
+KS = (1, 5)
 QUESTION = "Grade the answer from 0 to 10; reply with the number alone.\n\n{}\n\nAnswer: {}"
 
 
@@ -33,12 +39,21 @@ def _ask(url, model, question):
         return json.load(answer)["choices"][0]["message"]["content"]
 
 
-def pass_at_1(examples):
-    """Return 1 per program that passes the tests in its record's column ``test``.
+def pass_at_k(examples):
+    """Return the probability that one of k programs passes the record's column ``test``.
 
+    It is estimated from all ``samples`` programs of an example, of which c pass, without bias:
+    1 - C(n - c, k) / C(n, k). Source: Chen et al. 2021, https://arxiv.org/abs/2107.03374.
     The programs run without a sandbox: start them in a container if you do not trust them.
     """
-    return [float(_passes(e.generation, e.record["test"])) for e in examples]
+    passed = [[_passes(one, e.record["test"]) for one in e.generations] for e in examples]
+    return {f"at_{k}": [_at_least_one(len(one), sum(one), k) for one in passed] for k in KS}
+
+
+def _at_least_one(n, c, k):
+    if n < k:
+        raise ValueError(f"samples: {n} given, allowed: {k} or more, for pass@{k}")
+    return 1 - math.comb(n - c, k) / math.comb(n, k)
 
 
 def _passes(program, test):

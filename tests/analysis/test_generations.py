@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import sem, ttest_rel
 
 from tests.studies import ended, in_memory
 from ugro.analysis.confirmation.certainty import certainty_of
@@ -13,12 +13,17 @@ from ugro.events.outcome import Outcome
 FIRST, SECOND = [1.0, 1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0, 0.0]
 
 
-def write(folder: Path, trial: int, scores: list[float]) -> None:
+def write(folder: Path, trial: int, scores: list[float], rows_per_document: int = 1) -> None:
     path = folder / "trials" / f"{trial:04}"
     path.mkdir(parents=True)
     known = {"prompt": "?", "reference": "", "base": "", "generation": "", "base_scores": {}}
     lines = [
-        {"example": example, **known, "scores": {"f1": score}}
+        {
+            "example": example,
+            "document": example // rows_per_document,
+            **known,
+            "scores": {"f1": score},
+        }
         for example, score in enumerate(scores)
     ]
     (path / "generations.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -32,6 +37,17 @@ def test_differences_are_paired_by_example_as_scipy_pairs_them(tmp_path: Path) -
     assert (found.examples, found.difference) == (5, pytest.approx(0.4))
     wanted = ttest_rel(FIRST, SECOND).statistic
     assert found.difference / found.stderr == pytest.approx(wanted)
+
+
+def test_answers_of_one_conversation_are_one_sample(tmp_path: Path) -> None:
+    write(tmp_path, 0, [1.0, 1.0, 0.0, 1.0, 1.0, 0.0], rows_per_document=2)
+    write(tmp_path, 1, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0], rows_per_document=2)
+    found = paired(tmp_path, 0, 1, "f1")
+    assert found is not None
+    assert found.examples == 6
+    assert found.stderr == pytest.approx(sem([1.0, 0.0, 0.5]))
+    write(tmp_path, 2, [1.0, 0.0], rows_per_document=2)
+    assert paired(tmp_path, 2, 0, "f1") is None
 
 
 def test_without_common_examples_there_is_no_difference(tmp_path: Path) -> None:

@@ -18,6 +18,13 @@ def test_a_metric_of_the_command_line_needs_no_plus(settings: Callable[..., Conf
     assert [*settings(TINY, MINE, "objectives=loss").objectives.metrics] == ["eval_loss"]
 
 
+def test_answers_may_be_sampled(settings: Callable[..., Config]) -> None:
+    sampled = "metrics.mine={function: json.loads, samples: 5, temperature: 0.8, top_p: 0.95}"
+    found = settings(TINY, sampled)
+    assert found.metrics["mine"].samples == 5
+    validate(found)
+
+
 def test_options_are_combined_and_their_keys_changed(settings: Callable[..., Config]) -> None:
     found = settings(TINY, "metrics=[exact_match,token_accuracy]", "metrics.exact_match.examples=3")
     assert {name: metric.on for name, metric in found.metrics.items()} == {
@@ -85,6 +92,35 @@ def test_a_listed_metric_has_its_own_direction(
         (
             [MINE, "metrics.mine.timeout_seconds=0"],
             "metrics.mine.timeout_seconds: 0.0 given, allowed: above 0",
+        ),
+        (
+            [MINE, "metrics.mine.samples=0"],
+            "metrics.mine.samples: 0 given, allowed: 1 or more",
+        ),
+        (
+            [MINE, "metrics.mine.samples=5"],
+            "metrics.mine.temperature: None given, allowed: above 0 with samples=5: greedy answers "
+            "are all the same",
+        ),
+        (
+            [MINE, "metrics.mine.temperature=0"],
+            "metrics.mine.temperature: 0.0 given, allowed: above 0, or null for greedy answers",
+        ),
+        (
+            [MINE, "metrics.mine.temperature=inf"],
+            "metrics.mine.temperature: inf given, allowed: above 0, or null for greedy answers",
+        ),
+        (
+            [MINE, "metrics.mine.temperature=1", "metrics.mine.top_p=1.5"],
+            "metrics.mine.top_p: 1.5 given, allowed: above 0, 1 at most",
+        ),
+        (
+            [MINE, "metrics.mine.top_p=0.9"],
+            "metrics.mine.top_p: 0.9 given, allowed: null without a temperature: nothing is drawn",
+        ),
+        (
+            ["metrics.mine={function: json.loads, on: tokens, temperature: 1.0}"],
+            "metrics.mine.temperature: 1.0 given, allowed: null with on=tokens: nothing is",
         ),
         (
             [MINE, "objectives.metrics={other: {direction: minimize}}"],

@@ -4,9 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 
+import numpy as np
 import pytest
+
+from examples.my_metrics import _at_least_one, pass_at_k
+from ugro.metrics.examples import GenerationExample
 
 from ..conftest import ROOT
 
@@ -51,3 +57,32 @@ def programs_of(page: Path) -> list[str]:
 
 def test_the_page_on_serving_has_programs() -> None:
     assert len(programs_of(ROOT / "examples" / "serve.md")) == 2
+
+
+def estimator(n: int, c: int, k: int) -> float:
+    """The program of Chen et al. 2021, figure 3."""
+    if n - c < k:
+        return 1.0
+    return float(1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1)))
+
+
+@pytest.mark.parametrize("n", [5, 8])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_pass_at_k_is_the_share_of_groups_of_k_in_which_one_passes(n: int, k: int) -> None:
+    for c in range(n + 1):
+        groups = combinations([1] * c + [0] * (n - c), k)
+        assert _at_least_one(n, c, k) == pytest.approx(fmean(max(group) for group in groups))
+        assert _at_least_one(n, c, k) == pytest.approx(estimator(n, c, k))
+
+
+def test_pass_at_k_runs_each_program_with_its_test() -> None:
+    right, wrong = "def double(n): return 2 * n", "def double(n): return n"
+    some = GenerationExample("?", [wrong, right, wrong, "no program", wrong, wrong], "", RECORD)
+    none = GenerationExample("?", [wrong] * 5, "", RECORD)
+    found = pass_at_k([some, none])
+    assert found == {"at_1": [pytest.approx(1 / 6), 0.0], "at_5": [pytest.approx(5 / 6), 0.0]}
+    with pytest.raises(ValueError, match=r"^samples: 1 given, allowed: 5 or more, for pass@5"):
+        pass_at_k([GenerationExample("?", [right], "", RECORD)])
+
+
+RECORD = {"test": "assert double(3) == 6"}

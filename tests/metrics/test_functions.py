@@ -10,7 +10,7 @@ from ugro.metrics.examples import GenerationExample, TokenExample
 
 def answers(*pairs: tuple[str, str]) -> list[GenerationExample]:
     """Examples of generation and reference."""
-    return [GenerationExample("?", given, wanted, {}) for given, wanted in pairs]
+    return [GenerationExample("?", [given], wanted, {}) for given, wanted in pairs]
 
 
 def test_token_accuracy_weighs_tokens_equally() -> None:
@@ -21,6 +21,12 @@ def test_token_accuracy_weighs_tokens_equally() -> None:
 def test_an_exact_match_ignores_only_surrounding_white_space() -> None:
     found = functions.exact_match(answers((" yes\n", "yes"), ("Yes", "yes"), ("", "yes")))
     assert found == [1.0, 0.0, 0.0]
+
+
+def test_several_answers_to_a_prompt_count_by_their_mean() -> None:
+    both = GenerationExample("?", ("yes", "no", "yes", "maybe"), "yes", {})
+    assert functions.exact_match([both]) == [0.5]
+    assert both.generation == "yes"
 
 
 def test_f1_equals_squads_worked_by_hand() -> None:

@@ -10,7 +10,7 @@ from ugro.metrics.examples import GenerationExample
 from ugro.metrics.process import call
 from ugro.metrics.source import module_spec, source_digest
 
-EXAMPLES = [GenerationExample("2+2=", answer, "4", {"n": 1}) for answer in ("4", "5")]
+EXAMPLES = [GenerationExample("2+2=", [answer], "4", {"n": 1}) for answer in ("4", "5")]
 MODULE = """
 import os, sys, time
 

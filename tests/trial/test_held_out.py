@@ -2,16 +2,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ugro.config import Config
 from ugro.events.channel import channel
-from ugro.trial.data.layout import Part
-from ugro.trial.data.packing import Numbers
-from ugro.trial.data.preparation import prepare
-from ugro.trial.held_out import measure_test, paired_gain
-from ugro.trial.model.random_llama import byte_tokenizer
+from ugro.trial.held_out import measure_test
 from ugro.trial.trial import run_trial
 
 WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle")
@@ -69,40 +64,3 @@ def test_without_a_test_part_there_is_nothing_to_measure(config: Config, tmp_pat
     result = run_trial(config, tmp_path, channel())
     assert result.metrics["test_tokens"] == 0
     assert measure_test(config, tmp_path, channel()).metrics == {}
-
-
-def documents_of(part: Part) -> Numbers:
-    return part.examples.documents[part.layout.examples[part.layout.rows[:-1]]]
-
-
-def part_of(config: Config, cache_dir: Path) -> Part:
-    test = prepare(config.data, byte_tokenizer(), cache_dir).test
-    assert test is not None
-    return test
-
-
-def test_the_gain_and_its_error_by_hand(config: Config, cache_dir: Path) -> None:
-    part = part_of(config, cache_dir)
-    rows = len(part.layout)
-    assert rows == part.summary.documents  # a row a document
-    differences = np.array([2.0, 4.0, *[0.0] * (rows - 2)])
-    gain, error = paired_gain(differences, np.full(rows, 2), documents_of(part))
-    assert gain == pytest.approx(6 / (2 * rows))
-    # With as many tokens in each document the ratio is a mean, and its error that of a mean.
-    assert error == pytest.approx((differences / 2).std(ddof=1) / np.sqrt(rows))
-
-
-def test_rows_of_one_document_are_one_sample(
-    settings: Callable[..., Config], cache_dir: Path
-) -> None:
-    config = settings(
-        "model=tiny", "data=pydocs", "data.block_size=32", "data.max_test_examples=40"
-    )
-    part = part_of(config, cache_dir)
-    documents = documents_of(part)
-    count = len(np.unique(documents))
-    assert count < len(part.layout)
-    alike = (documents % 2).astype(float)
-    _, error = paired_gain(alike, np.ones_like(documents), documents)
-    alone = alike.std(ddof=1) / np.sqrt(len(documents))
-    assert error > alone  # rows that agree tell less than as many documents

@@ -4,16 +4,19 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from peft import PeftModel
+from scipy.stats import sem
 
 from ugro.config import Config
 from ugro.errors import MetricError, UserError
-from ugro.events.channel import StandaloneChannel, channel
+from ugro.events.channel import StandaloneChannel, TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
+from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
@@ -44,6 +47,13 @@ def pair(examples):
 
 def too_few(examples):
     return [1.0]
+
+def length_of_reference(examples):
+    return [len(e.reference) for e in examples]
+
+def different(examples):
+    assert {len(e.generations) for e in examples} == {3}
+    return [len(set(e.generations)) for e in examples]
 """
 Run = Callable[..., tuple[TrialResult, Path]]
 
@@ -139,11 +149,113 @@ def test_answers_of_the_best_checkpoint_lie_beside_those_of_the_base_model(run: 
     assert result.metrics["variety_stderr"] == pytest.approx(error)
 
 
+SAMPLED = {"samples": 3, "temperature": 1.5, "examples": 4}
+
+
+def answers_in(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "generations.jsonl").read_text().splitlines()]
+
+
+def test_a_metric_may_ask_for_several_sampled_answers(run: Run) -> None:
+    result, folder = run(metric("different", **SAMPLED), metric("variety", examples=6))
+    lines = answers_in(folder)
+    assert len(lines) == 6
+    with_samples = [line for line in lines if line["samples"]]
+    assert len(with_samples) == 4
+    for line in with_samples:
+        samples = line["samples"]["different"]
+        assert line["scores"]["different"] == len(set(samples))
+        assert line["base_scores"]["different"] == len(set(line["base_samples"]["different"]))
+        assert line["scores"]["variety"] == len(set(line["generation"]))  # the greedy answer
+    assert result.metrics["different"] > 1
+
+
+def test_of_sampled_answers_alone_the_first_is_shown(run: Run) -> None:
+    _, folder = run(metric("different", **SAMPLED))
+    for line in answers_in(folder):
+        assert line["generation"] == line["samples"]["different"][0]
+        assert line["base"] == line["base_samples"]["different"][0]
+
+
+def test_metrics_share_answers_that_are_made_alike(run: Run) -> None:
+    fewer = {**SAMPLED, "samples": 2, "examples": 6}
+    _, folder = run(metric("different", **SAMPLED), metric("variety", **fewer))
+    lines = answers_in(folder)
+    assert [len(line["samples"]["variety"]) for line in lines] == [2] * 6
+    both = [line["samples"] for line in lines if "different" in line["samples"]]
+    assert [one["different"][:2] for one in both] == [one["variety"] for one in both]
+    assert len(both) == 4
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_sampled_answers_depend_on_neither_batch_nor_interruption(
+    run: Run, given: list[str], settings: Callable[..., Config], tmp_path: Path, batch_size: int
+) -> None:
+    whole, folder = run(metric("different", **SAMPLED, batch_size=3))
+    lines = answers_in(folder)
+    config = settings(*given, metric("different", **SAMPLED, batch_size=batch_size))
+    again = tmp_path / "again"
+    again.mkdir()
+    with pytest.raises(TrialInterruptedError):
+        run_trial(config, again, InterruptedAfter(3))
+    resumed = run_trial(config, again, channel())
+    assert answers_in(again) == lines
+    assert resumed.values == whole.values
+
+
+class InterruptedAfter(StandaloneChannel):
+    """A channel that interrupts the trial after this many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def interrupted(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
 def test_a_function_sees_the_records_and_may_return_several_values(run: Run) -> None:
     result, _ = run(metric("evens"), metric("both", on="tokens", returns="[mean, most]"))
     assert set(result.metrics) >= {"evens", "both_mean", "both_most", "both_most_stderr"}
     assert result.metrics["both_most"] == 1.0
     assert 0 < result.metrics["evens"] < 1
+
+
+FORGETFUL = (  # earlier answers are shortened, so that each turn is a text of its own
+    "{% for m in messages %}{{ m.role }}: {% if m.role == 'assistant' and not loop.last %}"
+    "{{ m.content[:1] }}{% else %}{{ m.content }}{% endif %}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
+
+def test_answers_of_one_conversation_are_one_sample(run: Run, tmp_path: Path) -> None:
+    def turns(n: int) -> list[dict[str, str]]:
+        said = [str(n), WORDS[n % 6], "again", WORDS[n % 5]]
+        return [
+            {"role": role, "content": text}
+            for role, text in zip(("user", "assistant") * 2, said, strict=True)
+        ]
+
+    rows = "".join(f"{json.dumps({'messages': turns(n)})}\n" for n in range(60))
+    (tmp_path / "all.jsonl").write_text(rows)
+    (tmp_path / "forgetful.jinja").write_text(FORGETFUL)
+    template = f"data.chat_template={tmp_path}/forgetful.jinja"
+    result, folder = run(metric("variety"), template, "data.block_size=96")
+    scores: dict[int, list[float]] = {}
+    for line in answers_in(folder):
+        scores.setdefault(line["document"], []).append(line["scores"]["variety"])
+    assert {len(own) for own in scores.values()} == {2}
+    error = sem([np.mean(own) for own in scores.values()])
+    assert result.metrics["variety_stderr"] == pytest.approx(error)
+
+
+def test_the_reference_in_the_file_is_the_one_that_is_scored(run: Run, tmp_path: Path) -> None:
+    end = byte_tokenizer().eos_token
+    rows = [{"prompt": f"{n}:", "completion": f"a{end}b"} for n in range(60)]
+    (tmp_path / "all.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    result, folder = run(metric("length_of_reference"))
+    assert {line["reference"] for line in answers_in(folder)} == {"ab"}
+    assert result.metrics["length_of_reference"] == 2
 
 
 def test_a_metric_of_every_third_evaluation_is_computed_there_and_at_the_end(run: Run) -> None:
@@ -152,10 +264,13 @@ def test_a_metric_of_every_third_evaluation_is_computed_there_and_at_the_end(run
     assert result.metrics["best_step"] in (4, 6)
 
 
-def test_the_training_is_the_same_with_and_without_metrics(run: Run, tmp_path: Path) -> None:
-    with_metric, folder = run(metric("variety"))
+@pytest.mark.parametrize("keys", [{}, SAMPLED])
+def test_the_training_is_the_same_with_and_without_metrics(
+    run: Run, tmp_path: Path, keys: dict[str, float]
+) -> None:
+    with_metric, folder = run(metric("variety", **keys), "lora.dropout=0.1")
     folder.rename(tmp_path / "before")
-    without, again = run()
+    without, again = run("lora.dropout=0.1")
     assert [line["eval_loss"] for line in reports(tmp_path / "before")] == [
         line["eval_loss"] for line in reports(again)
     ]

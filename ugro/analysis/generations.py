@@ -2,13 +2,13 @@
 
 import json
 import math
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ugro.analysis.intervals import normal_interval
+from ugro.metrics.ratio_estimate import ratio_estimate
 from ugro.paths import GENERATIONS, trial_folder
 
 
@@ -17,6 +17,7 @@ class Generation:
     """Answers to the prompt of an example.
 
     Attributes:
+        document: index of the document that the example is from
         prompt: text that the models were given
         reference: target of the example
         base: answer of the base model; None if unknown
@@ -25,6 +26,7 @@ class Generation:
         scores: values of the trial's answer by metric
     """
 
+    document: int
     prompt: str
     reference: str
     base: str | None
@@ -40,7 +42,7 @@ class Paired:
     Attributes:
         examples: number of examples that both answered
         difference: mean of the first's values minus the second's
-        stderr: standard error of that mean
+        stderr: standard error of that mean over documents
     """
 
     examples: int
@@ -71,6 +73,7 @@ def generations_of(folder: Path | None, trial: int | None) -> dict[int, Generati
 
 def _generation(line: Mapping[str, Any]) -> Generation:
     return Generation(
+        line["document"],
         line["prompt"],
         line["reference"],
         line["base"],
@@ -81,16 +84,17 @@ def _generation(line: Mapping[str, Any]) -> Generation:
 
 
 def paired(folder: Path | None, first: int, second: int, metric: str) -> Paired | None:
-    """Compare two trials by the examples that both answered; None with fewer than two."""
+    """Compare two trials by the examples that both answered; None if of one document."""
     own, others = generations_of(folder, first), generations_of(folder, second)
-    differences = [
-        own[example].scores[metric] - others[example].scores[metric]
+    both = [
+        example
         for example in own.keys() & others.keys()
         if own[example].reference == others[example].reference  # else another record
         if metric in own[example].scores and metric in others[example].scores
     ]
-    count = len(differences)
-    if count < 2:
+    if not both:
         return None
-    stderr = statistics.stdev(differences) / math.sqrt(count)
-    return Paired(count, statistics.fmean(differences), stderr)
+    differences = [own[one].scores[metric] - others[one].scores[metric] for one in both]
+    documents = [own[one].document for one in both]
+    difference, stderr = ratio_estimate(differences, [1.0] * len(both), documents)
+    return None if math.isnan(stderr) else Paired(len(both), difference, stderr)

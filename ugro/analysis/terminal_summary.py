@@ -168,7 +168,7 @@ def _best(study: Study, best: FrozenTrial, folder: Path, test: Sequence[str]) ->
     for name in dict.fromkeys((*study.objectives, "eval_loss")):
         if (base := measured.get(f"base_{name}")) is not None:
             error = measured.get(f"{name}_stderr")
-            deviation = "" if error is None else f" (standard error over examples {error:.4f})"
+            deviation = "" if error is None else f" (standard error over documents {error:.4f})"
             value = f"{name} {measured[name]:.4f}{deviation}"
             lines.append(f"{value}; the untrained base model has {base:.4f}")
     adapter = trial_folder(folder, best.number) / ADAPTER

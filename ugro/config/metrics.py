@@ -1,5 +1,6 @@
 """Schema of the metrics beside the loss, and the names of their values."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -45,8 +46,17 @@ class MetricConfig:
     max_new_tokens: int = 64
     """Length of a generated text. [tokens]"""
 
+    samples: int | None = None
+    """Answers to each prompt, drawn with a temperature; null: one."""
+
+    temperature: float | None = None
+    """Divisor of the logits when answers are drawn at random; null: greedy answers."""
+
+    top_p: float | None = None
+    """Draw from the most likely tokens that reach this probability; null: from all tokens."""
+
     batch_size: int | None = None
-    """Prompts per generation; null: training.eval_batch_size."""
+    """Answers per generation; null: training.eval_batch_size."""
 
     every: int = 1
     """Compute at every n-th evaluation, and at the last."""
@@ -83,9 +93,27 @@ def metric_faults(metrics: Mapping[str, MetricConfig]) -> Iterator[str]:
         if "." not in metric.function or module_spec(metric.function) is None:
             allowed = "module.function, the module beside train.py or on Python's path"
             yield fault(f"{key}.function", metric.function, allowed)
-        for limit in ("examples", "max_new_tokens", "batch_size", "every"):
+        for limit in ("examples", "max_new_tokens", "samples", "batch_size", "every"):
             given = getattr(metric, limit)
             if given is not None and given < 1:
                 yield fault(f"{key}.{limit}", given, "1 or more")
         if not metric.timeout_seconds > 0:
             yield fault(f"{key}.timeout_seconds", metric.timeout_seconds, "above 0")
+        yield from _sampling_faults(key, metric)
+
+
+def _sampling_faults(key: str, metric: MetricConfig) -> Iterator[str]:
+    temperature, top_p = metric.temperature, metric.top_p
+    if temperature is not None and not 0 < temperature < math.inf:
+        yield fault(f"{key}.temperature", temperature, "above 0, or null for greedy answers")
+    if temperature is None and (metric.samples or 1) > 1:
+        allowed = f"above 0 with samples={metric.samples}: greedy answers are all the same"
+        yield fault(f"{key}.temperature", None, allowed)
+    if top_p is not None and not 0 < top_p <= 1:
+        yield fault(f"{key}.top_p", top_p, "above 0, 1 at most")
+    elif top_p is not None and temperature is None:
+        yield fault(f"{key}.top_p", top_p, "null without a temperature: nothing is drawn")
+    if metric.on is On.tokens:
+        for name in ("samples", "temperature", "top_p"):
+            if (given := getattr(metric, name)) is not None:
+                yield fault(f"{key}.{name}", given, "null with on=tokens: nothing is generated")

@@ -24,7 +24,7 @@ KEYS = (
     "filter",
     "join_rows",
 )
-WEIGHT = "weight"
+WEIGHT, LIMIT = "weight", "max_examples"
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class Member:
         key: its key, ``data.sets[0]``
         data: its configuration
         weight: how often a training document is trained on in a pass
+        max_examples: largest number of documents of its training files; None: all
     """
 
     key: str
     data: DataConfig
     weight: float
+    max_examples: int | None = None
 
 
 def members(config: DataConfig) -> list[Member]:
@@ -71,14 +73,15 @@ def _member(config: DataConfig, key: str, given: dict[str, Any]) -> Member:
     faults = list(_faults(key, given))
     if faults:
         raise UserError("\n".join(faults))
-    own = {name: value for name, value in given.items() if name != WEIGHT}
+    own = {name: value for name, value in given.items() if name not in (WEIGHT, LIMIT)}
     try:
         merged = OmegaConf.merge(OmegaConf.structured(DataConfig), own)
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{key}.{error.full_key}: {reason}") from error
     typed = {name: _plain(OmegaConf.select(merged, name)) for name in own}
-    return Member(key, replace(config, sets=[], **typed), float(given.get(WEIGHT, 1.0)))
+    weight = float(given.get(WEIGHT, 1.0))
+    return Member(key, replace(config, sets=[], **typed), weight, given.get(LIMIT))
 
 
 def _plain(value: Any) -> Any:
@@ -87,8 +90,8 @@ def _plain(value: Any) -> Any:
 
 def _faults(key: str, given: dict[str, Any]) -> Iterator[str]:
     for name in given:
-        if name not in (*KEYS, WEIGHT):
-            yield fault(key, name, ", ".join((*KEYS, WEIGHT)))
+        if name not in (*KEYS, WEIGHT, LIMIT):
+            yield fault(key, name, ", ".join((*KEYS, WEIGHT, LIMIT)))
     sources = [source.name for source in Source if source is not Source.mixture]
     if given.get("source") not in sources:
         yield fault(f"{key}.source", given.get("source"), ", ".join(sources))
@@ -100,3 +103,7 @@ def _faults(key: str, given: dict[str, Any]) -> Iterator[str]:
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
     if not is_number or not 0 < weight < math.inf:
         yield fault(f"{key}.{WEIGHT}", weight, "above 0")
+    limit = given.get(LIMIT)
+    is_whole = isinstance(limit, int) and not isinstance(limit, bool)
+    if limit is not None and not (is_whole and limit >= 1):
+        yield fault(f"{key}.{LIMIT}", limit, "1 or more")

@@ -149,7 +149,8 @@ class DataConfig:
 
     sets: list[dict[str, Any]] = field(default_factory=list)
     """Data sets of data=mixture, each with its source, files or path, columns, templates, filter,
-    and a weight: how often its training documents are trained on in a pass."""
+    a weight: how often its training documents are trained on in a pass, and max_examples: largest
+    number of documents of its training files, drawn by split_seed."""
 
     path: str | None = None
     """Hub id or folder of a data set; folder written by save_to_disk for data=arrow."""

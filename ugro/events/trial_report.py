@@ -120,7 +120,7 @@ class TrialResult:
             ``peak_memory_mb``, ``train_seconds`` (with evaluations), ``startup_seconds`` (before
             training), ``steps``, ``best_step``, and ``latency_ms`` if an objective or a constraint
             uses it. Configured metrics have the values of the best checkpoint, with the suffix
-            ``_stderr`` (standard error over examples) where the function returns a value per
+            ``_stderr`` (standard error over documents) where the function returns a value per
             example, and the prefix ``base_`` for the base model; ``metrics_seconds`` is the time
             that they took. ``test_tokens`` is kept beside them until the study ends.
         provenance: code, data, base model and machine of the trial

@@ -1,25 +1,30 @@
 """Define what a metric function receives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class GenerationExample:
-    """An answer of the model to the prompt of an evaluation example.
+    """The model's answers to the prompt of an evaluation example.
 
     Attributes:
         prompt: text that the model was given, with the chat template's markup
-        generation: text that the model generated, without special tokens
-        reference: target text of the example
+        generations: texts that the model generated, without special tokens; one, or ``samples``
+        reference: target text of the example, without special tokens
         record: complete row of the data
     """
 
     prompt: str
-    generation: str
+    generations: Sequence[str]
     reference: str
     record: Mapping[str, Any]
+
+    @property
+    def generation(self) -> str:
+        """The first of the generated texts."""
+        return self.generations[0]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """Ready-made metric functions.
 
-Each takes a list of examples and returns a value per example, whose mean is the metric.
+Each takes a list of examples and returns a value per example, whose mean is the metric. Of several
+generations of an example, the value is the mean.
 """
 
 import json
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from statistics import fmean
 
 from ugro.metrics.examples import GenerationExample, TokenExample
 
@@ -28,7 +30,7 @@ def token_accuracy(examples: Sequence[TokenExample]) -> float:
 
 def exact_match(examples: Sequence[GenerationExample]) -> list[float]:
     """Return 1 where generation and reference are equal apart from surrounding white space."""
-    return [float(e.generation.strip() == e.reference.strip()) for e in examples]
+    return _scores(examples, lambda given, wanted: float(given.strip() == wanted.strip()))
 
 
 def f1(examples: Sequence[GenerationExample]) -> list[float]:
@@ -36,7 +38,7 @@ def f1(examples: Sequence[GenerationExample]) -> list[float]:
 
     Source: Rajpurkar et al. 2016, https://arxiv.org/abs/1606.05250, and its evaluation script.
     """
-    return [_f1(_words(e.generation), _words(e.reference)) for e in examples]
+    return _scores(examples, lambda given, wanted: _f1(_words(given), _words(wanted)))
 
 
 def rouge_l(examples: Sequence[GenerationExample]) -> list[float]:
@@ -48,7 +50,7 @@ def rouge_l(examples: Sequence[GenerationExample]) -> list[float]:
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rougeL"])
-    return [scorer.score(e.reference, e.generation)["rougeL"].fmeasure for e in examples]
+    return _scores(examples, lambda given, wanted: scorer.score(wanted, given)["rougeL"].fmeasure)
 
 
 def numeric_equality(examples: Sequence[GenerationExample]) -> list[float]:
@@ -60,13 +62,20 @@ def numeric_equality(examples: Sequence[GenerationExample]) -> list[float]:
     if find_spec("math_verify"):
         from math_verify import parse, verify
 
-        return [float(verify(parse(e.reference), parse(e.generation))) for e in examples]
-    return [float(_same_number(e.generation, e.reference)) for e in examples]
+        return _scores(examples, lambda given, wanted: float(verify(parse(wanted), parse(given))))
+    return _scores(examples, lambda given, wanted: float(_same_number(given, wanted)))
 
 
 def json_validity(examples: Sequence[GenerationExample]) -> list[float]:
     """Return 1 where the generation is a JSON value."""
-    return [float(_is_json(e.generation)) for e in examples]
+    return _scores(examples, lambda given, _: float(_is_json(given)))
+
+
+def _scores(
+    examples: Sequence[GenerationExample], score: Callable[[str, str], float]
+) -> list[float]:
+    """Return the mean score of each example's generations beside its reference."""
+    return [fmean(score(given, one.reference) for given in one.generations) for one in examples]
 
 
 def _words(text: str) -> list[str]:

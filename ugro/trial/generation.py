@@ -1,4 +1,4 @@
-"""Greedy answers of a model to prompts, and the tokens that end an answer."""
+"""Answers of a model to prompts, and the tokens that end an answer."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from ugro.errors import UserError
 from ugro.formatting import counted
 from ugro.trial.data.chat_template import ChatTemplate
 from ugro.trial.inference import inference
+from ugro.trial.sampling import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,9 @@ def generate(
     max_new_tokens: int,
     batch_size: int,
     positions: int | None,
+    sampling: Sampling | None = None,
 ) -> list[str]:
-    """Generate greedily, with prompts of similar length in a batch.
+    """Generate an answer to each prompt, with prompts of similar length in a batch.
 
     Args:
         model: model with or without adapter; its training mode is restored
@@ -90,6 +92,7 @@ def generate(
         batch_size: prompts per generation
         positions: the model's maximum number of positions; None if unlimited. A longer prompt loses
             its start
+        sampling: how the answers are drawn; None: greedily
 
     Returns:
         Generated texts without special tokens, in the order of the prompts.
@@ -101,7 +104,7 @@ def generate(
         prompts = [ids[-room:] for ids in prompts]
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
-        do_sample=False,
+        do_sample=False,  # what is sampled is drawn by a logits processor
         num_beams=1,
         use_cache=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -113,10 +116,12 @@ def generate(
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             batch, mask = _left_padded([prompts[index] for index in chosen], tokenizer.pad_token_id)
+            processors = sampling and sampling.processors(chosen, batch.shape[1], max_new_tokens)
             generated = model.generate(
                 input_ids=batch.to(device),
                 attention_mask=mask.to(device),
                 generation_config=settings,
+                logits_processor=processors,
             )
             texts = tokenizer.batch_decode(generated[:, batch.shape[1] :], skip_special_tokens=True)
             answers |= dict(zip(chosen, texts, strict=True))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import peft
-from numpy.typing import NDArray
 
 from ugro.config import Config, Direction, TaskName
 from ugro.config.metrics import value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
+from ugro.metrics.ratio_estimate import ratio_estimate
 from ugro.paths import ADAPTER
 from ugro.trial import torch_errors
 from ugro.trial.data.layout import Part
@@ -57,7 +57,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     finally:
         evict_base_model()  # the adapter's biases and modules_to_save stay in the model
     documents = _documents(part)
-    gain, stderr = paired_gain(untrained.losses - trained.losses, trained.targets, documents)
+    gain, stderr = ratio_estimate(untrained.losses - trained.losses, trained.targets, documents)
     return TrialResult(
         (),
         {
@@ -87,7 +87,7 @@ def _task_scores(
         yield f"test_{name}_gain", value - base.others[name]
         if name in ACCURACIES:
             differences = (trained.correct - base.correct).astype(np.float64)
-            _, stderr = paired_gain(differences, trained.targets, documents)
+            _, stderr = ratio_estimate(differences, trained.targets, documents)
             yield f"test_{name}_gain_stderr", stderr
 
 
@@ -103,33 +103,8 @@ def _metric_scores(
         rows = [row for row, scores in trained.scores.items() if name in scores]
         if rows and all(name in base.scores.get(row, {}) for row in rows):
             differences = [sign * (trained.scores[r][name] - base.scores[r][name]) for r in rows]
-            weights = np.ones(len(rows), dtype=np.int64)
-            _, stderr = paired_gain(np.array(differences), weights, documents[rows])
+            _, stderr = ratio_estimate(differences, np.ones(len(rows)), documents[rows])
             yield f"test_{name}_gain_stderr", stderr
-
-
-def paired_gain(
-    differences: NDArray[np.float64], weights: Numbers, documents: Numbers
-) -> tuple[float, float]:
-    """Return the weighted mean of paired differences and its standard error.
-
-    Rows of a document are not independent samples: differences are summed by document, and the
-    error is that of a ratio estimator over documents. It is NaN for a single document.
-
-    Args:
-        differences: sum of the differences of each row, [rows]
-        weights: tokens or examples of each row, [rows]
-        documents: document index of each row, [rows]
-    """
-    _, whose = np.unique(documents, return_inverse=True)
-    sums, sizes = np.bincount(whose, differences), np.bincount(whose, weights)
-    gain = sums.sum() / sizes.sum()
-    count = len(sizes)
-    if count < 2:
-        return float(gain), float("nan")
-    residuals = sums - gain * sizes
-    spread = np.sqrt((residuals**2).sum() * count / (count - 1))
-    return float(gain), float(spread / sizes.sum())
 
 
 def _documents(part: Part) -> Numbers:

@@ -2,13 +2,11 @@
 
 import json
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
@@ -17,15 +15,16 @@ from ugro.config.metrics import names
 from ugro.errors import MetricError, UserError, fault
 from ugro.metrics.examples import Example, GenerationExample, TokenExample
 from ugro.metrics.process import call
+from ugro.metrics.ratio_estimate import ratio_estimate
 from ugro.metrics.source import source_digest
 from ugro.paths import write_atomically
 from ugro.retries import is_disk_trouble, retrying
+from ugro.trial.answers import Answerer, Answers, Prompts
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
-from ugro.trial.generation import encoded, generate
 from ugro.trial.tasks.evaluation import Evaluation
 
-STDERR = "_stderr"  # suffix of a value's standard error over examples
+STDERR = "_stderr"  # suffix of a value's standard error over documents
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,13 @@ class Measured:
     """Values of the metrics at an evaluation.
 
     Attributes:
-        values: by name, with ``_stderr`` where there is a value per example
-        generations: generated texts by the index of their row in the evaluated part
+        values: by name, with ``_stderr`` (over documents) where there is a value per example
+        answers: generated texts by metric, and by the index of their row in the evaluated part
         scores: values of each example by name, by the index of its row
     """
 
     values: Mapping[str, float] = field(default_factory=dict)
-    generations: Mapping[int, str] = field(default_factory=dict)
+    answers: Mapping[str, Answers] = field(default_factory=dict)
     scores: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
 
@@ -69,10 +68,10 @@ class Metrics:
         self._part = part
         self._tokenizer = tokenizer
         self._ends = ends
-        self._positions = positions
-        self._batch_size = config.training.eval_batch_size
         self._seed = config.data.split_seed
-        self._prompts = _Prompts(part, self._seed)
+        self._prompts = Prompts(part, self._seed)
+        batch_size = config.training.eval_batch_size
+        self._answerer = Answerer(self._prompts, tokenizer, ends, positions, batch_size, self._seed)
         for name, metric in self._configured.items():
             if metric.on is On.generations and not self._prompts.with_text:
                 allowed = "tokens: running text has no prompts"
@@ -101,47 +100,22 @@ class Metrics:
         due = {n: m for n, m in self._configured.items() if last or number % m.every == 0}
         values: dict[str, float] = {}
         scores: dict[int, dict[str, float]] = {}
-        generated = self._generate(model, due.values())
+        answers = self._answerer.answers(model, due)
         for name, metric in due.items():
             if metric.on is On.tokens:
                 rows = self._prompts.rows(metric.examples)
                 examples: list[Example] = [self._token_example(row, evaluation) for row in rows]
             else:
-                rows = self._prompts.examples(metric.examples)
-                answers = generated[metric.max_new_tokens]
-                examples = [self._generation_example(row, answers[row]) for row in rows]
+                rows = list(answers[name])
+                examples = [self._generation_example(row, answers[name][row]) for row in rows]
+            documents = [self._prompts.document(row) for row in rows]
             returned = call(name, metric.function, examples, metric.timeout_seconds)
             for value, given in _named(name, metric, returned).items():
-                values |= _summary(value, given, len(examples), f"metrics.{name}")
+                values |= _summary(value, given, documents, f"metrics.{name}")
                 if isinstance(given, list):
                     for row, score in zip(rows, given, strict=True):
                         scores.setdefault(row, {})[value] = score
-        longest = max(generated, default=0)
-        return Measured(values, generated.get(longest, {}), scores)
-
-    def _generate(
-        self, model: nn.Module, metrics: Iterable[MetricConfig]
-    ) -> dict[int, dict[int, str]]:
-        """Return the answers by length limit and example."""
-        wanted: dict[int, list[int]] = {}
-        sizes: dict[int, int] = {}
-        for metric in metrics:
-            if metric.on is On.generations:
-                rows = self._prompts.examples(metric.examples)
-                if len(rows) > len(wanted.get(metric.max_new_tokens, [])):
-                    wanted[metric.max_new_tokens] = rows
-                size = metric.batch_size or self._batch_size
-                sizes[metric.max_new_tokens] = max(size, sizes.get(metric.max_new_tokens, 1))
-        return {
-            length: dict(zip(rows, self._answers(model, rows, length, sizes[length]), strict=True))
-            for length, rows in wanted.items()
-        }
-
-    def _answers(self, model: nn.Module, rows: list[int], length: int, size: int) -> list[str]:
-        tokenizer, ends = self._tokenizer, self._ends
-        prompts = [self._prompts[row] for row in rows]
-        asked = [encoded(tokenizer, str(one.text), one.special_tokens) for one in prompts]
-        return generate(model, tokenizer, asked, ends, length, size, self._positions)
+        return Measured(values, answers, scores)
 
     def _token_example(self, row: int, evaluation: Evaluation) -> TokenExample:
         return TokenExample(
@@ -151,63 +125,51 @@ class Metrics:
             record=json.loads(self._prompts[row].record),
         )
 
-    def _generation_example(self, row: int, generation: str) -> GenerationExample:
+    def _generation_example(self, row: int, generations: Sequence[str]) -> GenerationExample:
         prompt = self._prompts[row]
         assert prompt.text is not None
+        record = json.loads(prompt.record)
+        return GenerationExample(prompt.text, generations, self._reference(prompt), record)
+
+    def _reference(self, prompt: Prompt) -> str:
+        """Return the target without special tokens, as answers are decoded."""
         reference = prompt.reference
-        for token in self._tokenizer.all_special_tokens:  # answers are decoded without them
+        for token in self._tokenizer.all_special_tokens:
             reference = reference.replace(token, "")
-        return GenerationExample(prompt.text, generation, reference, json.loads(prompt.record))
+        return reference
 
     def save_answers(self, path: Path, base: Measured, trained: Measured) -> None:
-        """Write a JSON line per generated text: prompt, reference, and both models' answers."""
-        if not trained.generations:
+        """Write a JSON line per prompt: reference, answers and scores of both models."""
+        rows = sorted({row for answers in trained.answers.values() for row in answers})
+        if not rows:
             return
-        lines = []
-        for row, answer in sorted(trained.generations.items()):
-            prompt = self._prompts[row]
-            line = {
-                "example": self._prompts.example(row),
-                "prompt": prompt.text,
-                "reference": prompt.reference,
-                "base": base.generations.get(row),
-                "generation": answer,
-                "base_scores": base.scores.get(row, {}),
-                "scores": trained.scores.get(row, {}),
-            }
-            lines.append(json.dumps(line) + "\n")
+        lines = (json.dumps(self._line(row, base, trained)) + "\n" for row in rows)
         retrying(is_disk_trouble, "The answers cannot be written")(
             write_atomically, path, "".join(lines)
         )
 
+    def _line(self, row: int, base: Measured, trained: Measured) -> dict[str, Any]:
+        prompt = self._prompts[row]
+        answering = [name for name in trained.answers if row in trained.answers[name]]
+        shown = min(answering, key=self._preference)
+        drawn = [name for name in answering if self._configured[name].temperature is not None]
+        return {
+            "example": self._prompts.example(row),
+            "document": self._prompts.document(row),
+            "prompt": prompt.text,
+            "reference": self._reference(prompt),
+            "base": base.answers[shown][row][0],
+            "generation": trained.answers[shown][row][0],
+            "base_samples": {name: base.answers[name][row] for name in drawn},
+            "samples": {name: trained.answers[name][row] for name in drawn},
+            "base_scores": base.scores.get(row, {}),
+            "scores": trained.scores.get(row, {}),
+        }
 
-class _Prompts:
-    """Prompts of the evaluation rows, each of which holds a single example.
-
-    Subsets are nested: the examples of a smaller limit are among those of a larger one.
-    """
-
-    def __init__(self, part: Part, seed: int) -> None:
-        self._examples = part.examples
-        self._of_row = part.layout.examples[part.layout.rows[:-1]]
-        self._order = np.random.default_rng(seed).permutation(len(self._of_row))
-        self.with_text = not part.examples.running[self._of_row].all()
-
-    def __getitem__(self, row: int) -> Prompt:
-        return self._examples.prompt(self.example(row))
-
-    def example(self, row: int) -> int:
-        """Return the index of a row's example among all examples of the part."""
-        return int(self._of_row[row])
-
-    def rows(self, limit: int | None) -> list[int]:
-        """Return at most ``limit`` rows, in order."""
-        return sorted(self._order[:limit].tolist())
-
-    def examples(self, limit: int | None) -> list[int]:
-        """Return at most ``limit`` rows with a prompt, in order."""
-        running = self._examples.running[self._of_row]
-        return sorted([row for row in self._order.tolist() if not running[row]][:limit])
+    def _preference(self, name: str) -> tuple[bool, int]:
+        """Order metrics by their answers: greedy before drawn ones, long before short ones."""
+        metric = self._configured[name]
+        return metric.temperature is not None, -metric.max_new_tokens
 
 
 def _named(name: str, metric: MetricConfig, returned: Any) -> dict[str, Any]:
@@ -227,19 +189,19 @@ def _named(name: str, metric: MetricConfig, returned: Any) -> dict[str, Any]:
     return values
 
 
-def _summary(name: str, given: Any, count: int, key: str) -> dict[str, float]:
-    """Return a value, or the mean and standard error of the examples' values.
+def _summary(name: str, given: Any, documents: Sequence[int], key: str) -> dict[str, float]:
+    """Return a value, or the mean of the examples' values and its standard error over documents.
 
     Raises:
         MetricError: they are not finite, or not one per example.
     """
     numbers = given if isinstance(given, list) else [given]
-    if isinstance(given, list) and len(given) != count:
-        raise MetricError(f"{key}: {len(given)} values returned for {count} examples")
+    if isinstance(given, list) and len(given) != len(documents):
+        raise MetricError(f"{key}: {len(given)} values returned for {len(documents)} examples")
     for value in numbers:
         if not isinstance(value, float) or not math.isfinite(value):
             raise MetricError(f"{key}: {value} returned, no finite number")
-    found = {name: statistics.fmean(numbers)}
-    if isinstance(given, list) and count > 1:
-        found[f"{name}{STDERR}"] = statistics.stdev(numbers) / math.sqrt(count)
-    return found
+    if not isinstance(given, list):
+        return {name: given}
+    mean, stderr = ratio_estimate(given, [1.0] * len(given), documents)
+    return {name: mean} if math.isnan(stderr) else {name: mean, f"{name}{STDERR}": stderr}

@@ -12,6 +12,7 @@ def write(folder: Path, trial: int, answers: Mapping[int, str]) -> None:
     lines = [
         {
             "example": example,
+            "document": example,
             "prompt": f"prompt {example}",
             "reference": "yes",
             "base": "no",

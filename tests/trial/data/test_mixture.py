@@ -67,6 +67,45 @@ def test_a_weight_repeats_training_documents_or_draws_a_part_of_them(
     assert f"{change} training documents repeated by the weights of data.sets" in notes
 
 
+def test_a_set_may_be_limited_to_documents_drawn_by_the_split_seed(
+    sets: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    def drawn(limit: int | None, seed: int = 0) -> dict[str, list[str]]:
+        config = mixture(
+            {**sets[0], "max_examples": limit}, sets[1], split_seed=seed, test_fraction=0.0
+        )
+        split = split_documents(config)
+        documents = [*read_part(config, split, "train"), *read_part(config, split, "eval")]
+        assert split.not_drawn == 80 - len(documents)
+        prompts = sorted(document.content["prompt"] for document in documents)
+        return {name: [one for one in prompts if one[0] == name] for name in "ab"}
+
+    ten = drawn(10)
+    assert len(ten["a"]) == 10
+    assert ten["b"] == drawn(None)["b"]
+    assert ten == drawn(10)
+    assert ten["a"] != drawn(10, seed=1)["a"]
+    assert set(ten["a"]) < set(drawn(20)["a"])  # a larger limit adds documents
+    assert drawn(41) == drawn(None)
+    notes = prepare(
+        mixture({**sets[0], "max_examples": 10}, sets[1]), byte_tokenizer(), tmp_path / "cache"
+    ).notes
+    assert "30 documents left out by max_examples of data.sets" in notes
+
+
+def test_documents_that_are_not_drawn_count_nowhere_else(sets: list[dict[str, Any]]) -> None:
+    Path("c.jsonl").write_text(Path("a.jsonl").read_text() * 2)
+    twice = {"source": "jsonl", "train_files": ["c.jsonl"], "max_examples": 30}
+    config = mixture(twice, sets[1], deduplicate=True)
+    split = split_documents(config)
+    distinct = {d.content["prompt"] for d in read(config, "train", Skipped())}
+    assert len(distinct) == 80
+    kept = [part for part in split.parts if part is not None]
+    assert split.not_drawn == 50
+    assert 0 < split.repeated < 30  # of those that were drawn
+    assert len(kept) == 30 + 40 - split.repeated
+
+
 def test_a_set_may_have_evaluation_files_and_a_filter_of_its_own(
     sets: list[dict[str, Any]],
 ) -> None:
@@ -84,6 +123,14 @@ def test_a_set_may_have_evaluation_files_and_a_filter_of_its_own(
         ({"source": "xml"}, "data.sets[0].source: 'xml' given, allowed: pydocs, text, csv,"),
         ({"source": "csv", "file": "a"}, "data.sets[0]: 'file' given, allowed: source, path,"),
         ({"source": "pydocs", "weight": 0}, "data.sets[0].weight: 0 given, allowed: above 0"),
+        (
+            {"source": "pydocs", "max_examples": 0},
+            "data.sets[0].max_examples: 0 given, allowed: 1 or more",
+        ),
+        (
+            {"source": "pydocs", "max_examples": 0.5},
+            "data.sets[0].max_examples: 0.5 given, allowed: 1 or more",
+        ),
         (
             {"source": "csv", "columns": {"question": "q"}},
             "data.sets[0].columns: 'question' given, allowed: text, prompt,",

@@ -302,4 +302,4 @@ def test_files_without_a_document_are_refused(part: str, made: Made) -> None:
 
 def test_a_split_is_in_the_order_in_which_documents_are_read(made: Made) -> None:
     split = split_documents(made(["a", "shared", "b"], eval=["shared"]))
-    assert split == Split(("train", None, "train"), 0, 1, 0, 0, 0, "", 0)
+    assert split == Split(("train", None, "train"), 0, 1, 0, 0, 0, "", 0, 0)

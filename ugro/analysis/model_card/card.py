@@ -163,7 +163,8 @@ def _data(config: Config, provenance: Mapping[str, str]) -> Iterator[str]:
         named = [data.path or "", data.subset or ""] if data.path else data.train_files
         source = f"Source: `data={data.source.name}`"
         weight = f", weight {number(member.weight)}" if member.weight != 1 else ""
-        yield f"{source}{''.join(f' `{name}`' for name in named if name)}{weight}."
+        limit = f", {member.max_examples:,} documents at most" if member.max_examples else ""
+        yield f"{source}{''.join(f' `{name}`' for name in named if name)}{weight}{limit}."
         yield ""
     if "data" in provenance:
         yield from (f"- {line}" for line in data_lines(json.loads(provenance["data"])))

@@ -24,6 +24,7 @@ class Document:
         record: the row with all its columns; ``text`` for files of running text
         format: the format that the row was recognised as
         weight: how often it is trained on in a pass
+        member: index of its set in a mixture
     """
 
     place: str
@@ -32,6 +33,7 @@ class Document:
     record: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     format: str = field(default=TEXT, compare=False)
     weight: float = field(default=1.0, compare=False)
+    member: int = field(default=0, compare=False)
 
     @cached_property
     def identity(self) -> bytes:

@@ -38,6 +38,9 @@ def notes(
     if config.sets and (added := summary["added_by_weights"]):
         change = "repeated" if added > 0 else "left out"
         yield f"{counted(abs(added), 'training document')} {change} by the weights of data.sets"
+    if summary["not_drawn"]:
+        left_out = counted(summary["not_drawn"], "document")
+        yield f"{left_out} left out by max_examples of data.sets"
     if summary["filtered"]:
         yield f"{counted(summary['filtered'], 'record')} left out by data.filter"
     if summary["skipped"]:

@@ -28,7 +28,7 @@ from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.stream import TrainingStream
 from ugro.trial.data.tokenization import Examples, ExamplesSummary, Limit, write_examples
 
-FORMAT = "4"  # version of the cache's file format
+FORMAT = "5"  # version of the cache's file format
 SUMMARY = "summary.json"
 
 

@@ -101,13 +101,13 @@ def files(config: DataConfig, part: str) -> list[Path]:
 
 
 def _mixed(config: DataConfig, part: str, skipped: Skipped, task: TaskName) -> Iterator[Document]:
-    """Yield the documents of each set of a mixture, with their weights."""
-    for member in members(config):
+    """Yield the documents of each set of a mixture, with their weights and the set's index."""
+    for index, member in enumerate(members(config)):
         if not _has(member.data, part):
             continue
         try:
             for document in read(member.data, part, skipped, task):
-                yield replace(document, weight=member.weight)
+                yield replace(document, weight=member.weight, member=index)
         except UserError as error:
             raise UserError(in_set(str(error), member.key)) from error
 

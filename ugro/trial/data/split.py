@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from ugro.config import DataConfig, TaskName
+from ugro.config.mixture import members
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped
 from ugro.trial.data.reading import has_part, location, read
@@ -20,8 +21,9 @@ class Split:
     """Assignment of documents to parts, in reading order.
 
     Attributes:
-        parts: part of each document of the training files; None for excluded duplicates. A stream
-            is not read here, and has none
+        parts: part of each document of the training files; None for excluded duplicates, and for
+            documents that ``max_examples`` of their set leaves out. A stream is not read here, and
+            has none
         repeated: repeated documents in the training files
         also_held_out: documents of the training files excluded because they are held out
         evaluated_and_tested: documents in both evaluation and test files
@@ -29,6 +31,7 @@ class Split:
         skipped: malformed records skipped, over all files
         first_skipped: error of the first skipped record
         filtered: records that ``data.filter`` excludes, over all files
+        not_drawn: documents that ``max_examples`` of their set leaves out
         held_out: identities and groups of the evaluation and test files, for a training stream
     """
 
@@ -40,6 +43,7 @@ class Split:
     skipped: int = 0
     first_skipped: str = ""
     filtered: int = 0
+    not_drawn: int = 0
     held_out: frozenset[bytes] = frozenset()
 
 
@@ -51,6 +55,7 @@ class _DocumentKey:
     group: bytes
     normalised_digest: bytes
     length: int
+    member: int
 
 
 def split_documents(config: DataConfig, task: TaskName = TaskName.language_modeling) -> Split:
@@ -79,7 +84,9 @@ def split_documents(config: DataConfig, task: TaskName = TaskName.language_model
         )
         _check_not_empty(config, split, given)
         return split
-    train = [*_keys(read(config, "train", skipped, task))]
+    every = [*_keys(read(config, "train", skipped, task))]
+    is_drawn = _draw(config, every)
+    train = [key for key, drawn in zip(every, is_drawn, strict=True) if drawn]
     kept = [key for key in train if key.group not in excluded and key.identity not in excluded]
     shares = _shares(config, kept)
     held_out = _hold_out(kept, shares, config.split_seed)
@@ -89,7 +96,7 @@ def split_documents(config: DataConfig, task: TaskName = TaskName.language_model
     }
     separate += [key for key, part in zip(train, parts, strict=True) if part in shares]
     split = Split(
-        parts=tuple(parts),
+        parts=_of_all(parts, is_drawn),
         repeated=repeated,
         also_held_out=also_held_out,
         evaluated_and_tested=evaluated_and_tested,
@@ -97,6 +104,7 @@ def split_documents(config: DataConfig, task: TaskName = TaskName.language_model
         skipped=skipped.count,
         first_skipped=skipped.first,
         filtered=skipped.filtered,
+        not_drawn=is_drawn.count(False),
     )
     _check(config, split, given)
     return split
@@ -135,7 +143,31 @@ def _separate_parts(config: DataConfig) -> list[str]:
 def _keys(documents: Iterable[Document]) -> Iterator[_DocumentKey]:
     for document in documents:
         group = document.identity if document.group is None else document.group.encode()
-        yield _DocumentKey(document.identity, group, document.normalised_digest, document.length)
+        yield _DocumentKey(
+            document.identity,
+            group,
+            document.normalised_digest,
+            document.length,
+            document.member,
+        )
+
+
+def _draw(config: DataConfig, keys: list[_DocumentKey]) -> list[bool]:
+    """Draw the documents of each set of a mixture up to its limit; a smaller one draws of these."""
+    is_drawn = [True] * len(keys)
+    for index, member in enumerate(members(config)):
+        if member.max_examples is not None:
+            own = [place for place, key in enumerate(keys) if key.member == index]
+            random.Random(config.split_seed).shuffle(own)
+            for place in own[member.max_examples :]:
+                is_drawn[place] = False
+    return is_drawn
+
+
+def _of_all(parts: list[str | None], is_drawn: list[bool]) -> tuple[str | None, ...]:
+    """Return the part of each document, None for those that were not drawn."""
+    left = iter(parts)
+    return tuple(next(left) if drawn else None for drawn in is_drawn)
 
 
 def _shares(config: DataConfig, keys: list[_DocumentKey]) -> dict[str, float]:
