@@ -25,6 +25,7 @@ CONFIG = ".hydra/config.yaml"
 LOG = "train.log"
 METRICS = "metrics.jsonl"
 GENERATIONS = "generations.jsonl"  # of the best checkpoint, beside the base model's
+GENERATIONS_OF_SET = "generations-{}.jsonl"  # the same on an evaluation set
 PROVENANCE = "provenance.json"
 CHECKPOINTS = "checkpoints"
 ADAPTER = "adapter"

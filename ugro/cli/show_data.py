@@ -24,8 +24,8 @@ def main(arguments: list[str], console: Console | None = None) -> None:
     """Print the document.
 
     Args:
-        arguments: ``index=NUMBER`` and ``part=train|eval|test``; others are overrides, as of
-            ``ugro train``
+        arguments: ``index=NUMBER`` and ``part=train|eval|test`` or an evaluation set; others are
+            overrides, as of ``ugro train``
         console: by default standard output
 
     Raises:
@@ -39,12 +39,13 @@ def main(arguments: list[str], console: Console | None = None) -> None:
             own[name] = value
         else:
             overrides.append(argument)
-    if own["part"] not in PARTS:
-        raise UserError(fault("part", own["part"], ", ".join(PARTS)))
     if not re.fullmatch(r"-?\d+", own["index"]):
         raise UserError(fault("index", own["index"], "a number, from 0"))
     index = int(own["index"])
     config = _configuration(overrides)
+    parts = (*PARTS, *config.data.eval_sets)
+    if own["part"] not in parts:
+        raise UserError(fault("part", own["part"], ", ".join(parts)))
     document = show_document(config, own["part"], index)
     _print(document, f"{own['part']} document {index}", config, console or Console())
 

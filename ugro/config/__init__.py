@@ -8,6 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, flag_override
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from ugro.config.eval_sets import set_values
 from ugro.config.keys import keys_of, no_such_key, unknown_keys
 from ugro.config.metrics import MetricConfig, On, value_names
 from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
@@ -161,7 +162,7 @@ def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
     schema = OmegaConf.structured(Config)
-    for open_ended in (schema.metrics, schema.objectives.metrics):
+    for open_ended in (schema.metrics, schema.objectives.metrics, schema.data.eval_sets):
         OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
     store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own
@@ -243,7 +244,8 @@ def complete_objectives(config: DictConfig) -> DictConfig:
     """
     configured = value_names(metrics_of(config))
     of_tasks = {name: one for names in TASK_METRICS.values() for name, one in names.items()}
-    directions = {**of_tasks, **configured}
+    of_sets = set_values(map(str, config.data.eval_sets), config.task.name)
+    directions = {**of_tasks, **of_sets, **configured}
     config = copy.deepcopy(config)
     objectives = config.objectives.metrics
     with flag_override(config, ["struct", "readonly"], False):

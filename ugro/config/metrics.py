@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 
@@ -35,6 +35,9 @@ class MetricConfig:
 
     direction: Direction = Direction.maximize
     """Direction of optimisation where the metric is an objective."""
+
+    eval_set: str | None = None
+    """Set of data.eval_sets to compute the metric on; null: the evaluation part."""
 
     returns: list[str] = field(default_factory=list)
     """Keys of the dictionary that the function returns; each value is named NAME_KEY. None: it
@@ -72,13 +75,23 @@ def value_names(metrics: Mapping[str, MetricConfig]) -> dict[str, Direction]:
     }
 
 
+def of_evaluation_part(metrics: Mapping[str, MetricConfig]) -> dict[str, MetricConfig]:
+    """Return the metrics that are computed on the evaluation part, and on the test part."""
+    return {name: metric for name, metric in metrics.items() if metric.eval_set is None}
+
+
 def names(name: str, metric: MetricConfig) -> list[str]:
     """Return the names of a metric's values."""
     return [f"{name}_{key}" for key in metric.returns] or [name]
 
 
-def metric_faults(metrics: Mapping[str, MetricConfig]) -> Iterator[str]:
-    """Yield what is wrong with the metrics, a line each."""
+def metric_faults(metrics: Mapping[str, MetricConfig], eval_sets: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with the metrics, a line each.
+
+    Args:
+        metrics: the metrics
+        eval_sets: names of the evaluation sets
+    """
     taken = {*MEASURED, *REPORTED, *OWN, *(each.name for each in fields(Report))}
     every = [value for name, metric in metrics.items() for value in names(name, metric)]
     for name, metric in metrics.items():
@@ -93,6 +106,9 @@ def metric_faults(metrics: Mapping[str, MetricConfig]) -> Iterator[str]:
         if "." not in metric.function or module_spec(metric.function) is None:
             allowed = "module.function, the module beside train.py or on Python's path"
             yield fault(f"{key}.function", metric.function, allowed)
+        if metric.eval_set is not None and metric.eval_set not in eval_sets:
+            allowed = f"null, or of data.eval_sets: {', '.join(eval_sets) or 'none'}"
+            yield fault(f"{key}.eval_set", metric.eval_set, allowed)
         for limit in ("examples", "max_new_tokens", "samples", "batch_size", "every"):
             given = getattr(metric, limit)
             if given is not None and given < 1:

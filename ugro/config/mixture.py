@@ -52,7 +52,8 @@ def members(config: DataConfig) -> list[Member]:
     """
     if config.source is not Source.mixture:
         return [Member("data", config, 1.0)]
-    return [_member(config, f"data.sets[{at}]", given) for at, given in enumerate(config.sets)]
+    keys = (*KEYS, WEIGHT, LIMIT)
+    return [member_of(config, f"data.sets[{at}]", one, keys) for at, one in enumerate(config.sets)]
 
 
 def of_mixture(config: DataConfig) -> Iterator[str]:
@@ -68,9 +69,21 @@ def in_set(message: str, key: str) -> str:
     return re.sub(rf"(?<![\w/.])data\.(?=(?:{'|'.join(KEYS)})\b)", f"{key}.", message)
 
 
-def _member(config: DataConfig, key: str, given: dict[str, Any]) -> Member:
-    """Return a set with its values in the types of the schema."""
-    faults = list(_faults(key, given))
+def member_of(
+    config: DataConfig, key: str, given: dict[str, Any], allowed: tuple[str, ...]
+) -> Member:
+    """Return a set with its values in the types of the schema.
+
+    Args:
+        config: what the set has unless it is given
+        key: key of the set
+        given: what it differs in
+        allowed: keys that may be given
+
+    Raises:
+        UserError: a key is not allowed, or a value is wrong.
+    """
+    faults = list(_faults(key, given, allowed))
     if faults:
         raise UserError("\n".join(faults))
     own = {name: value for name, value in given.items() if name not in (WEIGHT, LIMIT)}
@@ -81,17 +94,17 @@ def _member(config: DataConfig, key: str, given: dict[str, Any]) -> Member:
         raise UserError(f"{key}.{error.full_key}: {reason}") from error
     typed = {name: _plain(OmegaConf.select(merged, name)) for name in own}
     weight = float(given.get(WEIGHT, 1.0))
-    return Member(key, replace(config, sets=[], **typed), weight, given.get(LIMIT))
+    return Member(key, replace(config, sets=[], eval_sets={}, **typed), weight, given.get(LIMIT))
 
 
 def _plain(value: Any) -> Any:
     return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
 
 
-def _faults(key: str, given: dict[str, Any]) -> Iterator[str]:
+def _faults(key: str, given: dict[str, Any], allowed: tuple[str, ...]) -> Iterator[str]:
     for name in given:
-        if name not in (*KEYS, WEIGHT, LIMIT):
-            yield fault(key, name, ", ".join((*KEYS, WEIGHT, LIMIT)))
+        if name not in allowed:
+            yield fault(key, name, ", ".join(allowed))
     sources = [source.name for source in Source if source is not Source.mixture]
     if given.get("source") not in sources:
         yield fault(f"{key}.source", given.get("source"), ", ".join(sources))

@@ -152,6 +152,11 @@ class DataConfig:
     a weight: how often its training documents are trained on in a pass, and max_examples: largest
     number of documents of its training files, drawn by split_seed."""
 
+    eval_sets: dict[str, Any] = field(default_factory=dict)
+    """Further evaluation sets by name, each with its source, files or path, columns, templates and
+    filter: {math: {source: jsonl, eval_files: [math.jsonl]}}. They are measured at each evaluation,
+    math_loss, and take part in objectives, constraints and early stopping by these names."""
+
     path: str | None = None
     """Hub id or folder of a data set; folder written by save_to_disk for data=arrow."""
 

@@ -18,6 +18,7 @@ from ugro.config import (
     StudyConfig,
     TrainingConfig,
 )
+from ugro.config.eval_sets import eval_set_faults, set_values
 from ugro.config.metrics import metric_faults, value_names
 from ugro.config.mixture import in_set, members, of_mixture
 from ugro.config.objective_validation import objective_faults
@@ -38,21 +39,24 @@ def validate(config: Config) -> None:
         UserError: at least one value is impossible.
     """
     foreign = foreign_metrics(config.task.name)
+    task, of_metrics = config.task.name, value_names(config.metrics)
+    own = {**set_values(config.data.eval_sets, task), **of_metrics}
     faults = [
         *task_faults(config.task, config.data, config.metrics),
         *_lora(config.lora, config.model.linear_modules),
         *_training(config.training),
         *_data(config),
+        *eval_set_faults(config.data, task, of_metrics),
         *_model(config),
         *_study(config.study),
         *artifacts_faults(config.study.artifacts),
         *_scheduler(config.scheduler),
         *_stoppers(config.stoppers),
-        *metric_faults(config.metrics),
+        *metric_faults(config.metrics, config.data.eval_sets),
         *objective_faults(
             config.objectives,
-            [name for name in (*MEASURED, *value_names(config.metrics)) if name not in foreign],
-            [name for name in (*REPORTED, *value_names(config.metrics)) if name not in foreign],
+            [name for name in (*MEASURED, *own) if name not in foreign],
+            [name for name in (*REPORTED, *own) if name not in foreign],
         ),
         *_latency(config.latency),
     ]

@@ -11,6 +11,7 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config import ConstraintsConfig, metrics_of, no_key
+from ugro.config.eval_sets import set_values
 from ugro.config.metrics import value_names
 from ugro.config.task import foreign_metrics
 from ugro.errors import UserError
@@ -127,7 +128,8 @@ def constraints_in(config: DictConfig) -> Constraints:
     """
     expressions = list(config.constraints.expressions)
     foreign = foreign_metrics(config.task.name)
-    known = (*MEASURED, *value_names(metrics_of(config)))
+    of_sets = set_values(map(str, config.data.eval_sets), config.task.name)
+    known = (*MEASURED, *of_sets, *value_names(metrics_of(config)))
     measured = tuple(name for name in known if name not in foreign)
     return constraints_of(ConstraintsConfig(expressions), partial(has, config), measured)
 

@@ -5,20 +5,23 @@ resumes on another machine first fetches its checkpoints.
 """
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from ugro.artifact_store import KEY, Folder, is_outage
 from ugro.config import Config
-from ugro.paths import CHECKPOINTS, GENERATIONS, METRICS, TRIALS
+from ugro.paths import CHECKPOINTS, GENERATIONS, GENERATIONS_OF_SET, METRICS, TRIALS
 from ugro.retries import one_line, retrying
 from ugro.trial.checkpoints import PREFIX, SEAL, is_complete, latest, step
 
 log = logging.getLogger(__name__)
-BESIDES = (METRICS, GENERATIONS)  # what a resumed trial needs beside its checkpoints
+# Patterns of what a resumed trial needs beside its checkpoints
+BESIDES = (METRICS, GENERATIONS, GENERATIONS_OF_SET.format("*"))
 
 
 @contextmanager
@@ -75,9 +78,8 @@ class FolderSync:
         log.info("checkpoints up to step %d are fetched from %s", farthest, KEY)
         for seal in sealed:
             self._fetch_checkpoint(seal, names, training_hash)
-        for name in BESIDES:
-            if name in names:
-                self._get(name)
+        for name in filter(_is_beside, names):
+            self._get(name)
 
     def _fetch_checkpoint(self, seal: str, names: list[str], training_hash: str) -> None:
         """Replace a local checkpoint by the remote one; delete the remote copy if unusable."""
@@ -125,7 +127,7 @@ class FolderSync:
         complete = tuple(name.removesuffix(SEAL) for name in remote if _is_seal(name))
         copied = [name for name in here if not name.startswith(complete)]
         try:
-            besides = [name for name in BESIDES if (self._folder / name).exists()]
+            besides = sorted(filter(_is_beside, os.listdir(self._folder)))
             self._remote.put_all(self._folder, [*besides, *sorted(copied, key=_is_seal)])
         except FileNotFoundError:
             return  # deleted meanwhile; a later call copies its successor
@@ -133,6 +135,10 @@ class FolderSync:
         # Delete the seal first: a partly deleted checkpoint is incomplete.
         for name in sorted(deleted, key=_is_seal, reverse=True):
             self._delete(name)
+
+
+def _is_beside(name: str) -> bool:
+    return any(fnmatch(name, pattern) for pattern in BESIDES)
 
 
 def _is_seal(name: str) -> bool:

@@ -3,16 +3,21 @@
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from peft import PeftModel
+from torch import nn
 
 from ugro.config import Config
+from ugro.config.eval_sets import set_values, value_of
 from ugro.config.metrics import value_names
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.objectives import objectives_of
+from ugro.paths import GENERATIONS, GENERATIONS_OF_SET
 from ugro.trial.data.layout import Part
-from ugro.trial.metrics import Measured
+from ugro.trial.data.preparation import Data
+from ugro.trial.metrics import Measured, Metrics
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import metrics_of
 from ugro.trial.tasks.evaluation import Evaluation
@@ -22,17 +27,17 @@ OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint
 
 
 class Evaluator:
-    """Evaluations of a trial's model and of its base model on the evaluation part.
+    """Evaluations of a trial's model and of its base model on the evaluation part and sets.
 
     Args:
         config: configuration of the trial
-        base: the base model, which caches its own evaluation for later trials
+        base: the base model, which caches its own evaluations for later trials
         task: what the model is trained for
-        part: data to evaluate on
-        answers: file for the generated answers of the best checkpoint
+        data: data of the trial
+        folder: folder of the trial, for the generated answers of the best checkpoint
 
     Attributes:
-        base: evaluation of the base model
+        base: evaluation of the base model on the evaluation part
         base_metrics: metrics of the base model, those of its evaluation included
         seconds: time spent on the trial's evaluations
         metrics_seconds: part of it spent on the configured metrics
@@ -43,27 +48,31 @@ class Evaluator:
     """
 
     def __init__(
-        self, config: Config, base: BaseModel, task: Task, part: Part, answers: Path
+        self, config: Config, base: BaseModel, task: Task, data: Data, folder: Path
     ) -> None:
         self._task = task
         self._objectives = objectives_of(config.objectives)
-        self._part = part
         self._batch_size = config.training.eval_batch_size
-        self._answers = answers
-        self._metrics = metrics_of(config, base, part)
-        self._measured = Measured()
         self._names = value_names(config.metrics).keys()
-        self.base, self._base_measured = self._evaluate_base(base)
-        self.base_metrics = {**self.base.metrics(), **self._base_measured.values}
+        self._of_sets = set_values(config.data.eval_sets, config.task.name).keys()
+        sets = [
+            _set(config, base, part, name, folder / GENERATIONS_OF_SET.format(name))
+            for name, part in data.eval_sets.items()
+        ]
+        self._sets = [_set(config, base, data.evaluation, None, folder / GENERATIONS), *sets]
+        self._base = [self._base_on(base, one) for one in self._sets]
+        self._measured: list[Measured] = []
+        self.base, _ = self._base[0]
+        self.base_metrics = self._values(self._base)
         self.seconds = self.metrics_seconds = 0.0
 
-    def _evaluate_base(self, base: BaseModel) -> tuple[Evaluation, Measured]:
-        tokens, key = self._part.tokens, self._metrics.key
+    def _base_on(self, base: BaseModel, one: "_Set") -> tuple[Evaluation, Measured]:
+        tokens, key = one.part.tokens, one.metrics.key
         if tokens not in base.evaluations:
-            base.evaluations[tokens] = self._task.evaluate(base.model, self._part, self._batch_size)
+            base.evaluations[tokens] = self._task.evaluate(base.model, one.part, self._batch_size)
         found = base.evaluations[tokens]
         if key not in base.measured:
-            base.measured[key] = self._metrics.compute(base.model, found, number=0, last=True)
+            base.measured[key] = one.metrics.compute(base.model, found, number=0, last=True)
         return found, base.measured[key]
 
     def evaluate(self, model: PeftModel, number: int, last: bool) -> dict[str, float]:
@@ -78,14 +87,31 @@ class Evaluator:
             MetricError: a metric fails.
         """
         began = time.perf_counter()
-        found = self._task.evaluate(model, self._part, self._batch_size)
-        loss_known = time.perf_counter()
-        self._measured = self._metrics.compute(model, found, number, last)
-        ended = time.perf_counter()
-        self.seconds += ended - began
-        self.metrics_seconds += ended - loss_known
-        metrics = {**found.metrics(), **self._measured.values}
+        found = [self._on(model, one, number, last) for one in self._sets]
+        self._measured = [measured for _, measured in found]
+        self.seconds += time.perf_counter() - began
+        metrics = self._values(found)
         return {**metrics, OBJECTIVE: self._objective(metrics)}
+
+    def _on(
+        self, model: nn.Module, one: "_Set", number: int, last: bool
+    ) -> tuple[Evaluation, Measured]:
+        found = self._task.evaluate(model, one.part, self._batch_size)
+        loss_known = time.perf_counter()
+        measured = one.metrics.compute(model, found, number, last)
+        self.metrics_seconds += time.perf_counter() - loss_known
+        return found, measured
+
+    def _values(self, found: list[tuple[Evaluation, Measured]]) -> dict[str, float]:
+        """Return the values of the evaluation part, of the sets, and of all metrics, by name."""
+        values: dict[str, float] = {}
+        for one, (evaluation, measured) in zip(self._sets, found, strict=True):
+            own = evaluation.metrics()
+            if one.name is not None:
+                named = {value_of(one.name, metric): value for metric, value in own.items()}
+                own = {name: value for name, value in named.items() if name in self._of_sets}
+            values |= {**own, **measured.values}
+        return values
 
     def is_complete(self, metrics: Mapping[str, float]) -> bool:
         """Return whether all configured metrics are among these."""
@@ -93,7 +119,8 @@ class Evaluator:
 
     def keep_answers(self) -> None:
         """Write the answers of the last evaluated checkpoint beside those of the base model."""
-        self._metrics.save_answers(self._answers, self._base_measured, self._measured)
+        for one, (_, base), measured in zip(self._sets, self._base, self._measured, strict=True):
+            one.metrics.save_answers(one.answers, base, measured)
 
     def _objective(self, metrics: Mapping[str, float]) -> float:
         """Return the objective that selects the best checkpoint, minimised; NaN if it has none.
@@ -107,3 +134,26 @@ class Evaluator:
             return metrics["eval_loss"]
         value = self._objectives.progress(metrics)
         return math.nan if value is None else value
+
+
+@dataclass(frozen=True)
+class _Set:
+    """An evaluated part.
+
+    Attributes:
+        name: name of the evaluation set; None for the evaluation part
+        part: its data
+        metrics: the metrics that are computed on it
+        answers: file for the generated answers
+    """
+
+    name: str | None
+    part: Part
+    metrics: Metrics
+    answers: Path
+
+
+def _set(config: Config, base: BaseModel, part: Part, name: str | None, answers: Path) -> _Set:
+    own = {key: metric for key, metric in config.metrics.items() if metric.eval_set == name}
+    metrics = metrics_of(replace(config, metrics=own), base, part)
+    return _Set(name, part, metrics, answers)

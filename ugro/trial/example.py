@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from ugro.config import Config
 from ugro.errors import UserError, fault
 from ugro.trial.data.preparation import Data, with_chat_template
+from ugro.trial.data.reading import part_of_set
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import read_part, split_documents
 from ugro.trial.data.tokenization import tokenise
@@ -66,7 +67,7 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
 
     Args:
         config: validated configuration of a trial
-        part: ``train``, ``eval`` or ``test``
+        part: ``train``, ``eval``, ``test``, or the name of an evaluation set
         index: of the document in the part, from 0
 
     Raises:
@@ -79,6 +80,7 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
     stop_ids = load_stop_ids(config.model, cache_dir)
     task = config.task.name
     split = split_documents(config.data, task)
+    part = part_of_set(part) if part in config.data.eval_sets else part
     documents = read_part(config.data, split, part, task)
     document = next(islice(documents, index, None), None) if index >= 0 else None
     if document is None:

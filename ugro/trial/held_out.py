@@ -1,13 +1,14 @@
 """Evaluate a finished trial's adapter and its base model on the test part."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import peft
 
 from ugro.config import Config, Direction, TaskName
-from ugro.config.metrics import value_names
+from ugro.config.metrics import of_evaluation_part, value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
 from ugro.metrics.ratio_estimate import ratio_estimate
@@ -46,7 +47,8 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     if part is None:
         return TrialResult((), {})
     size = config.training.eval_batch_size
-    own = metrics_of(config, base, part)
+    measured_here = of_evaluation_part(config.metrics)
+    own = metrics_of(replace(config, metrics=measured_here), base, part)
     task = task_of(config, base)
     untrained = task.evaluate(base.model, part, size)
     base_measured = own.compute(base.model, untrained, number=0, last=True)
@@ -95,7 +97,7 @@ def _metric_scores(
     config: Config, base: Measured, trained: Measured, documents: Numbers
 ) -> Iterator[tuple[str, float]]:
     """Yield the values of both models, and the paired gains in the metrics' directions."""
-    for name, direction in value_names(config.metrics).items():
+    for name, direction in value_names(of_evaluation_part(config.metrics)).items():
         yield f"test_{name}", trained.values[name]
         yield f"base_test_{name}", base.values[name]
         sign = 1 if direction is Direction.maximize else -1

@@ -16,7 +16,7 @@ from ugro.events.trial_report import Report, TrialResult
 from ugro.formatting import data_lines
 from ugro.objectives.constraints import names
 from ugro.objectives.objectives import objectives_of
-from ugro.paths import ADAPTER, CHECKPOINTS, GENERATIONS, METRICS, PROVENANCE, write_atomically
+from ugro.paths import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE, write_atomically
 from ugro.provenance import provenance
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import hardware, torch_errors
@@ -63,7 +63,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         log.info("%s", line)
     check_example_isolation(base.model, data.train.layout, config.data)
     task = task_of(config, base)
-    evaluator = Evaluator(config, base, task, data.evaluation, folder / GENERATIONS)
+    evaluator = Evaluator(config, base, task, data, folder)
     plan = schedule(config, data.train)
     targets = task.targets(data.train, plan.order)
     origin = _provenance(config, base, data)

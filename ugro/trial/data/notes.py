@@ -6,6 +6,7 @@ from typing import Any
 from ugro.config import DataConfig
 from ugro.formatting import counted
 from ugro.trial.data.layout import PartSummary
+from ugro.trial.data.split import PARTS
 
 
 def notes(
@@ -14,6 +15,7 @@ def notes(
     """Yield a sentence for each kind of omitted or questionable data."""
     for name, part in parts.items():
         size = config.block_size if name == "train" else config.eval_block_size or config.block_size
+        limit = "eval" if name not in PARTS else name
         whole = "pairs" if part.unit == "pairs" else "examples"
         for count, unit, said in (
             (part.cut_examples, whole, f"cut to {size} tokens, {part.cut_tokens:,} are lost"),
@@ -23,7 +25,7 @@ def notes(
                 f"longer than {size} tokens dropped, {part.dropped_tokens:,} tokens",
             ),
             (part.untrained, part.unit, "left out, where no token carries loss"),
-            (part.not_drawn, part.unit, f"not used, by data.max_{name}_examples"),
+            (part.not_drawn, part.unit, f"not used, by data.max_{limit}_examples"),
         ):
             if count:
                 yield f"{name}: {counted(count, unit.removesuffix('s'))} {said}"

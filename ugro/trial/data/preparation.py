@@ -22,7 +22,7 @@ from ugro.trial.data.layout import Part, lay_out
 from ugro.trial.data.layout_of_units import lay_out_units
 from ugro.trial.data.notes import notes
 from ugro.trial.data.part_texts import PartTexts
-from ugro.trial.data.reading import sources
+from ugro.trial.data.reading import part_of_set, sources
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.split import PARTS, read_part, split_documents
 from ugro.trial.data.stream import TrainingStream
@@ -30,6 +30,7 @@ from ugro.trial.data.tokenization import Examples, ExamplesSummary, Limit, write
 
 FORMAT = "5"  # version of the cache's file format
 SUMMARY = "summary.json"
+_, EVALUATION, _ = DATA_PARTS
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Data:
     train: Part
     evaluation: Part
     test: Part | None
+    eval_sets: Mapping[str, Part]  # by name
     formats: Mapping[str, int]  # documents of each format, as recognised
     conversations: bool  # whether most training documents are conversations
     labels: tuple[str, ...]  # of texts that are classified, in the order of the model's outputs
@@ -46,13 +48,19 @@ class Data:
     largest_token: int  # largest token id of all parts
 
     def fingerprints(self) -> dict[str, str]:
-        """Return the digest of each part's documents by name."""
+        """Return the digest of each part's documents by name; of evaluation sets with the part."""
         parts = zip(DATA_PARTS, (self.train, self.evaluation, self.test), strict=True)
-        return {name: part.documents for name, part in parts if part is not None}
+        digests = {name: part.documents for name, part in parts if part is not None}
+        if self.eval_sets:
+            sets = [f"{name} {part.documents}" for name, part in sorted(self.eval_sets.items())]
+            every = " ".join([self.evaluation.documents, *sets])
+            digests[EVALUATION] = hashlib.blake2b(every.encode(), digest_size=16).hexdigest()
+        return digests
 
     def summary(self) -> dict[str, Any]:
         """Return the counts of each part and format, and the notes, as plain values."""
-        parts = {"train": self.train, "eval": self.evaluation, "test": self.test}
+        sets = {part_of_set(name): part for name, part in self.eval_sets.items()}
+        parts = {"train": self.train, "eval": self.evaluation, "test": self.test, **sets}
         counts = {name: asdict(part.summary) for name, part in parts.items() if part is not None}
         return {
             "parts": counts,
@@ -91,18 +99,20 @@ def prepare(
     create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, stream, draft))
     summary = json.loads((folder / SUMMARY).read_text())
     lay = lay_out if task.name is TaskName.language_modeling else lay_out_units
+    sets = {part_of_set(name): name for name in config.eval_sets}
     parts = {
-        part: lay(config, part, Examples(folder / f"{part}.arrow"), summary["parts"][part])
-        for part in PARTS
-        if summary["parts"][part]["documents"]
+        part: lay(config, "eval" if part in sets else part, Examples(folder / f"{part}.arrow"), one)
+        for part, one in summary["parts"].items()
+        if one["documents"]
     }
     conversations = summary["parts"]["train"]["conversations"]
-    counts = {part: summary["parts"][part]["labels"] for part in PARTS}
+    counts = {part: one["labels"] for part, one in summary["parts"].items()}
     return Data(
         labels=labels_of(task, counts),
         train=parts["train"],
         evaluation=parts["eval"],
         test=parts.get("test"),
+        eval_sets={name: parts[part] for part, name in sets.items()},
         formats=sum((Counter(part["formats"]) for part in summary["parts"].values()), Counter()),
         conversations=2 * conversations > summary["parts"]["train"]["documents"],
         largest_token=max(part["largest_token"] for part in summary["parts"].values()),
@@ -164,7 +174,7 @@ def _write(
     split = split_documents(config, task)
     refused = Skipped()  # by a chat template
     parts: dict[str, Any] = {}
-    for part in PARTS:
+    for part in (*PARTS, *map(part_of_set, config.eval_sets)):
         render = partial(render_document, tokenizer=tokenizer, stop_ids=stop_ids)
         held_out = part != "train"
         stream = TrainingStream(config, split, task) if limit and part == "train" else None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ugro.config import DATA_SETS, BadRecords, DataConfig, Source, TaskName
+from ugro.config.eval_sets import eval_sets
 from ugro.config.mixture import in_set, members
 from ugro.errors import UserError, fault
 from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
@@ -17,6 +18,7 @@ from ugro.trial.data.record_files import Reader, Row, csv_rows, json_lines, json
 from ugro.trial.data.record_filter import RecordFilter
 from ugro.trial.data.running_text import pydocs, running, text_files
 
+OF_SETS = "eval_sets."  # prefix of the parts of evaluation sets
 READERS: Mapping[Source, Reader] = {
     Source.csv: csv_rows,
     Source.json: json_list,
@@ -52,12 +54,41 @@ def read(
     return _joined(documents, part, config) if config.join_rows else documents
 
 
+def separate_parts(config: DataConfig) -> list[str]:
+    """Return the held-out parts with files or a split of their own, evaluation sets included."""
+    own = [part for part in ("eval", "test") if has_part(config, part)]
+    return [*own, *map(part_of_set, config.eval_sets)]
+
+
+def part_of_set(name: str) -> str:
+    """Return the name of the part of an evaluation set."""
+    return f"{OF_SETS}{name}"
+
+
+def read_separate(
+    config: DataConfig, part: str, skipped: Skipped, task: TaskName
+) -> Iterator[Document]:
+    """Yield the documents of one of the :func:`separate_parts`, as :func:`read` does."""
+    if not part.startswith(OF_SETS):
+        yield from read(config, part, skipped, task)
+        return
+    member = eval_sets(config)[part.removeprefix(OF_SETS)]
+    try:
+        yield from read(member.data, "eval", skipped, task)
+    except UserError as error:
+        raise UserError(in_set(str(error), member.key)) from error
+
+
 def sources(config: DataConfig) -> list[str]:
     """Identify the data without reading them, by paths, sizes and modification times.
 
     Raises:
         UserError: files are missing.
     """
+    if config.eval_sets:
+        sets = eval_sets(config).values()
+        found = ((member.key, line) for member in sets for line in sources(member.data))
+        return [*sources(replace(config, eval_sets={})), *(f"{key} {line}" for key, line in found)]
     if config.source is Source.mixture:
         each = ((member.key, sources(member.data)) for member in members(config))
         return [f"{key} {found}" for key, lines in each for found in lines]
@@ -66,16 +97,19 @@ def sources(config: DataConfig) -> list[str]:
     if config.source in DATA_SETS:
         splits = (config.train_split, config.eval_split, config.test_split)
         return [f"{split} {fingerprint(config, split)}" for split in splits if split]
-    found = []
+    of_files = []
     for part in ("train", "eval", "test"):
         for path in files(config, part):
             status = path.stat()
-            found.append(f"{part} {path.resolve()} {status.st_size} {status.st_mtime_ns}")
-    return found
+            of_files.append(f"{part} {path.resolve()} {status.st_size} {status.st_mtime_ns}")
+    return of_files
 
 
 def location(config: DataConfig, part: str) -> tuple[str, object]:
     """Return the key that says where a part's documents are, and its value."""
+    if part.startswith(OF_SETS):
+        name = part.removeprefix(OF_SETS)
+        return f"data.eval_sets.{name}", config.eval_sets[name]
     if config.source is Source.mixture:
         return "data.sets", config.sets
     if config.source in DATA_SETS:

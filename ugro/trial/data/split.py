@@ -10,7 +10,7 @@ from ugro.config import DataConfig, TaskName
 from ugro.config.mixture import members
 from ugro.errors import UserError, fault
 from ugro.trial.data.documents import Document, Skipped
-from ugro.trial.data.reading import has_part, location, read
+from ugro.trial.data.reading import location, read, read_separate, separate_parts
 
 PARTS = ("train", "eval", "test")
 MIN_TEST_GROUPS = 20  # minimum number of distinct groups for a default test part
@@ -69,7 +69,10 @@ def split_documents(config: DataConfig, task: TaskName = TaskName.language_model
         UserError: files or columns are missing, a record is malformed, or a part is empty.
     """
     skipped = Skipped()
-    given = {part: [*_keys(read(config, part, skipped, task))] for part in _separate_parts(config)}
+    given = {
+        part: [*_keys(read_separate(config, part, skipped, task))]
+        for part in separate_parts(config)
+    }
     separate = [key for part in given.values() for key in part]
     excluded = {key.group for key in separate} | {key.identity for key in separate}
     both = ({key.identity for key in given.get(part, ())} for part in ("eval", "test"))
@@ -117,8 +120,8 @@ def read_part(
     task: TaskName = TaskName.language_modeling,
 ) -> Iterator[Document]:
     """Yield the documents of a part, reading the files again; training documents by weight."""
-    if part in _separate_parts(config):
-        yield from read(config, part, Skipped(), task)
+    if part in separate_parts(config):
+        yield from read_separate(config, part, Skipped(), task)
         return
     if config.streaming:  # a stream is not split
         return
@@ -133,11 +136,6 @@ def _copies(document: Document, seed: int) -> int:
     certain = int(document.weight)
     drawn = hashlib.blake2b(document.identity, key=str(seed).encode(), digest_size=8).digest()
     return certain + (int.from_bytes(drawn) < (document.weight - certain) * 2**64)
-
-
-def _separate_parts(config: DataConfig) -> list[str]:
-    """Return the parts with files or a dataset split of their own."""
-    return [part for part in ("eval", "test") if has_part(config, part)]
 
 
 def _keys(documents: Iterable[Document]) -> Iterator[_DocumentKey]:
@@ -172,7 +170,7 @@ def _of_all(parts: list[str | None], is_drawn: list[bool]) -> tuple[str | None, 
 
 def _shares(config: DataConfig, keys: list[_DocumentKey]) -> dict[str, float]:
     """Return the share of characters of each part to hold out of the training files."""
-    own, shares = _separate_parts(config), {}
+    own, shares = separate_parts(config), {}
     if "eval" not in own:
         shares["eval"] = config.eval_fraction
     enough = len({key.group for key in keys}) >= MIN_TEST_GROUPS

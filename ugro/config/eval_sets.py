@@ -1,0 +1,81 @@
+"""Further evaluation sets, each with its data configuration, and the names of their values."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ugro.config.mixture import KEYS, Member, in_set, member_of
+from ugro.config.study import Direction
+from ugro.config.task import TASK_METRICS, TaskName
+from ugro.config.trial import DATA_SETS, RUNNING_TEXT, DataConfig
+from ugro.errors import UserError, fault
+
+OWN_KEYS = tuple(key for key in KEYS if not key.startswith(("train_", "test_")))
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+OF_LOSS = "eval_perplexity"  # not measured on a set: it follows from the loss
+
+
+def eval_sets(config: DataConfig) -> dict[str, Member]:
+    """Return the evaluation sets by name; nothing but the rows is inherited from the data.
+
+    Raises:
+        UserError: a set has an unknown key or a wrong value.
+    """
+    default = DataConfig()
+    alone = replace(config, streaming=False, **{key: getattr(default, key) for key in KEYS})
+    sets = {}
+    for name, given in config.eval_sets.items():
+        found = member_of(alone, f"data.eval_sets.{name}", given, OWN_KEYS)
+        split = found.data.eval_split or default.train_split
+        sets[name] = replace(found, data=replace(found.data, train_split=split))  # has no other
+    return sets
+
+
+def set_values(names: Iterable[str], task: TaskName) -> dict[str, Direction]:
+    """Return the names of all values of evaluation sets, with their directions."""
+    metrics = {"eval_loss": Direction.minimize, **TASK_METRICS[task]}
+    return {
+        value_of(name, metric): direction
+        for name in names
+        for metric, direction in metrics.items()
+        if metric != OF_LOSS
+    }
+
+
+def value_of(name: str, metric: str) -> str:
+    """Return the name of a metric's value on a set: ``eval_loss`` on a is ``a_loss``."""
+    return f"{name}_{metric.removeprefix('eval_')}"
+
+
+def eval_set_faults(config: DataConfig, task: TaskName, taken: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the evaluation sets, a line each.
+
+    Args:
+        config: data configuration
+        task: the task
+        taken: names of the values of metrics
+    """
+    for name in config.eval_sets:
+        if not NAME.fullmatch(name):
+            yield fault("data.eval_sets", name, "names of letters, digits and _")
+    for value in set_values(config.eval_sets, task):
+        if value in taken:
+            yield fault("data.eval_sets", value, "names whose values no metric has")
+    try:
+        found = eval_sets(config)
+    except UserError as error:
+        yield from str(error).splitlines()
+        return
+    for member in found.values():
+        yield from (in_set(line, member.key) for line in _source_faults(member.data))
+
+
+def _source_faults(data: DataConfig) -> Iterator[str]:
+    if data.source in DATA_SETS:
+        if not data.path:
+            yield fault("data.path", data.path, "a hub id or a folder")
+        if not data.eval_split:
+            yield fault("data.eval_split", data.eval_split, "a split of the data set")
+    elif data.source not in RUNNING_TEXT[:1] and not data.eval_files:
+        yield fault("data.eval_files", data.eval_files, "a list of paths or globs")
