@@ -11,11 +11,17 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from ugro.trial.loss import IGNORED, summed_loss, token_losses
+from ugro.trial.loss import (
+    IGNORED,
+    summed_loss,
+    token_losses,
+    token_losses_with_gradients,
+)
 from ugro.trial.model import chunked_head
 
 VOCABULARY = 97
 CHUNK = 5  # tokens
+WEIGHTS = torch.linspace(1, 3, 24).double()
 SHAPE = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -109,8 +115,23 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def whole(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
     """Compute the loss from the model's logits of the full batch in float64."""
+    return _losses(model, ids, labels).sum()
+
+
+def _losses(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
+    """Compute the loss of each target token, float64 [tokens]."""
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1].flatten(0, 1)
-    return functional.cross_entropy(logits.double(), labels[:, 1:].flatten(), reduction="sum")
+    targets = labels[:, 1:].flatten()
+    return functional.cross_entropy(logits.double(), targets, reduction="none")[targets != IGNORED]
+
+
+def weighted_whole(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
+    """Compute a sum in which each token counts differently, as the losses of preferences do."""
+    return (_losses(model, ids, labels) * WEIGHTS).sum()
+
+
+def weighted(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
+    return (token_losses_with_gradients(model, ids, labels).double() * WEIGHTS).sum()
 
 
 def learned(of: Loss, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[float, Any]:
@@ -123,17 +144,25 @@ def learned(of: Loss, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[f
 
 
 def assert_same(model: nn.Module, batch: tuple[Tensor, Tensor], rel: float = 1e-6) -> None:
-    expected, gradients = learned(whole, model, batch)
-    measured, found = learned(summed_loss, model, batch)
+    assert_same_gradients(weighted_whole, weighted, model, batch, rel)
+    expected = assert_same_gradients(whole, summed_loss, model, batch, rel)
+    losses = token_losses(model, *batch)
+    assert losses.shape == (24,)
+    assert losses.double().sum().item() == pytest.approx(expected, rel=rel)
+
+
+def assert_same_gradients(
+    one: Loss, other: Loss, model: nn.Module, batch: tuple[Tensor, Tensor], rel: float
+) -> float:
+    expected, gradients = learned(one, model, batch)
+    measured, found = learned(other, model, batch)
     assert measured == pytest.approx(expected, rel=rel)
     assert set(found) == set(gradients) != set()
     largest = max(gradient.norm() for gradient in gradients.values())
     for name, gradient in gradients.items():
         # Some are zero but for rounding: attention does not change with the keys' biases.
         assert (found[name] - gradient).norm() <= 5 * rel * (gradient.norm() + 1e-2 * largest), name
-    losses = token_losses(model, *batch)
-    assert losses.shape == (24,)
-    assert losses.double().sum().item() == pytest.approx(expected, rel=rel)
+    return expected
 
 
 @pytest.mark.parametrize("name", [*MODELS, "gpt2"])
@@ -264,10 +293,12 @@ def test_no_more_logits_than_a_chunk_are_ever_held(
         whole(frozen, *batch).backward()
     with Largest() as training:
         summed_loss(frozen, *batch).backward()
+    with Largest() as of_preferences:
+        weighted(frozen, *batch).backward()
     with Largest() as evaluation:
         token_losses(frozen, *batch)
     assert before.tokens == 36
-    assert training.tokens == evaluation.tokens == CHUNK
+    assert training.tokens == of_preferences.tokens == evaluation.tokens == CHUNK
 
 
 class Fading(LlamaForCausalLM):
