@@ -197,10 +197,15 @@ def faults(config: Config) -> list[str]:
             "csv, jsonl",
         ),
         (
-            "task=classification data=csv data.train_files=[a] metrics=f1 "
+            "task=classification data=csv data.train_files=[a] metrics=exact_match "
             "objectives.metrics.eval_accuracy.weight=1",
-            "metrics.f1.on: 'generations' given, allowed: tokens, as a classifier generates "
-            "nothing",
+            "metrics.exact_match.on: 'generations' given, allowed: tokens, as a classifier "
+            "generates nothing",
+        ),
+        (
+            "task=classification data=csv data.train_files=[a] "
+            "metrics.f1.function=ugro.metrics.functions.token_accuracy metrics.f1.on=tokens",
+            "metrics: 'f1' given, allowed: a name that no value of task=classification has",
         ),
         (
             f"{STREAMED} training.max_tokens=null",

@@ -64,6 +64,27 @@ def test_models_are_not_compared_by_their_loss(
     check_comparable([key], settings("objectives=bits_per_byte"))
 
 
+@pytest.mark.parametrize(
+    ("key", "given", "reason"),
+    [
+        ("model", ["objectives.metrics={a_loss: {}}"], "one value, as a_loss counts tokens"),
+        ("task.beta", ["task=dpo", "objectives.metrics={a_loss: {}}"], "one value, as a_loss dep"),
+        ("model", ["task=dpo"], "one value, as eval_loss is relative to each base model"),
+        ("data.block_size", [], "one value, as running text is evaluated row by row"),
+    ],
+)
+def test_values_of_sets_are_compared_as_those_of_the_evaluation_part(
+    key: str, given: list[str], reason: str, settings: Settings
+) -> None:
+    text = "data.eval_sets={a: {source: text, eval_files: [b.txt]}}"
+    with pytest.raises(UserError, match=reason):
+        check_comparable([key], settings(*RECORDS, text, *given))
+
+
+def test_classifiers_of_several_models_are_compared_by_their_loss(settings: Settings) -> None:
+    check_comparable(["model"], settings("task=classification", *RECORDS))
+
+
 PAIRS = ("task=dpo", "data=jsonl", "data.train_files=[a]")
 
 

@@ -113,6 +113,14 @@ def test_a_metric_and_the_objective_may_be_of_a_set(
     ("given", "line"),
     [
         ("data.eval_sets.a-b={source: pydocs}", "data.eval_sets: 'a-b' given"),
+        ("data.eval_sets.eval={source: pydocs}", "data.eval_sets: 'eval' given, allowed: names of"),
+        ("data.eval_sets.train={source: pydocs}", "data.eval_sets: 'train' given"),
+        ("data.eval_sets.base_a={source: pydocs}", "data.eval_sets: 'base_a' given"),
+        ("data.eval_sets.a=file.jsonl", "data.eval_sets.a: 'file.jsonl' given, allowed: {source"),
+        (
+            "data.eval_sets.a={source: jsonl, eval_files: [b], prompt: '{'}",
+            "data.eval_sets.a.prompt: '{' given",
+        ),
         ("data.eval_sets.a={source: jsonl}", "data.eval_sets.a.eval_files: [] given"),
         ("data.eval_sets.a={source: hub, path: b}", "data.eval_sets.a.eval_split: None given"),
         (
@@ -141,6 +149,27 @@ def test_a_mistake_is_one_line(given: str, line: str, configured: Callable[..., 
         validate(configured(*overrides))
     (found,) = str(refused.value).splitlines()
     assert found.startswith(line)
+
+
+def test_sets_are_for_the_task(configured: Callable[..., Config]) -> None:
+    given = ("task=dpo", "data.eval_sets={text: {source: text, eval_files: [a, b]}}")
+    with pytest.raises(
+        UserError, match=r"data.eval_sets.text.source: 'text' given, allowed: record"
+    ):
+        validate(configured(*given))
+
+
+def test_a_set_inherits_no_group(configured: Callable[..., Config], tmp_path: Path) -> None:
+    train = [{"prompt": f"{n}?", "completion": "!", "author": n % 9} for n in range(60)]
+    written(tmp_path / "train.jsonl", train)
+    _, data = set_up(configured("data.group_by=author"))
+    assert data.eval_sets["sums"].summary.documents == len(SUMS)  # which have no author
+
+
+def test_a_missing_file_of_a_set_is_named(configured: Callable[..., Config]) -> None:
+    config = configured("data.eval_sets={math: {source: jsonl, eval_files: [nowhere.jsonl]}}")
+    with pytest.raises(UserError, match=r"data.eval_sets.math.eval_files: 'nowhere.jsonl' given"):
+        set_up(config)
 
 
 def test_a_malformed_record_of_a_set_is_named(

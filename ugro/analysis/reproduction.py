@@ -10,6 +10,10 @@ REPORTED = ("eval_loss", "train_loss", "learning_rate", "tokens_seen")
 MEASURED = (
     "eval_loss",
     "eval_bits_per_byte",
+    "eval_reward_accuracy",
+    "eval_reward_margin",
+    "eval_accuracy",
+    "eval_f1",
     "base_eval_loss",
     "train_loss",
     "tokens_seen",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 README = "README.md"
 NOT_PLAIN = (
-    "It has more than the matrices of LoRA (DoRA, modules_to_save or biases): PEFT loads it, vLLM "
-    "does not. To serve it, export with format=merged."
+    "It has more than the matrices of LoRA (DoRA, modules_to_save, a classifier's head or biases): "
+    "PEFT loads it, vLLM does not. To serve it, export with format=merged."
 )
 
 
@@ -164,7 +164,8 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
             case "adapter":
                 export_adapter(config, folder, draft, dtype)
                 lora = config.lora
-                if lora.use_dora or lora.modules_to_save or lora.bias is not Bias.none:
+                others = lora.use_dora or lora.modules_to_save or trained.labels
+                if others or lora.bias is not Bias.none:
                     yield NOT_PLAIN
             case "merged":
                 _, agreement = export_merged(config, folder, draft, dtype, labels=trained.labels)

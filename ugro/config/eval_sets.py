@@ -1,10 +1,10 @@
 """Further evaluation sets, each with its data configuration, and the names of their values."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ugro.config.metrics import NAME, is_reserved
 from ugro.config.mixture import KEYS, Member, in_set, member_of
 from ugro.config.study import Direction
 from ugro.config.task import TASK_METRICS, TaskName
@@ -12,7 +12,6 @@ from ugro.config.trial import DATA_SETS, RUNNING_TEXT, DataConfig
 from ugro.errors import UserError, fault
 
 OWN_KEYS = tuple(key for key in KEYS if not key.startswith(("train_", "test_")))
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 OF_LOSS = "eval_perplexity"  # not measured on a set: it follows from the loss
 
 
@@ -23,7 +22,8 @@ def eval_sets(config: DataConfig) -> dict[str, Member]:
         UserError: a set has an unknown key or a wrong value.
     """
     default = DataConfig()
-    alone = replace(config, streaming=False, **{key: getattr(default, key) for key in KEYS})
+    reset = (*KEYS, "streaming", "group_by")
+    alone = replace(config, **{key: getattr(default, key) for key in reset})
     sets = {}
     for name, given in config.eval_sets.items():
         found = member_of(alone, f"data.eval_sets.{name}", given, OWN_KEYS)
@@ -57,8 +57,9 @@ def eval_set_faults(config: DataConfig, task: TaskName, taken: Mapping[str, Any]
         taken: names of the values of metrics
     """
     for name in config.eval_sets:
-        if not NAME.fullmatch(name):
-            yield fault("data.eval_sets", name, "names of letters, digits and _")
+        if not NAME.fullmatch(name) or is_reserved([name, *set_values([name], task)]):
+            allowed = "names of letters, digits and _, none whose values are UGRO's own"
+            yield fault("data.eval_sets", name, allowed)
     for value in set_values(config.eval_sets, task):
         if value in taken:
             yield fault("data.eval_sets", value, "names whose values no metric has")

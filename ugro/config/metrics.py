@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 
@@ -85,6 +85,12 @@ def names(name: str, metric: MetricConfig) -> list[str]:
     return [f"{name}_{key}" for key in metric.returns] or [name]
 
 
+def is_reserved(names: Iterable[str]) -> bool:
+    """Return whether a trial logs any of these names itself."""
+    taken = {*MEASURED, *REPORTED, *OWN, *(each.name for each in fields(Report))}
+    return any(name in taken or RESERVED.search(name) for name in names)
+
+
 def metric_faults(metrics: Mapping[str, MetricConfig], eval_sets: Collection[str]) -> Iterator[str]:
     """Yield what is wrong with the metrics, a line each.
 
@@ -92,12 +98,11 @@ def metric_faults(metrics: Mapping[str, MetricConfig], eval_sets: Collection[str
         metrics: the metrics
         eval_sets: names of the evaluation sets
     """
-    taken = {*MEASURED, *REPORTED, *OWN, *(each.name for each in fields(Report))}
     every = [value for name, metric in metrics.items() for value in names(name, metric)]
     for name, metric in metrics.items():
         key = f"metrics.{name}"
         own = {name, *names(name, metric)}
-        if not NAME.fullmatch(name) or taken & own or any(map(RESERVED.search, own)):
+        if not NAME.fullmatch(name) or is_reserved(own):
             yield fault("metrics", name, "a name of letters, digits and _, not one of UGRO's own")
         if twice := sorted(value for value in own if every.count(value) > 1):
             yield fault(key, twice[0], "a name that no other metric's value has")

@@ -69,9 +69,7 @@ def in_set(message: str, key: str) -> str:
     return re.sub(rf"(?<![\w/.])data\.(?=(?:{'|'.join(KEYS)})\b)", f"{key}.", message)
 
 
-def member_of(
-    config: DataConfig, key: str, given: dict[str, Any], allowed: tuple[str, ...]
-) -> Member:
+def member_of(config: DataConfig, key: str, given: Any, allowed: tuple[str, ...]) -> Member:
     """Return a set with its values in the types of the schema.
 
     Args:
@@ -83,6 +81,8 @@ def member_of(
     Raises:
         UserError: a key is not allowed, or a value is wrong.
     """
+    if not isinstance(given, dict):
+        raise UserError(fault(key, given, "{source: jsonl, ...}"))
     faults = list(_faults(key, given, allowed))
     if faults:
         raise UserError("\n".join(faults))

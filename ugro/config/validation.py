@@ -18,11 +18,12 @@ from ugro.config import (
     StudyConfig,
     TrainingConfig,
 )
-from ugro.config.eval_sets import eval_set_faults, set_values
+from ugro.config.eval_sets import eval_set_faults, eval_sets, set_values
 from ugro.config.metrics import metric_faults, value_names
 from ugro.config.mixture import in_set, members, of_mixture
 from ugro.config.objective_validation import objective_faults
-from ugro.config.task import foreign_metrics, task_faults
+from ugro.config.task import foreign_metrics
+from ugro.config.task_validation import task_faults
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED
 from ugro.paths import CONFIRM
@@ -195,6 +196,12 @@ def _sets(data: DataConfig) -> Iterator[str]:
     for member in found:
         for line in (*_source(member.data), *_columns(member.data)):
             yield in_set(line, member.key) if data.source is Source.mixture else line
+    try:
+        held_out = eval_sets(data).values()
+    except UserError:  # reported by eval_set_faults
+        return
+    for member in held_out:
+        yield from (in_set(line, member.key) for line in _columns(member.data))
 
 
 def _source(data: DataConfig) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """Checks that all trials of a study are evaluated on the same data with the same tokenizer."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ugro.config import RUNNING_TEXT, Config
+from ugro.config import RUNNING_TEXT, Config, TaskName
+from ugro.config.eval_sets import eval_sets, value_of
 from ugro.config.mixture import members
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import DATA_PARTS
@@ -17,12 +18,21 @@ TRAINING_ONLY = (
     "data.too_long",  # fingerprints reveal if it changes the evaluated text
 )
 BLOCK_SIZE = "data.block_size"
-PER_TOKEN = ("eval_loss", "eval_perplexity")  # metrics that depend on the tokenizer
 OF_BETA = ("eval_loss", "eval_reward_margin")  # metrics that depend on task.beta
+# Metrics that do not compare base models, by task, and why
+OF_MODEL = {TaskName.language_modeling: ("eval_loss", "eval_perplexity"), TaskName.dpo: OF_BETA}
+WHY_ONE_MODEL = {
+    TaskName.language_modeling: (
+        "counts tokens and each tokenizer splits text differently; objectives=bits_per_byte "
+        "compares models"
+    ),
+    TaskName.dpo: ("is relative to each base model; objectives=reward_accuracy compares models"),
+}
 # Random Llamas of any shape share a tokenizer.
 SAME_TOKENIZER = "model.random_llama."
 # Groups that determine the fingerprints of the data; the model's tokenizer splits the text.
 DATA_GROUPS = ("data", "model")
+STREAM_LENGTH = "training.max_tokens"  # a stream is read so far
 TRAIN, *EVALUATED = DATA_PARTS
 
 
@@ -49,10 +59,8 @@ def check_comparable(searched: Iterable[str], config: Config) -> None:
 def _data_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
     for key in keys:
         if key == BLOCK_SIZE:
-            running = any(
-                member.data.source in RUNNING_TEXT or member.data.join_rows
-                for member in members(config.data)
-            )
+            sets = [*members(config.data), *eval_sets(config.data).values()]
+            running = any(one.data.source in RUNNING_TEXT or one.data.join_rows for one in sets)
             if running and config.data.eval_block_size is None:
                 allowed = (
                     "one value, as running text is evaluated row by row; or set data."
@@ -67,19 +75,22 @@ def _data_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
 
 
 def _model_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
-    per_token = [name for name in PER_TOKEN if name in config.objectives.metrics]
+    of_model = _objectives(config, OF_MODEL.get(config.task.name, ()))
     for key in keys:
-        of_model = key == "model" or key.startswith("model.")
-        if per_token and of_model and not key.startswith(SAME_TOKENIZER):
-            allowed = (
-                f"one value, as {per_token[0]} counts tokens and each tokenizer splits text "
-                "differently; objectives=bits_per_byte compares models"
-            )
+        searched = key == "model" or key.startswith("model.")
+        if of_model and searched and not key.startswith(SAME_TOKENIZER):
+            allowed = f"one value, as {of_model[0]} {WHY_ONE_MODEL[config.task.name]}"
             yield fault(key, "a sweep", allowed)
 
 
+def _objectives(config: Config, metrics: Collection[str]) -> list[str]:
+    """Return the objectives that are one of the metrics, on the evaluation part or on a set."""
+    of_sets = [value_of(name, metric) for name in config.data.eval_sets for metric in metrics]
+    return [name for name in config.objectives.metrics if name in (*metrics, *of_sets)]
+
+
 def _task_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
-    of_beta = [name for name in OF_BETA if name in config.objectives.metrics]
+    of_beta = _objectives(config, OF_BETA)
     for key in keys:
         if key in ("task", "task.name", "task.labels"):
             yield fault(key, "a sweep", "one value; use a study for each")
@@ -109,7 +120,7 @@ def data_by_search(
     own = {
         key: value
         for key, value in sorted(parameters.items())
-        if key.lstrip("+").partition(".")[0] in DATA_GROUPS
+        if key.lstrip("+").partition(".")[0] in DATA_GROUPS or key == STREAM_LENGTH
     }
     for searched, names in ((own, [TRAIN]), ({}, EVALUATED)):
         parts = {name: provenance[name] for name in names if provenance.get(name)}

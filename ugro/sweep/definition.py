@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Config, MetricConfig, ObjectiveConfig, TaskName
+from ugro.config import Config, DataConfig, MetricConfig, ObjectiveConfig, TaskName
 from ugro.config.metrics import value_names
 from ugro.errors import UserError, fault
 from ugro.metrics.source import source_digest
@@ -62,7 +62,7 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
 
     Null is omitted, so that a new key with this default does not change the definition.
     """
-    parts: dict[str, Mapping[str, Any]] = {"data": asdict(config.data)}
+    parts: dict[str, Mapping[str, Any]] = {"data": _data(config.data)}
     training = asdict(config.training)
     parts["training"] = {name: training[name] for name in LENGTH}
     ranked = {*config.objectives.metrics, *names(config.constraints)}
@@ -81,6 +81,18 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
             key = f"{group}.{name}"
             if value is not None and key not in searched:
                 yield key, value.name if isinstance(value, Enum) else str(value)
+
+
+def _data(config: DataConfig) -> Mapping[str, Any]:
+    """Return the data's keys, without new ones that earlier studies lack and that say nothing."""
+    given, default = asdict(config), DataConfig()
+    for key in ("streaming", "eval_sets"):
+        if given[key] == getattr(default, key):
+            del given[key]
+    for column in ("chosen", "rejected", "label"):
+        if given["columns"][column] is None:
+            del given["columns"][column]
+    return given
 
 
 def _metric(metric: MetricConfig) -> Mapping[str, Any]:

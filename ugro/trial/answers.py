@@ -110,7 +110,8 @@ class Answerer:
         sizes: dict[_Decoding, int] = {}
         for name, one in asking.items():
             how = _decoding(one)
-            sizes[how] = max(one.batch_size or self._batch_size, sizes.get(how, 1))
+            size = one.batch_size or self._batch_size
+            sizes[how] = min(size, sizes.get(how, size))  # a smaller one may be for the memory
             counts = wanted.setdefault(how, {})
             for row in rows[name]:
                 counts[row] = max(one.samples or 1, counts.get(row, 0))

@@ -11,10 +11,12 @@ from transformers import PreTrainedTokenizerBase
 
 from ugro.config import Config
 from ugro.errors import UserError, fault
+from ugro.trial.data.documents import Document
 from ugro.trial.data.preparation import Data, with_chat_template
 from ugro.trial.data.reading import part_of_set
 from ugro.trial.data.rendering import render_document
-from ugro.trial.data.split import read_part, split_documents
+from ugro.trial.data.split import Split, read_part, split_documents
+from ugro.trial.data.stream import TrainingStream
 from ugro.trial.data.tokenization import tokenise
 from ugro.trial.model.base_models import load_stop_ids, load_tokenizer
 from ugro.trial.setup import silence_transformers
@@ -81,10 +83,10 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
     task = config.task.name
     split = split_documents(config.data, task)
     part = part_of_set(part) if part in config.data.eval_sets else part
-    documents = read_part(config.data, split, part, task)
+    documents = _documents(config, split, part)
     document = next(islice(documents, index, None), None) if index >= 0 else None
     if document is None:
-        count = sum(1 for _ in read_part(config.data, split, part, task))
+        count = sum(1 for _ in _documents(config, split, part))
         allowed = f"0 to {count - 1}" if count else f"another part: {part} has no documents"
         raise UserError(fault("index", index, allowed))
     texts = render_document(document, tokenizer, stop_ids)
@@ -94,6 +96,12 @@ def show_document(config: Config, part: str, index: int) -> ShownDocument:
         for text, one in examples
     )
     return ShownDocument(document.place, document.format, tuple(shown))
+
+
+def _documents(config: Config, split: Split, part: str) -> Iterator[Document]:
+    if config.data.streaming and part == "train":
+        return iter(TrainingStream(config.data, split, config.task.name))
+    return read_part(config.data, split, part, config.task.name)
 
 
 def first_example(data: Data, tokenizer: PreTrainedTokenizerBase, size: int) -> ShownExample:

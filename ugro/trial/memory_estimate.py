@@ -15,7 +15,13 @@ from ugro.errors import UserError
 from ugro.trial import hardware
 from ugro.trial.model import random_llama
 from ugro.trial.model.adapter import add_adapter, trained_in_float32
-from ugro.trial.model.base_models import check_fits, gguf_folder, model_class, no_such_model
+from ugro.trial.model.base_models import (
+    check_fits,
+    gguf_folder,
+    model_class,
+    no_such_model,
+    set_pad_token,
+)
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
 from ugro.trial.model.target_modules import check_modules, expert_parameters, warn_about_frozen
 
@@ -55,7 +61,7 @@ def estimate_memory(config: Config) -> MemoryEstimate:
     """
     base = _on_meta(config)
     base.requires_grad_(False)
-    check_fits(base.config, config.data.block_size)
+    check_fits(base.config, max(config.data.block_size, config.data.eval_block_size or 0))
     check_modules(base, config.lora)
     model = add_adapter(base, config.lora, on_meta=True)
     warn_about_frozen(model, config.lora)
@@ -91,6 +97,7 @@ def _on_meta(config: Config) -> PreTrainedModel:
             )
     except (OSError, ValueError) as error:
         raise UserError(no_such_model(path, error)) from error
+    set_pad_token(model.config, 0)  # a classifier looks for it
     return model
 
 

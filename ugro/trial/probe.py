@@ -49,9 +49,8 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
 
 
 def _one_step(config: Config) -> Config:
-    training = replace(
-        config.training, max_steps=1, max_tokens=None, eval_steps=1, early_stopping_patience=None
-    )
+    # max_tokens stays, as a stream is read to it; max_steps goes first.
+    training = replace(config.training, max_steps=1, eval_steps=1, early_stopping_patience=None)
     study = replace(config.study, artifacts=None, keep_checkpoints=Keep.none)
     return replace(config, training=training, study=study)
 

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import peft
@@ -45,10 +46,23 @@ def answers_of_trial(
     cache_dir = Path(config.cache_dir).expanduser()
     dtype = hardware.precision(config.training.dtype)
     base = base_models.load(config.model, dtype, cache_dir, labels=labels)
-    if labels:
-        adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
-        after = [_label(adapted, base, prompt) for prompt in prompts]
-        return [UNTRAINED] * len(prompts) if with_base else [], after
+    answers = _labels if labels else partial(_generated, conversations, max_new_tokens)
+    found = answers(config, folder, base, prompts, with_base)
+    del base
+    gc.collect()  # another trial's model may not fit beside it
+    return found
+
+
+def _generated(
+    conversations: bool,
+    max_new_tokens: int,
+    config: Config,
+    folder: Path,
+    base: base_models.BaseModel,
+    prompts: Sequence[str],
+    with_base: bool,
+) -> tuple[list[str], list[str]]:
+    """Return the answers of the base model and of the trial."""
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
     ends = end_ids(tokenizer, base.stop_ids)
     asked = [as_asked(tokenizer, prompt, conversations) for prompt in prompts]
@@ -60,14 +74,21 @@ def answers_of_trial(
     )
     before = generate(base.model, tokenizer, asked if with_base else [], *limits)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
-    after = generate(adapted, tokenizer, asked, *limits)
-    del base, adapted
-    gc.collect()  # another trial's model may not fit beside it
-    return before, after
+    return before, generate(adapted, tokenizer, asked, *limits)
 
 
-def _label(model: peft.PeftModel, base: base_models.BaseModel, text: str) -> str:
-    """Return the most likely label of a text with its probability."""
-    ids = torch.tensor(base.tokenizer(text, verbose=False)["input_ids"])
-    likely = probabilities(model, ids).max(dim=-1)
-    return f"{base.labels[int(likely.indices)]} ({share(float(likely.values))})"
+def _labels(
+    config: Config,
+    folder: Path,
+    base: base_models.BaseModel,
+    texts: Sequence[str],
+    with_base: bool,
+) -> tuple[list[str], list[str]]:
+    """Return the most likely label of each text with its probability, which the base has not."""
+    model = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
+    found = []
+    for text in texts:
+        ids = base.tokenizer(text, verbose=False)["input_ids"][: config.data.block_size]
+        likely = probabilities(model, torch.tensor(ids)).max(dim=-1)
+        found.append(f"{base.labels[int(likely.indices)]} ({share(float(likely.values))})")
+    return [UNTRAINED] * len(texts) if with_base else [], found

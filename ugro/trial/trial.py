@@ -61,7 +61,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     base, data = set_up(config)
     for line in data_lines(data.summary()):
         log.info("%s", line)
-    check_example_isolation(base.model, data.train.layout, config.data)
+    check_example_isolation(base.model, data.train.layout, config.data, config.task.name)
     task = task_of(config, base)
     evaluator = Evaluator(config, base, task, data, folder)
     plan = schedule(config, data.train)

@@ -66,7 +66,7 @@ def test_rows_are_padded_on_the_right_without_loss(tmp_path: Path) -> None:
 def test_positions_go_with_rows_of_several_examples_and_restart_at_padding(tmp_path: Path) -> None:
     texts = [record("", "ab"), record("", "cd"), record("", "e")]
     batch = collated(part_of(texts, tmp_path, block_size=6))
-    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1, 2], [0, 1, 0, 1, 2, 3]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1, 2], [0, 1, 0, 0, 0, 0]]
 
 
 def test_examples_of_a_token_each_are_several_all_the_same() -> None:

@@ -56,6 +56,14 @@ def test_only_tokens_that_rows_hold_count(files: Make, tmp_path: Path) -> None:
     assert (data.train.summary.documents, data.train.summary.dropped_examples) == (2000, 1000)
 
 
+def test_texts_without_a_target_in_a_row_do_not_count(files: Make, tmp_path: Path) -> None:
+    long = [("a" * 50, "b")] * 1500  # the prompt alone fills a row
+    config = files([*long, *numbered(1500)], **HELD_OUT, streaming=True, block_size=32)
+    data = prepared(config, tmp_path, 22 * 900)
+    assert data.train.summary.documents == 3000
+    assert data.train.summary.tokens >= 22 * 900
+
+
 def test_held_out_documents_are_left_out_and_counted(files: Make, tmp_path: Path) -> None:
     config = files(["held out", *numbered(10), "tested"], **HELD_OUT, streaming=True)
     data = prepared(config, tmp_path, 10_000)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM, MambaConfig, MambaForCausalLM
 
-from ugro.config import Config
+from ugro.config import Config, TaskName
 from ugro.errors import UserError
 from ugro.trial.data.packing import bfd, unpacked
 from ugro.trial.model.attention_check import check_example_isolation
@@ -40,20 +40,34 @@ class Leaking(torch.nn.Module):
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
 def test_a_llama_keeps_examples_apart(config: Config, half: bool) -> None:
     model = llama(config).to(torch.bfloat16 if half else torch.float32)
-    check_example_isolation(model, bfd(LENGTHS, EXAMPLES, 12), config.data)
+    check_example_isolation(model, bfd(LENGTHS, EXAMPLES, 12), config.data, config.task.name)
     assert model.training  # it is left as it was
 
 
 def test_a_model_that_mixes_them_up_is_refused(config: Config) -> None:
     with pytest.raises(UserError, match=r"^data.packing: 'bfd' given, allowed: none: this model"):
-        check_example_isolation(Leaking(llama(config)), bfd(LENGTHS, EXAMPLES, 12), config.data)
+        check_example_isolation(
+            Leaking(llama(config)), bfd(LENGTHS, EXAMPLES, 12), config.data, config.task.name
+        )
 
 
 def test_a_model_without_attention_is_refused(config: Config) -> None:
     shape = MambaConfig(vocab_size=64, hidden_size=16, state_size=4, num_hidden_layers=1)
     with pytest.raises(UserError, match=r"^data.packing: 'bfd' given"):
-        check_example_isolation(MambaForCausalLM(shape), bfd(LENGTHS, EXAMPLES, 12), config.data)
+        check_example_isolation(
+            MambaForCausalLM(shape), bfd(LENGTHS, EXAMPLES, 12), config.data, config.task.name
+        )
+
+
+def test_pairs_share_rows_whatever_the_packing(config: Config) -> None:
+    pair = bfd(LENGTHS, EXAMPLES, 12)
+    with pytest.raises(
+        UserError, match=r"^task.name: 'dpo' given, allowed: a model whose attention"
+    ):
+        check_example_isolation(Leaking(llama(config)), pair, config.data, TaskName.dpo)
 
 
 def test_where_every_example_has_a_row_of_its_own_any_model_will_do(config: Config) -> None:
-    check_example_isolation(Leaking(llama(config)), unpacked(LENGTHS, EXAMPLES, 12), config.data)
+    check_example_isolation(
+        Leaking(llama(config)), unpacked(LENGTHS, EXAMPLES, 12), config.data, config.task.name
+    )

@@ -213,6 +213,26 @@ def test_the_test_part_has_an_accuracy_with_an_interval(
     evict_base_model()
 
 
+@pytest.mark.parametrize("given", ["pissa_niter_4", "olora", "orthogonal"])
+def test_the_head_is_no_target_of_an_initialisation(
+    given: str, configured: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = configured(list(reviews(40)), f"lora.init_lora_weights={given}", "lora.r=8")
+    assert len(reports_of(config, tmp_path)) == STEPS + 1
+    evict_base_model()
+
+
+def test_a_checkpoint_with_another_head_gets_a_new_one(
+    configured: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = configured(list(reviews(40)))
+    of_two = load(config.model, torch.float32, tmp_path, labels=("no", "yes")).model
+    of_two.save_pretrained(tmp_path / "two")
+    AutoTokenizer.from_pretrained(str(config.model.path)).save_pretrained(tmp_path / "two")
+    config.model.path = str(tmp_path / "two")
+    assert labels_in(config) == LABELS
+
+
 def labels_in(config: Config) -> tuple[str, ...]:
     base, data = set_up(config)
     assert base.labels == data.labels

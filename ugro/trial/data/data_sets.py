@@ -1,6 +1,7 @@
 """Read the rows of data sets with ``datasets``: Parquet files, the hub, folders, Arrow folders."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def fingerprint(config: DataConfig, split: str) -> str:
     import datasets
 
     if config.streaming and config.source is Source.hub:  # nothing is downloaded
-        builder = datasets.load_dataset_builder(str(config.path), config.subset)
+        with _explained(config):
+            builder = datasets.load_dataset_builder(str(config.path), config.subset)
         return f"{builder.hash} {builder.config_id}"
     return str(_loaded(config, split)._fingerprint)
 
@@ -52,12 +54,21 @@ def fingerprint(config: DataConfig, split: str) -> str:
 def _loaded(config: DataConfig, split: str) -> Any:
     import datasets
 
-    try:
+    with _explained(config):
         if config.source is Source.arrow:
             return _split(config, datasets.load_from_disk(str(config.path)), split)
         return datasets.load_dataset(
             str(config.path), config.subset, split=split, streaming=config.streaming
         )
+
+
+@contextmanager
+def _explained(config: DataConfig) -> Iterator[None]:
+    """Raise errors of ``datasets`` as those of ``data.path``."""
+    import datasets
+
+    try:
+        yield
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         allowed = "a data set on the hub or a folder, with data.subset and split as it has them"
         if config.source is Source.arrow:

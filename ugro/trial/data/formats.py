@@ -108,7 +108,7 @@ def _preference(row: Record, place: str) -> Content:
         case [*prompt], [*_], [*_]:
             answers = {side: _turns(row[side], f"{place}: {side}") for side in sides}
             return {"prompt": _turns(prompt, place), **answers, **_tools(row, place)}
-        case str(), [*_], [*_]:  # the conversations repeat the prompt
+        case str() | None, [*_], [*_]:  # the conversations repeat the prompt
             return _conversation_pair(row, place)
     column = next(
         (side for side in sides if not isinstance(row[side], type(row["prompt"]))), "prompt"

@@ -94,7 +94,8 @@ def prepare(
     """
     task = task or TaskConfig(TaskName.language_modeling)
     tokenizer = with_chat_template(tokenizer, config.chat_template)
-    stream = Limit.of(config, max_tokens) if config.streaming and max_tokens else None
+    is_stream = config.streaming and max_tokens
+    stream = Limit.of(config, task.name, max_tokens) if is_stream and max_tokens else None
     folder = cache_dir / "examples" / _key(config, task.name, tokenizer, stop_ids, stream)
     create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, stream, draft))
     summary = json.loads((folder / SUMMARY).read_text())

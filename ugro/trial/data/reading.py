@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ugro.config import DATA_SETS, BadRecords, DataConfig, Source, TaskName
 from ugro.config.eval_sets import eval_sets
-from ugro.config.mixture import in_set, members
+from ugro.config.mixture import Member, in_set, members
 from ugro.errors import UserError, fault
 from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
 from ugro.trial.data.documents import TEXT, Document, Skipped
@@ -86,12 +86,10 @@ def sources(config: DataConfig) -> list[str]:
         UserError: files are missing.
     """
     if config.eval_sets:
-        sets = eval_sets(config).values()
-        found = ((member.key, line) for member in sets for line in sources(member.data))
-        return [*sources(replace(config, eval_sets={})), *(f"{key} {line}" for key, line in found)]
+        own = sources(replace(config, eval_sets={}))
+        return [*own, *_sources_of(eval_sets(config).values())]
     if config.source is Source.mixture:
-        each = ((member.key, sources(member.data)) for member in members(config))
-        return [f"{key} {found}" for key, lines in each for found in lines]
+        return list(_sources_of(members(config)))
     if config.source is Source.pydocs:
         return [f"pydocs of Python {platform.python_version()}"]
     if config.source in DATA_SETS:
@@ -103,6 +101,14 @@ def sources(config: DataConfig) -> list[str]:
             status = path.stat()
             of_files.append(f"{part} {path.resolve()} {status.st_size} {status.st_mtime_ns}")
     return of_files
+
+
+def _sources_of(sets: Iterable[Member]) -> Iterator[str]:
+    for member in sets:
+        try:
+            yield from (f"{member.key} {source}" for source in sources(member.data))
+        except UserError as error:
+            raise UserError(in_set(str(error), member.key)) from error
 
 
 def location(config: DataConfig, part: str) -> tuple[str, object]:

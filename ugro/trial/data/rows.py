@@ -92,24 +92,20 @@ def collate(rows: list[Row], pad: int) -> Batch:
     """Pad rows on the right to the longest row.
 
     No attention mask is needed: causal attention never sees padding behind a token, and behind
-    packed examples the padding has its own positions, like a further example.
+    packed examples each token of padding has position 0, like a further example.
     """
     longest = max(len(row.input_ids) for row in rows)
 
-    def padded(name: str, value: int | None) -> Tensor:
-        filled = torch.arange(longest).repeat(len(rows), 1)
+    def padded(name: str, value: int) -> Tensor:
+        filled = torch.full((len(rows), longest), value)
         for index, row in enumerate(rows):
             values = torch.from_numpy(getattr(row, name))
             filled[index, : len(values)] = values
-            if value is None:
-                filled[index, len(values) :] = torch.arange(longest - len(values))
-            else:
-                filled[index, len(values) :] = value
         return filled
 
     batch: Batch = {"input_ids": padded("input_ids", pad), "labels": padded("labels", IGNORED)}
     if any((np.diff(row.position_ids) != 1).any() for row in rows):
-        batch["position_ids"] = padded("position_ids", None)
+        batch["position_ids"] = padded("position_ids", 0)
     targets = [row.targets for row in rows if row.targets is not None]
     if targets:
         batch["targets"] = torch.from_numpy(np.concatenate(targets))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from ugro.config import DataConfig, Packing, TooLong
+from ugro.config import DataConfig, Packing, TaskName, TooLong
 from ugro.errors import UserError, fault
 from ugro.trial.data.texts import Prompt, Text
 
@@ -72,23 +72,35 @@ class Limit:
         tokens: tokens that rows have to hold
         row: length of a row; None where texts are cut at its end and go on in the next
         drops: whether longer texts are dropped instead of truncated
+        texts: number of consecutive texts that are used together or not at all
     """
 
     tokens: int
     row: int | None
     drops: bool
+    texts: int
 
     @classmethod
-    def of(cls, config: DataConfig, tokens: int) -> "Limit":
+    def of(cls, config: DataConfig, task: TaskName, tokens: int) -> "Limit":
         """Return the limit of a data configuration."""
         row = None if config.packing is Packing.wrapped else config.block_size
-        return cls(tokens, row, config.too_long is TooLong.drop)
+        texts = 2 if task is TaskName.dpo else 1
+        return cls(tokens, row, config.too_long is TooLong.drop, texts)
 
-    def usable(self, length: int) -> int:
-        """Return the tokens of a text that rows hold."""
-        if self.row is None or length <= self.row:
+    def usable(self, examples: Sequence[Example]) -> int:
+        """Return the tokens of the examples that rows hold."""
+        each = [self._usable(example) for example in examples]
+        units = [each[at : at + self.texts] for at in range(0, len(each), self.texts)]
+        return sum(sum(unit) for unit in units if all(unit))
+
+    def _usable(self, example: Example) -> int:
+        """Return the tokens of an example that a row holds; 0 if it is dropped."""
+        length = len(example.input_ids)
+        if self.row is None:
             return length
-        return 0 if self.drops else self.row
+        if (length > self.row and self.drops) or not example.kinds[1 : self.row].any():
+            return 0
+        return min(length, self.row)
 
 
 class Examples:
@@ -176,7 +188,7 @@ def write_examples(
                 largest = max(largest, int(example.input_ids.max(initial=-1)))
             stream.write_batch(_batch(examples, batch))
             if limit:
-                usable += sum(limit.usable(len(example.input_ids)) for example in examples)
+                usable += limit.usable(examples)
                 if usable >= limit.tokens:
                     break
     return ExamplesSummary(digest.hexdigest(), straddling, largest)

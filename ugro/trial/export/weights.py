@@ -11,12 +11,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ugro.config import Config, ModelConfig
 from ugro.errors import UserError
@@ -142,7 +137,7 @@ def export_merged(
     del base, adapted, merged
     gc.collect()  # before the model is loaded again: two may not fit
     # Computed in float32: what is compared is the written weights, not a server's arithmetic.
-    kind = AutoModelForSequenceClassification if labels else AutoModelForCausalLM
+    kind, _ = base_models.model_class(labels)
     written = kind.from_pretrained(
         into, dtype=torch.float32, trust_remote_code=config.model.trust_remote_code
     )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ugro.config import DataConfig
+from ugro.config import DataConfig, TaskName
 from ugro.errors import UserError, fault
 from ugro.trial.data.packing import Layout
 
@@ -11,7 +11,9 @@ LENGTHS = (4, 5)  # tokens of the two examples
 TOLERANCE = 0.1  # times the logits' standard deviation; half-precision rounding stays below
 
 
-def check_example_isolation(model: nn.Module, layout: Layout, config: DataConfig) -> None:
+def check_example_isolation(
+    model: nn.Module, layout: Layout, config: DataConfig, task: TaskName
+) -> None:
     """Refuse packing for models whose attention crosses example borders.
 
     transformers derives the mask from restarting positions, in SDPA and eager attention. Models
@@ -33,11 +35,11 @@ def check_example_isolation(model: nn.Module, layout: Layout, config: DataConfig
             packed = _logits(model, torch.cat([first, second]), positions)[LENGTHS[0] :]
             unpacked = _logits(model, second, positions[LENGTHS[0] :])
     except TypeError as error:  # the model takes no positions
-        raise UserError(_error_message(config)) from error
+        raise UserError(_error_message(config, task)) from error
     finally:
         model.train(was_training)
     if (packed - unpacked).abs().max() > TOLERANCE * unpacked.std():
-        raise UserError(_error_message(config))
+        raise UserError(_error_message(config, task))
 
 
 def _logits(model: nn.Module, input_ids: Tensor, position_ids: Tensor) -> Tensor:
@@ -46,6 +48,9 @@ def _logits(model: nn.Module, input_ids: Tensor, position_ids: Tensor) -> Tensor
     return logits
 
 
-def _error_message(config: DataConfig) -> str:
+def _error_message(config: DataConfig, task: TaskName) -> str:
+    if task is TaskName.dpo:  # the texts of a pair share a row, whatever the packing
+        allowed = "a model whose attention does not cross the borders of packed texts"
+        return fault("task.name", task.name, allowed)
     allowed = "none: this model's attention crosses the borders of packed examples"
     return fault("data.packing", config.packing.name, allowed)

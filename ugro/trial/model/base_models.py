@@ -46,7 +46,7 @@ class BaseModel:
         labels: of its outputs, in order; none for a language model
         evaluations: of the base model, by digest of the evaluated tokens
         measured: metrics of the base model, by ``Metrics.key``
-        references: log-probability of each text, nats, by digest of the tokens; NaN if unknown
+        references: log-probability of each text, nats, by digest of the tokens; infinity: unknown
     """
 
     model: PreTrainedModel
@@ -124,10 +124,16 @@ def load(
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a classifier's head is new, and the same for all trials
-            model = _pretrained(kind, config, cache_dir, dtype=dtype, **options)
-    model.config.pad_token_id = tokenizer.pad_token_id
+            new_head = {"ignore_mismatched_sizes": True} if labels else {}
+            model = _pretrained(kind, config, cache_dir, dtype=dtype, **options, **new_head)
+    set_pad_token(model.config, tokenizer.pad_token_id)
     model.requires_grad_(False)
     return BaseModel(model.to(where or device()), tokenizer, labels)
+
+
+def set_pad_token(config: PreTrainedConfig, token: int) -> None:
+    """Set the padding token; classifiers of composite models read it from the text's config."""
+    config.pad_token_id = config.get_text_config().pad_token_id = token
 
 
 def model_class(labels: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:

@@ -8,6 +8,7 @@ import peft
 import torch
 from peft.tuners.lora import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.constants import SEQ_CLS_HEAD_NAMES
 from peft.utils.other import EMBEDDING_LAYER_NAMES, ModulesToSaveWrapper
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
@@ -38,7 +39,7 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
     modules, parameters = _targets(config, model, experts)
     saved = config.modules_to_save
     built = peft.LoraConfig(
-        task_type="CAUSAL_LM" if model.get_output_embeddings() is not None else "SEQ_CLS",
+        task_type="SEQ_CLS" if is_classifier(model) else "CAUSAL_LM",
         r=config.r,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
@@ -106,6 +107,9 @@ def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
         UserError: a name matches no module, or a module that cannot be adapted.
     """
     modules = dict(model.named_modules())
+    if is_classifier(model) and not any(name in modules for name in SEQ_CLS_HEAD_NAMES):
+        allowed = f"a model whose classifier PEFT trains, named {' or '.join(SEQ_CLS_HEAD_NAMES)}"
+        raise UserError(fault("model.path", type(model).__name__, allowed))
     for name in config.modules_to_save or []:
         if not _matches(name, modules):
             raise UserError(fault("lora.modules_to_save", name, f"of {_adaptable_modules(model)}"))
@@ -222,11 +226,17 @@ def _unreached(model: peft.PeftModel) -> Iterator[tuple[str, int]]:
 
 
 def _linear(model: nn.Module) -> Iterator[str]:
-    """Yield the names that PEFT's all-linear selects: linear layers except the output embedding."""
+    """Yield the names that PEFT's all-linear selects: linear layers except the output's."""
     output = model.get_output_embeddings()  # type: ignore[operator]
+    heads = SEQ_CLS_HEAD_NAMES if is_classifier(model) else []
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear | Conv1D) and module is not output:
+        if isinstance(module, nn.Linear | Conv1D) and module is not output and name not in heads:
             yield name
+
+
+def is_classifier(model: nn.Module) -> bool:
+    """Return whether a model classifies sequences, by the name of its class in transformers."""
+    return type(model).__name__.endswith("ForSequenceClassification")
 
 
 def _keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:

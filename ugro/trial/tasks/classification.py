@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -46,6 +45,8 @@ class Classification:
         Returns:
             With ``accuracy``, and ``f1``, the mean over the labels that occur (macro F1).
         """
+        from sklearn.metrics import f1_score  # takes half a second to import
+
         rows, expected = Rows(part), classes(part, self._labels)
         losses, chosen = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
         pad = model.config.pad_token_id  # type: ignore[union-attr]
@@ -53,7 +54,7 @@ class Classification:
             for some in batches(part, np.arange(len(rows)), batch_size):
                 batch = collate([rows[row] for row in some], pad=pad)  # type: ignore[arg-type]
                 logits = _logits(model, batch["input_ids"].to(device), batch["labels"].to(device))
-                log_probabilities = logits.double().log_softmax(-1).cpu().numpy()
+                log_probabilities = logits.cpu().double().log_softmax(-1).numpy()
                 losses[some] = -log_probabilities[np.arange(len(some)), expected[some]]
                 chosen[some] = log_probabilities.argmax(-1)
         correct = (chosen == expected).astype(np.int64)

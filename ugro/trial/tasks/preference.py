@@ -21,6 +21,8 @@ from ugro.trial.loss import IGNORED, token_losses, token_losses_with_gradients
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.tasks.evaluation import Evaluation, batches
 
+UNKNOWN = np.inf  # a log-probability that is not computed yet
+
 
 class Preference:
     """DPO's loss, with the base model as the reference.
@@ -39,16 +41,21 @@ class Preference:
         self._base = base
         self._batch_size = batch_size
 
-    def targets(self, part: Part, rows: Numbers) -> NDArray[np.float64]:
-        """Return the base model's log-probability of each text, [pieces]; NaN in other rows.
+    def targets(self, part: Part, rows: Numbers) -> NDArray[np.float32]:
+        """Return the base model's log-probability of each text, [pieces]; infinity in other rows.
 
         Args:
             part: a part of the data
             rows: rows that are needed; where they are not cached, the base model has no adapter
         """
+        return self._reference(part, rows).astype(np.float32)
+
+    def _reference(self, part: Part, rows: Numbers) -> NDArray[np.float64]:
         layout = part.layout
-        known = self._base.references.setdefault(part.tokens, np.full(len(layout.examples), np.nan))
-        missing = np.unique(rows)[np.isnan(known[layout.rows[np.unique(rows)]])]
+        known = self._base.references.setdefault(
+            part.tokens, np.full(len(layout.examples), UNKNOWN)
+        )
+        missing = np.unique(rows)[known[layout.rows[np.unique(rows)]] == UNKNOWN]
         _fill(known, self._base.model, part, missing, self._batch_size)
         return known
 
@@ -73,10 +80,10 @@ class Preference:
             and ``reward_margin``, the mean difference of the rewards, nats.
         """
         rows = np.arange(len(part.layout))
-        reference = self.targets(part, rows)
+        reference = self._reference(part, rows)
         own = reference
         if model is not self._base.model:
-            own = np.full(len(reference), np.nan)
+            own = np.full(len(reference), UNKNOWN)
             _fill(own, model, part, rows, batch_size)
         rewards = self._beta * (own - reference).reshape(-1, 2)
         margins = rewards[:, 0] - rewards[:, 1]
@@ -95,9 +102,9 @@ def _fill(
     rows = Rows(part)
     with inference(model) as device:
         for some in batches(part, chosen, batch_size):
-            batch = _on(device, collate([rows[row] for row in some], pad=0))
-            losses = token_losses(model, **batch).double()
-            found = -_sums(losses, batch["labels"], batch["position_ids"]).cpu().numpy()
+            batch = collate([rows[row] for row in some], pad=0)
+            losses = token_losses(model, **_on(device, batch)).cpu().double()
+            found = -_sums(losses, batch["labels"], batch["position_ids"]).numpy()
             pieces = [np.arange(len(known))[part.layout.pieces(row)] for row in some]
             known[np.concatenate(pieces)] = found
 

@@ -10,6 +10,7 @@ from ugro.config import Config, TaskName
 from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.model.base_models import BaseModel
+from ugro.trial.tasks.classification import Classification
 from ugro.trial.tasks.evaluation import Evaluation
 from ugro.trial.tasks.language_modeling import LanguageModeling
 from ugro.trial.tasks.preference import Preference
@@ -54,6 +55,4 @@ def task_of(config: Config, base: BaseModel) -> Task:
             assert config.task.beta is not None
             return Preference(config.task.beta, base, config.training.eval_batch_size)
         case TaskName.classification:
-            from ugro.trial.tasks.classification import Classification  # imports scikit-learn
-
             return Classification(base.labels)
