@@ -20,6 +20,7 @@ class Exported:
         conversations: whether the trial was trained on conversations
         checked: how the exported files were compared with the trial, sentences
         file: name of the GGUF file
+        stop_tokens: tokens that end an answer, if the exported model's generation config lacks one
     """
 
     number: int
@@ -31,6 +32,7 @@ class Exported:
     conversations: bool
     checked: tuple[str, ...] = ()
     file: str = ""
+    stop_tokens: tuple[str, ...] = ()
 
     @property
     def hub_id(self) -> str | None:
