@@ -1,5 +1,6 @@
 """Evaluate a finished trial's adapter and its base model on the test part."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ugro.config import Config, Direction
 from ugro.config.metrics import value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
-from ugro.metrics.ratio_estimate import ratio_estimate
+from ugro.metrics.ratio_estimate import largest_difference, ratio_estimate
 from ugro.paths import ADAPTER
 from ugro.trial import torch_errors
 from ugro.trial.data.layout import Part
@@ -35,7 +36,8 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         model as ``base_test_...``, the ``test_gain`` over it with its standard error
         ``test_gain_stderr`` (nats per token, examples paired), ``test_documents`` and
         ``test_tokens``; of each configured metric ``test_NAME``, ``base_test_NAME`` and
-        ``test_NAME_gain``, with ``test_NAME_gain_stderr`` where there is a value per example. Empty
+        ``test_NAME_gain``, with ``test_NAME_gain_stderr`` where there is a value per example, and
+        ``test_NAME_gain_bound``, the largest possible gain, where all are from 0 to 1. Empty
         without a test part.
     """
     base, data = set_up(config)
@@ -84,6 +86,9 @@ def _metric_scores(
             differences = [sign * (trained.scores[r][name] - base.scores[r][name]) for r in rows]
             _, stderr = ratio_estimate(differences, np.ones(len(rows)), documents[rows])
             yield f"test_{name}_gain_stderr", stderr
+            values = [scores[row][name] for scores in (base.scores, trained.scores) for row in rows]
+            if math.isfinite(bound := largest_difference(values)):
+                yield f"test_{name}_gain_bound", bound
 
 
 def _documents(part: Part) -> Numbers:
