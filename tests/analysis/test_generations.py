@@ -50,6 +50,19 @@ def test_answers_of_one_conversation_are_one_sample(tmp_path: Path) -> None:
     assert paired(tmp_path, 2, 0, "f1") is None
 
 
+def test_the_interval_of_a_difference_of_shares_ends_at_one(tmp_path: Path) -> None:
+    write(tmp_path, 0, [1.0] * 20)
+    write(tmp_path, 1, [*[0.0] * 19, 1.0])
+    found = paired(tmp_path, 0, 1, "f1")
+    assert found is not None
+    assert found.difference + 1.96 * found.stderr > 1.04
+    assert found.interval == (pytest.approx(found.difference - 1.96 * found.stderr), 1.0)
+    write(tmp_path, 2, [2.0] * 20)  # no shares
+    wide = paired(tmp_path, 2, 1, "f1")
+    assert wide is not None
+    assert wide.interval[1] > 2.0
+
+
 def test_without_common_examples_there_is_no_difference(tmp_path: Path) -> None:
     write(tmp_path, 0, FIRST)
     assert paired(tmp_path, 0, 1, "f1") is None

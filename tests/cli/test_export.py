@@ -7,21 +7,28 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from string import ascii_letters
 
 import peft
 import pytest
 import torch
 import yaml
+from omegaconf import OmegaConf
+from peft.utils import SAFETENSORS_WEIGHTS_NAME
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from ugro.analysis.model_card.loading import NEW_TOKENS, PROMPT
 from ugro.cli.export import main
 from ugro.cli.rerun import configuration_of
 from ugro.cli.study_lookup import find_study
 from ugro.cli.trained_trial import trained_trial
+from ugro.config import Config, RandomLlamaConfig
 from ugro.errors import UserError
 from ugro.trial.export.weights import logits
 from ugro.trial.model import base_models
-from ugro.trial.model.random_llama import byte_tokenizer
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
+from ugro.trial.side_by_side import answers_of_trial
 
 from ..conftest import ROOT
 from .conftest import best_of, refusal
@@ -133,6 +140,71 @@ def test_a_conversation_is_asked_for_with_the_template(here: Path) -> None:
     main(["study.name=mine", "to=out", "format=merged"])
     assert "tokenizer.apply_chat_template(" in card_of(Path("out"))[1]
     run_snippet(Path("out"), here)
+
+
+@pytest.fixture
+def on_a_plain_base(here: Path) -> Config:
+    """The best trial as one of conversations, on a base model that never had a chat template.
+
+    The template ends a turn with a token at which the base model's generation config does not stop,
+    and which the trial generates.
+    """
+    trial = best_of(here)
+    path = trial / ".hydra" / "config.yaml"
+    config = OmegaConf.load(path)
+    shape = RandomLlamaConfig(**config.model.random_llama)
+    base = random_llama(shape, byte_tokenizer())
+    base.lm_head.weight.data *= 5  # so that its answers have many different tokens
+    base.save_pretrained("base")
+    weights = trial / "adapter" / SAFETENSORS_WEIGHTS_NAME
+    weak = {name: tensor / 10 for name, tensor in load_file(weights).items()}
+    save_file(weak, weights, metadata={"format": "pt"})  # else it repeats a single token
+    adapted = peft.PeftModel.from_pretrained(base, trial / "adapter").eval()
+    stop = _generated_stop(adapted)
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": [stop]})
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained("base")
+    Path("template.jinja").write_text(_template(stop))
+    config.model.random_llama, config.model.path = None, "base"
+    config.data.chat_template = "template.jinja"
+    OmegaConf.save(config, path)
+    provenance = json.loads((trial / "provenance.json").read_text())
+    data = {**json.loads(provenance["data"]), "conversations": True}
+    known = {**provenance, "data": json.dumps(data)}
+    (trial / "provenance.json").write_text(json.dumps(known))
+    return configuration_of(trial)
+
+
+def _template(stop: str) -> str:
+    return f"{{% for m in messages %}}{{{{ m['content'] }}}}{stop}{{% endfor %}}"
+
+
+def _generated_stop(model: peft.PeftModel) -> str:
+    """Return a letter that is generated after a few other tokens if it ends the prompt."""
+    tokenizer = byte_tokenizer()
+    ids = tokenizer([PROMPT + letter for letter in ascii_letters], return_tensors="pt").input_ids
+    made = model.generate(input_ids=ids, max_new_tokens=NEW_TOKENS, do_sample=False)
+    for letter, answer in zip(ascii_letters, made[:, ids.shape[1] :], strict=True):
+        tokens = tokenizer.convert_ids_to_tokens(answer)
+        if letter in tokens and 1 < tokens.index(letter) < NEW_TOKENS / 2:
+            return letter
+    raise AssertionError("no letter")
+
+
+@pytest.mark.parametrize("form", ["adapter", "merged", "gguf"])
+def test_the_cards_program_stops_where_the_trial_stops(
+    form: str, here: Path, on_a_plain_base: Config
+) -> None:
+    converter = [f"converter={CONVERTER}"] if form == "gguf" else []
+    main(["study.name=mine", "to=out", f"format={form}", "dtype=fp32", *converter])
+    trial = best_of(here)
+    _, [answer] = answers_of_trial(
+        on_a_plain_base, trial, True, [PROMPT], NEW_TOKENS, with_base=False
+    )
+    assert run_snippet(Path("out"), here) == f"{answer}\n"
+    assert 1 < len(answer) < NEW_TOKENS / 2
+    assert ("a server needs them as stop tokens" in card_of(Path("out"))[1]) == (form != "merged")
 
 
 @pytest.mark.parametrize(

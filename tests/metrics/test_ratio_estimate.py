@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import sem
 
-from ugro.metrics.ratio_estimate import ratio_estimate
+from ugro.metrics.ratio_estimate import largest_difference, ratio_estimate
 
 
 def test_with_a_row_per_document_it_is_the_mean_and_its_error() -> None:
@@ -42,3 +42,8 @@ def test_a_single_document_has_no_error() -> None:
     mean, error = ratio_estimate([1.0, 3.0], [1, 1], [4, 4])
     assert mean == 2.0
     assert math.isnan(error)
+
+
+def test_only_means_of_shares_have_a_largest_difference() -> None:
+    assert largest_difference([0.0, 0.5, 1.0]) == 1.0
+    assert largest_difference([0.0, 1.5]) == largest_difference([-0.1]) == math.inf

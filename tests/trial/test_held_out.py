@@ -54,6 +54,7 @@ def test_metrics_are_measured_on_the_test_part_of_both_models(
     found = measure_test(config, tmp_path, channel()).metrics
     assert found["test_exact_match_gain"] == found["test_exact_match"] == 0.0
     assert found["test_exact_match_gain_stderr"] == 0.0
+    assert found["test_exact_match_gain_bound"] == 1.0
     gain = found["test_token_accuracy"] - found["base_test_token_accuracy"]
     assert found["test_token_accuracy_gain"] == gain > 0
     assert "test_token_accuracy_gain_stderr" not in found  # no value per example

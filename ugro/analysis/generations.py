@@ -4,11 +4,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ugro.analysis.intervals import normal_interval
-from ugro.metrics.ratio_estimate import ratio_estimate
+from ugro.metrics.ratio_estimate import largest_difference, ratio_estimate
 from ugro.paths import GENERATIONS, trial_folder
 
 
@@ -43,16 +44,18 @@ class Paired:
         examples: number of examples that both answered
         difference: mean of the first's values minus the second's
         stderr: standard error of that mean over documents
+        bound: largest absolute difference that is possible
     """
 
     examples: int
     difference: float
     stderr: float
+    bound: float = math.inf
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95% interval of the difference."""
-        return normal_interval(self.difference, self.stderr)
+        return normal_interval(self.difference, self.stderr, self.bound)
 
 
 def generations_of(folder: Path | None, trial: int | None) -> dict[int, Generation]:
@@ -94,7 +97,10 @@ def paired(folder: Path | None, first: int, second: int, metric: str) -> Paired 
     ]
     if not both:
         return None
-    differences = [own[one].scores[metric] - others[one].scores[metric] for one in both]
+    values = [(own[one].scores[metric], others[one].scores[metric]) for one in both]
+    differences = [first_value - second_value for first_value, second_value in values]
     documents = [own[one].document for one in both]
     difference, stderr = ratio_estimate(differences, [1.0] * len(both), documents)
-    return None if math.isnan(stderr) else Paired(len(both), difference, stderr)
+    if math.isnan(stderr):
+        return None
+    return Paired(len(both), difference, stderr, largest_difference(chain.from_iterable(values)))

@@ -1,5 +1,7 @@
 """Unions of time intervals, and confidence intervals."""
 
+import math
+
 import pandas
 
 NORMAL_95 = 1.96  # standard errors on each side of a 95% normal interval
@@ -25,6 +27,14 @@ def merged(*tables: pandas.DataFrame) -> list[tuple[float, float]]:
     return union
 
 
-def normal_interval(mean: float, stderr: float) -> tuple[float, float]:
-    """Return the 95% interval of a normally distributed mean."""
-    return mean - NORMAL_95 * stderr, mean + NORMAL_95 * stderr
+def normal_interval(mean: float, stderr: float, bound: float = math.inf) -> tuple[float, float]:
+    """Return the 95% interval of a normally distributed mean.
+
+    The part of it that is impossible is cut off, which leaves its coverage as it is.
+
+    Args:
+        mean: estimate of the mean
+        stderr: its standard error
+        bound: largest absolute value that the mean can have
+    """
+    return max(mean - NORMAL_95 * stderr, -bound), min(mean + NORMAL_95 * stderr, bound)

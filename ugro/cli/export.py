@@ -122,6 +122,7 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
     from ugro.analysis.model_card.exported import Exported
     from ugro.analysis.tables import tables_of
     from ugro.trial.export.base_license import license_of
+    from ugro.trial.export.weights import stop_tokens
 
     silence_libraries()
     file = f"{request.to.name}-{request.dtype}.gguf" if request.format == "gguf" else ""
@@ -142,6 +143,7 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
             labels=trained.labels,
             checked=checked,
             file=file,
+            stop_tokens=(() if trained.labels else stop_tokens(trained.config, request.format)),
         ),
         trained.config,
         study,

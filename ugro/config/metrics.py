@@ -16,7 +16,7 @@ from ugro.metrics.source import module_spec
 On = Enum("On", ["tokens", "generations"])
 # What a trial logs beside metrics, and names that are made from those of metrics.
 OWN = ("loss", "grad_norm", "epoch", "eval_seconds", "eval_objective", "composite_score")
-RESERVED = re.compile(r"^(base|test|eval)_|_(stderr|gain)$")
+RESERVED = re.compile(r"^(base|test|eval)_|_(stderr|gain|bound)$")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 

@@ -1,5 +1,8 @@
 """Means over rows of documents, with standard errors over documents."""
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -27,3 +30,12 @@ def ratio_estimate(
     residuals = of_documents - mean * sizes
     spread = np.sqrt((residuals**2).sum() * count / (count - 1))
     return float(mean), float(spread / sizes.sum())
+
+
+def largest_difference(values: Iterable[float]) -> float:
+    """Return how far means of such values can be apart: 1 if all are from 0 to 1, else infinity.
+
+    Args:
+        values: values of all examples, by both models
+    """
+    return 1.0 if all(0 <= value <= 1 for value in values) else math.inf

@@ -1,5 +1,6 @@
 """Evaluate a finished trial's adapter and its base model on the test part."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from ugro.config import Config, Direction, TaskName
 from ugro.config.metrics import of_evaluation_part, value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
-from ugro.metrics.ratio_estimate import ratio_estimate
+from ugro.metrics.ratio_estimate import largest_difference, ratio_estimate
 from ugro.paths import ADAPTER
 from ugro.trial import torch_errors
 from ugro.trial.data.layout import Part
@@ -40,7 +41,8 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         examples paired), ``test_documents`` and ``test_tokens`` (targets); ``test_bits_per_byte``
         and ``base_test_bits_per_byte`` of a language model; of each metric of other tasks and each
         configured metric ``test_NAME``, ``base_test_NAME`` and ``test_NAME_gain``, with
-        ``test_NAME_gain_stderr`` where there is a value per example. Empty without a test part.
+        ``test_NAME_gain_stderr`` where there is a value per example, and ``test_NAME_gain_bound``,
+        the largest possible gain, where all are from 0 to 1. Empty without a test part.
     """
     base, data = set_up(config)
     part = data.test
@@ -91,6 +93,7 @@ def _task_scores(
             differences = (trained.correct - base.correct).astype(np.float64)
             _, stderr = ratio_estimate(differences, trained.targets, documents)
             yield f"test_{name}_gain_stderr", stderr
+            yield f"test_{name}_gain_bound", 1.0
 
 
 def _metric_scores(
@@ -107,6 +110,9 @@ def _metric_scores(
             differences = [sign * (trained.scores[r][name] - base.scores[r][name]) for r in rows]
             _, stderr = ratio_estimate(differences, np.ones(len(rows)), documents[rows])
             yield f"test_{name}_gain_stderr", stderr
+            values = [scores[row][name] for scores in (base.scores, trained.scores) for row in rows]
+            if math.isfinite(bound := largest_difference(values)):
+                yield f"test_{name}_gain_bound", bound
 
 
 def _documents(part: Part) -> Numbers:

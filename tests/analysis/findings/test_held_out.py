@@ -73,6 +73,22 @@ def test_one_document_gives_no_interval() -> None:
     assert "interval" not in " ".join(said_of_test(found))
 
 
+def test_the_interval_of_a_share_ends_at_what_is_possible() -> None:
+    study = study_of_two()
+    match = {
+        "test_exact_match": 0.995,
+        "base_test_exact_match": 0.0,
+        "test_exact_match_gain": 0.995,
+        "test_exact_match_gain_stderr": 0.005,
+    }
+    study.tested(1, {**MEASURED, **match, "test_exact_match_gain_bound": 1.0})
+    first, *_ = said_of_test(held_out_of(study, tables_of(study)))
+    assert first.endswith("a gain of 0.995 (95% interval 0.9852 to 1).")
+    study.tested(1, {**MEASURED, **match})  # not known to be a share
+    first, *_ = said_of_test(held_out_of(study, tables_of(study)))
+    assert first.endswith("a gain of 0.995 (95% interval 0.9852 to 1.005).")
+
+
 def test_configured_metrics_are_told_first_each_with_its_interval() -> None:
     study = study_of_two()
     match = {

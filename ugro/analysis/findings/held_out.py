@@ -115,16 +115,19 @@ def _metric_scores(
         name = key.removeprefix("test_").removesuffix("_gain")
         if key != f"test_{name}_gain":
             continue
-        low, high = _interval(gain, found.get(f"{key}_stderr", math.nan))
+        error = found.get(f"{key}_stderr", math.nan)
+        low, high = _interval(gain, error, found.get(f"{key}_bound", math.inf))
         own, base = found[f"test_{name}"], found[f"base_test_{name}"]
         yield MetricScore(name, own, baseline.get(f"test_{name}"), base, gain, low, high)
 
 
-def _interval(gain: float, error: float) -> tuple[float | None, float | None]:
+def _interval(
+    gain: float, error: float, bound: float = math.inf
+) -> tuple[float | None, float | None]:
     """Return the 95% interval; None where the standard error is unknown."""
     if math.isnan(error):
         return None, None
-    return normal_interval(gain, error)
+    return normal_interval(gain, error, bound)
 
 
 def _score(number: int | None, found: Mapping[str, float], prefix: str = "") -> Score:

@@ -105,6 +105,13 @@ def _what(exported: Exported) -> str:
 
 def _use(exported: Exported) -> Iterator[str]:
     yield f"```python\n{loading(exported)}\n```"
+    if exported.stop_tokens:
+        named = listed([f"`{token}`" for token in exported.stop_tokens])
+        yield ""
+        yield (
+            f"An answer ends at {named}. The generation config that comes with the weights does "
+            "not name them all, so the program does; a server needs them as stop tokens."
+        )
     if exported.checked:
         yield ""
         yield from exported.checked

@@ -21,6 +21,7 @@ class Exported:
         labels: labels of a classifier, in the order of its outputs; none of a language model
         checked: how the exported files were compared with the trial, sentences
         file: name of the GGUF file
+        stop_tokens: tokens that end an answer, if the exported model's generation config lacks one
     """
 
     number: int
@@ -33,6 +34,7 @@ class Exported:
     labels: tuple[str, ...] = ()
     checked: tuple[str, ...] = ()
     file: str = ""
+    stop_tokens: tuple[str, ...] = ()
 
     @property
     def hub_id(self) -> str | None:

@@ -21,9 +21,9 @@ LABEL = f"""\
 inputs = tokenizer({json.dumps(TEXT)}, return_tensors="pt")
 probabilities = model(**inputs).logits.softmax(dim=-1)[0]
 print(model.config.id2label[int(probabilities.argmax())], float(probabilities.max()))"""
-ANSWER = f"""\
-output = model.generate(**inputs, max_new_tokens={NEW_TOKENS}, do_sample=False)
-print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
+PRINT = (
+    'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))'
+)
 
 
 def loading(exported: Exported) -> str:
@@ -31,7 +31,20 @@ def loading(exported: Exported) -> str:
     if exported.labels:
         return "\n".join([*_load(exported), "", LABEL])
     ask = OF_MESSAGES if exported.conversations else OF_TEXT
-    return "\n".join([*_load(exported), "", ask.format(prompt=_quoted(PROMPT)), ANSWER])
+    prompt = ask.format(prompt=_quoted(PROMPT))
+    return "\n".join([*_load(exported), "", prompt, *_generate(exported), PRINT])
+
+
+def _generate(exported: Exported) -> Iterator[str]:
+    limits = f"**inputs, max_new_tokens={NEW_TOKENS}, do_sample=False"
+    if not exported.stop_tokens:
+        yield f"output = model.generate({limits})"
+        return
+    yield f"stop_tokens = [{', '.join(map(_quoted, exported.stop_tokens))}]"
+    yield "output = model.generate("
+    yield f"    {limits},"
+    yield "    eos_token_id=tokenizer.convert_tokens_to_ids(stop_tokens),"
+    yield ")"
 
 
 def _load(exported: Exported) -> Iterator[str]:

@@ -146,6 +146,24 @@ def export_merged(
     return probe, agreement
 
 
+def stop_tokens(config: Config, form: str) -> tuple[str, ...]:
+    """Return the tokens that end an answer; none if the exported model's generation config has all.
+
+    That of a merged model has. An adapter comes with that of its base model, which lacks the token
+    with which the chat template ends a turn if the base model was trained without the template; a
+    GGUF file names a single token.
+
+    Args:
+        config: configuration of the trial
+        form: ``adapter``, ``merged`` or ``gguf``
+    """
+    tokenizer = _tokenizer(config)
+    stop_ids = base_models.load_stop_ids(config.model, _cache(config))
+    ends = end_ids(tokenizer, stop_ids)
+    is_known = {"adapter": set(ends) <= {*stop_ids}, "merged": True, "gguf": len(ends) == 1}
+    return () if is_known[form] else tuple(tokenizer.convert_ids_to_tokens(ends))
+
+
 def merge(model: peft.PeftModel) -> PreTrainedModel:
     """Merge the adapter into the base model, in place.
 
