@@ -200,7 +200,7 @@ def test_the_cards_program_stops_where_the_trial_stops(
     main(["study.name=mine", "to=out", f"format={form}", "dtype=fp32", *converter])
     trial = best_of(here)
     _, [answer] = answers_of_trial(
-        on_a_plain_base, trial, True, [PROMPT], NEW_TOKENS, with_base=False
+        on_a_plain_base, trial, True, (), [PROMPT], NEW_TOKENS, with_base=False
     )
     assert run_snippet(Path("out"), here) == f"{answer}\n"
     assert 1 < len(answer) < NEW_TOKENS / 2
