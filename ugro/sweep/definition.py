@@ -8,10 +8,11 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Config, MetricConfig, ObjectiveConfig
-from ugro.config.metrics import value_names
+from ugro.config import Config, LmEvalConfig, ObjectiveConfig
+from ugro.config.metrics import AnyMetric, value_names
 from ugro.errors import UserError, fault
 from ugro.metrics.source import source_digest
+from ugro.metrics.task_files import digest
 from ugro.objectives.constraints import names
 from ugro.objectives.objectives import objectives_of
 from ugro.space.search_space import described
@@ -80,11 +81,13 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
                 yield key, value.name if isinstance(value, Enum) else str(value)
 
 
-def _metric(metric: MetricConfig) -> Mapping[str, Any]:
-    """Return what affects a metric's values, the source of its function included."""
+def _metric(metric: AnyMetric) -> Mapping[str, Any]:
+    """Return what affects a metric's values, the source of its function or tasks included."""
     given = asdict(metric)
     for other in ("direction", "every", "timeout_seconds", "batch_size"):
-        given.pop(other)  # the direction is part of the objectives
+        given.pop(other, None)  # the direction is part of the objectives
+    if isinstance(metric, LmEvalConfig):
+        return {**given, "source": digest(metric.tasks)}
     return {**given, "source": source_digest(metric.function)}
 
 

@@ -45,7 +45,7 @@ class Evaluator:
         self._part = part
         self._batch_size = config.training.eval_batch_size
         self._answers = answers
-        self._metrics = metrics_of(config, base, part)
+        self._metrics = metrics_of(config, base, part, with_tasks=True)
         self._measured = Measured()
         self._names = value_names(config.metrics).keys()
         self.base, self._base_measured = self._evaluate_base(base)

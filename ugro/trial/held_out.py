@@ -8,7 +8,7 @@ import peft
 from numpy.typing import NDArray
 
 from ugro.config import Config, Direction
-from ugro.config.metrics import value_names
+from ugro.config.metrics import of_functions, value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
 from ugro.paths import ADAPTER
@@ -34,7 +34,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         No objective values. Metrics: ``test_loss``, ``test_bits_per_byte``, the same of the base
         model as ``base_test_...``, the ``test_gain`` over it with its standard error
         ``test_gain_stderr`` (nats per token, examples paired), ``test_documents`` and
-        ``test_tokens``; of each configured metric ``test_NAME``, ``base_test_NAME`` and
+        ``test_tokens``; of each function in ``metrics`` ``test_NAME``, ``base_test_NAME`` and
         ``test_NAME_gain``, with ``test_NAME_gain_stderr`` where there is a value per example. Empty
         without a test part.
     """
@@ -74,7 +74,7 @@ def _metric_scores(
     config: Config, base: Measured, trained: Measured, documents: Numbers
 ) -> Iterator[tuple[str, float]]:
     """Yield the values of both models, and the paired gains in the metrics' directions."""
-    for name, direction in value_names(config.metrics).items():
+    for name, direction in value_names(of_functions(config.metrics)).items():
         yield f"test_{name}", trained.values[name]
         yield f"base_test_{name}", base.values[name]
         sign = 1 if direction is Direction.maximize else -1
