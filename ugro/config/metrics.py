@@ -51,7 +51,7 @@ class MetricConfig:
     """Length of a generated text. [tokens]"""
 
     batch_size: int | None = None
-    """Prompts per generation; null: training.eval_batch_size."""
+    """Prompts per batch; null: training.eval_batch_size."""
 
     every: int | None = 1
     """Compute at every n-th evaluation, and at the last; null: only at the last."""
@@ -72,7 +72,7 @@ class LmEvalConfig:
     filters; each is named NAME_TASK_METRIC. None: the first metric of each task file."""
 
     direction: Direction = Direction.maximize
-    """Direction of optimisation where a value is an objective."""
+    """Direction of optimisation where the metric is an objective."""
 
     examples: int | None = None
     """Number of documents of each task, the first ones; null: all."""

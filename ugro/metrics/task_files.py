@@ -105,7 +105,7 @@ def _merged(path: Path, sources: dict[Path, None]) -> dict[str, Any]:
             config = loader.get_single_data()
     except OSError as error:
         raise ValueError(f"{path.name}: {os.strerror(error.errno or 0)}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter: of a date, say
         raise ValueError(f"{path.name}: {_line(error)}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path.name} is no mapping")
@@ -135,7 +135,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor("!function", _Loader.function)
 
 
-def _line(error: yaml.YAMLError) -> str:
+def _line(error: Exception) -> str:
     """Return the line and the problem of a malformed file."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     return f"line {mark.line + 1}: {problem}" if mark else str(error).partition("\n")[0]

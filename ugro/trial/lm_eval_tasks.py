@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
+from logging.handlers import BufferingHandler
 from typing import Any
 
 import numpy as np
@@ -148,25 +149,32 @@ def _load(key: str, tasks: tuple[str, ...], source: str, num_fewshot: int | None
     Raises:
         UserError: a task is unknown, or its data cannot be loaded.
     """
-    from lm_eval.tasks import TaskManager
-
     found: dict[str, Any] = {"tasks": {}, "groups": {}, "group_map": {}}
-    with _silenced():
-        by_name = not all(map(is_file, tasks))
-        manager = TaskManager(include_defaults=by_name)  # reads 14,000 files, for 13 s
-        for task in tasks:
-            if not is_file(task) and task not in manager.task_index:
-                raise UserError(fault(key, task, f"{TASK}; lm_eval ls tasks prints the names"))
+    manager = _manager(by_name=not all(map(is_file, tasks)))
+    for task in tasks:
+        if not is_file(task) and task not in manager.task_index:
+            raise UserError(fault(key, task, f"{TASK}; lm_eval ls tasks prints the names"))
+        with _silenced() as logged:
             try:
                 for part, members in manager.load(task).items():
                     found[part] |= members
-            except Exception as error:  # of its data, templates or functions
-                raise UserError(f"{fault(key, task, TASK)} ({one_line(error)})") from error
+            except Exception as error:  # of its data, templates, metrics or functions
+                reasons = [one_line(error), *(one.getMessage() for one in logged.buffer)]
+                raise UserError(f"{fault(key, task, TASK)} ({'; '.join(reasons)})") from error
     for task in found["tasks"].values():
         own = task.get_config("num_fewshot")
         if own is None or (own != 0 and num_fewshot is not None):  # 0 means without examples
             task.set_config("num_fewshot", num_fewshot or 0)
     return found
+
+
+@lru_cache
+def _manager(by_name: bool) -> Any:
+    """Return lm_eval's index of tasks, with those that it brings if some are given by name."""
+    from lm_eval.tasks import TaskManager
+
+    with _silenced():
+        return TaskManager(include_defaults=by_name)  # these are 14,000 files, read in 13 s
 
 
 def _values(results: Mapping[str, Any]) -> Iterator[tuple[str, _Value]]:
@@ -237,15 +245,24 @@ def _seeded(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _silenced() -> Iterator[None]:
-    """Hide lm_eval's log and progress bars, and let it start no processes."""
-    logging.getLogger("lm_eval").setLevel(logging.CRITICAL)
+def _silenced() -> Iterator[BufferingHandler]:
+    """Hide lm_eval's log and progress bars, and let it start no processes.
+
+    Yields:
+        The errors that it logs.
+    """
+    log, errors = logging.getLogger("lm_eval"), BufferingHandler(capacity=100)
+    errors.setLevel(logging.ERROR)
+    log.addHandler(errors)
+    log.propagate = False
     before = os.environ.get("DISABLE_MULTIPROC")
     os.environ["DISABLE_MULTIPROC"] = "1"  # else a bootstrap forks a process per core
     try:
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
+            yield errors
     finally:
+        log.removeHandler(errors)
+        log.propagate = True
         del os.environ["DISABLE_MULTIPROC"]
         if before is not None:
             os.environ["DISABLE_MULTIPROC"] = before
