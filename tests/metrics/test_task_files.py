@@ -88,8 +88,9 @@ def test_the_digest_covers_patterns_and_folders() -> None:
         ("- task: mine", "mine.yaml is no mapping"),
         ("output_type: multiple_choice", "mine.yaml has no key task"),
         ("group: many\ntask: [choice]", "mine.yaml is a group: list its tasks"),
-        ("task: mine\ninclude: mine.yaml", "mine.yaml includes itself"),
+        ("task: mine\ninclude: mine.yaml", "mine.yaml is included twice"),
         ("task: mine\ninclude: other.yaml", "other.yaml: No such file or directory"),
+        ("[" * 5000, "mine.yaml: maximum recursion depth exceeded"),
         ("task: 2026-13-40", "mine.yaml: month must be in 1..12"),
     ],
 )

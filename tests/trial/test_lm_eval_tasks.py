@@ -130,6 +130,13 @@ def test_the_training_is_the_same_with_and_without_tasks(
     assert 0 < with_tasks.metrics["metrics_seconds"] < with_tasks.metrics["train_seconds"]
 
 
+def test_half_precision_is_that_of_the_training(run: Run) -> None:
+    name = "base_likely_likely_perplexity"
+    full, half = (run(LIKELY, f"training.dtype={dtype}")[0].metrics for dtype in ("fp32", "bf16"))
+    assert half[name] == pytest.approx(full[name], rel=0.02)
+    assert half[name] != full[name]
+
+
 def test_shots_are_the_same_at_every_evaluation(run: Run) -> None:
     """An adapter that learns nothing has the base model's values."""
     shots = "metrics.likely={tasks: [likely.yaml], direction: minimize, num_fewshot: 3}"

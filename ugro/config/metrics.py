@@ -65,7 +65,7 @@ class LmEvalConfig:
     """A metric computed by tasks of lm-evaluation-harness."""
 
     tasks: list[str] = MISSING
-    """Tasks of lm-evaluation-harness: names, or YAML or JSON files in the working folder."""
+    """Tasks of lm-evaluation-harness: names, or paths of YAML or JSON files."""
 
     returns: list[str] = field(default_factory=list)
     """Values of the tasks that are recorded, TASK_METRIC, or TASK_METRIC_FILTER where a task has

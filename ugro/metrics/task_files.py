@@ -97,7 +97,7 @@ def _merged(path: Path, sources: dict[Path, None]) -> dict[str, Any]:
     """
     path = path.expanduser().resolve()
     if path in sources:
-        raise ValueError(f"{path.name} includes itself")
+        raise ValueError(f"{path.name} is included twice")  # an error of lm_eval, too
     sources[path] = None
     try:
         with path.open("rb") as file:
@@ -105,7 +105,7 @@ def _merged(path: Path, sources: dict[Path, None]) -> dict[str, Any]:
             config = loader.get_single_data()
     except OSError as error:
         raise ValueError(f"{path.name}: {os.strerror(error.errno or 0)}") from error
-    except (yaml.YAMLError, ValueError) as error:  # the latter: of a date, say
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date, say
         raise ValueError(f"{path.name}: {_line(error)}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path.name} is no mapping")
