@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -6,8 +7,18 @@ from ugro.config import Config, Direction, MetricConfig, ObjectiveConfig, On
 from ugro.config.validation import validate
 from ugro.errors import UserError
 
+from ..task_files import write_tasks
+
 TINY = "model=tiny"
 MINE = "metrics.mine={function: json.loads, max_new_tokens: 8}"
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Overrides with two task files."""
+    write_tasks(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return ["metrics=lm_eval", "metrics.lm_eval.tasks=[choice.yaml,answer.yaml]"]
 
 
 def test_a_metric_of_the_command_line_needs_no_plus(settings: Callable[..., Config]) -> None:
@@ -58,6 +69,73 @@ def test_a_listed_metric_has_its_own_direction(
     assert [*found.objectives.metrics] == names
     assert found.objectives.metrics["mine"] == ObjectiveConfig(Direction.maximize, 2.0)
     validate(found)
+
+
+def test_values_of_tasks_are_named_by_their_files(
+    settings: Callable[..., Config], tasks: list[str]
+) -> None:
+    found = settings(TINY, *tasks)
+    assert [*found.objectives.metrics] == ["lm_eval_choice_acc", "lm_eval_answer_letters"]
+    assert found.metrics["lm_eval"].examples is None
+    found = settings(TINY, *tasks, "metrics.lm_eval.returns=[choice_acc_norm]")
+    assert [*found.objectives.metrics] == ["lm_eval_choice_acc_norm"]
+    both = settings(TINY, *tasks, "metrics=[lm_eval,f1]")
+    assert [*both.objectives.metrics][2:] == ["f1"]
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "metrics.lm_eval.tasks=[none.yaml]",
+            "metrics.lm_eval.tasks: 'none.yaml' given, allowed: a task of lm-evaluation-harness, "
+            "or its YAML or JSON file (none.yaml: No such file or directory)",
+        ),
+        (
+            "metrics.lm_eval.tasks=[arc_easy,choice.yaml]",
+            "metrics.lm_eval.returns: [] given, allowed: values such as [arc_easy_acc]; only files "
+            "with a metric_list tell theirs",
+        ),
+        (
+            "metrics.lm_eval.tasks=[]",
+            "metrics.lm_eval.tasks: [] given, allowed: at least one: a task of lm-evaluation-",
+        ),
+        (
+            "metrics.lm_eval.tasks=[choice.yaml,choice.yaml]",
+            "metrics.lm_eval: 'lm_eval_choice_acc' given, allowed: a name that no other metric's",
+        ),
+        (
+            "metrics.lm_eval.num_fewshot=-1",
+            "metrics.lm_eval.num_fewshot: -1 given, allowed: 0 or more",
+        ),
+        ("metrics.lm_eval.examples=0", "metrics.lm_eval.examples: 0 given, allowed: 1 or more"),
+        (
+            "metrics.lm_eval.returns=[a b]",
+            "metrics.lm_eval.returns: ['a b'] given, allowed: names of letters, digits and _",
+        ),
+        ("metrics.lm_eval.tasks=???", "metrics.lm_eval.tasks: needs a value, there is no default"),
+        ("metrics.lm_eval.function=json.loads", "metrics.lm_eval: {'tasks': ["),
+    ],
+)
+def test_wrong_tasks_are_named(
+    settings: Callable[..., Config], tasks: list[str], override: str, line: str
+) -> None:
+    pytest.importorskip("lm_eval")
+    with pytest.raises(UserError) as raised:
+        validate(settings(TINY, *tasks, override))
+    assert str(raised.value).startswith(line)
+    assert "\n" not in str(raised.value)
+
+
+def test_tasks_need_a_package(
+    settings: Callable[..., Config], tasks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ugro.config.metrics.find_spec", lambda _: None)
+    with pytest.raises(UserError) as raised:
+        validate(settings(TINY, *tasks))
+    assert str(raised.value) == (
+        "metrics.lm_eval: lm-evaluation-harness is not installed: pip install 'ugro[lm-eval]'"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import QUICK
+from ..task_files import write_tasks
 from .studies import IN_PROCESS, TrainPy, table
 
 MODULE = """
@@ -91,6 +92,30 @@ def test_another_function_is_another_study(
     refused = train_py(*given[:-2], "lora.r=2,4", "study.name=same")
     assert refused.returncode != 0
     assert "metrics.variety.source" in refused.stderr
+
+
+def test_a_search_by_a_task_of_lm_eval_stops_early_and_depends_on_its_files(
+    train_py: TrainPy, records: list[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("lm_eval")
+    write_tasks(tmp_path)
+    halving = ["scheduler=asha", "scheduler.grace_period=0.5", "scheduler.reduction_factor=2"]
+    task = ["metrics=lm_eval", "metrics.lm_eval.tasks=[answer.yaml]", "study.name=task"]
+    given = ["-m", *records, *task, *halving, RATES]
+    done = train_py(*given, "study.analysis=true")
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "multirun" / "task"
+    rows = table(study)
+    assert {row["reason"] for row in rows} == {"complete", "rung"}
+    complete = [row for row in rows if row["reason"] == "complete"]
+    best = max(complete, key=lambda row: float(row["lm_eval_answer_letters"]))
+    assert f"Best: trial {best['number']}, value " in done.stdout
+    assert float(best["base_lm_eval_answer_letters"]) != float(best["lm_eval_answer_letters"])
+    data = tmp_path / "sums.jsonl"
+    data.write_text("".join(data.read_text().splitlines(keepends=True)[1:]))
+    refused = train_py(*given)
+    assert refused.returncode != 0
+    assert "metrics.lm_eval.source" in refused.stderr
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
@@ -16,6 +17,7 @@ from ugro.sweep.plan import Plan, plan_of
 
 from ..conftest import ROOT
 from ..studies import ended, in_memory
+from ..task_files import write_tasks
 
 R = {"lora.r": CategoricalDistribution((4, 8))}
 
@@ -85,6 +87,28 @@ def test_other_data_or_lengths_are_refused_under_the_same_name(
     assert last == "study.allow_change=true starts a new group of trials, ranked by itself"
     assert existing.group == 0
     assert existing.definition() == definition(planned())
+
+
+def test_other_content_of_a_task_file_or_its_data_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lm_eval")
+    write_tasks(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    plan = planned("metrics=lm_eval", "metrics.lm_eval.tasks=[choice.yaml]")
+    study = in_memory("maximize", objectives=["lm_eval_choice_acc"])
+    check_same(study, plan)
+    assert study.definition()["metrics.lm_eval.tasks"] == "['choice.yaml']"
+    ended(study, R)
+    (tmp_path / "answers.py").write_text("")  # of another task
+    check_same(study, plan)
+    for name in ("choice.yaml", "sums.jsonl"):
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(f"{before}\n")
+        with pytest.raises(UserError, match=r"^metrics.lm_eval.source: '\w+' given, allowed: \w+,"):
+            check_same(study, plan)
+        (tmp_path / name).write_text(before)
+    check_same(study, plan)
 
 
 def test_changed_data_are_listed_by_group_and_files(existing: Study) -> None:

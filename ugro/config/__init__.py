@@ -1,7 +1,7 @@
 """The schema: type, unit and description of every key. The defaults are in ``conf/``."""
 
 import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -10,7 +10,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ugro.config.eval_sets import set_values
 from ugro.config.keys import keys_of, no_such_key, unknown_keys
-from ugro.config.metrics import MetricConfig, On, value_names
+from ugro.config.metrics import AnyMetric, LmEvalConfig, MetricConfig, On, first_values, value_names
 from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
 from ugro.config.study import (
     SCHEDULERS,
@@ -69,6 +69,7 @@ __all__ = [
     "Keep",
     "LRScheduler",
     "LatencyConfig",
+    "LmEvalConfig",
     "LoraConfig",
     "MedianConfig",
     "MetricConfig",
@@ -140,7 +141,7 @@ class Config:
     """Rules that end a trial independently of the scheduler."""
 
     metrics: dict[str, Any] = field(default_factory=dict)
-    """The metrics beside the loss, by name; each has the keys of MetricConfig."""
+    """The metrics beside the loss, by name; each has the keys of MetricConfig or LmEvalConfig."""
 
     objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
     """The objectives that rank trials."""
@@ -204,34 +205,37 @@ def typed(config: DictConfig) -> Config:
     return settings
 
 
-def metrics_of(config: DictConfig) -> dict[str, MetricConfig]:
+def metrics_of(config: DictConfig) -> dict[str, AnyMetric]:
     """Return the settings of a composed configuration's metrics.
 
     Raises:
-        UserError: a key or its type is wrong.
+        UserError: a key or its type is wrong, or a task file cannot be read.
     """
-    return {str(name): _metric(name, given) for name, given in config.metrics.items()}
+    return {str(name): _metric(str(name), given) for name, given in config.metrics.items()}
 
 
-def _metric(name: object, given: object) -> MetricConfig:
+def _metric(name: str, given: object) -> AnyMetric:
     """Return a metric's settings as a dataclass.
 
     Raises:
-        UserError: a key or its type is wrong.
+        UserError: a key or its type is wrong, or a task file cannot be read.
     """
     key = f"metrics.{name}"
     if not isinstance(given, DictConfig):
         raise UserError(fault(key, given, "{function: my_module.my_metric, ...}"))
+    schema = LmEvalConfig if "tasks" in given.keys() else MetricConfig  # noqa: SIM118  "in" skips ???
     try:
-        metric = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(MetricConfig), given))
+        metric = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except MissingMandatoryValue as error:
         raise UserError(f"{key}.{error.full_key}: needs a value, there is no default") from error
     except OmegaConfBaseException as error:
-        allowed = f"the keys {', '.join(each.name for each in fields(MetricConfig))}"
+        allowed = f"the keys {', '.join(each.name for each in fields(schema))}"
         reason = str(error).splitlines()[0]
         raise UserError(
             f"{fault(key, OmegaConf.to_container(given), allowed)} ({reason})"
         ) from error
+    if isinstance(metric, LmEvalConfig):
+        return replace(metric, returns=metric.returns or first_values(name, metric.tasks))
     assert isinstance(metric, MetricConfig)
     return metric
 

@@ -1,23 +1,24 @@
 """Schema of the metrics beside the loss, and the names of their values."""
 
-import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from pathlib import Path
 
 from omegaconf import MISSING
 
 from ugro.config.study import Direction
-from ugro.errors import fault
+from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED, Report
-from ugro.metrics.source import module_spec
+from ugro.metrics.task_files import is_file, read
 
 On = Enum("On", ["tokens", "generations"])
 # What a trial logs beside metrics, and names that are made from those of metrics.
 OWN = ("loss", "grad_norm", "epoch", "eval_seconds", "eval_objective", "composite_score")
 RESERVED = re.compile(r"^(base|test|eval)_|_(stderr|gain|bound)$")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+TASK = "a task of lm-evaluation-harness, or its YAML or JSON file"
 
 
 @dataclass
@@ -61,80 +62,120 @@ class MetricConfig:
     batch_size: int | None = None
     """Answers per generation; null: training.eval_batch_size."""
 
-    every: int = 1
-    """Compute at every n-th evaluation, and at the last."""
+    every: int | None = 1
+    """Compute at every n-th evaluation, and at the last; null: only at the last."""
 
     timeout_seconds: float = 300.0
     """Time limit of a call, after which the trial fails. [seconds]"""
 
 
-def value_names(metrics: Mapping[str, MetricConfig]) -> dict[str, Direction]:
+@dataclass
+class LmEvalConfig:
+    """A metric computed by tasks of lm-evaluation-harness."""
+
+    tasks: list[str] = MISSING
+    """Tasks of lm-evaluation-harness: names, or paths of YAML or JSON files."""
+
+    returns: list[str] = field(default_factory=list)
+    """Values of the tasks that are recorded, TASK_METRIC, or TASK_METRIC_FILTER where a task has
+    filters; each is named NAME_TASK_METRIC. None: the first metric of each task file."""
+
+    direction: Direction = Direction.maximize
+    """Direction of optimisation where the metric is an objective."""
+
+    examples: int | None = None
+    """Number of documents of each task, the first ones; null: all."""
+
+    num_fewshot: int | None = None
+    """Examples in the prompts, except of tasks that define 0; null: as each task defines."""
+
+    apply_chat_template: bool = False
+    """Ask as a user of a conversation, through the chat template."""
+
+    batch_size: int | None = None
+    """Prompts per batch; null: training.eval_batch_size."""
+
+    every: int | None = 1
+    """Compute at every n-th evaluation, and at the last; null: only at the last."""
+
+
+AnyMetric = MetricConfig | LmEvalConfig
+
+
+def value_names(metrics: Mapping[str, AnyMetric]) -> dict[str, Direction]:
     """Return the names of all values of the metrics, with their directions."""
     return {
         value: metric.direction for name, metric in metrics.items() for value in names(name, metric)
     }
 
 
-def of_evaluation_part(metrics: Mapping[str, MetricConfig]) -> dict[str, MetricConfig]:
-    """Return the metrics that are computed on the evaluation part, and on the test part."""
-    return {name: metric for name, metric in metrics.items() if metric.eval_set is None}
+def of_set(metrics: Mapping[str, AnyMetric], eval_set: str | None) -> dict[str, AnyMetric]:
+    """Return the metrics that are computed on an evaluation set; None: on the evaluation part.
+
+    Tasks of lm-evaluation-harness, which bring their own data, go with the evaluation part.
+    """
+    return {
+        name: metric
+        for name, metric in metrics.items()
+        if (metric.eval_set if isinstance(metric, MetricConfig) else None) == eval_set
+    }
 
 
-def names(name: str, metric: MetricConfig) -> list[str]:
+def names(name: str, metric: AnyMetric) -> list[str]:
     """Return the names of a metric's values."""
-    return [f"{name}_{key}" for key in metric.returns] or [name]
+    own = [] if isinstance(metric, LmEvalConfig) else [name]
+    return [f"{name}_{key}" for key in metric.returns] or own
+
+
+def is_due(metric: AnyMetric, number: int, last: bool) -> bool:
+    """Return whether a metric is computed at an evaluation.
+
+    Args:
+        metric: settings of the metric
+        number: number of the evaluation
+        last: whether no evaluation follows
+    """
+    return last or (metric.every is not None and number % metric.every == 0)
+
+
+def of_functions(metrics: Mapping[str, AnyMetric]) -> dict[str, MetricConfig]:
+    """Return the metrics that are computed by functions, from the held-out data."""
+    return {name: one for name, one in metrics.items() if isinstance(one, MetricConfig)}
+
+
+def of_tasks(metrics: Mapping[str, AnyMetric]) -> dict[str, LmEvalConfig]:
+    """Return the metrics that are computed by tasks, which bring their own data."""
+    return {name: one for name, one in metrics.items() if isinstance(one, LmEvalConfig)}
+
+
+def first_values(name: str, tasks: list[str]) -> list[str]:
+    """Return the names of the tasks' first values; none if a task does not list its metrics.
+
+    Args:
+        name: name of the metric
+        tasks: its tasks; those given by name do not list theirs
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    found = [first_value(f"metrics.{name}.tasks", task) for task in tasks]
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else []
+
+
+def first_value(key: str, task: str) -> str | None:
+    """Return the name of a task file's first value; None of a task by name.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        return read(Path(task)).value if is_file(task) else None
+    except ValueError as error:
+        raise UserError(f"{fault(key, task, TASK)} ({error})") from error
 
 
 def is_reserved(names: Iterable[str]) -> bool:
     """Return whether a trial logs any of these names itself."""
     taken = {*MEASURED, *REPORTED, *OWN, *(each.name for each in fields(Report))}
     return any(name in taken or RESERVED.search(name) for name in names)
-
-
-def metric_faults(metrics: Mapping[str, MetricConfig], eval_sets: Collection[str]) -> Iterator[str]:
-    """Yield what is wrong with the metrics, a line each.
-
-    Args:
-        metrics: the metrics
-        eval_sets: names of the evaluation sets
-    """
-    every = [value for name, metric in metrics.items() for value in names(name, metric)]
-    for name, metric in metrics.items():
-        key = f"metrics.{name}"
-        own = {name, *names(name, metric)}
-        if not NAME.fullmatch(name) or is_reserved(own):
-            yield fault("metrics", name, "a name of letters, digits and _, not one of UGRO's own")
-        if twice := sorted(value for value in own if every.count(value) > 1):
-            yield fault(key, twice[0], "a name that no other metric's value has")
-        if not all(NAME.fullmatch(returned) for returned in metric.returns):
-            yield fault(f"{key}.returns", metric.returns, "names of letters, digits and _")
-        if "." not in metric.function or module_spec(metric.function) is None:
-            allowed = "module.function, the module beside train.py or on Python's path"
-            yield fault(f"{key}.function", metric.function, allowed)
-        if metric.eval_set is not None and metric.eval_set not in eval_sets:
-            allowed = f"null, or of data.eval_sets: {', '.join(eval_sets) or 'none'}"
-            yield fault(f"{key}.eval_set", metric.eval_set, allowed)
-        for limit in ("examples", "max_new_tokens", "samples", "batch_size", "every"):
-            given = getattr(metric, limit)
-            if given is not None and given < 1:
-                yield fault(f"{key}.{limit}", given, "1 or more")
-        if not metric.timeout_seconds > 0:
-            yield fault(f"{key}.timeout_seconds", metric.timeout_seconds, "above 0")
-        yield from _sampling_faults(key, metric)
-
-
-def _sampling_faults(key: str, metric: MetricConfig) -> Iterator[str]:
-    temperature, top_p = metric.temperature, metric.top_p
-    if temperature is not None and not 0 < temperature < math.inf:
-        yield fault(f"{key}.temperature", temperature, "above 0, or null for greedy answers")
-    if temperature is None and (metric.samples or 1) > 1:
-        allowed = f"above 0 with samples={metric.samples}: greedy answers are all the same"
-        yield fault(f"{key}.temperature", None, allowed)
-    if top_p is not None and not 0 < top_p <= 1:
-        yield fault(f"{key}.top_p", top_p, "above 0, 1 at most")
-    elif top_p is not None and temperature is None:
-        yield fault(f"{key}.top_p", top_p, "null without a temperature: nothing is drawn")
-    if metric.on is On.tokens:
-        for name in ("samples", "temperature", "top_p"):
-            if (given := getattr(metric, name)) is not None:
-                yield fault(f"{key}.{name}", given, "null with on=tokens: nothing is generated")

@@ -15,13 +15,13 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 
-from ugro.config import SCHEDULERS, Config, MetricConfig
+from ugro.config import SCHEDULERS, Config, LmEvalConfig, MetricConfig
 
 UNIT = re.compile(r"\s*\[([^\]]+)\]$")  # at the end of a key's docstring
 MANY, LONG = 3, 60  # a default lists so many values of a group's options, so long at most
 UNTYPED: dict[str, list[type]] = {
     "scheduler": [*SCHEDULERS.values()],
-    "metrics": [MetricConfig],
+    "metrics": [MetricConfig, LmEvalConfig],
 }  # sections by key
 CONFIGURATION = ("config", "settings")  # what code calls a section whose class it imports
 
@@ -70,7 +70,7 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[Key]:
                 _fallback(field),
             )
         below = f"{name}.NAME." if typing.get_origin(kind) is dict else f"{name}."
-        found = {key.name: key for one in sections for key in keys(one, below)}
+        found = {(key.name, key.description): key for one in sections for key in keys(one, below)}
         yield from found.values()
 
 

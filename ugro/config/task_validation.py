@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from ugro.config.eval_sets import eval_sets
-from ugro.config.metrics import MetricConfig, On, value_names
+from ugro.config.metrics import AnyMetric, LmEvalConfig, On, value_names
 from ugro.config.mixture import Member, members
 from ugro.config.task import TASK_METRICS, TaskConfig, TaskName
 from ugro.config.trial import RUNNING_TEXT, DataConfig, Packing
@@ -21,7 +21,7 @@ PACKINGS = {
     TaskName.dpo: (Packing.bfd, Packing.none),
     TaskName.classification: (Packing.none,),
 }
-Metrics = Mapping[str, MetricConfig]
+Metrics = Mapping[str, AnyMetric]
 
 
 def task_faults(task: TaskConfig, data: DataConfig, metrics: Metrics) -> Iterator[str]:
@@ -81,6 +81,10 @@ def _metric_faults(task: TaskName, metrics: Metrics) -> Iterator[str]:
         if name in of_task:
             yield fault("metrics", name, f"a name that no value of task={task.name} has")
     for name, metric in metrics.items():
-        if task is TaskName.classification and metric.on is On.generations:
+        if task is not TaskName.classification:
+            continue
+        if isinstance(metric, LmEvalConfig):
+            yield f"metrics.{name}: tasks ask a language model, and task=classification has none"
+        elif metric.on is On.generations:
             allowed = "tokens, as a classifier generates nothing"
             yield fault(f"metrics.{name}.on", "generations", allowed)

@@ -19,7 +19,8 @@ from ugro.config import (
     TrainingConfig,
 )
 from ugro.config.eval_sets import eval_set_faults, eval_sets, set_values
-from ugro.config.metrics import metric_faults, value_names
+from ugro.config.metric_validation import metric_faults
+from ugro.config.metrics import value_names
 from ugro.config.mixture import in_set, members, of_mixture
 from ugro.config.objective_validation import objective_faults
 from ugro.config.task import foreign_metrics

@@ -8,10 +8,11 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ugro.config import Config, DataConfig, MetricConfig, ObjectiveConfig, TaskName
-from ugro.config.metrics import value_names
+from ugro.config import Config, DataConfig, LmEvalConfig, ObjectiveConfig, TaskName
+from ugro.config.metrics import AnyMetric, value_names
 from ugro.errors import UserError, fault
 from ugro.metrics.source import source_digest
+from ugro.metrics.task_files import digest
 from ugro.objectives.constraints import names
 from ugro.objectives.objectives import objectives_of
 from ugro.space.search_space import described
@@ -95,11 +96,13 @@ def _data(config: DataConfig) -> Mapping[str, Any]:
     return given
 
 
-def _metric(metric: MetricConfig) -> Mapping[str, Any]:
-    """Return what affects a metric's values, the source of its function included."""
+def _metric(metric: AnyMetric) -> Mapping[str, Any]:
+    """Return what affects a metric's values, the source of its function or tasks included."""
     given = asdict(metric)
     for other in ("direction", "every", "timeout_seconds", "batch_size"):
-        given.pop(other)  # the direction is part of the objectives
+        given.pop(other, None)  # the direction is part of the objectives
+    if isinstance(metric, LmEvalConfig):
+        return {**given, "source": digest(metric.tasks)}
     return {**given, "source": source_digest(metric.function)}
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ugro.config import Config
 from ugro.config.eval_sets import set_values, value_of
-from ugro.config.metrics import value_names
+from ugro.config.metrics import of_set, value_names
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.objectives import objectives_of
 from ugro.paths import GENERATIONS, GENERATIONS_OF_SET
@@ -154,6 +154,6 @@ class _Set:
 
 
 def _set(config: Config, base: BaseModel, part: Part, name: str | None, answers: Path) -> _Set:
-    own = {key: metric for key, metric in config.metrics.items() if metric.eval_set == name}
-    metrics = metrics_of(replace(config, metrics=own), base, part)
+    own = replace(config, metrics=of_set(config.metrics, name))
+    metrics = metrics_of(own, base, part)
     return _Set(name, part, metrics, answers)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import peft
 
-from ugro.config import Config, Direction, TaskName
-from ugro.config.metrics import of_evaluation_part, value_names
+from ugro.config import Config, Direction, MetricConfig, TaskName
+from ugro.config.metrics import of_functions, of_set, value_names
 from ugro.events.channel import Channel
 from ugro.events.trial_report import TrialResult
 from ugro.metrics.ratio_estimate import largest_difference, ratio_estimate
@@ -40,7 +40,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
         the ``test_gain`` over it with its standard error ``test_gain_stderr`` (nats per target,
         examples paired), ``test_documents`` and ``test_tokens`` (targets); ``test_bits_per_byte``
         and ``base_test_bits_per_byte`` of a language model; of each metric of other tasks and each
-        configured metric ``test_NAME``, ``base_test_NAME`` and ``test_NAME_gain``, with
+        function in ``metrics`` ``test_NAME``, ``base_test_NAME`` and ``test_NAME_gain``, with
         ``test_NAME_gain_stderr`` where there is a value per example, and ``test_NAME_gain_bound``,
         the largest possible gain, where all are from 0 to 1. Empty without a test part.
     """
@@ -49,8 +49,7 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     if part is None:
         return TrialResult((), {})
     size = config.training.eval_batch_size
-    measured_here = of_evaluation_part(config.metrics)
-    own = metrics_of(replace(config, metrics=measured_here), base, part)
+    own = metrics_of(replace(config, metrics=_functions(config)), base, part)
     task = task_of(config, base)
     untrained = task.evaluate(base.model, part, size)
     base_measured = own.compute(base.model, untrained, number=0, last=True)
@@ -77,6 +76,11 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     )
 
 
+def _functions(config: Config) -> dict[str, MetricConfig]:
+    """Return the metrics that the test part is for; others bring their own data."""
+    return of_functions(of_set(config.metrics, None))
+
+
 def _task_scores(
     config: Config, base: Evaluation, trained: Evaluation, documents: Numbers
 ) -> Iterator[tuple[str, float]]:
@@ -100,7 +104,7 @@ def _metric_scores(
     config: Config, base: Measured, trained: Measured, documents: Numbers
 ) -> Iterator[tuple[str, float]]:
     """Yield the values of both models, and the paired gains in the metrics' directions."""
-    for name, direction in value_names(of_evaluation_part(config.metrics)).items():
+    for name, direction in value_names(_functions(config)).items():
         yield f"test_{name}", trained.values[name]
         yield f"base_test_{name}", base.values[name]
         sign = 1 if direction is Direction.maximize else -1

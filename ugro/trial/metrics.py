@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from ugro.config import Config, MetricConfig, On
-from ugro.config.metrics import names
+from ugro.config.metrics import is_due, names, of_functions
 from ugro.errors import MetricError, UserError, fault
 from ugro.metrics.examples import Example, GenerationExample, TokenExample
 from ugro.metrics.process import call
@@ -22,6 +22,7 @@ from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.answers import Answerer, Answers, Prompts
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
+from ugro.trial.lm_eval_tasks import LmEvalTasks
 from ugro.trial.tasks.evaluation import Evaluation
 
 STDERR = "_stderr"  # suffix of a value's standard error over documents
@@ -51,6 +52,7 @@ class Metrics:
         tokenizer: the model's tokenizer
         ends: tokens that end an answer
         positions: the model's maximum number of positions; None if unlimited
+        tasks: the metrics that are computed by tasks, on data of their own; None to leave them out
 
     Raises:
         UserError: a metric needs prompts, and the data are running text.
@@ -63,8 +65,10 @@ class Metrics:
         tokenizer: PreTrainedTokenizerBase,
         ends: Sequence[int],
         positions: int | None,
+        tasks: LmEvalTasks | None,
     ) -> None:
-        self._configured: Mapping[str, MetricConfig] = config.metrics
+        self._configured = of_functions(config.metrics)
+        self._tasks = tasks
         self._part = part
         self._tokenizer = tokenizer
         self._ends = ends
@@ -81,7 +85,10 @@ class Metrics:
     def key(self) -> str:
         """What the values depend on beside the model."""
         sources = [source_digest(metric.function) for metric in self._configured.values()]
-        return f"{self._part.tokens} {self._seed} {self._ends} {self._configured!r} {sources}"
+        tasks = self._tasks.key if self._tasks else ""
+        return (
+            f"{self._part.tokens} {self._seed} {self._ends} {self._configured!r} {sources}{tasks}"
+        )
 
     def compute(
         self, model: nn.Module, evaluation: Evaluation, number: int, last: bool
@@ -95,10 +102,10 @@ class Metrics:
             last: whether no evaluation follows
 
         Raises:
-            MetricError: a function fails, or returns no numbers.
+            MetricError: a function or a task fails, or returns no numbers.
         """
-        due = {n: m for n, m in self._configured.items() if last or number % m.every == 0}
-        values: dict[str, float] = {}
+        due = {n: m for n, m in self._configured.items() if is_due(m, number, last)}
+        values = self._tasks.compute(model, number, last) if self._tasks else {}
         scores: dict[int, dict[str, float]] = {}
         answers = self._answerer.answers(model, due)
         for name, metric in due.items():

@@ -5,10 +5,12 @@ from pathlib import Path
 from transformers import logging as transformers_logging
 
 from ugro.config import Config, TaskName
+from ugro.config.metrics import of_tasks
 from ugro.trial import hardware
 from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data, prepare, with_chat_template
 from ugro.trial.generation import end_ids
+from ugro.trial.lm_eval_tasks import LmEvalTasks
 from ugro.trial.metrics import Metrics
 from ugro.trial.model.base_models import (
     BaseModel,
@@ -54,9 +56,16 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
 def metrics_of(config: Config, base: BaseModel, part: Part) -> Metrics:
     """Create the configured metrics for a held-out part.
 
+    Args:
+        config: configuration of the trial
+        base: the base model
+        part: data to evaluate on, which tasks of lm-evaluation-harness ignore
+
     Raises:
-        UserError: a metric needs prompts, and the data are running text.
+        UserError: a metric needs prompts, and the data are running text; or a task is unknown.
     """
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
     ends = end_ids(tokenizer, base.stop_ids)
-    return Metrics(config, part, tokenizer, ends, positions(base.model.config))
+    tasks = of_tasks(config.metrics)
+    evaluated = LmEvalTasks(tasks, tokenizer, config.training.eval_batch_size) if tasks else None
+    return Metrics(config, part, tokenizer, ends, positions(base.model.config), evaluated)
