@@ -130,7 +130,7 @@ def test_wrong_tasks_are_named(
 def test_tasks_need_a_package(
     settings: Callable[..., Config], tasks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ugro.config.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("ugro.config.metric_validation.find_spec", lambda _: None)
     with pytest.raises(UserError) as raised:
         validate(settings(TINY, *tasks))
     assert str(raised.value) == (
