@@ -1,9 +1,11 @@
 """Every example runs, from the repository's folder, as a user would start it."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -11,10 +13,13 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from examples.my_metrics import _at_least_one, pass_at_k
+from examples.my_metrics import _at_least_one, _passes, pass_at_k
+from ugro.config import Config
+from ugro.events.channel import channel
 from ugro.metrics.examples import GenerationExample
+from ugro.trial.trial import run_trial
 
-from ..conftest import ROOT
+from ..conftest import QUICK, ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.sh"))
 
@@ -86,3 +91,23 @@ def test_pass_at_k_runs_each_program_with_its_test() -> None:
 
 
 RECORD = {"test": "assert double(3) == 6"}
+
+
+def test_a_trial_measures_pass_at_k_as_the_docs_configure_it(
+    settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    [metric] = re.findall(r"'(metrics\.pass={.*})'", page)
+    rows = [{"prompt": f"{n} =", "completion": "1", "test": ""} for n in range(60)]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    data = ("data=jsonl", f"data.train_files=[{tmp_path}/rows.jsonl]")
+    limits = ("metrics.pass.examples=1", "metrics.pass.max_new_tokens=1")
+    config = settings(*QUICK, *data, metric, *limits, "training.learning_rate=0.1")
+    result = run_trial(config, tmp_path, channel())
+    [line] = (tmp_path / "generations.jsonl").read_text().splitlines()
+    programs = json.loads(line)["samples"]["pass"]
+    assert len(programs) == 10
+    passed = sum(_passes(program, "") for program in programs)
+    assert passed  # it has learnt the program "1"
+    assert result.metrics["pass_at_1"] == pytest.approx(passed / 10)
+    assert result.metrics["pass_at_5"] == pytest.approx(_at_least_one(10, passed, 5))
