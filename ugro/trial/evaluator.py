@@ -17,7 +17,7 @@ from ugro.objectives.objectives import objectives_of
 from ugro.paths import GENERATIONS, GENERATIONS_OF_SET
 from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data
-from ugro.trial.metrics import Measured, Metrics
+from ugro.trial.metrics.metrics import Measured, Metrics
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import metrics_of
 from ugro.trial.tasks.evaluation import Evaluation

@@ -17,7 +17,7 @@ from ugro.paths import ADAPTER
 from ugro.trial import torch_errors
 from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
-from ugro.trial.metrics import Measured
+from ugro.trial.metrics.metrics import Measured
 from ugro.trial.model.base_models import evict_base_model
 from ugro.trial.setup import metrics_of, set_up
 from ugro.trial.tasks.evaluation import Evaluation

@@ -9,9 +9,9 @@ from ugro.config.metrics import of_tasks
 from ugro.trial import hardware
 from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data, prepare, with_chat_template
-from ugro.trial.generation import end_ids
-from ugro.trial.lm_eval_tasks import LmEvalTasks
-from ugro.trial.metrics import Metrics
+from ugro.trial.generation.generate import end_ids
+from ugro.trial.metrics.lm_eval_tasks import LmEvalTasks
+from ugro.trial.metrics.metrics import Metrics
 from ugro.trial.model.base_models import (
     BaseModel,
     base_model,

@@ -13,7 +13,7 @@ from ugro.formatting import share
 from ugro.paths import ADAPTER
 from ugro.trial import hardware
 from ugro.trial.data.preparation import with_chat_template
-from ugro.trial.generation import as_asked, end_ids, generate
+from ugro.trial.generation.generate import as_asked, end_ids, generate
 from ugro.trial.model import base_models
 from ugro.trial.tasks.classification import probabilities
 

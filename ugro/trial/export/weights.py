@@ -18,7 +18,7 @@ from ugro.errors import UserError
 from ugro.formatting import binary_size
 from ugro.paths import ADAPTER
 from ugro.trial.data.preparation import with_chat_template
-from ugro.trial.generation import end_ids
+from ugro.trial.generation.generate import end_ids
 from ugro.trial.model import base_models
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -26,7 +26,7 @@ from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
 from ugro.trial.data.cache import create_once
 from ugro.trial.hardware import device
-from ugro.trial.metrics import Measured
+from ugro.trial.metrics.metrics import Measured
 from ugro.trial.model import random_llama
 from ugro.trial.tasks.evaluation import Evaluation
 

@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 from ugro.config import MetricConfig, On
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
-from ugro.trial.generation import encoded, generate
-from ugro.trial.sampling import Sampling
+from ugro.trial.generation.generate import encoded, generate
+from ugro.trial.generation.sampling import Sampling
 
 Answers = Mapping[int, Sequence[str]]  # by the index of their row in the evaluated part
 

@@ -12,8 +12,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from ugro.errors import UserError
 from ugro.formatting import counted
 from ugro.trial.data.chat_template import ChatTemplate
+from ugro.trial.generation.sampling import Sampling
 from ugro.trial.inference import inference
-from ugro.trial.sampling import Sampling
 
 log = logging.getLogger(__name__)
 

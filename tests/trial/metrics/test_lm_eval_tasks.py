@@ -14,16 +14,16 @@ from ugro.config import Config
 from ugro.errors import MetricError, UserError
 from ugro.events.channel import channel
 from ugro.events.trial_report import TrialResult
-from ugro.trial import lm_eval_tasks
 from ugro.trial.export.weights import export_merged
 from ugro.trial.held_out import measure_test
-from ugro.trial.lm_eval_tasks import LmEvalTasks
+from ugro.trial.metrics import lm_eval_tasks
+from ugro.trial.metrics.lm_eval_tasks import LmEvalTasks
 from ugro.trial.setup import set_up
 
-from ..conftest import QUICK
-from ..task_files import write_tasks
-from .conftest import reports
-from .small_models import saved_model
+from ...conftest import QUICK
+from ...task_files import write_tasks
+from ..conftest import reports
+from ..small_models import saved_model
 
 lm_eval = pytest.importorskip("lm_eval")
 

@@ -8,10 +8,10 @@ from ugro.config import RandomLlamaConfig
 from ugro.trial.data.documents import Document
 from ugro.trial.data.rendering import render_document
 from ugro.trial.data.tokenization import tokenise
-from ugro.trial.generation import as_asked, encoded, end_ids, generate
+from ugro.trial.generation.generate import as_asked, encoded, end_ids, generate
 from ugro.trial.model.random_llama import END, byte_tokenizer, random_llama
 
-from .small_models import small_model
+from ..small_models import small_model
 
 POSITIONS = 64
 SHAPE = RandomLlamaConfig(16, 32, 2, 2, 1, POSITIONS, seed=0)

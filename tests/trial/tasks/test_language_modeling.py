@@ -13,7 +13,7 @@ from ugro.trial.data.texts import Span, Text
 from ugro.trial.model.random_llama import END, PAD, byte_tokenizer, random_llama
 from ugro.trial.tasks.language_modeling import evaluate, perplexity
 
-from .made import part_of, record, running
+from ..made import part_of, record, running
 
 SHAPE = RandomLlamaConfig(16, 32, 1, 2, 1, 64, seed=0)
 TEXTS = [

@@ -19,10 +19,10 @@ from ugro.metrics.ratio_estimate import ratio_estimate
 from ugro.metrics.source import source_digest
 from ugro.paths import write_atomically
 from ugro.retries import is_disk_trouble, retrying
-from ugro.trial.answers import Answerer, Answers, Prompts
 from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
-from ugro.trial.lm_eval_tasks import LmEvalTasks
+from ugro.trial.generation.answers import Answerer, Answers, Prompts
+from ugro.trial.metrics.lm_eval_tasks import LmEvalTasks
 from ugro.trial.tasks.evaluation import Evaluation
 
 STDERR = "_stderr"  # suffix of a value's standard error over documents

@@ -8,9 +8,9 @@ from scipy.stats import chi2_contingency
 from transformers import GenerationConfig, LlamaForCausalLM
 
 from ugro.config import RandomLlamaConfig
-from ugro.trial.generation import generate
+from ugro.trial.generation.generate import generate
+from ugro.trial.generation.sampling import Sampling
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
-from ugro.trial.sampling import Sampling
 
 SHAPE = RandomLlamaConfig(16, 32, 2, 2, 1, 64, seed=0)
 TOKENIZER = byte_tokenizer()

@@ -20,7 +20,7 @@ from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
-from .conftest import reports
+from ..conftest import reports
 
 WORDS = ("basket", "kitten", "hammer", "napkin", "orange", "candle")
 FUNCTIONS = """
