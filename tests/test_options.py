@@ -22,6 +22,7 @@ GROUPS = [
     for path in sorted((ROOT / "conf").glob("*/*.yaml"))
     if path.parent.name != "hydra"
 ]
+RECORDS = ["data=jsonl", "data.train_files=[a]"]
 OF_FILES = ("text", "csv", "json", "jsonl", "parquet")
 NEEDED = {
     "model=local": ["model.path=somewhere"],
@@ -30,6 +31,10 @@ NEEDED = {
         "metrics.lm_eval.tasks=[arc_easy]",
         "metrics.lm_eval.returns=[arc_easy_acc]",
     ],
+    "task=dpo": RECORDS,
+    "objectives=reward_accuracy": ["task=dpo", *RECORDS],
+    "task=classification": RECORDS,
+    "objectives=accuracy": ["task=classification", *RECORDS],
     "data=mixture": ["data.sets=[{source: jsonl, train_files: [a]}]"],
     **{f"data={name}": ["data.path=somewhere"] for name in ("hub", "arrow")},
 }

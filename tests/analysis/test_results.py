@@ -214,7 +214,17 @@ def test_the_best_experiment_is_the_whole_configuration_less_its_study(
         "# As overrides: lora.r=8 'lora.target_modules=[q_proj,v_proj]'",
     ]
     best = OmegaConf.load(path)
-    of_a_trial = {"seed", "cache_dir", "model", "lora", "data", "training", "metrics", "latency"}
+    of_a_trial = {
+        "seed",
+        "cache_dir",
+        "model",
+        "lora",
+        "data",
+        "training",
+        "task",
+        "metrics",
+        "latency",
+    }
     assert set(best) == of_a_trial | {"objectives", "constraints", "stoppers", "defaults"}
     assert best.lora.r == 8
 

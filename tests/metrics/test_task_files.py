@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ugro.metrics.task_files import digest, read, value_name
@@ -101,6 +101,7 @@ def test_a_malformed_file_is_named_with_its_line(text: str | None, reason: str) 
         read(Path("mine.yaml"))
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=40)
     | st.text(alphabet="task:[]{}-!&*# \n'\"01ab", max_size=40).map(str.encode)

@@ -52,7 +52,7 @@ def check_a_trained_adapter(config: Config, base: str, folder: Path) -> float:
     ours = base_model(config.model, torch.float32, cache)
     data = prepare(config.data, ours.tokenizer, cache)
     found = evaluate(ours.model, data.evaluation, 4)
-    tokens = int(found.tokens.sum())
+    tokens = int(found.targets.sum())
     assert found.losses.tolist() == pytest.approx(untrained, abs=2e-4)  # sums of a dozen tokens
     assert result.metrics["base_eval_loss"] == pytest.approx(sum(untrained) / tokens, abs=1e-5)
     assert result.metrics["eval_loss"] == pytest.approx(sum(trained) / tokens, abs=1e-5)
