@@ -82,7 +82,7 @@ def test_preferences_are_searched_by_reward_accuracy(tmp_path: Path) -> None:
     names = {metric["name"] for metric in test["metrics"]}
     assert names == {"reward_accuracy", "reward_margin"}
     report = (study / "analysis" / "report.html").read_text()
-    assert "reward_accuracy" in report
+    assert "reward_accuracy over the untrained base model, on the test part" in report
 
 
 @pytest.fixture(scope="module")

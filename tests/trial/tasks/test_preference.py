@@ -185,7 +185,7 @@ def test_the_base_model_has_no_preference(
 ) -> None:
     _, reports = trained(list(pairs(30)), "training.max_steps=1")
     assert reports[0]["eval_loss"] == pytest.approx(math.log(2), abs=1e-12)
-    assert (reports[0]["eval_reward_accuracy"], reports[0]["eval_reward_margin"]) == (0, 0)
+    assert (reports[0]["eval_reward_accuracy"], reports[0]["eval_reward_margin"]) == (0.5, 0)
 
 
 @pytest.mark.parametrize("given", ["lora.init_lora_weights=pissa", "lora.bias=all"])
@@ -250,6 +250,6 @@ def test_the_test_part_is_measured_with_rewards(
     found = measure_test(config, tmp_path, channel()).metrics
     assert found["base_test_loss"] == pytest.approx(math.log(2), abs=1e-12)
     assert found["test_gain"] == pytest.approx(math.log(2) - found["test_loss"], abs=1e-9)
-    assert found["test_reward_accuracy_gain"] == found["test_reward_accuracy"]
+    assert found["test_reward_accuracy_gain"] == found["test_reward_accuracy"] - 0.5
     assert found["test_tokens"] == found["test_documents"] == 5
     evict_base_model()

@@ -88,7 +88,8 @@ def _sure(certainty: Certainty, confirmation: Confirmation | None) -> Iterator[K
 
 def _gain(findings: Findings) -> Iterator[KeyNumber]:
     if (test := findings.test) is not None:
-        ranked = [score for score in test.metrics if score.name == findings.objectives[0]]
+        ranked_by = findings.objectives[0].removeprefix("eval_")  # of the task
+        ranked = [score for score in test.metrics if score.name == ranked_by]
         for score in ranked:
             sign = "+" if score.best >= score.base_model else ""
             change = f"{sign}{number(score.best - score.base_model)}"

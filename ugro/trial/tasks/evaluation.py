@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,13 @@ class Evaluation:
     Attributes:
         losses: summed loss of each row, nats, float64 [rows]
         targets: targets of each row, int64 [rows]
-        correct: targets of each row that the model gets right, int64 [rows]
+        correct: targets of each row that the model gets right, a tie as half, [rows]
         others: further metrics of the task, by name without the prefix ``eval_``
     """
 
     losses: NDArray[np.float64]
     targets: Numbers
-    correct: Numbers
+    correct: NDArray[Any]
     others: Mapping[str, float] = field(default_factory=dict)
 
     @property

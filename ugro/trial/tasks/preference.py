@@ -77,7 +77,8 @@ class Preference:
 
         Returns:
             With ``reward_accuracy``, the share of pairs whose chosen text has the higher reward,
-            and ``reward_margin``, the mean difference of the rewards, nats.
+            and ``reward_margin``, the mean difference of the rewards, nats. A tie counts half:
+            the base model, which has no other pairs, is at chance.
         """
         rows = np.arange(len(part.layout))
         reference = self._reference(part, rows)
@@ -87,12 +88,13 @@ class Preference:
             _fill(own, model, part, rows, batch_size)
         rewards = self._beta * (own - reference).reshape(-1, 2)
         margins = rewards[:, 0] - rewards[:, 1]
-        correct = (margins > 0).astype(np.int64)
+        correct = (1 + np.sign(margins)) / 2
         others = {
             "reward_accuracy": float(correct.mean()),
             "reward_margin": float(margins.mean()),
         }
-        return Evaluation(np.logaddexp(0.0, -margins), np.ones_like(correct), correct, others)
+        pairs = np.ones(len(margins), dtype=np.int64)
+        return Evaluation(np.logaddexp(0.0, -margins), pairs, correct, others)
 
 
 def _fill(
