@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from ugro.trial.export.weights import logits
 from ugro.trial.model import base_models
 
 from ..conftest import QUICK, ROOT
+from ..forked import completed
 from .studies import IN_PROCESS, table
 
 SEARCHED = (
@@ -50,14 +49,7 @@ def sweep(folder: Path, rows: Iterable[Mapping[str, object]], *given: str) -> Pa
     (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     data = ("data=jsonl", "data.train_files=[rows.jsonl]", "data.max_train_examples=null")
     command = [*QUICK, *data, IN_PROCESS, *SEARCHED, *given]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), "-m", *command],
-        cwd=folder,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = completed(ROOT / "train.py", ["-m", *command], folder, os.environ, seconds=280)
     assert done.returncode == 0, done.stderr + done.stdout
     return folder / "multirun" / "mine"
 
