@@ -223,7 +223,8 @@ def _metric(name: str, given: object) -> AnyMetric:
     key = f"metrics.{name}"
     if not isinstance(given, DictConfig):
         raise UserError(fault(key, given, "{function: my_module.my_metric, ...}"))
-    schema = LmEvalConfig if "tasks" in given.keys() else MetricConfig  # noqa: SIM118  "in" skips ???
+    # A key without a value counts: "in" the mapping itself would pass over tasks: ???.
+    schema = LmEvalConfig if "tasks" in given.keys() else MetricConfig  # noqa: SIM118
     try:
         metric = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), given))
     except MissingMandatoryValue as error:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from ugro.config import DATA_SETS, RUNNING_TEXT, Config, DataConfig, Source
 from ugro.config.bounds import at_least, share
-from ugro.config.eval_sets import eval_sets
+from ugro.config.eval_sets import eval_sets, name_faults
+from ugro.config.metrics import value_names
 from ugro.config.mixture import in_set, members, of_mixture
 from ugro.errors import UserError, fault
 
@@ -30,6 +31,8 @@ def data_faults(config: Config) -> Iterator[str]:
     if data.streaming:
         yield from _streaming(config)
     yield from _sets(data)
+    yield from name_faults(data.eval_sets, config.task.name, value_names(config.metrics))
+    yield from _eval_sets(data)
 
 
 def _streaming(config: Config) -> Iterator[str]:
@@ -67,29 +70,36 @@ def _sets(data: DataConfig) -> Iterator[str]:
         yield from str(error).splitlines()
         return
     for member in found:
-        for line in (*_source(member.data), *_columns(member.data)):
+        for line in (*_source(member.data, "train"), *_columns(member.data)):
             yield in_set(line, member.key) if data.source is Source.mixture else line
+
+
+def _eval_sets(data: DataConfig) -> Iterator[str]:
     try:
-        held_out = eval_sets(data).values()
-    except UserError:  # reported by eval_set_faults
+        found = eval_sets(data).values()
+    except UserError as error:
+        yield from str(error).splitlines()
         return
-    for member in held_out:
-        yield from (in_set(line, member.key) for line in _columns(member.data))
+    for member in found:
+        for line in (*_source(member.data, "eval"), *_columns(member.data)):
+            yield in_set(line, member.key)
 
 
-def _source(data: DataConfig) -> Iterator[str]:
-    """Each source has either files, or a path with splits."""
+def _source(data: DataConfig, part: str) -> Iterator[str]:
+    """Each source has either files, or a path with splits, for the part that it must have."""
     if data.source is Source.pydocs:
         return
     of_files = [f"{part}_files" for part in ("train", "eval", "test")]
     if data.source in DATA_SETS:
         if not data.path:
             yield fault("data.path", data.path, "a hub id or a folder")
+        if not (split := getattr(data, f"{part}_split")):
+            yield fault(f"data.{part}_split", split, "a split of the data set")
         others = of_files if data.source is Source.hub else [*of_files, "subset"]
         allowed = "none, as the data set has splits: data.eval_split"
     else:
-        if not data.train_files:
-            yield fault("data.train_files", data.train_files, "a list of paths or globs")
+        if not (given := getattr(data, f"{part}_files")):
+            yield fault(f"data.{part}_files", given, "a list of paths or globs")
         others = ["path", "subset", "eval_split", "test_split"]
         allowed = "null, as the data are files: data.eval_files"
     for key in others:

@@ -1,15 +1,14 @@
 """Further evaluation sets, each with its data configuration, and the names of their values."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from ugro.config.metrics import NAME, is_reserved
-from ugro.config.mixture import KEYS, Member, in_set, member_of
+from ugro.config.mixture import KEYS, Member, member_of
 from ugro.config.study import Direction
 from ugro.config.task import TASK_METRICS, TaskName
-from ugro.config.trial import DATA_SETS, RUNNING_TEXT, DataConfig
-from ugro.errors import UserError, fault
+from ugro.config.trial import DataConfig
+from ugro.errors import fault
 
 OWN_KEYS = tuple(key for key in KEYS if not key.startswith(("train_", "test_")))
 OF_LOSS = "eval_perplexity"  # not measured on a set: it follows from the loss
@@ -48,35 +47,18 @@ def value_of(name: str, metric: str) -> str:
     return f"{name}_{metric.removeprefix('eval_')}"
 
 
-def eval_set_faults(config: DataConfig, task: TaskName, taken: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the evaluation sets, a line each.
+def name_faults(names: Iterable[str], task: TaskName, taken: Container[str]) -> Iterator[str]:
+    """Yield what is wrong with the names of evaluation sets, a line each.
 
     Args:
-        config: data configuration
+        names: names of the evaluation sets
         task: the task
         taken: names of the values of metrics
     """
-    for name in config.eval_sets:
+    for name in names:
         if not NAME.fullmatch(name) or is_reserved([name, *set_values([name], task)]):
             allowed = "names of letters, digits and _, none whose values are UGRO's own"
             yield fault("data.eval_sets", name, allowed)
-    for value in set_values(config.eval_sets, task):
-        if value in taken:
-            yield fault("data.eval_sets", value, "names whose values no metric has")
-    try:
-        found = eval_sets(config)
-    except UserError as error:
-        yield from str(error).splitlines()
-        return
-    for member in found.values():
-        yield from (in_set(line, member.key) for line in _source_faults(member.data))
-
-
-def _source_faults(data: DataConfig) -> Iterator[str]:
-    if data.source in DATA_SETS:
-        if not data.path:
-            yield fault("data.path", data.path, "a hub id or a folder")
-        if not data.eval_split:
-            yield fault("data.eval_split", data.eval_split, "a split of the data set")
-    elif data.source not in RUNNING_TEXT[:1] and not data.eval_files:
-        yield fault("data.eval_files", data.eval_files, "a list of paths or globs")
+        for value in set_values([name], task):
+            if value in taken:
+                yield fault("data.eval_sets", value, "names whose values no metric has")

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +68,15 @@ def of_mixture(config: DataConfig) -> Iterator[str]:
 def in_set(message: str, key: str) -> str:
     """Write the keys in a message about a set as those of the set."""
     return re.sub(rf"(?<![\w/.])data\.(?=(?:{'|'.join(KEYS)})\b)", f"{key}.", message)
+
+
+@contextmanager
+def named(member: Member) -> Iterator[None]:
+    """Raise errors about a set's data with the keys of the set."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(in_set(str(error), member.key)) from error
 
 
 def member_of(config: DataConfig, key: str, given: Any, allowed: tuple[str, ...]) -> Member:

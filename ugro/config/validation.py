@@ -15,12 +15,10 @@ from ugro.config import (
 )
 from ugro.config.bounds import above_zero, at_least, share
 from ugro.config.data_validation import data_faults
-from ugro.config.eval_sets import eval_set_faults, set_values
 from ugro.config.metric_validation import metric_faults
-from ugro.config.metrics import value_names
 from ugro.config.objective_validation import objective_faults
-from ugro.config.task import foreign_metrics
 from ugro.config.task_validation import task_faults
+from ugro.config.values import configured_values, known_values
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED
 from ugro.paths import CONFIRM
@@ -36,15 +34,13 @@ def validate(config: Config) -> None:
     Raises:
         UserError: at least one value is impossible.
     """
-    foreign = foreign_metrics(config.task.name)
-    task, of_metrics = config.task.name, value_names(config.metrics)
-    own = {**set_values(config.data.eval_sets, task), **of_metrics}
+    task = config.task.name
+    own = configured_values(config.data.eval_sets, task, config.metrics)
     faults = [
         *task_faults(config.task, config.data, config.metrics),
         *_lora(config.lora, config.model.linear_modules),
         *_training(config.training),
         *data_faults(config),
-        *eval_set_faults(config.data, task, of_metrics),
         *_model(config),
         *_study(config.study),
         *artifacts_faults(config.study.artifacts),
@@ -53,8 +49,8 @@ def validate(config: Config) -> None:
         *metric_faults(config.metrics, config.data.eval_sets),
         *objective_faults(
             config.objectives,
-            [name for name in (*MEASURED, *own) if name not in foreign],
-            [name for name in (*REPORTED, *own) if name not in foreign],
+            known_values(MEASURED, task, own),
+            known_values(REPORTED, task, own),
         ),
         *_latency(config.latency),
     ]

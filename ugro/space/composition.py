@@ -11,9 +11,7 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ugro.config import ConstraintsConfig, metrics_of, no_key
-from ugro.config.eval_sets import set_values
-from ugro.config.metrics import value_names
-from ugro.config.task import foreign_metrics
+from ugro.config.values import configured_values, known_values
 from ugro.errors import UserError
 from ugro.events.trial_report import MEASURED
 from ugro.objectives.constraints import Constraints, constraints_of
@@ -127,10 +125,9 @@ def constraints_in(config: DictConfig) -> Constraints:
         UserError: an expression does not parse, or a name is neither a key nor a metric.
     """
     expressions = list(config.constraints.expressions)
-    foreign = foreign_metrics(config.task.name)
-    of_sets = set_values(map(str, config.data.eval_sets), config.task.name)
-    known = (*MEASURED, *of_sets, *value_names(metrics_of(config)))
-    measured = tuple(name for name in known if name not in foreign)
+    task = config.task.name
+    own = configured_values(map(str, config.data.eval_sets), task, metrics_of(config))
+    measured = known_values(MEASURED, task, own)
     return constraints_of(ConstraintsConfig(expressions), partial(has, config), measured)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ugro.config import DATA_SETS, BadRecords, DataConfig, Source, TaskName
 from ugro.config.eval_sets import eval_sets
-from ugro.config.mixture import Member, in_set, members
+from ugro.config.mixture import Member, members, named
 from ugro.errors import UserError, fault
 from ugro.trial.data.data_sets import data_set_rows, fingerprint, parquet_rows
 from ugro.trial.data.documents import TEXT, Document, Skipped
@@ -73,10 +73,8 @@ def read_separate(
         yield from read(config, part, skipped, task)
         return
     member = eval_sets(config)[part.removeprefix(OF_SETS)]
-    try:
+    with named(member):
         yield from read(member.data, "eval", skipped, task)
-    except UserError as error:
-        raise UserError(in_set(str(error), member.key)) from error
 
 
 def sources(config: DataConfig) -> list[str]:
@@ -105,10 +103,8 @@ def sources(config: DataConfig) -> list[str]:
 
 def _sources_of(sets: Iterable[Member]) -> Iterator[str]:
     for member in sets:
-        try:
+        with named(member):
             yield from (f"{member.key} {source}" for source in sources(member.data))
-        except UserError as error:
-            raise UserError(in_set(str(error), member.key)) from error
 
 
 def location(config: DataConfig, part: str) -> tuple[str, object]:
@@ -145,11 +141,9 @@ def _mixed(config: DataConfig, part: str, skipped: Skipped, task: TaskName) -> I
     for index, member in enumerate(members(config)):
         if not _has(member.data, part):
             continue
-        try:
+        with named(member):
             for document in read(member.data, part, skipped, task):
                 yield replace(document, weight=member.weight, member=index)
-        except UserError as error:
-            raise UserError(in_set(str(error), member.key)) from error
 
 
 def has_part(config: DataConfig, part: str) -> bool:
