@@ -19,6 +19,9 @@ from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 from ugro.trial.model.target_modules import peft_config
 from ugro.trial.trial import run_trial
 
+from .conftest import reports
+from .reference_trainers import arguments_of, in_order, losses
+
 trl = pytest.importorskip("trl")
 
 STEPS = 12
@@ -65,17 +68,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..
 
 def trial_losses(config: Config, folder: Path) -> list[float]:
     run_trial(config, folder, channel())
-    reported = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [one["train_loss"] for one in reported[1:]]
-
-
-class InOrder(trl.SFTTrainer):  # type: ignore[misc, name-defined]
-    """TRL's trainer over its own rows in the trial's order."""
-
-    order: list[int]
-
-    def _get_train_sampler(self, *_: Any) -> list[int]:
-        return self.order
+    return [one["train_loss"] for one in reports(folder)[1:]]
 
 
 def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: bool) -> list[float]:
@@ -85,32 +78,16 @@ def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: b
     base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     set_seed(config.seed)
     model = peft.get_peft_model(base, peft_config(config.lora, base))
-    training = config.training
     arguments = trl.SFTConfig(
-        output_dir=str(folder),
+        **arguments_of(config, folder),
         packing=True,
         packing_strategy="bfd",
         max_length=config.data.block_size,
         assistant_only_loss=chat,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler_type.name,
-        warmup_steps=training.warmup_ratio,
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        per_device_train_batch_size=training.batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation_steps,
-        max_steps=STEPS,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=True,
-        bf16=False,
         gradient_checkpointing=False,
         router_aux_loss_coef=0.0,
-        seed=config.seed,
     )
-    trainer = InOrder(
+    trainer = in_order(trl.SFTTrainer)(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(rows),
@@ -124,8 +101,7 @@ def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: b
     theirs = [one["input_ids"] for one in trainer.train_dataset]
     assert sorted(ours) == sorted(theirs)  # the same tokens in the same rows
     trainer.order = [theirs.index(ours[row]) for row in schedule(config, data.train).order]
-    trainer.train()
-    return [logged["loss"] for logged in trainer.state.log_history if "loss" in logged]
+    return losses(trainer)
 
 
 @pytest.mark.parametrize("chat", [False, True], ids=["prompt and completion", "chat"])

@@ -32,6 +32,9 @@ from ugro.trial.model.target_modules import peft_config
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
+from ..conftest import reports
+from ..reference_trainers import arguments_of, in_order, losses
+
 STEPS = 6
 LABELS = ("negative", "neutral", "positive")
 WORDS = {"negative": "awful", "neutral": "plain", "positive": "lovely"}
@@ -84,18 +87,9 @@ def configured(
     return make
 
 
-def reports_of(config: Config, folder: Path) -> list[dict[str, Any]]:
+def reports_of(config: Config, folder: Path) -> list[dict[str, float]]:
     run_trial(config, folder, channel())
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-class InOrder(Trainer):
-    """transformers' trainer in the trial's order."""
-
-    order: list[int]
-
-    def _get_train_sampler(self, *_: Any) -> list[int]:  # type: ignore[override]
-        return self.order
+    return reports(folder)
 
 
 def test_losses_equal_those_of_transformers_step_by_step(
@@ -118,32 +112,15 @@ def test_losses_equal_those_of_transformers_step_by_step(
     )
     set_seed(config.seed)
     model = peft.get_peft_model(plain, peft_config(config.lora, plain))
-    training = config.training
 
     def tokenised(some: list[dict[str, Any]]) -> Dataset:
         return Dataset.from_list(
             [{**tokenizer(one["text"]), "labels": LABELS.index(one["label"])} for one in some]
         )
 
-    trainer = InOrder(
+    trainer = in_order(Trainer)(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(tmp_path / "transformers"),
-            learning_rate=training.learning_rate,
-            lr_scheduler_type=training.lr_scheduler_type.name,
-            warmup_steps=training.warmup_ratio,
-            weight_decay=training.weight_decay,
-            max_grad_norm=training.max_grad_norm,
-            per_device_train_batch_size=training.batch_size,
-            gradient_accumulation_steps=training.gradient_accumulation_steps,
-            max_steps=STEPS,
-            logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
-            seed=config.seed,
-        ),
+        args=TrainingArguments(**arguments_of(config, tmp_path / "transformers")),
         data_collator=DataCollatorWithPadding(tokenizer),
         train_dataset=tokenised(rows[18:]),
         eval_dataset=tokenised(rows[:9]),
@@ -153,9 +130,7 @@ def test_losses_equal_those_of_transformers_step_by_step(
     layout = data.train.layout
     documents = data.train.examples.documents[layout.examples]
     trainer.order = documents[schedule(config, data.train).order].tolist()
-    trainer.train()
-    theirs = [logged["loss"] for logged in trainer.state.log_history if "loss" in logged]
-    assert [one["train_loss"] for one in ours[1:]] == pytest.approx(theirs, abs=1e-4)
+    assert [one["train_loss"] for one in ours[1:]] == pytest.approx(losses(trainer), abs=1e-4)
     found = trainer.predict(tokenised(rows[:9]))
     expected, chosen = found.label_ids, np.argmax(found.predictions, axis=-1)
     assert ours[-1]["eval_loss"] == pytest.approx(found.metrics["test_loss"], abs=1e-4)
@@ -169,15 +144,15 @@ def test_losses_do_not_depend_on_how_a_step_is_cut(
     configured: Callable[..., Config], tmp_path: Path
 ) -> None:
     rows = list(reviews(24))  # six of which are trained on, all in each step
-    losses = []
+    found = []
     for size, passes in ((6, 1), (3, 2), (2, 3)):
         given = (f"training.batch_size={size}", f"training.gradient_accumulation_steps={passes}")
         folder = tmp_path / str(size)
         folder.mkdir()
         config = configured(rows, *given)
-        losses.append([one["train_loss"] for one in reports_of(config, folder)[1:]])
-    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
-    assert losses[2] == pytest.approx(losses[0], abs=1e-5)
+        found.append([one["train_loss"] for one in reports_of(config, folder)[1:]])
+    assert found[1] == pytest.approx(found[0], abs=1e-5)
+    assert found[2] == pytest.approx(found[0], abs=1e-5)
 
 
 def test_the_adapter_holds_the_head_and_plain_peft_gives_the_trials_loss(
@@ -191,13 +166,13 @@ def test_the_adapter_holds_the_head_and_plain_peft_gives_the_trials_loss(
     )  # with another new head
     plain.config.pad_token_id = tokenizer.pad_token_id
     model = peft.PeftModel.from_pretrained(plain, tmp_path / "adapter").eval()
-    losses = []
+    alone = []
     for one in reviews(9):
         with torch.no_grad():
             logits = model(**tokenizer(one["text"], return_tensors="pt")).logits
         target = torch.tensor([LABELS.index(one["label"])])
-        losses.append(float(torch.nn.functional.cross_entropy(logits, target)))
-    assert np.mean(losses) == pytest.approx(best["eval_loss"], abs=1e-5)
+        alone.append(float(torch.nn.functional.cross_entropy(logits, target)))
+    assert np.mean(alone) == pytest.approx(best["eval_loss"], abs=1e-5)
 
 
 def test_the_test_part_has_an_accuracy_with_an_interval(

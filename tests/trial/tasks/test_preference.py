@@ -25,6 +25,9 @@ from ugro.trial.tasks import preference
 from ugro.trial.tasks.task import task_of
 from ugro.trial.trial import run_trial
 
+from .. import conftest
+from ..reference_trainers import arguments_of, in_order, losses
+
 trl = pytest.importorskip("trl")
 
 STEPS = 6
@@ -99,19 +102,9 @@ def trained(
             *given,
         )
         run_trial(config, tmp_path, channel())
-        lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-        return config, [json.loads(line) for line in lines]
+        return config, conftest.reports(tmp_path)
 
     return run
-
-
-class InOrder(trl.DPOTrainer):  # type: ignore[misc, name-defined]
-    """TRL's trainer in the trial's order."""
-
-    order: list[int]
-
-    def _get_train_sampler(self, *_: Any) -> list[int]:
-        return self.order
 
 
 def trl_trainer(config: Config, folder: Path, rows: list[dict[str, Any]]) -> Any:
@@ -120,30 +113,14 @@ def trl_trainer(config: Config, folder: Path, rows: list[dict[str, Any]]) -> Any
     base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     set_seed(config.seed)
     model = peft.get_peft_model(base, peft_config(config.lora, base))
-    training = config.training
     arguments = trl.DPOConfig(
-        output_dir=str(folder),
+        **arguments_of(config, folder),
         beta=config.task.beta,
         max_length=config.data.block_size,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler_type.name,
-        warmup_steps=training.warmup_ratio,
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        per_device_train_batch_size=training.batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation_steps,
-        max_steps=STEPS,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=True,
-        bf16=False,
         gradient_checkpointing=False,
         disable_dropout=False,
-        seed=config.seed,
     )
-    return InOrder(
+    return in_order(trl.DPOTrainer)(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list(rows),
@@ -169,9 +146,7 @@ def test_losses_and_rewards_equal_those_of_trl_step_by_step(
     ].tolist()
     kept = [number for number in range(40) if number >= 7]  # the first seven are held out
     trainer.order = [kept[number] for number in trainer.order]
-    trainer.train()
-    theirs = [logged["loss"] for logged in trainer.state.log_history if "loss" in logged]
-    assert [one["train_loss"] for one in reports[1:]] == pytest.approx(theirs, abs=1e-4)
+    assert [one["train_loss"] for one in reports[1:]] == pytest.approx(losses(trainer), abs=1e-4)
     found = trainer.evaluate()
     assert reports[-1]["eval_loss"] == pytest.approx(found["eval_loss"], abs=1e-4)
     margin, accuracy = found["eval_rewards/margins"], found["eval_rewards/accuracies"]
