@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ugro.cli.train import refuse_removed_keys
 from ugro.config import Config, register_schema, typed
+from ugro.config.training_length import row_length
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
 from ugro.formatting import counted, printable
@@ -91,12 +92,10 @@ def _print(document: ShownDocument, name: str, config: Config, console: Console)
 
 
 def _too_long(example: ShownExample, name: str, config: Config) -> str:
-    data = config.data
-    training = name.startswith("train")
-    size = data.block_size if training else data.eval_block_size or data.block_size
+    size = row_length(config.data, of_training=name.startswith("train"))
     if example.is_running or example.tokens <= size:
         return ""
-    return f"; longer than a row of {size:,}: data.too_long={data.too_long.name}"
+    return f"; longer than a row of {size:,}: data.too_long={config.data.too_long.name}"
 
 
 def _styled(example: ShownExample) -> Text:

@@ -1,8 +1,18 @@
-"""Bound what a trial trains on, in steps and tokens, from its configuration alone."""
+"""Lengths of rows, and bounds of what a trial trains on, from its configuration alone."""
 
 from omegaconf import DictConfig
 
-from ugro.config import Config, TaskName
+from ugro.config import Config, DataConfig, TaskName
+
+
+def row_length(data: DataConfig, of_training: bool) -> int:
+    """Return the length of a training row, or of an evaluated one."""
+    return data.block_size if of_training else data.eval_block_size or data.block_size
+
+
+def longest_row(data: DataConfig) -> int:
+    """Return the length of the longest rows."""
+    return max(row_length(data, of_training) for of_training in (True, False))
 
 
 def row_tokens(config: Config | DictConfig) -> int:

@@ -32,11 +32,12 @@ class Evaluator:
     Args:
         config: configuration of the trial
         base: the base model, which caches its own evaluations for later trials
-        task: what the model is trained for
+        task: the task
         data: data of the trial
         folder: folder of the trial, for the generated answers of the best checkpoint
 
     Attributes:
+        task: what the model is trained for
         base: evaluation of the base model on the evaluation part
         base_metrics: metrics of the base model, those of its evaluation included
         seconds: time spent on the trial's evaluations
@@ -50,7 +51,7 @@ class Evaluator:
     def __init__(
         self, config: Config, base: BaseModel, task: Task, data: Data, folder: Path
     ) -> None:
-        self._task = task
+        self.task = task
         self._objectives = objectives_of(config.objectives)
         self._batch_size = config.training.eval_batch_size
         self._names = value_names(config.metrics).keys()
@@ -69,7 +70,7 @@ class Evaluator:
     def _base_on(self, base: BaseModel, one: "_Set") -> tuple[Evaluation, Measured]:
         tokens, key = one.part.tokens, one.metrics.key
         if tokens not in base.evaluations:
-            base.evaluations[tokens] = self._task.evaluate(base.model, one.part, self._batch_size)
+            base.evaluations[tokens] = self.task.evaluate(base.model, one.part, self._batch_size)
         found = base.evaluations[tokens]
         if key not in base.measured:
             base.measured[key] = one.metrics.compute(base.model, found, number=0, last=True)
@@ -96,7 +97,7 @@ class Evaluator:
     def _on(
         self, model: nn.Module, one: "_Set", number: int, last: bool
     ) -> tuple[Evaluation, Measured]:
-        found = self._task.evaluate(model, one.part, self._batch_size)
+        found = self.task.evaluate(model, one.part, self._batch_size)
         loss_known = time.perf_counter()
         measured = one.metrics.compute(model, found, number, last)
         self.metrics_seconds += time.perf_counter() - loss_known

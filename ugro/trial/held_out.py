@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import peft
+from numpy.typing import ArrayLike
 
 from ugro.config import Config, Direction, MetricConfig, TaskName
 from ugro.config.metrics import of_functions, of_set, value_names
@@ -90,14 +91,9 @@ def _task_scores(
         yield "base_test_bits_per_byte", base.others["bits_per_byte"]
         return
     for name, value in trained.others.items():  # all are maximised
-        yield f"test_{name}", value
-        yield f"base_test_{name}", base.others[name]
-        yield f"test_{name}_gain", value - base.others[name]
+        yield from _gain(name, base.others[name], value, sign=1)
         if name in ACCURACIES:
-            differences = (trained.correct - base.correct).astype(np.float64)
-            _, stderr = ratio_estimate(differences, trained.targets, documents)
-            yield f"test_{name}_gain_stderr", stderr
-            yield f"test_{name}_gain_bound", 1.0
+            yield from _paired(name, base.correct, trained.correct, 1, documents)
 
 
 def _metric_scores(
@@ -105,18 +101,30 @@ def _metric_scores(
 ) -> Iterator[tuple[str, float]]:
     """Yield the values of both models, and the paired gains in the metrics' directions."""
     for name, direction in value_names(_functions(config)).items():
-        yield f"test_{name}", trained.values[name]
-        yield f"base_test_{name}", base.values[name]
         sign = 1 if direction is Direction.maximize else -1
-        yield f"test_{name}_gain", sign * (trained.values[name] - base.values[name])
+        yield from _gain(name, base.values[name], trained.values[name], sign)
         rows = [row for row, scores in trained.scores.items() if name in scores]
         if rows and all(name in base.scores.get(row, {}) for row in rows):
-            differences = [sign * (trained.scores[r][name] - base.scores[r][name]) for r in rows]
-            _, stderr = ratio_estimate(differences, np.ones(len(rows)), documents[rows])
-            yield f"test_{name}_gain_stderr", stderr
-            values = [scores[row][name] for scores in (base.scores, trained.scores) for row in rows]
-            if math.isfinite(bound := largest_difference(values)):
-                yield f"test_{name}_gain_bound", bound
+            before, after = ([one.scores[row][name] for row in rows] for one in (base, trained))
+            yield from _paired(name, before, after, sign, documents[rows])
+
+
+def _gain(name: str, base: float, trained: float, sign: int) -> Iterator[tuple[str, float]]:
+    """Yield the values of both models, and the gain in the direction of ``sign``."""
+    yield f"test_{name}", trained
+    yield f"base_test_{name}", base
+    yield f"test_{name}_gain", sign * (trained - base)
+
+
+def _paired(
+    name: str, base: ArrayLike, trained: ArrayLike, sign: int, documents: Numbers
+) -> Iterator[tuple[str, float]]:
+    """Yield the standard error of a gain from the values of each row, [rows], and its bound."""
+    before, after = np.asarray(base, np.float64), np.asarray(trained, np.float64)
+    _, stderr = ratio_estimate(sign * (after - before), np.ones(len(before)), documents)
+    yield f"test_{name}_gain_stderr", stderr
+    if math.isfinite(bound := largest_difference([*before, *after])):
+        yield f"test_{name}_gain_bound", bound
 
 
 def _documents(part: Part) -> Numbers:

@@ -37,9 +37,7 @@ def summed_loss(
     if not torch.is_grad_enabled():
         return token_losses(model, input_ids, labels, position_ids).sum()
     if not supports_chunks(model, input_ids):
-        rows = _rows(input_ids, labels, position_ids)
-        sums = [checkpoint(_row_sum, model, *row, use_reentrant=False) for row in rows]
-        return torch.stack(sums).sum()
+        return token_losses_with_gradients(model, input_ids, labels, position_ids).sum()
     hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
@@ -228,12 +226,6 @@ def _row_losses(
     model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
 ) -> Tensor:
     return _negative_log_likelihood(*_row_logits(model, input_ids, labels, position_ids))
-
-
-def _row_sum(
-    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
-) -> Tensor:
-    return _row_losses(model, input_ids, labels, position_ids).sum()
 
 
 def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedModel
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
 from ugro.config import Config, TaskName
-from ugro.config.training_length import row_tokens
+from ugro.config.training_length import longest_row, row_tokens
 from ugro.errors import UserError
 from ugro.trial import hardware
 from ugro.trial.model import random_llama
@@ -61,7 +61,7 @@ def estimate_memory(config: Config) -> MemoryEstimate:
     """
     base = _on_meta(config)
     base.requires_grad_(False)
-    check_fits(base.config, max(config.data.block_size, config.data.eval_block_size or 0))
+    check_fits(base.config, longest_row(config.data))
     check_modules(base, config.lora)
     model = add_adapter(base, config.lora, on_meta=True)
     warn_about_frozen(model, config.lora)

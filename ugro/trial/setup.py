@@ -6,6 +6,7 @@ from transformers import logging as transformers_logging
 
 from ugro.config import Config, TaskName
 from ugro.config.metrics import of_tasks
+from ugro.config.training_length import longest_row
 from ugro.trial import hardware
 from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data, prepare, with_chat_template
@@ -39,7 +40,7 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     dtype = hardware.precision(config.training.dtype)
     cache_dir = Path(config.cache_dir).expanduser()
     most = config.training.max_tokens
-    longest = max(config.data.block_size, config.data.eval_block_size or 0)
+    longest = longest_row(config.data)
     if config.task.name is TaskName.classification:  # the model's outputs depend on the data
         tokenizer = base_tokenizer(config.model, cache_dir)
         data = prepare(config.data, tokenizer, cache_dir, (), config.task, most)

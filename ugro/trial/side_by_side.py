@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import peft
@@ -46,20 +45,23 @@ def answers_of_trial(
     cache_dir = Path(config.cache_dir).expanduser()
     dtype = hardware.precision(config.training.dtype)
     base = base_models.load(config.model, dtype, cache_dir, labels=labels)
-    answers = _labels if labels else partial(_generated, conversations, max_new_tokens)
-    found = answers(config, folder, base, prompts, with_base)
+    if labels:
+        found = _labels(config, folder, base, prompts, with_base)
+    else:
+        asked = (prompts, conversations, max_new_tokens)
+        found = _generated(config, folder, base, *asked, with_base)
     del base
     gc.collect()  # another trial's model may not fit beside it
     return found
 
 
 def _generated(
-    conversations: bool,
-    max_new_tokens: int,
     config: Config,
     folder: Path,
     base: base_models.BaseModel,
     prompts: Sequence[str],
+    conversations: bool,
+    max_new_tokens: int,
     with_base: bool,
 ) -> tuple[list[str], list[str]]:
     """Return the answers of the base model and of the trial."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import peft
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import (
@@ -32,7 +31,6 @@ from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate
 from ugro.trial.evaluator import OBJECTIVE, Evaluator
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
-from ugro.trial.tasks.task import Task
 from ugro.trial.torch_errors import translated
 
 log = logging.getLogger(__name__)
@@ -71,8 +69,7 @@ def train(
     model: peft.PeftModel,
     data: Data,
     plan: Schedule,
-    task: Task,
-    targets: NDArray[Any] | None,
+    rows: Rows,
     evaluator: Evaluator,
     config: Config,
     training_hash: str,
@@ -89,8 +86,7 @@ def train(
         model: model with a new adapter
         data: training and evaluation data
         plan: order of the training rows
-        task: what the model is trained for
-        targets: the task's targets of the training part
+        rows: the training rows in this order
         evaluator: evaluates the checkpoints; its base model is reported at step 0
         config: configuration of the trial
         training_hash: hash of the training, from :func:`hash_training`
@@ -112,13 +108,13 @@ def train(
     trainer = ExampleTrainer(
         model=model,
         args=on_one_device(arguments(config, folder, plan, next(model.parameters()).dtype)),
-        train_dataset=Rows(data.train, plan.order, targets),
+        train_dataset=rows,
         eval_dataset=Rows(data.evaluation),
         data_collator=partial(collate, pad=model.config.pad_token_id),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # reports are logged already
-    trainer.task, trainer.reporter, trainer.evaluator = task, reporter, evaluator
+    trainer.reporter, trainer.evaluator = reporter, evaluator
     trainer.model_accepts_loss_kwargs = True  # compute_loss divides by the targets of the step
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
@@ -236,7 +232,6 @@ class ExampleTrainer(Trainer):
     held-out example alone.
     """
 
-    task: Task
     reporter: ReportCallback
     evaluator: Evaluator
 
@@ -261,11 +256,11 @@ class ExampleTrainer(Trainer):
     ) -> Tensor:
         """Return this forward pass's share of the step's mean loss."""
         assert num_items_in_batch is not None
-        return self.task.loss(model, inputs) / num_items_in_batch
+        return self.evaluator.task.loss(model, inputs) / num_items_in_batch
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """Count the targets of a full step."""
-        return torch.tensor(sum(map(self.task.count, batch_samples)), device=device)
+        return torch.tensor(sum(map(self.evaluator.task.count, batch_samples)), device=device)
 
     def _save_checkpoint(self, *arguments: Any) -> None:
         """Save a checkpoint as transformers does; wait while the disk is full."""

@@ -23,7 +23,7 @@ from ugro.trial import hardware, torch_errors
 from ugro.trial.artifact_sync import synced_folder
 from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
-from ugro.trial.data.rows import schedule
+from ugro.trial.data.rows import Rows, schedule
 from ugro.trial.evaluator import Evaluator
 from ugro.trial.latency import latency_ms
 from ugro.trial.model.adapter import adapted, save_adapter
@@ -65,7 +65,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     task = task_of(config, base)
     evaluator = Evaluator(config, base, task, data, folder)
     plan = schedule(config, data.train)
-    targets = task.targets(data.train, plan.order)
+    rows = Rows(data.train, plan.order, task.targets(data.train, plan.order))
     origin = _provenance(config, base, data)
     retrying(is_disk_trouble, "The provenance cannot be written")(
         write_atomically, folder / PROVENANCE, json.dumps(origin, indent=1)
@@ -83,8 +83,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
             model,
             data,
             plan,
-            task,
-            targets,
+            rows,
             evaluator,
             config,
             training_hash,

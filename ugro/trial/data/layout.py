@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ugro.config import DataConfig, Packing, TooLong
+from ugro.config.training_length import row_length
 from ugro.errors import UserError, fault
 from ugro.trial.data.packing import Layout, Numbers, bfd, unpacked, windows, wrapped
 from ugro.trial.data.tokenization import Examples
@@ -71,7 +72,7 @@ class Part:
 def lay_out(config: DataConfig, part: str, examples: Examples, known: dict[str, Any]) -> Part:
     """Select the examples of a part and lay them out in rows."""
     of_training = part == "train"
-    size = config.block_size if of_training else config.eval_block_size or config.block_size
+    size = row_length(config, of_training)
     limit = getattr(config, f"max_{part}_examples")
     by_row = (config.packing is Packing.wrapped) if of_training else bool(examples.running.any())
     summary = PartSummary(known["documents"], len(examples), 0, 0, 0)

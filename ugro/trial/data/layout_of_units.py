@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ugro.config import DataConfig, Packing, TooLong
+from ugro.config.training_length import row_length
 from ugro.errors import UserError, fault
 from ugro.trial.data.layout import (
     PACK,
@@ -28,7 +29,7 @@ def lay_out_units(config: DataConfig, part: str, examples: Examples, known: dict
     the row length, so that the row holds twice as much.
     """
     of_training = part == "train"
-    size = config.block_size if of_training else config.eval_block_size or config.block_size
+    size = row_length(config, of_training)
     texts = 1 if examples.labels.null_count == 0 else 2  # of a unit
     units = np.arange(len(examples) // texts)
     summary = PartSummary(

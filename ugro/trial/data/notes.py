@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ugro.config import DataConfig
+from ugro.config.training_length import row_length
 from ugro.formatting import counted
 from ugro.trial.data.layout import PartSummary
 from ugro.trial.data.split import PARTS
@@ -14,7 +15,7 @@ def notes(
 ) -> Iterator[str]:
     """Yield a sentence for each kind of omitted or questionable data."""
     for name, part in parts.items():
-        size = config.block_size if name == "train" else config.eval_block_size or config.block_size
+        size = row_length(config, of_training=name == "train")
         limit = "eval" if name not in PARTS else name
         whole = "pairs" if part.unit == "pairs" else "examples"
         for count, unit, said in (

@@ -94,10 +94,9 @@ def prepare(
     """
     task = task or TaskConfig(TaskName.language_modeling)
     tokenizer = with_chat_template(tokenizer, config.chat_template)
-    is_stream = config.streaming and max_tokens
-    stream = Limit.of(config, task.name, max_tokens) if is_stream and max_tokens else None
-    folder = cache_dir / "examples" / _key(config, task.name, tokenizer, stop_ids, stream)
-    create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, stream, draft))
+    limit = Limit.of(config, task.name, max_tokens) if config.streaming and max_tokens else None
+    folder = cache_dir / "examples" / _key(config, task.name, tokenizer, stop_ids, limit)
+    create_once(folder, lambda draft: _write(config, task.name, tokenizer, stop_ids, limit, draft))
     summary = json.loads((folder / SUMMARY).read_text())
     lay = lay_out if task.name is TaskName.language_modeling else lay_out_units
     sets = {part_of_set(name): name for name in config.eval_sets}

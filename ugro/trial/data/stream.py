@@ -21,7 +21,6 @@ class TrainingStream:
     def __init__(self, config: DataConfig, split: Split, task: TaskName) -> None:
         self._config = config
         self._split = split
-        self._held_out = split.held_out
         self._task = task
         self.skipped = Skipped()
         self.also_held_out = 0
@@ -30,7 +29,7 @@ class TrainingStream:
     def __iter__(self) -> Iterator[Document]:
         for document in read(self._config, "train", self.skipped, self._task):
             group = None if document.group is None else document.group.encode()
-            if document.identity in self._held_out or group in self._held_out:
+            if not self._split.held_out.isdisjoint({document.identity, group}):
                 self.also_held_out += 1
             else:
                 self._any = True
