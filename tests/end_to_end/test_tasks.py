@@ -20,7 +20,7 @@ from ugro.trial.model import base_models
 
 from ..conftest import QUICK, ROOT
 from ..forked import completed
-from .studies import IN_PROCESS, table
+from .studies import IN_PROCESS, preference_pairs, reviews, table, write_rows
 
 SEARCHED = (
     "study.name=mine",
@@ -32,23 +32,10 @@ IDS = torch.arange(64).reshape(2, 32) * 7 % 256
 LABELS = ("bad", "good")
 
 
-def pairs() -> Iterable[Mapping[str, object]]:
-    for number in range(60):
-        yield {"prompt": f"{number} is", "chosen": " fine", "rejected": f" {number}"}
-
-
-def reviews() -> Iterable[Mapping[str, object]]:
-    for number in range(80):
-        word = "lovely" if number * 7 % 3 else "awful"
-        yield {"review": f"no. {number}: {word}", "stars": "good" if word == "lovely" else "bad"}
-
-
 def sweep(folder: Path, rows: Iterable[Mapping[str, object]], *given: str) -> Path:
     """Run two trials in a folder; return the study's folder."""
     folder.mkdir(exist_ok=True)
-    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    data = ("data=jsonl", "data.train_files=[rows.jsonl]", "data.max_train_examples=null")
-    command = [*QUICK, *data, IN_PROCESS, *SEARCHED, *given]
+    command = [*QUICK, *write_rows(folder, rows), IN_PROCESS, *SEARCHED, *given]
     done = completed(ROOT / "train.py", ["-m", *command], folder, os.environ, seconds=280)
     assert done.returncode == 0, done.stderr + done.stdout
     return folder / "multirun" / "mine"
@@ -60,7 +47,7 @@ def summary(study: Path) -> dict[str, object]:
 
 
 def test_preferences_are_searched_by_reward_accuracy(tmp_path: Path) -> None:
-    study = sweep(tmp_path, pairs(), "task=dpo", "objectives=reward_accuracy")
+    study = sweep(tmp_path, preference_pairs(), "task=dpo", "objectives=reward_accuracy")
     for row in table(study):
         assert row["state"] == "COMPLETE"
         assert float(row["value"]) == float(row["eval_reward_accuracy"])

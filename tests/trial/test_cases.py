@@ -66,7 +66,7 @@ def test_the_base_loss_of_records_is_that_of_each_alone_however_they_are_laid_ou
     data = copied(smollm2, cache_dir, block_size=block_size, packing=packing)
     found = evaluate(smollm2.model, data.evaluation, batch_size)
     assert found.loss == pytest.approx(1.157767, abs=1e-5)
-    assert found.tokens.sum() == 505
+    assert found.targets.sum() == 505
 
 
 @pytest.mark.long
