@@ -22,6 +22,7 @@ from ugro.observers.audit_log import AuditLog
 from ugro.study.recorder import Recorder
 from ugro.study.study import create_or_continue
 
+from .tabular.budget import Budget, Seeds
 from .tabular.curves import Curve
 from .tabular.simulate import simulate
 
@@ -68,8 +69,8 @@ def main(trials: int, reports: int) -> None:
                 FrequentReports(reports),
                 SWEEP,
                 SLOTS,
-                trials,
-                0,
+                Budget(trials),
+                Seeds(0, 0, 0),
                 recorder=recorder,
                 observers=observers,
             )

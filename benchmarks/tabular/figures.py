@@ -1,6 +1,6 @@
-"""Figure of regret against time and tokens."""
+"""Figures of the headline: shares of runs that reached the target, and regret against time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,54 +10,87 @@ import numpy
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from .methods import BOHB, METHODS, OPTUNA, PROCESS, SEQUENTIAL, TUNE, UPSTREAM
-from .outcomes import MethodOutcome
+from .budget import HORIZON_HOURS
+from .methods import DEFAULT
+from .summaries import Summary, share_reached_curve
 
-MIN_REGRET = 1e-3  # lower regrets are clipped
-SHOWN = (SEQUENTIAL, PROCESS, "GP", OPTUNA, TUNE, BOHB, UPSTREAM)
-BANDED = (SEQUENTIAL, "GP", UPSTREAM)  # more bands would hide each other
+COLUMNS = 3
+NO_TRIAL = 1.5  # regret before the first complete trial
+AT = numpy.linspace(0.5, HORIZON_HOURS, 120)  # hours
+Summaries = Mapping[tuple[str, str], Summary]  # by method and problem
 
 
-def draw_regret(outcomes: Sequence[MethodOutcome], problems: Sequence[str], path: Path) -> None:
-    """Draw a column per problem: regret against hours above, against full trials below."""
+def draw_reached(
+    found: Summaries, methods: Sequence[str], problems: Sequence[str], path: Path
+) -> None:
+    """Draw the share of runs that have reached the target against hours, a panel per problem."""
+    figure, panels = _panels(problems)
+    for axis, problem in zip(panels, problems, strict=True):
+        for method, style in zip(methods, _styles(methods), strict=True):
+            hours, shares = share_reached_curve(found[method, problem].hours)
+            axis.step(hours, 100 * shares, where="post", label=method, **style)
+        axis.set(title=problem, xlim=(0, HORIZON_HOURS), ylim=(-2, 102))
+    _finish(figure, panels, "runs that reached the target, %", path)
+
+
+def draw_regret(
+    found: Summaries, methods: Sequence[str], problems: Sequence[str], path: Path
+) -> None:
+    """Draw the median regret against hours, with the quartiles of the default."""
+    figure, panels = _panels(problems)
+    for axis, problem in zip(panels, problems, strict=True):
+        for method, style in zip(methods, _styles(methods), strict=True):
+            regrets = numpy.array([_regrets(o.best) for o in found[method, problem].outcomes])
+            low, middle, high = numpy.quantile(regrets, (0.25, 0.5, 0.75), axis=0)
+            axis.plot(AT, middle, label=method, **style)
+            if method == DEFAULT:
+                axis.fill_between(AT, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        axis.set(title=problem, xlim=(0, HORIZON_HOURS), ylim=(-0.25, 1.0))
+    _finish(figure, panels, "normalised regret", path)
+
+
+def _panels(problems: Sequence[str]) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with a panel per problem."""
+    rows = -(-len(problems) // COLUMNS)
     figure, axes = pyplot.subplots(
-        2, len(problems), figsize=(4 * len(problems), 7.5), sharey=True, squeeze=False
+        rows, COLUMNS, figsize=(4.2 * COLUMNS, 3.1 * rows + 0.9), sharey=True, squeeze=False
     )
-    shown = [method for method in METHODS if method.name in SHOWN]
-    colors = ["black", *pyplot.colormaps["tab10"].colors]  # black: the reference
-    for column, problem in enumerate(problems):
-        for method, color in zip(shown, colors, strict=False):
-            mine = [o for o in outcomes if (o.method, o.problem) == (method.name, problem)]
-            for row, tokens in enumerate((False, True)):
-                _band(axes[row, column], mine, tokens, color, method.name)
-        axes[0, column].set_title(problem)
-        axes[0, column].set_xlabel("hours")
-        axes[1, column].set_xlabel("whole trials' worth of tokens")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("normalised regret")
-    for axis in axes.flat:
-        axis.set(xscale="log", yscale="log", ylim=(MIN_REGRET, 1.5))
-        axis.grid(alpha=0.3)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
-    figure.tight_layout(rect=(0, 0.08, 1, 1))
-    figure.savefig(path, dpi=80)
+    for unused in axes.flat[len(problems) :]:
+        unused.set_visible(False)
+    return figure, list(axes.flat[: len(problems)])
+
+
+def _styles(methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a line style per method: the default is black and wide, the peers are dashed."""
+    colors = iter(pyplot.colormaps["tab10"].colors)
+    return [
+        {"color": "black", "linewidth": 2.5, "zorder": 3}
+        if method == DEFAULT
+        else {
+            "color": next(colors),
+            "linewidth": 1.4,
+            "linestyle": "-" if method.startswith(DEFAULT) else "--",
+        }
+        for method in methods
+    ]
+
+
+def _regrets(best: Sequence[tuple[float, float, float]]) -> Any:
+    """Return the regret at each of ``AT``."""
+    regrets = [NO_TRIAL, *(regret for _, _, regret in best)]
+    return numpy.array(regrets)[numpy.searchsorted([hours for hours, _, _ in best], AT, "right")]
+
+
+def _finish(figure: Any, panels: Sequence[Any], label: str, path: Path) -> None:
+    for index, axis in enumerate(panels):
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+        if index % COLUMNS == 0:
+            axis.set_ylabel(label)
+        if index >= len(panels) - COLUMNS:
+            axis.set_xlabel("hours on 8 slots")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
+    figure.tight_layout(rect=(0, 0.035 + 0.018 * -(-len(labels) // 3), 1, 1))
+    figure.savefig(path, dpi=90)
     pyplot.close(figure)
-
-
-def _band(axis: Any, mine: Sequence[MethodOutcome], tokens: bool, color: Any, name: str) -> None:
-    """Draw the median over seeds, with an interquartile band for some methods."""
-    ends = [o.tokens / o.trial_tokens if tokens else o.hours for o in mine]
-    at = numpy.geomspace(1.0, float(numpy.median(ends)), 120)
-    curves = numpy.array([_steps(o, at, tokens) for o in mine])
-    low, middle, high = numpy.quantile(curves, (0.25, 0.5, 0.75), axis=0)
-    axis.plot(at, middle, color=color, label=name)
-    if name in BANDED:
-        axis.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
-
-
-def _steps(outcome: MethodOutcome, at: Any, tokens: bool) -> Any:
-    """Return the regret at each position; 1.5 before the first complete trial."""
-    when = [t / outcome.trial_tokens if tokens else hours for hours, t, _ in outcome.best]
-    regrets = [1.5, *(max(MIN_REGRET, regret) for _, _, regret in outcome.best)]
-    return numpy.array(regrets)[numpy.searchsorted(when, at, side="right")]

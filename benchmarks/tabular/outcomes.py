@@ -1,61 +1,56 @@
-"""Results of methods on problems, with regret normalised by many configurations."""
+"""Outcomes of methods, judged by the reference of the landscape."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from statistics import median
 
-from .curves import Problem, plain
-from .problems import TABLES, problem, reference_configurations
+from .budget import HORIZON_HOURS, Budget, Seeds
+from .methods import METHODS, SLOTS
+from .reference import Reference, landscape_of, problem_of
 
 
 @dataclass(frozen=True)
 class MethodOutcome:
-    """Result of a method on a problem with a seed."""
+    """Outcome of a method on a problem.
+
+    Attributes:
+        method: key of the method
+        problem: name of the problem
+        index: index of the run, which determines its seeds
+        best: hours, tokens of all trials and regret at each improvement of the best complete trial
+        tokens: training tokens until the horizon
+        trials: number of started trials
+        idle: idle share of the slots
+        cpu_seconds: processor time of the simulation
+    """
 
     method: str
     problem: str
-    seed: int
-    best: Sequence[tuple[float, int, float]]  # hours, tokens, normalised regret at each improvement
-    hours: float  # total
-    tokens: int  # total
+    index: int
+    best: Sequence[tuple[float, float, float]]
+    tokens: float
     trials: int
-    trial_tokens: int  # tokens of a trial that is not stopped
     idle: float
+    cpu_seconds: float
 
     @property
-    def reached(self) -> float:
-        """Normalised regret at the end."""
+    def final_regret(self) -> float:
+        """Regret at the horizon; infinity without a complete trial."""
         return self.best[-1][2] if self.best else math.inf
 
-    def until(self, target: float) -> tuple[float, float]:
-        """Return hours and full trials' worth of tokens until ``target``; infinity if never."""
-        for hours, tokens, regret in self.best:
-            if regret <= target + 1e-9:
-                return hours, tokens / self.trial_tokens
-        return math.inf, math.inf
+    def until(self, regret: float) -> tuple[float, float]:
+        """Return hours and tokens until a regret is reached; infinity if not by the horizon."""
+        reached = ((hours, tokens) for hours, tokens, now in self.best if now <= regret + 1e-9)
+        return next(reached, (math.inf, math.inf))
 
 
-def problem_of(family: str, seed: int) -> Problem:
-    """Return a family's landscape for a seed; a table has a single landscape."""
-    return problem(family if family in TABLES else f"{family}:{seed}")
-
-
-def scale(found: Problem) -> tuple[float, float]:
-    """Return best and median loss of many configurations, which define regret 0 and 1.
-
-    A sweep may find a better loss, with negative regret.
-    """
-    losses = [
-        found.curve(configuration, 0).true_loss
-        for configuration in map(plain, reference_configurations())
-    ]
-    return min(losses), median(losses)
-
-
-@cache
-def near_optimal_regret(family: str, seed: int) -> float:
-    """Return the normalised regret of a loss 1% above the best."""
-    low, middle = scale(problem_of(family, seed))
-    return 0.01 * low / (middle - low)
+def outcome_of(method: str, problem: str, index: int, reference: Reference) -> MethodOutcome:
+    """Run a method on a problem until the horizon."""
+    seeds, before = Seeds.of_run(index), time.process_time()
+    found = problem_of(problem, landscape_of(problem, index))
+    trace = METHODS[method].run(found, SLOTS, Budget(hours=HORIZON_HOURS), seeds)
+    spent = time.process_time() - before
+    best = [(hours, tokens, reference.regret(loss)) for hours, tokens, loss in trace.best()]
+    started = sum(trial.began <= HORIZON_HOURS for trial in trace.trials)
+    return MethodOutcome(method, problem, index, best, trace.tokens, started, trace.idle, spent)

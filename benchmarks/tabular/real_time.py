@@ -16,13 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .budget import Budget, Seeds
 from .curves import plain
-from .methods import SLOTS, WHOLE
+from .methods import SLOTS
 from .peers.upstream import in_batches
 from .plans import space
 from .problems import problem, reference_configurations
+from .reference import SEQUENTIAL, TRIALS
 from .simulate import simulate
-from .trace import EndedTrial, Trace
+from .trace import Trace, TrialTrace
 
 ROOT = Path(__file__).parents[2]
 STOPPED = 60  # trials of methods with early stopping
@@ -34,13 +36,12 @@ UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher
 def main(name: str, seed: int, scale: float) -> None:
     """Print a table with a row per sweep."""
     found = problem(name)
-    sequential = simulate(
-        found, ("hydra/sweeper/sampler=tpe", "study.baseline=false"), 1, WHOLE, seed
-    )
+    seeds = Seeds(seed, seed, seed)  # as the replay trials have
+    sequential = simulate(found, SEQUENTIAL, 1, Budget(TRIALS), seeds)
     target = list(sequential.best())[-1][2]
     print(
         f"`python -m benchmarks.tabular.real_time {name} {seed} {scale:g}`: "
-        f"{SLOTS} slots; as good as {WHOLE} sequential trials of TPE, "
+        f"{SLOTS} slots; as good as {TRIALS} sequential trials of TPE, "
         f"which take {sequential.hours:.1f} h, with the same seed.\n\n"
         "| | hours until as good | hours in all | trials | in whole ones | best loss | idle |\n"
         f"|{'---|' * 7}"
@@ -48,12 +49,14 @@ def main(name: str, seed: int, scale: float) -> None:
     runs = {
         "sequential TPE, simulated": lambda: sequential,
         "UGRO, adaptive ASHA": lambda: by_hydra(ADAPTIVE, name, STOPPED, seed, scale),
-        "UGRO, adaptive ASHA, simulated": lambda: simulate(found, ADAPTIVE, SLOTS, STOPPED, seed),
+        "UGRO, adaptive ASHA, simulated": lambda: simulate(
+            found, ADAPTIVE, SLOTS, Budget(STOPPED), seeds
+        ),
         "Ray Tune, OptunaSearch, ASHA": lambda: by_tune(name, STOPPED, seed, scale),
         "hydra-optuna-sweeper": lambda: by_hydra(
-            (*UPSTREAM, f"hydra.sweeper.sampler.seed={seed}"), name, WHOLE, seed, scale
+            (*UPSTREAM, f"hydra.sweeper.sampler.seed={seed}"), name, TRIALS, seed, scale
         ),
-        "hydra-optuna-sweeper, simulated": lambda: in_batches(found, SLOTS, WHOLE, seed),
+        "hydra-optuna-sweeper, simulated": lambda: in_batches(found, SLOTS, Budget(TRIALS), seeds),
     }
     for who, run in runs.items():
         _tell(who, run(), target)
@@ -142,17 +145,19 @@ def _read(folder: Path, scale: float) -> Trace:
     notes.sort(key=lambda note: note["began"])
     first = notes[0]["began"]
     trials = [
-        EndedTrial(
+        TrialTrace(
             number,
-            (note["began"] - first) / scale,
+            [
+                ((note["began"] - first) / scale, 0),
+                ((note["ended"] - first) / scale, note["tokens"]),
+            ],
             (note["ended"] - first) / scale,
-            note["tokens"],
             note["value"],
             note["true_loss"],
         )
         for number, note in enumerate(notes)
     ]
-    return Trace(SLOTS, sorted(trials, key=lambda trial: trial.ended))
+    return Trace(SLOTS, trials=trials)
 
 
 if __name__ == "__main__":

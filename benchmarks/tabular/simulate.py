@@ -4,6 +4,7 @@ Sampler, proposals, early stopping, trial scheduler, limits and events are those
 Only the record is omitted: nobody reads it, and it would take most of the time.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,9 +33,10 @@ from ugro.sweep.loop import Sweep
 from ugro.sweep.plan import Plan
 from ugro.sweep.proposals import Proposals
 
+from .budget import Budget, Seeds
 from .curves import Curve, Problem, plain
 from .plans import compose_plan
-from .trace import EndedTrial, Trace
+from .trace import Trace, TrialTrace
 
 QUIET = ("tracking=none", "study.name=simulated", "search_space=lora")
 
@@ -48,8 +50,8 @@ def simulate(
     problem: Problem,
     overrides: tuple[str, ...],
     slots: int,
-    trials: int,
-    seed: int,
+    budget: Budget,
+    seeds: Seeds,
     beat: float | None = None,
     first: Sequence[Planned] = (),
     recorder: Recorder | None = None,
@@ -61,43 +63,46 @@ def simulate(
         problem: problem to search
         overrides: sampler, scheduler, limits, as on the command line
         slots: number of concurrent trials
-        trials: total number of trials
-        seed: seed of sampler, scheduler and noise
+        budget: limits of trials and hours
+        seeds: seeds of sampler and scheduler, and of the noise
         beat: hours between reports of a trial; by default those of its curve
         first: configurations to run before the sampler's proposals
         recorder: recorder of a study to write, if any
         observers: further observers of the events
     """
-    plan = _plan(overrides)
+    limit = () if math.isinf(budget.hours) else (f"study.max_seconds={budget.hours}",)
+    plan = _plan((*overrides, *limit))
     of, feasible, objectives = plan.config, plan.feasible, objectives_of(plan.config.objectives)
     curves: dict[int, Curve] = {}
     trace_observer: _TraceObserver
 
     def course(task: Task) -> SimulatedTrial:
-        curve = problem.curve(plain(trace_observer.parameters[task.number]), seed)
+        curve = problem.curve(plain(trace_observer.parameters[task.number]), seeds.noise)
         curves[task.number] = curve
         return (curve if beat is None else curve.paced(beat, task.number)).course()
 
     place = SimulatedExecutor(course, lambda now: slots)
-    trace_observer = _TraceObserver(place, curves, Trace(slots))
-    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
+    trace_observer = _TraceObserver(place, curves, Trace(slots, budget.hours))
+    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seeds.method, 0)
     sampling = Sampler(sampler, ["minimize"], feasible, [])
     parts = Components(
         recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
         sampler=sampling,
         feasible=feasible,
         objectives=objectives,
-        early_stopping=EarlyStopping(plan.trial.scheduler, of.stoppers, objectives, seed),
+        early_stopping=EarlyStopping(plan.trial.scheduler, of.stoppers, objectives, seeds.method),
         executor=place,
         limits=Limits(of.study, maximised=False),
-        failures=Failures(trials, of.study.fail_fast),
+        failures=Failures(budget.trials, of.study.fail_fast),
         events=EventStream([*observers, trace_observer]),
     )
     planned_first = [*plan.first, *first]
-    proposals = Proposals(sampling, feasible, planned_first, [], trials, lambda *_: None, seed)
+    proposals = Proposals(
+        sampling, feasible, planned_first, [], budget.trials, lambda *_: None, seeds.method
+    )
     sweep = Sweep(parts, slots, of.study.max_retries, of.stoppers, clock=lambda: place.now)
     sweep.run(proposals)
-    return trace_observer.trace
+    return trace_observer.complete()
 
 
 @dataclass
@@ -108,8 +113,8 @@ class _TraceObserver:
     curves: Mapping[int, Curve]
     trace: Trace
     parameters: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    _began: dict[int, float] = field(default_factory=dict)
-    _tokens: dict[int, int] = field(default_factory=dict)
+    _progress: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+    _ends: dict[int, tuple[float, float | None]] = field(default_factory=dict)
 
     def observe(self, event: Event) -> None:
         """Add an event to the trace."""
@@ -118,20 +123,20 @@ class _TraceObserver:
             case TrialAsked(number=number, parameters=parameters):
                 self.parameters[number] = parameters
             case TrialStarted(number=number):
-                self._began[number] = self.slots.now
+                progress = self._progress.setdefault(number, [])
+                progress.append((self.slots.now, progress[-1][1] if progress else 0))
             case TrialReported(number=number, report=report):
-                self._tokens[number] = report.tokens_seen
+                self._progress[number].append((self.slots.now, report.tokens_seen))
             case TrialFinished(number=number, values=values):
-                self.trace.trials.append(
-                    EndedTrial(
-                        number,
-                        self._began.get(number, self.slots.now),
-                        self.slots.now,
-                        self._tokens.get(number, 0),
-                        values[0] if values else None,
-                        self.curves[number].true_loss,
-                    )
-                )
+                self._ends[number] = (self.slots.now, values[0] if values else None)
+
+    def complete(self) -> Trace:
+        """Return the trace, with a course for each started trial."""
+        for number, progress in sorted(self._progress.items()):
+            ended, value = self._ends.get(number, (math.inf, None))
+            true_loss = self.curves[number].true_loss
+            self.trace.trials.append(TrialTrace(number, progress, ended, value, true_loss))
+        return self.trace
 
 
 class _NoRecord:

@@ -1,65 +1,104 @@
 """Trace of a sweep on a problem, in the same form for all methods."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy
 
 from ugro.events.events import Event, TrialAsked, TrialFinished, TrialReported
 
 
 @dataclass(frozen=True)
-class EndedTrial:
-    """An ended trial."""
+class TrialTrace:
+    """Course of a trial.
+
+    Attributes:
+        number: number of the trial
+        progress: hours and training tokens at its start, each report, pause and resume, in order
+        ended: hours at its end; infinity if it had not ended
+        value: value reported to the sampler; None if the trial was stopped, or diverged
+        true_loss: noise-free loss of the configuration
+    """
 
     number: int
-    began: float  # hours
-    ended: float  # hours
-    tokens: int
-    value: float | None  # value reported to the sampler; None if the trial was stopped
-    true_loss: float  # noise-free loss of the configuration
+    progress: Sequence[tuple[float, int]]
+    ended: float
+    value: float | None
+    true_loss: float
+
+    @property
+    def began(self) -> float:
+        """Hours at its start."""
+        return self.progress[0][0]
+
+    @property
+    def tokens(self) -> int:
+        """Training tokens in total."""
+        return self.progress[-1][1]
+
+    def tokens_at(self, hours: float) -> float:
+        """Return its training tokens at a time, interpolated between reports."""
+        times, tokens = zip(*self.progress, strict=True)
+        return float(numpy.interp(hours, times, tokens))
 
 
 @dataclass
 class Trace:
-    """Trials of a sweep, ordered by their end, and UGRO's events."""
+    """Trials of a sweep in the order of their start, and UGRO's events.
+
+    Attributes:
+        slots: number of slots
+        horizon: hours after which nothing counts
+    """
 
     slots: int
-    trials: list[EndedTrial] = field(default_factory=list)
+    horizon: float = math.inf
+    trials: list[TrialTrace] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
-    def best(self) -> Iterator[tuple[float, int, float]]:
-        """Yield hours, tokens and true loss of the best complete trial whenever it changes."""
-        best, true, tokens = math.inf, math.inf, 0
-        for trial in self.trials:
-            tokens += trial.tokens
-            if trial.value is not None and trial.value < best:
-                best, true = trial.value, trial.true_loss
-                yield trial.ended, tokens, true
+    def best(self) -> Iterator[tuple[float, float, float]]:
+        """Yield hours, tokens and true loss of the best complete trial whenever it changes.
 
-    def until(self, target: float) -> tuple[float, int] | None:
+        The tokens are those of all trials until then: complete, stopped, paused and running.
+        """
+        best = math.inf
+        for trial in sorted(self.trials, key=lambda trial: (trial.ended, trial.number)):
+            if trial.ended <= self.horizon and trial.value is not None and trial.value < best:
+                best = trial.value
+                yield trial.ended, self.tokens_at(trial.ended), trial.true_loss
+
+    def until(self, target: float) -> tuple[float, float] | None:
         """Return hours and tokens until the best reaches the target; None if never."""
         return next(
             ((hours, tokens) for hours, tokens, loss in self.best() if loss <= target), None
         )
 
-    @property
-    def hours(self) -> float:
-        """Total hours."""
-        return max((trial.ended for trial in self.trials), default=0.0)
+    def tokens_at(self, hours: float) -> float:
+        """Return the training tokens of all trials at a time."""
+        return sum(trial.tokens_at(hours) for trial in self.trials if trial.began < hours)
 
     @property
-    def tokens(self) -> int:
-        """Total training tokens."""
-        return sum(trial.tokens for trial in self.trials)
+    def hours(self) -> float:
+        """Hours in total."""
+        return min(self.horizon, max((trial.ended for trial in self.trials), default=0.0))
+
+    @property
+    def tokens(self) -> float:
+        """Training tokens in total."""
+        return self.tokens_at(self.hours)
 
     @property
     def idle(self) -> float:
-        """Idle share of the slots' time before the start of the last trial."""
-        last = max(trial.began for trial in self.trials)
+        """Idle share of the slots' time before the start of the last trial.
+
+        A trial counts as busy from its start to its end.
+        """
+        last = min(self.horizon, max(trial.began for trial in self.trials))
         if not last:
             return 0.0
-        busy = sum(min(trial.ended, last) - trial.began for trial in self.trials)
+        busy = sum(max(0.0, min(trial.ended, last) - trial.began) for trial in self.trials)
         return 1 - busy / (self.slots * last)
 
     def decisions(self) -> list[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tabular.budget import Budget, Seeds
 from benchmarks.tabular.families import Family
 from benchmarks.tabular.simulate import simulate
 from benchmarks.tabular.trace import decisions
@@ -48,7 +49,9 @@ def in_real_time(folder: Path) -> list[tuple[object, ...]]:
 
 @pytest.mark.idle
 def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(tmp_path: Path) -> None:
-    told = simulate(Family("crossing", 3), SWEEP, SLOTS, TRIALS, SEED, BEAT).decisions()
+    seeds = Seeds(3, SEED, SEED)
+    trace = simulate(Family("crossing", 3), SWEEP, SLOTS, Budget(TRIALS), seeds, BEAT)
+    told = trace.decisions()
     assert in_real_time(tmp_path) == told
     ends = [one[2] for one in told if one[0] == "ended"]
     assert len(ends) == TRIALS

@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from benchmarks.tabular import record
+from benchmarks.tabular.budget import Budget, Seeds
 from benchmarks.tabular.curves import Curve, Problem, plain
 from benchmarks.tabular.families import FAMILIES, Family
 from benchmarks.tabular.methods import METHODS
@@ -24,6 +25,7 @@ from benchmarks.tabular.table import Table, errors
 from ugro.errors import UserError
 from ugro.space.feasible import identity
 
+SEEDS = Seeds(0, 1, 2)
 RANDOM = ("hydra/sweeper/sampler=random", "study.baseline=false")
 TINY = ("model=tiny", "data.max_train_examples=64", "training.max_tokens=384", "data.block_size=4")
 
@@ -126,8 +128,8 @@ def test_some_of_a_diverging_family_explode_and_some_give_no_number() -> None:
 def test_the_same_seed_decides_alike_and_halving_saves_tokens() -> None:
     family = Family("agreeing", 0)
     halving = (*RANDOM, "scheduler=asha")
-    whole, stopped = (simulate(family, one, 8, 30, 5) for one in (RANDOM, halving))
-    assert simulate(family, halving, 8, 30, 5).decisions() == stopped.decisions()
+    whole, stopped = (simulate(family, one, 8, Budget(30), SEEDS) for one in (RANDOM, halving))
+    assert simulate(family, halving, 8, Budget(30), SEEDS).decisions() == stopped.decisions()
     assert len(whole.trials) == len(stopped.trials) == 30
     assert stopped.tokens < 0.5 * whole.tokens
     assert whole.idle == pytest.approx(0.0)
@@ -135,18 +137,17 @@ def test_the_same_seed_decides_alike_and_halving_saves_tokens() -> None:
 
 @pytest.mark.parametrize("problem", [Family("agreeing", 3), Table()], ids=["family", "table"])
 def test_a_warm_start_begins_with_the_best_of_another_problem(problem: Problem) -> None:
-    [warm] = [method for method in METHODS if "warm start" in method.name]
-    trace = warm.run(problem, 5, 0)
+    trace = METHODS["warm_start"].run(problem, 8, Budget(6), SEEDS)
     before = earlier_problem(problem)
     assert before != problem
-    ranked = sorted(before.curve(one, 0).true_loss for one in configurations(255))
+    ranked = sorted(before.curve(one, SEEDS.noise).true_loss for one in configurations(255))
     asked = [plain(decision[2]) for decision in trace.decisions() if decision[0] == "asked"]
-    assert [before.curve(one, 0).true_loss for one in asked[:3]] == ranked[:3]
-    assert len(trace.trials) == 5
+    assert [before.curve(one, SEEDS.noise).true_loss for one in asked[1:4]] == ranked[:3]
+    assert len(trace.trials) == 6
 
 
 def test_in_batches_every_slot_waits_for_the_slowest() -> None:
-    trace = in_batches(Family("agreeing", 0), 4, 8, 0)
+    trace = in_batches(Family("agreeing", 0), 4, Budget(8), SEEDS)
     began = sorted(one.began for one in trace.trials)
     first = [one.ended for one in trace.trials if one.began == 0]
     assert began == [0.0] * 4 + [max(first)] * 4
@@ -157,14 +158,16 @@ def test_optuna_alone_keeps_its_slots_busy_and_prunes() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(0)
     halving = optuna.pruners.SuccessiveHalvingPruner()
-    trace = search(OptunaAlone(sampler, halving), Family("agreeing", 0), 4, 24, 0)
+    trace = search(OptunaAlone(sampler, halving), Family("agreeing", 0), 4, Budget(24), SEEDS)
     assert len(trace.trials) == 24
     assert trace.idle == pytest.approx(0.0)
     assert 0 < sum(one.value is None for one in trace.trials) < 24
 
 
 def test_ray_tune_is_told_of_what_it_stopped_and_decides_alike_with_the_same_seed() -> None:
-    first, again = (search(RayTune(3), Family("diverging", 0), 4, 24, 0) for _ in range(2))
+    first, again = (
+        search(RayTune(3), Family("diverging", 0), 4, Budget(24), SEEDS) for _ in range(2)
+    )
     assert first.trials == again.trials
     assert 0 < sum(one.value is None for one in first.trials) < 24
 
@@ -173,7 +176,9 @@ def test_syne_tune_stops_trials_too_and_decides_alike_with_the_same_seed() -> No
     pytest.importorskip("syne_tune", reason="pip install -e .[bench]")
     from benchmarks.tabular.peers.syne_tune import SyneTune
 
-    trace, again = (search(SyneTune("BOHB", 3), Family("diverging", 0), 4, 24, 0) for _ in range(2))
+    trace, again = (
+        search(SyneTune("BOHB", 3), Family("diverging", 0), 4, Budget(24), SEEDS) for _ in range(2)
+    )
     assert trace.trials == again.trials
     assert len(trace.trials) == 24
     assert 0 < sum(one.value is None for one in trace.trials) < 24
@@ -188,7 +193,7 @@ def test_the_best_is_chosen_by_what_was_told_and_judged_without_noise() -> None:
             self.told = getattr(self, "told", 5.0) - 0.1
             return Curve([9.0, self.told], [0.0, 1.0], 0.0, 100, 10 - self.told)
 
-    trace = simulate(Lucky(), RANDOM, 1, 3, 0)
+    trace = simulate(Lucky(), RANDOM, 1, Budget(3), SEEDS)
     assert [loss for _, _, loss in trace.best()] == pytest.approx([5.1, 5.2, 5.3])
     assert trace.until(5.15) == (1.0, 100)
     assert trace.until(5.0) is None

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
+from ..budget import Budget, Seeds
 from ..curves import Curve, Problem, plain, result
-from ..trace import EndedTrial, Trace
+from ..trace import Trace, TrialTrace
 
 
 class Peer(Protocol):
@@ -54,25 +55,33 @@ class RunningTrial:
         except FloatingPointError:
             return math.nan
 
-    def traced(self, now: float, value: float | None) -> EndedTrial:
-        """Convert it to an entry of the trace."""
-        tokens = self.curve.reports()[self.reported - 1].tokens_seen
-        reported = None if value is None or math.isnan(value) else value
-        return EndedTrial(self.number, self.began, now, tokens, reported, self.curve.true_loss)
+    def traced(self, ended: float = math.inf, value: float | None = None) -> TrialTrace:
+        """Convert it to an entry of the trace; by default of a trial that has not ended."""
+        start = self.began + self.curve.startup_hours
+        reports = self.curve.reports()[: self.reported]
+        progress = [(start + report.seconds, report.tokens_seen) for report in reports]
+        told = None if value is None or math.isnan(value) else value
+        return TrialTrace(
+            self.number, [(self.began, 0), *progress], ended, told, self.curve.true_loss
+        )
 
 
-def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> Trace:
+def search(peer: Peer, problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
     """Run a complete search; peers do not see the report at step 0."""
-    trace, due, now = Trace(slots), [], 0.0
+    trace, due, now, begun = Trace(slots, budget.hours), [], 0.0, 0
 
-    def start(number: int) -> None:
-        trial = RunningTrial(number, problem.curve(plain(peer.ask(number)), seed), now)
-        heappush(due, (trial.next_at(), number, trial))
+    def start() -> None:
+        nonlocal begun
+        if begun == budget.trials:
+            return
+        curve = problem.curve(plain(peer.ask(begun)), seeds.noise)
+        trial = RunningTrial(begun, curve, now)
+        heappush(due, (trial.next_at(), begun, trial))
+        begun += 1
 
-    for begun in range(min(slots, trials)):
-        start(begun)
-    begun = len(due)
-    while due:
+    for _ in range(slots):
+        start()
+    while due and due[0][0] <= budget.hours:
         now, number, trial = heappop(due)
         loss = trial.curve.losses[trial.reported]
         goes_on = trial.reported == 0 or peer.goes_on(number, trial.reported, loss)
@@ -84,7 +93,8 @@ def search(peer: Peer, problem: Problem, slots: int, trials: int, seed: int) -> 
         value = trial.value() if over else None
         peer.ended(number, trial.reported - 1, loss, value)
         trace.trials.append(trial.traced(now, value))
-        if begun < trials:
-            start(begun)
-            begun += 1
+        start()
+    for _, _, trial in due:
+        trial.reported += 1  # after the horizon: tokens are interpolated
+        trace.trials.append(trial.traced())
     return trace

@@ -6,34 +6,37 @@ It proposes a batch, waits for all of it and records the results; trials are nev
 import optuna
 from optuna.trial import TrialState
 
+from ..budget import Budget, Seeds
 from ..curves import Problem, plain
 from ..plans import space
 from ..trace import Trace
 from .clock import RunningTrial
 
 
-def in_batches(problem: Problem, slots: int, trials: int, seed: int) -> Trace:
+def in_batches(problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
     """Search with its TPE and ``n_jobs`` equal to the slots.
 
     Its configuration disables options that Optuna 5 enables by default.
     """
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False, constant_liar=False)
+    sampler = optuna.samplers.TPESampler(seed=seeds.method, multivariate=False, constant_liar=False)
     study = optuna.create_study(sampler=sampler)
-    trace, now = Trace(slots), 0.0
-    for first in range(0, trials, slots):
-        asked = [study.ask() for _ in range(min(slots, trials - first))]
-        ends = []
+    trace, now = Trace(slots, budget.hours), 0.0
+    while now < budget.hours and len(trace.trials) < budget.trials:
+        asked = [study.ask() for _ in range(min(slots, budget.trials - len(trace.trials)))]
+        batch = []
         for trial in asked:
             for key, over in space().items():
                 trial._suggest(key, over)  # as upstream does
-            running = RunningTrial(trial.number, problem.curve(plain(trial.params), seed), now)
+            running = RunningTrial(
+                trial.number, problem.curve(plain(trial.params), seeds.noise), now
+            )
             running.reported = len(running.curve.losses) - 1
-            ends.append(running.next_at())
+            ended = running.next_at()
             running.reported += 1
-            trace.trials.append(running.traced(ends[-1], running.value()))
-        for trial, ended in zip(asked, trace.trials[-len(asked) :], strict=True):
-            state = None if ended.value is not None else TrialState.FAIL
-            study.tell(trial, ended.value, state=state)
-        now = max(ends)
-    trace.trials.sort(key=lambda running: running.ended)
+            batch.append(running.traced(ended, running.value()))
+        for trial, traced in zip(asked, batch, strict=True):
+            state = None if traced.value is not None else TrialState.FAIL
+            study.tell(trial, traced.value, state=state)
+        trace.trials.extend(batch)
+        now = max(traced.ended for traced in batch)
     return trace
