@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c # a benchmark that fails before a pipe fails
-.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults coverage docs lint audit format bench bench-quick clean
+.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults coverage docs lint audit format bench bench-full bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -82,19 +82,28 @@ audit: setup  ## check the pinned packages for known vulnerabilities
 	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable '.[bench]'
 	touch $@
 
-bench: .venv/.bench  ## measure UGRO beside its peers into benchmarks/results: half an hour on two cores
-	rm -f multirun/headline.jsonl
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline benchmarks/results 20
-	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 2 | tee benchmarks/results/real_time.md
+HEADLINE := OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline
+# What a driver takes in real time, as files in a folder.
+define in_real_time
+	$(BIN)/python -W ignore -m benchmarks.tabular.real_time agreeing:0 0 2 | tee $(1)/real_time.md
 	($(BIN)/python benchmarks/control_plane.py 200 \
 		&& $(BIN)/python -W ignore -m benchmarks.report_throughput \
 		&& OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.proposal_time) \
-		| sed 's/^/- /' | tee benchmarks/results/driver.md
+		| sed 's/^/- /' | tee $(1)/driver.md
+endef
 
-bench-quick: .venv/.bench  ## measure half of the simulated problems with three seeds: two minutes
-	rm -f multirun/headline.jsonl
-	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.tabular.headline multirun/bench-quick 3 \
-		agreeing crossing recorded
+bench-full: .venv/.bench  ## compare UGRO with its peers over 40 seeds: hours, resumes
+	$(HEADLINE) benchmarks/results 100-139
+	$(call in_real_time,benchmarks/results)
+
+bench: .venv/.bench  ## repeat a part of bench-full: half an hour on two cores
+	rm -rf multirun/bench
+	$(HEADLINE) multirun/bench 100-101
+	$(call in_real_time,multirun/bench)
+
+bench-quick: .venv/.bench  ## repeat a small part of bench-full: three minutes
+	rm -rf multirun/bench-quick
+	$(HEADLINE) multirun/bench-quick 100 --problems agreeing crossing recorded
 
 format: setup  ## format the code
 	$(BIN)/ruff format .

@@ -75,7 +75,7 @@ def _styles(methods: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _regrets(best: Sequence[tuple[float, float, float]]) -> Any:
+def _regrets(best: Sequence[Sequence[float]]) -> Any:
     """Return the regret at each of ``AT``."""
     regrets = [NO_TRIAL, *(regret for _, _, regret in best)]
     return numpy.array(regrets)[numpy.searchsorted([hours for hours, _, _ in best], AT, "right")]

@@ -28,7 +28,7 @@ class MethodOutcome:
     method: str
     problem: str
     index: int
-    best: Sequence[tuple[float, float, float]]
+    best: Sequence[Sequence[float]]
     tokens: float
     trials: int
     idle: float
@@ -51,6 +51,9 @@ def outcome_of(method: str, problem: str, index: int, reference: Reference) -> M
     found = problem_of(problem, landscape_of(problem, index))
     trace = METHODS[method].run(found, SLOTS, Budget(hours=HORIZON_HOURS), seeds)
     spent = time.process_time() - before
-    best = [(hours, tokens, reference.regret(loss)) for hours, tokens, loss in trace.best()]
+    best = [
+        [round(hours, 4), round(tokens), round(reference.regret(loss), 6)]
+        for hours, tokens, loss in trace.best()
+    ]
     started = sum(trial.began <= HORIZON_HOURS for trial in trace.trials)
     return MethodOutcome(method, problem, index, best, trace.tokens, started, trace.idle, spent)
