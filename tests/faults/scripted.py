@@ -25,7 +25,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ugro.config import Config, register_schema, typed
-from ugro.events.channel import TrialInterruptedError, channel
+from ugro.events.channel import Answer, TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.plugins.sweeper import CALLABLE, register_plugins
 from ugro.retries import is_disk_trouble, retrying
@@ -71,14 +71,15 @@ def train(
         tokens = done * TOKENS
         known = data if done == first else {}
         report = Report(done, last, tokens, last * TOKENS, done, {"eval_loss": loss}, now, known)
-        if not channel().report(report):
+        answer = channel().report(report)
+        if answer is Answer.STOP:
             break
         if done > first:
             save(checkpoints / f"{PREFIX}{done}", training, faults.get("mib", 0))
             note(folder, "sealed", done)
             keep_only(checkpoints, {done})
             changed()
-        if channel().interrupted() and done < last:
+        if (answer is Answer.PAUSE or channel().interrupted()) and done < last:
             raise TrialInterruptedError(f"after step {done}")
     note(folder, "ended", done)
     return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)}, data)
