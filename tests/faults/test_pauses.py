@@ -124,12 +124,12 @@ def test_a_worker_that_is_killed_loses_nothing(
 @pytest.mark.faults
 def test_ctrl_c_leaves_paused_trials_paused(tmp_path: Path) -> None:
     study = tmp_path / "multirun" / "s"
-    with Sweep(tmp_path, [*OVERRIDES, *ONE_SLOT], {"seconds": 2}) as sweep:
-        wait_for(lambda: [e for e in events(study, "TrialReported") if e["number"] == 1])
+    with Sweep(tmp_path, [*OVERRIDES, *ONE_SLOT], {"seconds": 0.5}) as sweep:
+        wait_for(lambda: [e for e in events(study, "TrialReported") if e["number"] == 3])
         sweep.process.send_signal(signal.SIGINT)
         assert sweep.ends(60) == 130
     outcomes = [recorded_outcome(trial) for trial in study_in(tmp_path).trials()]
-    assert outcomes == [PAUSED, Outcome.INTERRUPTED]
+    assert outcomes == [PAUSED, PAUSED, PAUSED, Outcome.INTERRUPTED]
     swept(tmp_path, *OVERRIDES, *ONE_SLOT)
     check_as_without_faults(tmp_path)
 
