@@ -107,12 +107,13 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
         def train(parameters: dict[str, Any]) -> None:
             sys.path.insert(0, str(ROOT))
             from benchmarks.tabular.replay_trial import replay
+            from ugro.events.channel import Answer
 
             class ToTune:  # unannotated, as Ray serialises the class
                 def report(self, report):  # type: ignore[no-untyped-def]
                     if report.step:
                         tune.report({"loss": report.metrics["eval_loss"], "step": report.step})
-                    return True
+                    return Answer.CONTINUE
 
                 def interrupted(self):  # type: ignore[no-untyped-def]
                     return False

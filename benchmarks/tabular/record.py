@@ -37,6 +37,7 @@ from scipy.stats import qmc
 
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
+from ugro.events.channel import Answer
 from ugro.events.trial_report import Report
 from ugro.provenance import provenance
 from ugro.space.composition import without_hydra
@@ -80,14 +81,14 @@ class Recording:
     before: float = field(default_factory=time.process_time)
     began: float | None = None
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         """Store the report; runs are never stopped."""
         now = time.process_time()
         if self.began is None:
             self.began = now
         spent = {"cpu_seconds": now - self.began, "startup_cpu_seconds": self.began - self.before}
         self.rows.append({**report.as_dict(), **spent})
-        return True
+        return Answer.CONTINUE
 
     def interrupted(self) -> bool:
         """Return False."""

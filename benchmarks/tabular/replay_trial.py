@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ugro.config import register_schema
-from ugro.events.channel import Channel, channel
+from ugro.events.channel import Answer, Channel, channel
 from ugro.events.trial_report import TrialResult
 from ugro.paths import write_atomically
 from ugro.plugins.sweeper import CALLABLE, register_plugins
@@ -77,7 +77,7 @@ def replay(
         write_atomically(
             note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole})
         )
-        if not to.report(report):
+        if to.report(report) is Answer.STOP:
             break
     return result(sent)
 

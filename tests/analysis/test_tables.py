@@ -9,7 +9,9 @@ from ugro.events.events import (
     StudyFinished,
     StudyStarted,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -76,6 +78,9 @@ def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> 
         TrialStarted(0, "two:7", time=5.0),
         reported(0, 1, 3.0, time=6.0),
         reported(1, 1, 4.0, time=6.5),
+        TrialPaused(1, time=6.6),
+        TrialResumed(1, time=6.7),
+        TrialStarted(1, "one:2", time=6.8),
         TrialFinished(1, Outcome.RUNG, (), {}, time=7.0),
         TrialFinished(0, Outcome.COMPLETE, (2.5,), {}, time=8.0),
         TrialStarted(3, "one:2", time=8.5),
@@ -90,8 +95,9 @@ def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> 
     assert tables.slots.values.tolist() == [[1.0, 2]]
     assert tables.spans.values.tolist() == [
         [0, "one:1", 2.0, 4.0],
-        [1, "one:2", 2.5, 7.0],
+        [1, "one:2", 2.5, 6.6],  # and paused
         [0, "two:7", 5.0, 8.0],
+        [1, "one:2", 6.8, 7.0],
         [3, "one:2", 8.5, 9.0],
     ]
     first, second = tables.reports.to_dict("records")

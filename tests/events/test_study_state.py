@@ -12,7 +12,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -92,6 +94,28 @@ def test_the_remaining_time_follows_from_the_mean_trial_length_and_the_slots() -
     state.study = started(4)  # type: ignore[assignment]
     assert state.seconds_left(1030.0) == 10
     assert state.seconds_left(2000.0) == 0
+
+
+def test_a_paused_trial_has_neither_ended_nor_does_it_run_or_wait() -> None:
+    state = at(started(10), SlotsCounted(2), asked(0), TrialPaused(0, time=1010.0))
+    assert (state.paused, state.running, state.done) == ({0}, {}, 0)
+    assert state.seconds_left(1010.0) == 9 * 10 / 2
+    state.observe(TrialResumed(0, time=1020.0))
+    assert (state.paused, list(state.running)) == (set(), [0])
+    state.observe(complete(0, 3.0, time=1030.0))
+    assert state.seconds_left(1030.0) == 9 * 20 / 2  # 10 s before its pause and 10 s after
+
+
+def test_paused_trials_of_earlier_and_other_drivers_are_known() -> None:
+    earlier = [as_dict(event) for event in (asked(0), asked(1), asked(2), TrialPaused(0))]
+    others = iter([[as_dict(TrialPaused(1)), as_dict(TrialPaused(2))], [as_dict(TrialResumed(1))]])
+    state = StudyState(earlier, lambda: next(others))
+    state.observe(started(10))
+    assert state.paused == {0}
+    state.observe_others()
+    assert state.paused == {0, 1, 2}
+    state.observe_others()
+    assert state.paused == {0, 2}
 
 
 def test_the_remaining_time_respects_the_time_limit() -> None:

@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from ugro.events.channel import channel
+from ugro.events.channel import Answer, channel
 from ugro.events.trial_report import Report
 from ugro.executors.executor import Executor, Task
 from ugro.executors.messages import ArchiveComplete, FileChunk, RayChannel
@@ -43,12 +43,14 @@ def scripted(config: DictConfig) -> Any:
         case "hang":
             time.sleep(600)
         case "report":
-            steps = range(1, 6)
-            return next((step for step in steps if not channel().report(report(step))), None)
+            for step in range(1, 6):
+                if (answer := channel().report(report(step))) is not Answer.CONTINUE:
+                    return answer.value, step
+            return None
         case "report, then save":
             for step in range(1, 5):
                 time.sleep(0.6)
-                if not channel().report(report(step)):
+                if channel().report(report(step)) is Answer.STOP:
                     time.sleep(1.8)
                     return "all is saved"
         case "NotUnpicklable":
@@ -112,10 +114,11 @@ def report(step: int) -> Report:
 
 
 class RecordingListener:
-    """A listener that records messages and stops every trial at step ``stop_at``."""
+    """A listener that records messages and gives an answer to every trial at step ``answer_at``."""
 
-    def __init__(self, stop_at: int = 100) -> None:
-        self.stop_at = stop_at
+    def __init__(self, answer: Answer = Answer.STOP, answer_at: int = 100) -> None:
+        self.answer = answer
+        self.answer_at = answer_at
         self.started_numbers: list[int] = []
         self.reports: list[tuple[int, Report]] = []
 
@@ -125,9 +128,9 @@ class RecordingListener:
     def started(self, number: int, worker: str) -> None:
         self.started_numbers.append(number)
 
-    def reported(self, number: int, report: Report) -> bool:
+    def reported(self, number: int, report: Report) -> Answer:
         self.reports.append((number, report))
-        return report.step < self.stop_at
+        return Answer.CONTINUE if report.step < self.answer_at else self.answer
 
 
 class Driver:

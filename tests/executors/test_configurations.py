@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from tests.conftest import ROOT
 from ugro.config import ConstraintsConfig
+from ugro.events.channel import Answer
 from ugro.events.trial_report import Report
 from ugro.executors.executor import Task
 from ugro.objectives.constraints import constraints_of
@@ -44,8 +45,8 @@ class Listener:
     def started(self, number: int, worker: str) -> None:
         pass
 
-    def reported(self, number: int, report: Report) -> bool:
-        return True
+    def reported(self, number: int, report: Report) -> Answer:
+        return Answer.CONTINUE
 
 
 @pytest.fixture

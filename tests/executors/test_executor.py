@@ -5,6 +5,7 @@ import time
 import pytest
 from hydra.core.utils import JobStatus
 
+from ugro.events.channel import Answer
 from ugro.events.trial_report import Report
 from ugro.executors.executor import InProcessExecutor, TrialTimeoutError
 from ugro.executors.ray_executor import RayExecutor
@@ -40,12 +41,15 @@ def test_a_trial_that_raises_is_a_failed_job_with_its_own_error(driver: Driver) 
         job.return_value  # noqa: B018  it raises
 
 
-def test_reports_reach_the_driver_in_order_and_its_answer_reaches_the_trial(driver: Driver) -> None:
-    driver.listener.stop_at = 3
+@pytest.mark.parametrize("answer", [Answer.STOP, Answer.PAUSE])
+def test_reports_reach_the_driver_in_order_and_its_answer_reaches_the_trial(
+    answer: Answer, driver: Driver
+) -> None:
+    driver.listener.answer, driver.listener.answer_at = answer, 3
     for number in (4, 5):
         driver.submit(number, ["model.path=report"])
     jobs = dict(driver.wait() for _ in range(2))
-    assert {number: job.return_value for number, job in jobs.items()} == {4: 3, 5: 3}
+    assert [jobs[number].return_value for number in (4, 5)] == [(answer.value, 3)] * 2
     assert sorted(driver.listener.started_numbers) == [4, 5]
     for number in (4, 5):
         reports = [sent for trial, sent in driver.listener.reports if trial == number]
@@ -70,14 +74,14 @@ def test_a_hung_trial_is_killed_and_its_slot_is_free(driver: Driver) -> None:
 def test_a_reporting_or_saving_trial_does_not_count_as_hung(
     driver: Driver,
 ) -> None:
-    driver.listener.stop_at = 3  # after 1.8 s; saving takes as long
+    driver.listener.answer_at = 3  # after 1.8 s; saving takes as long
     driver.submit(0, ["model.path='report, then save'"], seconds=0.1, silence=1.5)
     assert driver.wait()[1].return_value == "all is saved"
     assert [report.step for _, report in driver.listener.reports] == [1, 2, 3]
 
 
 def test_an_error_of_the_driver_is_not_attributed_to_the_trial(driver: Driver) -> None:
-    def broken(number: int, report: Report) -> bool:
+    def broken(number: int, report: Report) -> Answer:
         raise ZeroDivisionError("in the driver")
 
     driver.listener.reported = broken  # type: ignore[method-assign]
@@ -91,11 +95,11 @@ def test_a_timeout_during_a_report_is_not_attributed_to_the_driver(
 ) -> None:
     started, done = [], []
 
-    def slow(number: int, report: Report) -> bool:
+    def slow(number: int, report: Report) -> Answer:
         started.append(report.step)
         time.sleep(0.5)
         done.append(report.step)
-        return True
+        return Answer.CONTINUE
 
     driver.listener.reported = slow  # type: ignore[method-assign]
     driver.submit(0, ["model.path=report"], seconds=1.2)  # five reports take 2.5 s

@@ -106,7 +106,7 @@ def test_a_trial_too_large_for_this_machine_is_rejected(
 
 def test_queued_reports_are_handled_before_deadlines(make: Make) -> None:
     driver = make(*ON_RAY)
-    driver.listener.stop_at = 1
+    driver.listener.answer_at = 1
     driver.submit(0, ["model.path='report, then save'"], seconds=0.1, silence=1.5)
     while not driver.listener.started_numbers:
         driver.executor.wait(driver.listener, 0.01)

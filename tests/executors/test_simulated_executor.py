@@ -6,6 +6,7 @@ import pytest
 from hydra.core.utils import JobStatus
 from omegaconf import OmegaConf
 
+from ugro.events.channel import Answer, TrialInterruptedError
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import Task
 from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
@@ -16,7 +17,8 @@ Messages = list[tuple[float, int, int | None]]
 class RecordingListener:
     """A listener that records messages with their time and stops trials at given steps."""
 
-    def __init__(self, stop_at: dict[int, int]) -> None:
+    def __init__(self, stop_at: dict[int, int], answer: Answer = Answer.STOP) -> None:
+        self._answer = answer
         self.messages: Messages = []
         self.executor: SimulatedExecutor
         self._stop_at = stop_at
@@ -24,10 +26,11 @@ class RecordingListener:
     def started(self, number: int, worker: str) -> None:
         self.messages.append((self.executor.now, number, None))
 
-    def reported(self, number: int, report: Report) -> bool:
+    def reported(self, number: int, report: Report) -> Answer:
         assert report.time == self.executor.now
         self.messages.append((self.executor.now, number, report.step))
-        return self._stop_at.get(number) != report.step
+        stops = self._stop_at.get(number) == report.step
+        return self._answer if stops else Answer.CONTINUE
 
     def interrupted(self) -> bool:
         return False
@@ -81,6 +84,23 @@ def test_a_stopped_trial_ends_at_once_with_its_last_value() -> None:
     ended = listener.executor.wait(listener, 60.0)
     assert ended is not None
     assert (ended[0], ended[1].return_value.values, listener.executor.now) == (4, (8.0,), 4.0)
+
+
+def test_a_resumed_trial_starts_up_again_and_repeats_no_report() -> None:
+    listener = RecordingListener({4: 1}, Answer.PAUSE)
+    listener.executor = SimulatedExecutor(lambda task: two_reports(3.0), lambda now: 2)
+    listener.executor.submit(task(4))
+    ended = listener.executor.wait(listener, 60.0)
+    assert ended is not None
+    assert isinstance(ended[1]._return_value, TrialInterruptedError)
+    assert listener.executor.now == 4  # a second of startup, three of training
+    assert listener.executor.running == 0
+    assert listener.executor.wait(listener, 6.0) is None
+    listener.executor.submit(task(4))
+    ended = listener.executor.wait(listener, 60.0)
+    assert ended is not None
+    assert (ended[1].return_value.values, listener.executor.now) == ((7.0,), 14.0)  # 10 + 1 + 3
+    assert listener.messages == [(0, 4, None), (1, 4, 0), (4, 4, 1), (10, 4, None), (14, 4, 2)]
 
 
 def test_waiting_returns_in_time_and_no_message_is_lost() -> None:

@@ -4,7 +4,8 @@
 ``mib`` of a checkpoint; ``gate``, a file that each trial awaits before its last step; ``kill``, the
 probability with which a trial's worker is killed once; ``hang``, ``memory``, ``raise``, ``nan``,
 ``die``, ``freeze`` and ``stop``, each with trial numbers and the step of the fault, the last three
-once only; and ``data``, the fingerprints that trials report.
+once only; ``linger`` and ``die_pausing``, likewise, between a pause and its checkpoint; and
+``data``, the fingerprints that trials report.
 """
 
 import json
@@ -25,7 +26,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ugro.config import Config, register_schema, typed
-from ugro.events.channel import TrialInterruptedError, channel
+from ugro.events.channel import Answer, TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.plugins.sweeper import CALLABLE, register_plugins
 from ugro.retries import is_disk_trouble, retrying
@@ -71,14 +72,17 @@ def train(
         tokens = done * TOKENS
         known = data if done == first else {}
         report = Report(done, last, tokens, last * TOKENS, done, {"eval_loss": loss}, now, known)
-        if not channel().report(report):
+        answer = channel().report(report)
+        if answer is Answer.STOP:
             break
+        if answer is Answer.PAUSE:
+            misbehave_pausing(faults, number, done, folder)
         if done > first:
             save(checkpoints / f"{PREFIX}{done}", training, faults.get("mib", 0))
             note(folder, "sealed", done)
             keep_only(checkpoints, {done})
             changed()
-        if channel().interrupted() and done < last:
+        if (answer is Answer.PAUSE or channel().interrupted()) and done < last:
             raise TrialInterruptedError(f"after step {done}")
     note(folder, "ended", done)
     return TrialResult((loss,), {"eval_loss": loss, "tokens_seen": float(done * TOKENS)}, data)
@@ -126,6 +130,17 @@ def misbehave(faults: dict[str, dict[str, int]], number: int, done: int, folder:
     if due("stop") and once(folder):
         os.kill(os.getpid(), signal.SIGSTOP)
     if (due("die") or killed_by_chance(faults, number) == done) and once(folder):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def misbehave_pausing(
+    faults: dict[str, dict[str, int]], number: int, done: int, folder: Path
+) -> None:
+    """Run the fault of this trial between a pause at this step and its checkpoint, if any."""
+    note(folder, "pausing", done)
+    if faults.get("linger", {}).get(str(number)) == done:
+        time.sleep(600)
+    if faults.get("die_pausing", {}).get(str(number)) == done and once(folder):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -12,6 +12,7 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
     TrialStarted,
 )
@@ -91,6 +92,20 @@ def test_a_study_at_one_moment() -> None:
         "       target_modules=[q,v]",
         "    4  as configured                            loads",
     ]
+
+
+def test_paused_trials_are_counted_beside_the_ended_ones() -> None:
+    state = started()
+    start(state, 0)
+    end(state, 0, Outcome.COMPLETE, 4.0)
+    for number in (1, 2):
+        start(state, number)
+        state.observe(TrialPaused(number, time=NOON + 30.0))
+    lines = rendered(state)
+    assert lines[1].endswith(" 1 of 10 trials, 2 paused")
+    # A trial has taken (60 + 30 + 30) / 3 = 40 s so far; seven wait for two slots.
+    assert "about 2 min 20 s to go" in lines[2]
+    assert lines[0].endswith(" 0 of 2 slots busy")
 
 
 def test_a_wide_terminal_shows_more_and_no_line_exceeds_its_width() -> None:

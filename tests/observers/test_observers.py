@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ugro.events.event_log import cut_off, read, reports_in
+from ugro.events.event_log import cut_off, decisions_in, read
 from ugro.events.events import (
     Event,
     EventStream,
@@ -20,7 +20,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -43,6 +45,10 @@ EVERY = [
     TrialFinished(1, Outcome.RUNG, (), {"tokens_seen": 256.0, "train_seconds": 3.0}, time=7.0),
     TrialFinished(2, Outcome.COMPLETE, (3.25,), {"tokens_seen": 512.0}, time=7.5),
     TrialFinished(3, Outcome.FAILED, (), {}, "ValueError: as scripted", time=8.0),
+    TrialReported(4, REPORT, Outcome.PAUSED, rung=1, time=8.1),
+    TrialPaused(4, time=8.2),
+    TrialResumed(4, time=8.3),
+    TrialPaused(4, time=8.4),
     StudyFinished("all trials are done", time=9.0),
 ]
 
@@ -106,11 +112,13 @@ def test_a_truncated_line_is_skipped_and_the_next_line_is_complete(tmp_path: Pat
 
 def test_the_reports_of_a_log_are_those_that_were_made(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    assert list(reports_in(path)) == []
+    assert list(decisions_in(read(path))) == []
     log = AuditLog(path)
     for event in EVERY:
         log.observe(event)
-    assert list(reports_in(path)) == [(1, REPORT, None), (1, REPORT, Outcome.RUNG)]
+    known = [event for event in EVERY if isinstance(event, TrialReported | TrialResumed)]
+    assert list(decisions_in(read(path))) == known
+    assert len(known) == 4
 
 
 def test_an_event_that_cannot_be_written_is_written_later(
@@ -172,8 +180,11 @@ def test_the_console_log_has_a_plain_line_per_event(caplog: pytest.LogCaptureFix
         "trial 1 stopped at rung 2 after 256 tokens, 3 s",
         "trial 2 eval_loss 3.2500 after 512 tokens: the best so far",
         "trial 3 failed: ValueError: as scripted",
+        "trial 4 is paused at 256 tokens",
+        "trial 4 resumes: it was paused",
+        "trial 4 is paused at 256 tokens",
         "Study ended: all trials are done: 1 stopped at rung, 1 complete, 1 failed, 1 earlier, "
-        "1 not run, lora.r <= 8, in 8 s",
+        "1 paused, 1 not run, lora.r <= 8, in 8 s",
     ]
 
 

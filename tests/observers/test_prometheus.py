@@ -15,7 +15,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -88,6 +90,16 @@ def test_trials_slots_and_tokens_are_counted(prometheus: Prometheus) -> None:
     assert samples_by_name["ugro_best_value eval_loss"] == 2.5
     assert samples_by_name["ugro_report_lag_seconds_sum"] == 2.0
     assert samples_by_name["ugro_report_lag_seconds_count"] == 6
+
+
+def test_a_paused_trial_occupies_no_slot(prometheus: Prometheus) -> None:
+    for event in (*EVENTS, TrialPaused(2), TrialPaused(3), TrialResumed(2)):
+        prometheus.observe(event)
+    samples_by_name = scrape(prometheus)
+    assert samples_by_name["ugro_trials_paused"] == 1
+    assert samples_by_name["ugro_trials_running"] == 0  # until a worker has started it again
+    assert "ugro_trial_tokens_per_second 3" not in samples_by_name
+    assert samples_by_name["ugro_tokens_total"] == 900
 
 
 def test_the_best_follows_the_direction(prometheus: Prometheus) -> None:

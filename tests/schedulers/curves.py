@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ugro.events.trial_report import Report
-from ugro.schedulers.base import STOP, Handle, TrialScheduler
+from ugro.schedulers.base import Handle, PausingScheduler, TrialScheduler
 
 LENGTH = 1600  # tokens of a full trial
 
@@ -38,22 +38,45 @@ def result(
 def play(
     scheduler: TrialScheduler, curves: Mapping[str, Sequence[float]], every: int = 100
 ) -> dict[str, int]:
-    """Let trials report in turn and return the number of reports of each."""
+    """Let trials report in turn, with a slot each, and return the number of reports of each."""
     trials = {name: Handle(name) for name in curves}
     for trial in trials.values():
         scheduler.on_trial_add(Controller(), trial)
     given = dict.fromkeys(curves, 0)
-    running = set(curves)
-    for turn in range(max(map(len, curves.values()))):
+    running, paused = set(curves), set[str]()
+    while running:
         for name, losses in curves.items():
-            if name not in running or turn >= len(losses):
+            if name not in running:
+                continue
+            if given[name] == len(losses):
+                running.remove(name)
                 continue
             given[name] += 1
-            curve_result = result((turn + 1) * every, losses[turn])
-            if scheduler.on_trial_result(Controller(), trials[name], curve_result) == STOP:
-                running.remove(name)
-                scheduler.on_trial_remove(Controller(), trials[name])
+            curve_result = result(given[name] * every, losses[given[name] - 1])
+            match scheduler.on_trial_result(Controller(), trials[name], curve_result):
+                case "STOP":
+                    running.remove(name)
+                    scheduler.on_trial_remove(Controller(), trials[name])
+                case "PAUSE":
+                    running.remove(name)
+                    paused.add(name)
+        resumed = _resumed(scheduler, paused, is_idle=not running)
+        running |= resumed
+        paused -= resumed
     return given
+
+
+def _resumed(scheduler: TrialScheduler, paused: set[str], is_idle: bool) -> set[str]:
+    """Fill free slots with paused trials as far as the scheduler wants."""
+    resumed = set[str]()
+    while isinstance(scheduler, PausingScheduler) and paused - resumed:
+        left = [Handle(name) for name in sorted(paused - resumed)]
+        chosen = scheduler.choose_paused(left, False, is_idle and not resumed)
+        if chosen is None:
+            break
+        scheduler.on_trial_resume(chosen)
+        resumed.add(chosen.trial_id)
+    return resumed
 
 
 class Controller:

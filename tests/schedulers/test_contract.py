@@ -18,7 +18,7 @@ from ugro.schedulers.early_stopping import CALLABLE
 from .curves import LENGTH, Controller, play, result
 
 Make = Callable[[], TrialScheduler]
-STOPPING = ["asha", "hyperband", "median", "adaptive_asha", "dominance"]
+STOPPING = ["asha", "hyperband", "median", "adaptive_asha", "promotion_asha", "dominance"]
 
 
 @pytest.fixture(scope="module", params=["none", *STOPPING])
@@ -77,7 +77,7 @@ def test_a_trial_may_be_removed_without_a_result(make: Make) -> None:
     scheduler.on_trial_add(Controller(), Handle("a"))
     scheduler.on_trial_remove(Controller(), Handle("a"))
     scheduler.on_trial_add(Controller(), Handle("b"))
-    assert scheduler.on_trial_result(Controller(), Handle("b"), result(100, 1.0)) == CONTINUE
+    assert scheduler.on_trial_result(Controller(), Handle("b"), result(50, 1.0)) == CONTINUE
 
 
 @property_settings(deadline=None, derandomize=True, max_examples=10)

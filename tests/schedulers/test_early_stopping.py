@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from ugro.config import typed
 from ugro.errors import UserError
+from ugro.events.events import TrialReported, TrialResumed
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.objectives.objectives import objectives_of
@@ -17,7 +18,9 @@ from ugro.schedulers.early_stopping import EarlyStopping
 from .curves import LENGTH, report
 
 Make = Callable[..., EarlyStopping]
-Logged = tuple[int, Report, Outcome | None]
+SCHEDULERS = (
+    "none", "asha", "hyperband", "median", "adaptive_asha", "promotion_asha", "dominance",
+)  # fmt: skip
 HALVING = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
 
 
@@ -117,9 +120,10 @@ def test_a_stopped_trial_that_resumes_has_to_stop_again(scheduler: str, make: Ma
 # A study that goes on
 
 
-def logged(number: int, stop: Outcome | None, *reports: Report) -> list[Logged]:
+def logged(number: int, stop: Outcome | None, *reports: Report) -> list[TrialReported]:
     """Log entries of a trial whose last report got this decision."""
-    return [(number, one, None) for one in reports[:-1]] + [(number, reports[-1], stop)]
+    continued = [TrialReported(number, one, None) for one in reports[:-1]]
+    return [*continued, TrialReported(number, reports[-1], stop)]
 
 
 def test_stop_decisions_remain_when_the_study_resumes(make: Make) -> None:
@@ -147,6 +151,79 @@ def test_rungs_are_restored_when_the_study_resumes(make: Make) -> None:
     early_stopping = make(*HALVING)
     early_stopping.remember(logged(0, None, *curve(5.0, 4.0, 3.0, 2.5)), unfinished=set())
     assert judge(early_stopping, 1, *curve(4.0, 4.5)) == [None, None, Outcome.RUNG]
+
+
+# A scheduler that pauses trials
+
+PROMOTION = ("scheduler=promotion_asha", *HALVING[1:])
+
+
+def test_a_paused_trial_is_chosen_when_it_is_good_enough_and_not_paused_there_again(
+    make: Make,
+) -> None:
+    early_stopping = make(*PROMOTION)
+    assert early_stopping.choose_paused([], can_start=True, is_idle=True) is None
+    base, first, second, third, last = curve(5.0, 4.0, 3.0, 2.5)
+    assert [early_stopping.judge(0, one, 1.0) for one in (base, first)] == [None, Outcome.PAUSED]
+    assert early_stopping.is_paused(0)
+    assert early_stopping.choose_paused([0], can_start=True, is_idle=True) is None
+    assert early_stopping.judge(1, curve(6.0)[1], 1.0) is Outcome.PAUSED
+    assert early_stopping.choose_paused([0, 1], can_start=True, is_idle=True) == 0
+    early_stopping.resume(0)
+    assert not early_stopping.is_paused(0)
+    # Its last checkpoint was lost: it repeats the report that had paused it.
+    assert early_stopping.judge(0, first, 1.0) is None
+    assert early_stopping.judge(0, second, 2.0) is Outcome.PAUSED
+    early_stopping.resume(0)
+    assert early_stopping.judge(0, third, 3.0) is Outcome.PAUSED
+    early_stopping.resume(0)
+    assert early_stopping.judge(0, last, 4.0) is None
+
+
+def test_a_trial_is_not_paused_at_its_last_report(make: Make) -> None:
+    early_stopping = make(*PROMOTION, "scheduler.max_t=3200")  # a rung at 1600, a trial's length
+    assert early_stopping.judge(0, report(200, 5.0), 2.0) is Outcome.PAUSED
+    assert early_stopping.judge(0, report(LENGTH, 4.0), 16.0) is None
+
+
+def test_a_trial_that_cannot_be_paused_continues_to_the_next_rung(make: Make) -> None:
+    early_stopping = make(*PROMOTION)
+    decisions = [early_stopping.judge(0, one, 1.0) for one in (*curve(5.0), report(300, 4.5))]
+    assert decisions == [None, Outcome.PAUSED, None]
+    assert not early_stopping.is_paused(0)
+    assert early_stopping.judge(0, report(400, 4.0), 1.0) is Outcome.PAUSED
+
+
+def test_pauses_and_promotions_remain_when_the_study_resumes(make: Make) -> None:
+    log = [
+        *logged(0, Outcome.PAUSED, *curve(5.0)),
+        *logged(1, Outcome.PAUSED, *curve(6.0)),
+        TrialResumed(0),  # its driver died before the next report
+        *logged(2, Outcome.PAUSED, *curve(7.0)),
+    ]
+    early_stopping = make(*PROMOTION)
+    early_stopping.remember(log, unfinished={0, 1, 2})
+    assert [early_stopping.is_paused(number) for number in (0, 1, 2)] == [False, True, True]
+    assert early_stopping.judge(0, curve(5.0)[-1], 2.0) is None  # not paused there again
+    # 200: two of four trials are promoted, 0 and 1.
+    assert early_stopping.judge(3, curve(6.5)[-1], 2.0) is Outcome.PAUSED
+    assert early_stopping.choose_paused([1, 2, 3], can_start=True, is_idle=False) == 1
+
+
+def test_a_scheduler_without_pauses_lets_paused_trials_run_on(make: Make) -> None:
+    early_stopping = make("scheduler=none")
+    early_stopping.remember(logged(0, Outcome.PAUSED, *curve(5.0)), unfinished={0})
+    assert not early_stopping.is_paused(0)
+    assert [early_stopping.judge(0, one, 1.0) for one in curve(5.0, 4.0)] == [None] * 3
+
+
+def test_ray_tunes_schedulers_pause_no_trial(make: Make) -> None:
+    # With hard_stop=false Tune's median rule answers PAUSE where it would answer STOP.
+    soft = make("scheduler=median", "scheduler.grace_period=400", "scheduler.hard_stop=false")
+    for number in range(3):
+        soft.judge(number, report(800, 4.0), 8.0)
+    assert soft.judge(3, report(800, 9.0), 8.0) is None
+    assert soft.choose_paused([3], can_start=False, is_idle=True) is None
 
 
 def test_the_untrained_model_is_not_compared(make: Make) -> None:
@@ -181,9 +258,9 @@ def test_a_trial_at_max_t_is_finished_not_stopped(make: Make) -> None:
 
 
 def test_stoppers_work_with_any_scheduler(make: Make) -> None:
-    for scheduler in ("none", "asha", "hyperband", "median", "adaptive_asha", "dominance"):
-        early_stopping = make(f"scheduler={scheduler}", "stoppers.max_tokens=400")
-        assert judge(early_stopping, 0, *curve(5.0, 4.0)) == [None, None, Outcome.BUDGET]
+    for scheduler in SCHEDULERS:
+        early_stopping = make(f"scheduler={scheduler}", "stoppers.max_tokens=200")
+        assert judge(early_stopping, 0, *curve(5.0, 4.0)) == [None, Outcome.BUDGET]
         assert judge(early_stopping, 1, *curve(math.nan)) == [None, Outcome.DIVERGED]
         assert judge(early_stopping, 2, *curve(18.1)) == [None, Outcome.DIVERGED]
 
@@ -247,10 +324,7 @@ def test_several_objectives_are_compared_by_their_scalarised_value(make: Make) -
     ]
 
 
-@pytest.mark.parametrize(
-    "scheduler",
-    ["none", "asha", "hyperband", "median", "adaptive_asha", "dominance"],
-)
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_each_scheduler_can_be_created(make: Make, scheduler: str) -> None:
     make(f"scheduler={scheduler}").check()
 

@@ -10,6 +10,7 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.consistency import disagreements
 from ugro.study.study import Study
+from ugro.study.trial_record import started
 
 SPACE = {
     "lora.r": optuna.distributions.CategoricalDistribution((4, 8)),
@@ -105,6 +106,15 @@ def test_each_difference_is_a_line(
 ) -> None:
     change(log)
     assert found(study, log) == [line]
+
+
+def test_a_paused_trial_agrees_with_the_log_of_its_pause(study: Study, log: Log) -> None:
+    study.tell(started(study.trials()[2]), Outcome.PAUSED)
+    assert found(study, log) == ["trial 2: paused in the study, no pause in the log"]
+    log.append({"event": "TrialPaused", "number": 2})
+    assert found(study, log) == []
+    log.append({"event": "TrialResumed", "number": 2})  # the log may be ahead
+    assert found(study, log) == []
 
 
 def test_a_trial_missing_in_the_log_is_reported(study: Study, log: Log) -> None:

@@ -14,7 +14,14 @@ from optuna.trial import FrozenTrial, TrialState
 from ugro.config import Direction, Mode, ObjectiveConfig
 from ugro.errors import UserError
 from ugro.events.event_log import read as read_log
-from ugro.events.events import StudyStarted, TrialAsked, TrialFinished, TrialReported
+from ugro.events.events import (
+    StudyStarted,
+    TrialAsked,
+    TrialFinished,
+    TrialPaused,
+    TrialReported,
+    TrialResumed,
+)
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report, TrialResult
 from ugro.objectives.objectives import Objectives
@@ -89,6 +96,10 @@ def run(study: Study, log: AuditLog, outcomes: Sequence[Outcome | None], folder:
             if step:
                 study.report(trial, report.tokens_seen, loss)
         if outcome is None:
+            continue
+        if outcome is Outcome.PAUSED:
+            log.observe(TrialPaused(number))
+            study.tell(trial, outcome)
             continue
         has = outcome.has_value
         result = TrialResult((loss,), {"eval_loss": loss, "tokens_seen": 1024.0}) if has else None
@@ -179,6 +190,18 @@ def test_a_lost_record_is_rebuilt_from_the_event_log(tmp_path: Path) -> None:
     assert list(disagreements(study, read_log(tmp_path / "a" / "events.jsonl"))) == []
     study.close_abandoned()
     assert [trial.number for trial in study.unfinished()] == [4]
+
+
+def test_a_paused_trial_of_a_lost_record_is_rebuilt_as_paused(tmp_path: Path) -> None:
+    before = create(tmp_path / "a", outcomes=[Outcome.PAUSED, Outcome.PAUSED])
+    AuditLog(tmp_path / "a" / "events.jsonl").observe(TrialResumed(1))
+    paused, _ = map(summary, before.every())
+    for path in (tmp_path / "a").glob("study.db*"):
+        path.unlink()
+    study = open_in(tmp_path / "a")
+    assert summary(study.every()[0]) == paused
+    assert [trial.state for trial in study.every()] == [TrialState.WAITING, TrialState.RUNNING]
+    assert list(disagreements(study, read_log(tmp_path / "a" / "events.jsonl"))) == []
 
 
 def test_groups_of_a_lost_record_are_rebuilt(tmp_path: Path) -> None:

@@ -7,9 +7,7 @@ import pytest
 from omegaconf import DictConfig
 
 from ugro.config import typed
-from ugro.events.events import (
-    EventStream,
-)
+from ugro.events.events import EventStream, TrialReported, TrialResumed
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.sampler import Sampler
 from ugro.schedulers.early_stopping import EarlyStopping
@@ -44,6 +42,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         interrupted: Callable[[float], bool] = lambda now: False,
         peers: Peers | None = None,
         fingerprints: Fingerprints | None = None,
+        total: int = 6,
     ) -> Ran:
         config = composed("study.name=s", "scheduler=none", *overrides)
         of = typed(config)
@@ -52,6 +51,9 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
         objectives = objectives_of(of.objectives)
         past, left = ran.study.finished(), ran.study.unfinished()
+        early_stopping = EarlyStopping(config.scheduler, of.stoppers, objectives, of.seed)
+        decisions = [e for e in ran.events if isinstance(e, TrialReported | TrialResumed)]
+        early_stopping.remember(decisions, {trial.number for trial in left})
         sampling = Sampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([EventRecorder(ran.events)])
         parts = Components(
@@ -59,7 +61,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             sampling,
             space,
             objectives,
-            EarlyStopping(config.scheduler, of.stoppers, objectives, of.seed),
+            early_stopping,
             ran.slots,
             Limits(of.study, maximised=False),
             Failures(max_failures, of.study.fail_fast),
@@ -67,7 +69,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
             peers or NoPeers(),
             fingerprints or Fingerprints("s"),
         )
-        proposals = Proposals(sampling, space, [], [*past, *left], 6, lambda *_: None, 0)
+        proposals = Proposals(sampling, space, [], [*past, *left], total, lambda *_: None, 0)
         sweep = Sweep(
             parts,
             n_jobs,

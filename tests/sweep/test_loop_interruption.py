@@ -16,6 +16,7 @@ from ugro.errors import StudyFailed
 from ugro.events.channel import TrialInterruptedError
 from ugro.events.events import (
     StudyFinished,
+    TrialReported,
     TrialRetried,
     TrialStarted,
 )
@@ -67,10 +68,11 @@ class Another(NoPeers):
         self._ended = study.finished()
         self._reported = [(90 + one.number, tokens_of(one)) for one in self._ended]
 
-    def reports(self) -> Iterator[tuple[int, Report]]:
+    def decisions(self) -> Iterator[TrialReported]:
         reports, self._reported = self._reported, []
         for number, tokens in reports:
-            yield number, Report(1, 1, tokens, tokens, 1.0, {"eval_loss": 9.0}, 0.0)
+            report = Report(1, 1, tokens, tokens, 1.0, {"eval_loss": 9.0}, 0.0)
+            yield TrialReported(number, report, None)
 
     def news(self) -> News:
         ended, self._ended = self._ended, []

@@ -49,6 +49,24 @@ def test_trials_of_a_dead_driver_are_taken_over(study: Study, tmp_path: Path) ->
         assert not peers.are_running()
 
 
+def test_a_paused_trial_stays_with_its_driver_while_that_lives(
+    study: Study, tmp_path: Path
+) -> None:
+    first, second = Drivers(tmp_path), Drivers(tmp_path)
+    peers = peers_of(study, second, tmp_path, set())
+    with second.join(alone=False):
+        with first.join(alone=False):
+            ran = study.start({"lora.r": 1}, OVER, "sampler", first.own)
+            study.tell(ran, Outcome.PAUSED)
+            assert peers.claim_abandoned() is None
+            assert not peers.are_running()  # nobody waits for a trial that may never resume
+            assert peers.news().remaining == 8  # of nine: it counts
+        taken = peers.claim_abandoned()
+        assert taken is not None
+        assert started(taken) == ran
+        assert peers.claim_abandoned() is None
+
+
 def test_trials_of_other_groups_and_their_reports_are_ignored(study: Study, tmp_path: Path) -> None:
     study.start({"lora.r": 1}, OVER, "sampler", "another")
     study.begin_group()
@@ -57,7 +75,7 @@ def test_trials_of_other_groups_and_their_reports_are_ignored(study: Study, tmp_
     asked = {"event": "TrialAsked", "by": "another"}
     reported = {
         "event": "TrialReported", "by": "another", "step": 1, "total_steps": 2, "seconds": 1.0,
-        "tokens_seen": 10, "total_tokens": 20, "time": 0.0, "eval_loss": 2.0,
+        "tokens_seen": 10, "total_tokens": 20, "time": 0.0, "eval_loss": 2.0, "stop": None,
     }  # fmt: skip
     lines = [
         {**asked, "number": 1, "group": 1},
@@ -65,6 +83,6 @@ def test_trials_of_other_groups_and_their_reports_are_ignored(study: Study, tmp_
         *({**reported, "number": number} for number in (0, 1, 2)),
     ]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert [number for number, _ in peers.reports()] == [1]
+    assert [event.number for event in peers.decisions()] == [1]
     news = peers.news()
     assert (news.started, news.remaining) == ([], 9)

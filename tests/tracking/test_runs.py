@@ -10,7 +10,15 @@ from tests.observers.scripted_study import (
     second_session,
     trial_events,
 )
-from ugro.events.events import Event, TrialAsked, TrialFinished, TrialReported
+from ugro.events.events import (
+    Event,
+    TrialAsked,
+    TrialFinished,
+    TrialPaused,
+    TrialReported,
+    TrialResumed,
+    TrialStarted,
+)
 from ugro.events.outcome import Outcome
 from ugro.tracking.runs import Runs
 from ugro.tracking.updates import Point, RunUpdate, Status, Table
@@ -66,6 +74,22 @@ def test_a_resumed_trial_sends_repeated_steps_once() -> None:
     assert curve(before[3], "eval_loss") == [(0, 4.0), (4, 3.0)]
     assert curve(after[3], "eval_loss") == [(8, 2.75), (8, 2.75)]  # the curve's, the result
     assert not after[3].parameters  # sent before
+
+
+def test_a_paused_trial_has_one_run_with_one_curve() -> None:
+    runs = Runs(Path("nowhere"))
+    runs.updates(first_session(Path("multirun/s")))
+    begun = [*trial_events(4, 300.0, (0, 4.0), (4, 3.5)), TrialPaused(4, time=304.0)]
+    (paused,) = runs.updates(begun)
+    assert (paused.status, paused.ended, paused.tags["state"]) == (Status.killed, 304.0, "paused")
+    last = TrialReported(4, report(8, 3.25, 311.0, 20.0), None, 2, time=311.0)
+    (resumed,) = runs.updates([TrialResumed(4, time=309.0), TrialStarted(4, time=310.0), last])
+    assert (resumed.status, resumed.tags["state"]) == (Status.running, "running")
+    assert curve(paused, "eval_loss") + curve(resumed, "eval_loss") == [
+        (0, 4.0),
+        (4, 3.5),
+        (8, 3.25),
+    ]
 
 
 def test_a_curve_has_steps_tokens_and_event_times() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ugro.artifact_store import Folder
 from ugro.config import Config
-from ugro.events.channel import TrialInterruptedError, channel
+from ugro.events.channel import Answer, TrialInterruptedError, channel
 from ugro.events.trial_report import Report
 from ugro.trial.trial import run_trial
 
@@ -34,9 +34,9 @@ class Interrupted:
         self._left = steps
         self.steps: list[int] = []
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         self.steps.append(report.step)
-        return True
+        return Answer.CONTINUE
 
     def interrupted(self) -> bool:
         self._left -= 1

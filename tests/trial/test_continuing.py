@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ugro.config import Config
-from ugro.events.channel import TrialInterruptedError
+from ugro.events.channel import Answer, TrialInterruptedError
 from ugro.events.trial_report import DATA_PARTS, Report, TrialResult
 from ugro.trial.checkpoints import hash_training, latest, seal
 from ugro.trial.trial import RecordingChannel, run_trial
@@ -39,25 +39,29 @@ def test_reports_are_never_lost_while_those_that_are_repeated_are_taken_out(tmp_
 
 
 class Told:
-    """A channel that interrupts after this many queries."""
+    """A channel that interrupts after this many queries, or pauses or breaks at a step."""
 
-    def __init__(self, interrupt_after: int = 99, break_at: int = 99) -> None:
+    def __init__(
+        self, interrupt_after: int = 99, break_at: int = 99, pause_at: int | None = None
+    ) -> None:
         self.reports: list[Report] = []
+        self._pause_at = pause_at
         self._interrupt_after = interrupt_after
         self._break_at = break_at
         self._steps = 0
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         if report.step == self._break_at:
             raise ConnectionError("the driver is gone")
         self.reports.append(report)
-        return True
+        return Answer.PAUSE if report.step == self._pause_at else Answer.CONTINUE
 
     def interrupted(self) -> bool:
         self._steps += 1
         return self._steps >= self._interrupt_after
 
 
+WEIGHTS = "adapter/adapter_model.safetensors"
 LONGER = ("training.max_steps=8", "lora.dropout=0.1", "training.max_tokens=null")
 
 
@@ -100,6 +104,44 @@ def test_a_continued_trial_comes_to_what_it_would_have_come_to_at_once(
     assert [line["step"] for line in told_twice] == [line["step"] for line in lines]
 
 
+def test_a_paused_and_resumed_trial_equals_an_uninterrupted_one_bit_for_bit(
+    run: Run, settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    expected, folder = run(*LONGER)
+    config = settings(*QUICK, *LONGER)
+    for step in (2, 6):  # a trial may be paused more than once
+        with pytest.raises(TrialInterruptedError, match=f"saved after step {step}"):
+            run_trial(config, tmp_path, channel := Told(pause_at=step))
+        assert channel.reports[-1].step == step
+    result = run_trial(config, tmp_path, channel := Told())
+    assert [report.step for report in channel.reports] == [8]  # no step is repeated
+    assert [without_times(one) for one in reports(tmp_path)] == [
+        without_times(one) for one in reports(folder)
+    ]
+    assert result.values == expected.values
+    assert (tmp_path / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
+
+
+def test_a_trial_that_ends_by_itself_is_not_paused(
+    settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    # A learning rate of almost nothing: the patience ends the trial at step 8.
+    patience = ("training.learning_rate=1e-30", "training.early_stopping_patience=3")
+    config = settings(*QUICK, "training.max_steps=20", *patience)
+    assert run_trial(config, tmp_path, Told(pause_at=8)).metrics["steps"] == 8
+
+
+@pytest.mark.parametrize("keep", ["best_and_last", "best", "none"])
+def test_a_paused_trial_keeps_its_checkpoint_whatever_is_kept_of_ended_trials(
+    keep: str, settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = settings(*QUICK, *LONGER, f"study.keep_checkpoints={keep}")
+    with pytest.raises(TrialInterruptedError):
+        run_trial(config, tmp_path, Told(pause_at=4))
+    run_trial(config, tmp_path, channel := Told())
+    assert [report.step for report in channel.reports] == [6, 8]
+
+
 @pytest.mark.parametrize("how", ["pissa", "pissa_niter_1", "olora"])
 def test_so_does_one_whose_initialisation_rewrites_the_base(
     how: str, run: Run, settings: Callable[..., Config], tmp_path: Path
@@ -111,10 +153,7 @@ def test_so_does_one_whose_initialisation_rewrites_the_base(
         run_trial(config, tmp_path, Told(interrupt_after=5))
     result = run_trial(config, tmp_path, Told())  # on a base model that was read anew
     assert result.metrics["eval_loss"] == pytest.approx(expected.metrics["eval_loss"], abs=1e-6)
-    one, other = (
-        load_file(folder / "adapter" / "adapter_model.safetensors")
-        for folder in (at_once, tmp_path)
-    )
+    one, other = (load_file(folder / WEIGHTS) for folder in (at_once, tmp_path))
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(other[name], tensor, rtol=0, atol=1e-6)

@@ -5,6 +5,7 @@ import pytest
 
 from tests.conftest import QUICK
 from ugro.config import Config
+from ugro.events.channel import Answer
 from ugro.events.trial_report import Report
 from ugro.trial.probe import probe
 
@@ -14,9 +15,9 @@ class Driver:
         self.heard: list[Report] = []
         self._goes_on = goes_on
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         self.heard.append(report)
-        return self._goes_on
+        return Answer.CONTINUE if self._goes_on else Answer.STOP
 
     def interrupted(self) -> bool:
         return False

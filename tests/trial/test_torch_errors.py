@@ -11,7 +11,7 @@ import torch
 from tests.conftest import QUICK
 from tests.disks import fill, mounted
 from ugro.config import Config
-from ugro.events.channel import channel
+from ugro.events.channel import Answer, channel
 from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble
 from ugro.trial.torch_errors import translated
@@ -63,11 +63,11 @@ class FullFor:
         self._step = step
         self._seconds = seconds
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         if report.step == self._step:
             fill(self._ballast)
             threading.Timer(self._seconds, self._ballast.unlink).start()
-        return True
+        return Answer.CONTINUE
 
     def interrupted(self) -> bool:
         return False

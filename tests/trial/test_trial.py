@@ -10,7 +10,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from ugro.config import Config
-from ugro.events.channel import channel
+from ugro.events.channel import Answer, channel
 from ugro.events.trial_report import Report
 from ugro.trial.data.preparation import prepare
 from ugro.trial.model import base_models
@@ -232,9 +232,9 @@ class StoppedAt:
         self._step = step
         self.steps: list[int] = []
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         self.steps.append(report.step)
-        return report.step < self._step
+        return Answer.CONTINUE if report.step < self._step else Answer.STOP
 
     def interrupted(self) -> bool:
         return False

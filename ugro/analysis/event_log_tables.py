@@ -54,7 +54,7 @@ class EventLogTables:
                 self.trial_spans.append(span)
             case "TrialReported":
                 self._reported.append(dict(event))
-            case "TrialRetried":
+            case "TrialRetried" | "TrialPaused":
                 self._close(event)
             case "TrialFinished":
                 self._close(event)

@@ -15,12 +15,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from ugro.analysis.event_log_tables import EventLogTables
 from ugro.events.event_log import read as read_events
+from ugro.events.outcome import Outcome
 from ugro.paths import EVENTS
 from ugro.study.study import Study
 from ugro.study.trial_record import group, metrics, recorded_outcome, source
 
 # Status of a trial: the value of an Outcome, or one of these.
 RUNNING = "running"
+# Statuses of trials that have not ended.
+OPEN = (RUNNING, Outcome.INTERRUPTED.value, Outcome.PAUSED.value)
 STATUS_OF_STATE = {  # status by state for trials of other programs
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "rung",

@@ -14,8 +14,10 @@ from ugro.analysis.reproduction import TrialRun
 from ugro.analysis.results import OF_STUDY
 from ugro.config import Config, typed
 from ugro.errors import UserError, fault
+from ugro.events.channel import Answer
 from ugro.events.event_log import read
 from ugro.events.events import TrialReported
+from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.paths import CONFIG, EVENTS, METRICS, PROVENANCE, configuration_folder
 from ugro.retries import one_line
@@ -74,7 +76,12 @@ def stop_of(study: Path, number: int, then: TrialRun) -> int | None:
         then: the trial as it ran
     """
     reports = (event for event in read(study / EVENTS) if event["event"] == TrialReported.__name__)
-    stopped = [event["step"] for event in reports if event["number"] == number and event["stop"]]
+    goes_on = (None, Outcome.PAUSED.value)
+    stopped = [
+        event["step"]
+        for event in reports
+        if event["number"] == number and event["stop"] not in goes_on
+    ]
     reported = [report["step"] for report in then.reports]
     return next(reversed(stopped or reported), None)
 
@@ -93,12 +100,13 @@ class ReplayChannel:
         self._stop_at = stop_at
         self._console = console
 
-    def report(self, report: Report) -> bool:
-        """Print the report; return whether to go on."""
+    def report(self, report: Report) -> Answer:
+        """Print the report and stop the trial where it stopped before."""
         now, then = report.metrics["eval_loss"], self._then.get(report.step, {}).get("eval_loss")
         step = f"step {report.step} of {report.total_steps}"
         self._console.print(f"{step}: eval_loss {now!r}, then {then!r}", highlight=False)
-        return report.last or self._stop_at is None or report.step < self._stop_at
+        stops = self._stop_at is not None and report.step >= self._stop_at
+        return Answer.STOP if stops and not report.last else Answer.CONTINUE
 
     def interrupted(self) -> bool:
         """Return False: Ctrl-C ends this process at once."""

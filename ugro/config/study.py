@@ -102,8 +102,8 @@ class StoppingConfig(SchedulerConfig):
     """A trial scheduler that stops trials."""
 
     grace_period: float = MISSING
-    """Resource before which no trial is stopped: the first rung; below 1: a share of max_t. [unit
-    of time_attr]"""
+    """Resource before which no trial is stopped or paused: the first rung; below 1: a share of
+    max_t. [unit of time_attr]"""
 
 
 @dataclass
@@ -114,7 +114,8 @@ class RungsConfig(StoppingConfig):
     """Resource of a full trial; null: the trial's length. [unit of time_attr]"""
 
     reduction_factor: float = MISSING
-    """Ratio of successive rungs; the best 1/reduction_factor of the trials continue."""
+    """Ratio of successive rungs; the best 1/reduction_factor of the trials continue or, with
+    promotion_asha, resume."""
 
 
 @dataclass
@@ -220,6 +221,7 @@ SCHEDULERS = {
     "none": SchedulerConfig,
     "asha": AshaConfig,
     "adaptive_asha": AdaptiveAshaConfig,
+    "promotion_asha": RungsConfig,
     "dominance": RungsConfig,
     "median": MedianConfig,
 }

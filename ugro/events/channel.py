@@ -3,16 +3,33 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from enum import Enum
 from typing import Protocol
 
+from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
+
+
+class Answer(Enum):
+    """What a trial does after a report."""
+
+    CONTINUE = "continue"
+    STOP = "stop"  # it ends with its results so far
+    PAUSE = "pause"  # it saves its state and ends, to go on later; if it cannot, it continues
+
+    @classmethod
+    def to(cls, outcome: Outcome | None) -> "Answer":
+        """Return the answer that brings about an outcome; None: the trial continues."""
+        if outcome is None:
+            return cls.CONTINUE
+        return cls.PAUSE if outcome is Outcome.PAUSED else cls.STOP
 
 
 class Channel(Protocol):
     """Connection between a trial and the driver."""
 
-    def report(self, report: Report) -> bool:
-        """Send a report; return whether the trial continues."""
+    def report(self, report: Report) -> Answer:
+        """Send a report; return what the trial does next."""
 
     def interrupted(self) -> bool:
         """Return whether the sweep is being interrupted: the trial saves its state and ends.
@@ -28,9 +45,9 @@ class TrialInterruptedError(Exception):
 class StandaloneChannel:
     """Channel of a trial that runs without a driver."""
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         """Let the trial continue."""
-        return True
+        return Answer.CONTINUE
 
     def interrupted(self) -> bool:
         """Return False."""

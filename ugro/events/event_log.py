@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ugro.events.events import Event, TrialReported
+from ugro.events.events import Event, TrialReported, TrialResumed
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 
@@ -79,12 +79,6 @@ class Follower:
             if record["by"] != own:
                 yield record
 
-    def reports(self) -> Iterator[tuple[int, Report]]:
-        """Yield trial number and report of each new report."""
-        for record in self.events():
-            if record["event"] == TrialReported.__name__:
-                yield record["number"], Report.from_dict(record)
-
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the events of a log, oldest first; truncated lines are skipped."""
@@ -121,12 +115,13 @@ def cut_off(path: Path) -> list[int]:
         return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_parse([line]))]
 
 
-def reports_in(path: Path) -> Iterator[tuple[int, Report, Outcome | None]]:
-    """Yield the reports of a log, oldest first, with trial number and stop decision."""
-    for record in read(path):
-        if record["event"] == TrialReported.__name__:
-            stop = record["stop"] and Outcome(record["stop"])
-            yield record["number"], Report.from_dict(record), stop
+def decisions_in(records: Iterable[Mapping[str, Any]]) -> Iterator[TrialReported | TrialResumed]:
+    """Yield the events that a trial scheduler learns from: reports and resumptions."""
+    for record in records:
+        if record["event"] in (TrialReported.__name__, TrialResumed.__name__):
+            event = as_event(record)
+            assert isinstance(event, TrialReported | TrialResumed)
+            yield event
 
 
 _KINDS = {kind.__name__: kind for kind in Event.__subclasses__()}

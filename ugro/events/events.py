@@ -77,7 +77,7 @@ class TrialReported(Event):
 
     number: int
     report: Report
-    stop: Outcome | None
+    stop: Outcome | None  # PAUSED: it is asked to pause
     rung: int = 0  # number of rungs reached
 
 
@@ -88,6 +88,20 @@ class TrialRetried(Event):
     number: int
     why: str
     times: int  # retries so far, this one included; 0 after an interruption of the sweep
+
+
+@dataclass(frozen=True)
+class TrialPaused(Event):
+    """A trial was paused by the trial scheduler; its slot is free, its checkpoint is kept."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class TrialResumed(Event):
+    """The trial scheduler resumes a paused trial, from its last checkpoint."""
+
+    number: int
 
 
 @dataclass(frozen=True)

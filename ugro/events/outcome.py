@@ -18,6 +18,7 @@ class Outcome(Enum):
     FAILED = "failed"
     WITHDRAWN = "withdrawn"  # another driver of the study took it
     INTERRUPTED = "interrupted"  # resumed later under the same number
+    PAUSED = "paused"  # by the trial scheduler, which may resume it under the same number
 
     @property
     def has_value(self) -> bool:
@@ -28,6 +29,11 @@ class Outcome(Enum):
     def in_words(self) -> str:
         """Label for people, to follow "is" or "was"."""
         return _IN_WORDS.get(self, self.value.replace("_", " "))
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the trial has not ended and can go on from its checkpoint."""
+        return self in (Outcome.INTERRUPTED, Outcome.PAUSED)
 
     @property
     def is_pruned(self) -> bool:

@@ -12,7 +12,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -68,6 +70,7 @@ class StudyState:
         self.slots = 0
         self.has_rungs = False
         self.running: dict[int, Running] = {}
+        self.paused: set[int] = set()  # trials that may be resumed
         self.ended: dict[int, Outcome] = {}
         self.values: dict[int, tuple[float, ...]] = {}  # of trials that have any
         self.parameters: dict[int, Mapping[str, Any]] = {}
@@ -78,8 +81,8 @@ class StudyState:
         self._group = 0  # the newest group: its trials are ranked together
         self._of_others: set[int] = set()  # trials of other groups
         self._unknown = 0  # ended trials that the log does not hold
-        self._seconds = 0.0  # total duration of the ended trials
-        self._timed = 0  # number of trials in that total
+        self._seconds = 0.0  # total duration of the ended and paused trials
+        self._timed: set[int] = set()  # trials in that total
 
     def observe(self, event: Event) -> None:
         """Update the state with an event."""
@@ -91,7 +94,9 @@ class StudyState:
             case TrialAsked(number=number):
                 self._asked(number, event.parameters, event.source, event.group)
                 self.running[number] = Running(number, event.time)
-            case TrialRetried(number=number):
+            case TrialPaused(number=number):
+                self._pause(number, event.time)
+            case TrialRetried(number=number) | TrialResumed(number=number):
                 self._discard_outcome(number)
                 self.running[number] = Running(number, event.time)
             case TrialStarted(number=number) if number in self.running:
@@ -116,7 +121,9 @@ class StudyState:
             )
         elif record["event"] == TrialFinished.__name__:
             self._ended(record["number"], Outcome(record["ending"]), tuple(record["values"]))
-        elif record["event"] == TrialRetried.__name__:
+        elif record["event"] == TrialPaused.__name__:
+            self._pause(record["number"], record["time"])
+        elif record["event"] in (TrialRetried.__name__, TrialResumed.__name__):
             self._discard_outcome(record["number"])
 
     @property
@@ -150,16 +157,17 @@ class StudyState:
     def seconds_left(self, now: float) -> float | None:
         """Estimate the seconds until the study ends; None before a trial has ended.
 
-        The estimate is the remaining work at the mean length of ended trials, divided by the
-        slots; ``study.max_seconds`` limits it.
+        The estimate is the remaining work at the mean length of ended and paused trials, divided
+        by the slots; ``study.max_seconds`` limits it.
 
         Args:
             now: Unix time
         """
         if self.study is None or not self._timed:
             return None
-        mean = self._seconds / self._timed
-        waiting = max(0, self.study.trials - self.done - len(self.running))
+        mean = self._seconds / len(self._timed)
+        begun = self.done + len(self.running) + len(self.paused)
+        waiting = max(0, self.study.trials - begun)
         remaining = [max(0.0, mean - (now - _start_of(trial))) for trial in self.running.values()]
         at_once = max(1, min(self.slots, waiting + len(remaining)))
         left = max([(waiting * mean + sum(remaining)) / at_once, *remaining])
@@ -180,7 +188,7 @@ class StudyState:
             self._start_group(event.group)
         for record in self._earlier:
             # A new record has finished nothing, whatever outcomes the log holds.
-            if event.finished or record["event"] == TrialAsked.__name__:
+            if event.finished or record["event"] != TrialFinished.__name__:
                 self._observe_record(record)
         self._earlier = ()
         self._unknown = max(0, event.finished - len(self.ended))
@@ -190,6 +198,7 @@ class StudyState:
         self._group = group
         self._of_others |= self.parameters.keys()
         self.ended, self.values, self.parameters, self.front = {}, {}, {}, set()
+        self.paused = set()
         self.baseline = None
 
     def _asked(self, number: int, parameters: Mapping[str, Any], source: str, group: int) -> None:
@@ -197,6 +206,7 @@ class StudyState:
             self._of_others.add(number)
             return
         self.parameters[number] = parameters
+        self.paused.discard(number)
         if source == "baseline":
             self.baseline = number
 
@@ -204,10 +214,18 @@ class StudyState:
         trial = self.running.pop(event.number, None)
         if event.outcome is Outcome.INTERRUPTED:
             return
-        if trial is not None:
-            self._seconds += event.time - _start_of(trial)
-            self._timed += 1
+        self._add_seconds(trial, event.time)
         self._ended(event.number, event.outcome, event.values)
+
+    def _pause(self, number: int, now: float) -> None:
+        self._add_seconds(self.running.pop(number, None), now)
+        if number not in self._of_others:
+            self.paused.add(number)
+
+    def _add_seconds(self, trial: Running | None, now: float) -> None:
+        if trial is not None:
+            self._seconds += now - _start_of(trial)
+            self._timed.add(trial.number)
 
     def _ended(self, number: int, outcome: Outcome, values: tuple[float, ...]) -> None:
         if outcome is Outcome.INTERRUPTED or number in self._of_others:
@@ -229,7 +247,8 @@ class StudyState:
         return all(sign * own <= sign * theirs for sign, own, theirs in pairs)
 
     def _discard_outcome(self, number: int) -> None:
-        """Drop the outcome of a resumed trial: its driver died before recording it."""
+        """Drop the outcome of a resumed trial: it was paused, or its driver died before the end."""
+        self.paused.discard(number)
         self.ended.pop(number, None)
         if self.values.pop(number, None) is not None:
             self.front = set()

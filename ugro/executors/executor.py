@@ -16,7 +16,7 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from ugro.errors import UserError
-from ugro.events.channel import TrialInterruptedError, connected
+from ugro.events.channel import Answer, TrialInterruptedError, connected
 from ugro.events.trial_report import Report
 from ugro.executors.watchdog import Deadline
 from ugro.paths import trial_subdir
@@ -51,8 +51,8 @@ class Listener(Protocol):
     def started(self, number: int, worker: str) -> None:
         """Handle the start of a trial on a worker, given as host and process."""
 
-    def reported(self, number: int, report: Report) -> bool:
-        """Handle a report of a waiting trial; return whether the trial continues."""
+    def reported(self, number: int, report: Report) -> Answer:
+        """Handle a report of a waiting trial; return what the trial does next."""
 
     def interrupted(self) -> bool:
         """Return whether trials must save their state and end."""
@@ -63,19 +63,19 @@ class ConstantListener:
     """A listener that gives the same answer to every report.
 
     Args:
-        continues: whether trials continue after a report
+        answer: answer to every report
         is_interrupted: returns whether trials must save their state and end
     """
 
-    continues: bool
+    answer: Answer
     is_interrupted: Callable[[], bool] = lambda: False
 
     def started(self, number: int, worker: str) -> None:
         """Ignore the start."""
 
-    def reported(self, number: int, report: Report) -> bool:
+    def reported(self, number: int, report: Report) -> Answer:
         """Return the fixed answer."""
-        return self.continues
+        return self.answer
 
     def interrupted(self) -> bool:
         """Return whether trials must end."""
@@ -180,12 +180,12 @@ class _InProcessChannel:
         self.interrupted = listener.interrupted
         self.error: Exception | None = None
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         try:
             with _alarm_paused(self._deadline):
-                continues = self._listener.reported(self._number, report)
-                self._deadline.extend(is_ending=report.last or not continues)
-            return continues
+                answer = self._listener.reported(self._number, report)
+                self._deadline.extend(report.last or answer is not Answer.CONTINUE)
+            return answer
         except TrialTimeoutError:
             raise  # the trial's, not the driver's
         except Exception as error:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ugro.events.channel import Answer
 from ugro.events.trial_report import Report
 
 POLL_SECONDS = 0.5  # between a trial's checks for an interruption
@@ -127,11 +128,12 @@ class RayChannel:
         self._asked: Any = None
         self._asked_at = time.monotonic()
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         """Send a report and wait for the driver's answer."""
         import ray
 
-        return bool(ray.get(self._queue.ask.remote(self._number, report)))
+        answer: Answer = ray.get(self._queue.ask.remote(self._number, report))
+        return answer
 
     def interrupted(self) -> bool:
         """Return the latest known answer; the queue is asked in the background."""

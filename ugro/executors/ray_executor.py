@@ -17,7 +17,7 @@ from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig
 
 from ugro.errors import ClusterLost
-from ugro.events.channel import TrialInterruptedError
+from ugro.events.channel import Answer, TrialInterruptedError
 from ugro.events.trial_report import Report
 from ugro.executors.capacity import Capacity, resources_of
 from ugro.executors.executor import (
@@ -185,9 +185,10 @@ class RayExecutor:
                     listener.started(number, worker)
                 case Report():
                     self._record_progress(number, message.tokens_seen)
-                    continues = listener.reported(number, message)
-                    self._session.message_queue.answer.remote(number, continues)
-                    self._running[number].deadline.extend(is_ending=message.last or not continues)
+                    answer = listener.reported(number, message)
+                    self._session.message_queue.answer.remote(number, answer)
+                    is_ending = message.last or answer is not Answer.CONTINUE
+                    self._running[number].deadline.extend(is_ending)
                 case FileRequest() | FileChunk() | ArchiveComplete():
                     self._move_files(number, message)
                 case TaskDone(returned=returned):

@@ -13,7 +13,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
 )
 from ugro.events.outcome import Outcome
@@ -54,6 +56,12 @@ class ConsoleLog:
                 self._reject(event)
             case TrialReported():
                 self._last[event.number] = event
+            case TrialPaused(number=number):
+                last = self._last.get(number)
+                at = f" at {_tokens(last.report.tokens_seen)}" if last else ""
+                log.info("trial %d is paused%s", number, at)
+            case TrialResumed(number=number):
+                log.info("trial %d resumes: it was paused", number)
             case TrialRetried(times=times):
                 if times:
                     log.warning("trial %d resumes, retry %d: %s", event.number, times, event.why)
@@ -106,6 +114,7 @@ class ConsoleLog:
         """Summarise outcomes, rejected proposals and duration."""
         state = self._state
         parts = [f"{count} {label}" for label, count in state.counts.items()]
+        parts += [f"{len(state.paused)} paused"] * bool(state.paused)
         parts += [f"{count} not run, {reason}" for reason, count in self._rejected.items()]
         if state.study is not None:
             parts.append(f"in {duration(event.time - state.study.time)}")
@@ -121,9 +130,13 @@ def _assignments(parameters: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in shown.items())
 
 
+def _tokens(seen: float) -> str:
+    return f"{seen:,.0f} tokens"
+
+
 def _after(event: TrialFinished) -> str:
     measured = event.metrics
-    tokens = f"{measured['tokens_seen']:,.0f} tokens" if "tokens_seen" in measured else ""
+    tokens = _tokens(measured["tokens_seen"]) if "tokens_seen" in measured else ""
     seconds = f"{measured['train_seconds']:.0f} s" if "train_seconds" in measured else ""
     after = ", ".join(part for part in (tokens, seconds) if part)
     return f" after {after}" if after else ""

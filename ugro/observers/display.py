@@ -57,7 +57,9 @@ def _head(state: StudyState, now: float, width: int, height: int) -> Iterator[Re
     if study is None:
         return
     yield _ends(Text(study.name, "bold"), f"{len(state.running)} of {state.slots} slots busy")
-    yield _ends(_bar(state.done, study.trials, "green"), f"{state.done} of {study.trials} trials")
+    paused = f", {len(state.paused)} paused" if state.paused else ""
+    done = f"{state.done} of {study.trials} trials{paused}"
+    yield _ends(_bar(state.done, study.trials, "green"), done)
     yield _line("Time", Text(_time(state, now)), width)
     best = state.best()
     if best is None:

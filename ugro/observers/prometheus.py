@@ -21,7 +21,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -61,6 +63,7 @@ class Prometheus:
         self._speed: dict[int, tuple[int, float]] = {}  # tokens, seconds at the last report
         self._with_speed: set[int] = set()  # trials with a published speed
         self._started_trials: set[int] = set()
+        self._paused: set[int] = set()
         self._best: dict[str, float] = {}
 
     def observe(self, event: Event) -> None:
@@ -84,6 +87,11 @@ class Prometheus:
             case TrialRetried():
                 self._remove(event.number)
                 metrics.retries.inc()
+            case TrialPaused():
+                self._remove(event.number)
+                self._paused.add(event.number)
+            case TrialResumed():
+                self._paused.discard(event.number)
             case TrialFinished():
                 self._finished(event)
             case StudyFinished():
@@ -91,6 +99,7 @@ class Prometheus:
                 self._server.shutdown()
                 self._server.server_close()
         metrics.running.set(len(self._started_trials))
+        metrics.paused.set(len(self._paused))
 
     def _started(self, event: StudyStarted) -> None:
         metrics = self._metrics
@@ -159,6 +168,7 @@ class Metrics:
         self.waiting = gauge("trials_waiting", "Trials not submitted to a slot yet")
         self.asked = counter("trials_asked", "Trials submitted to a slot")
         self.running = gauge("trials_running", "Trials running on a worker")
+        self.paused = gauge("trials_paused", "Trials that this driver has paused")
         self.finished = counter("trials_finished", "Ended trials, by outcome", ("ending",))
         self.failures = counter("failures", "Failed trials, by error", ("error",))
         self.retries = counter("retries", "Retries after the loss of a worker")

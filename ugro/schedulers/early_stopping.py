@@ -1,6 +1,6 @@
 """Decide whether a trial continues, first by its stoppers, then by the trial scheduler."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import StoppersConfig
 from ugro.errors import UserError, fault
+from ugro.events.events import TrialReported, TrialResumed
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.objectives.objectives import Objectives
-from ugro.schedulers.base import STOP, Handle, TrialScheduler
+from ugro.schedulers.base import PAUSE, STOP, Handle, PausingScheduler, TrialScheduler
 from ugro.schedulers.rungs import UP_TO_ROUNDING, levels
 from ugro.schedulers.stoppers import stoppers
 
@@ -43,6 +44,7 @@ class EarlyStopping:
         self._objectives = objectives
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
+        self._pausing: PausingScheduler | None = None  # the same scheduler, if it pauses trials
         self._levels: tuple[float, ...] = ()  # rungs, of the first bracket if there are several
         self._reports: dict[int, list[Report]] = {}
         self._decisions: dict[int, dict[int, Outcome | None]] = {}  # by trial and step
@@ -62,7 +64,7 @@ class EarlyStopping:
         self._levels = ()
 
     def judge(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
-        """Return the trial's outcome if it must stop at this report, else None.
+        """Return the trial's outcome if it must stop or pause at this report, else None.
 
         A resumed trial repeats the reports after its checkpoint: they get the same decision as
         before, and the scheduler does not see them again. A trial that had to stop and was resumed,
@@ -75,6 +77,8 @@ class EarlyStopping:
         """
         decisions = self._decisions.setdefault(number, {})
         if report.step not in decisions:
+            if self.is_paused(number):
+                self.resume(number)  # it could not be paused
             earlier = (outcome for step, outcome in decisions.items() if step < report.step)
             stop = next((outcome for outcome in earlier if outcome is not None), None)
             decisions[report.step] = stop or self._decide(number, report, elapsed_seconds)
@@ -87,30 +91,65 @@ class EarlyStopping:
         stop = next((outcome for outcome in outcomes if outcome is not None), None)
         if stop is Outcome.DIVERGED:
             return stop  # its values would mislead the scheduler
-        behind = self._is_behind(number, report, elapsed_seconds)
-        if report.last:
-            return None
-        return stop or (Outcome.RUNG if behind else None)
+        compared = self._compare(number, report, elapsed_seconds)
+        return None if report.last else stop or compared
 
     def rung(self, report: Report) -> int:
         """Return the number of rungs that a trial has reached with this report."""
         resource = float(getattr(report, self._resource))
         return sum(level * UP_TO_ROUNDING <= resource for level in self._levels)
 
-    def remember(
-        self, history: Iterable[tuple[int, Report, Outcome | None]], unfinished: Container[int]
-    ) -> None:
-        """Restore rungs and decisions from the reports of an earlier driver.
+    def is_paused(self, number: int) -> bool:
+        """Return whether a trial was paused at its latest report and not resumed since."""
+        decisions = self._decisions.get(number, {})
+        return decisions.get(max(decisions, default=0)) is Outcome.PAUSED
+
+    def choose_paused(self, paused: Collection[int], can_start: bool, is_idle: bool) -> int | None:
+        """Return the number of the paused trial that resumes in a free slot, or None.
 
         Args:
-            history: trial number, report and stop decision of every report, oldest first
+            paused: numbers of the trials that can be resumed
+            can_start: whether a new trial can start instead
+            is_idle: whether no trial is running
+        """
+        if not paused or self._pausing is None:
+            return None
+        handles = [Handle(str(number)) for number in paused]
+        chosen = self._pausing.choose_paused(handles, can_start, is_idle)
+        return None if chosen is None else int(chosen.trial_id)
+
+    def resume(self, number: int) -> None:
+        """Note that a paused trial resumes; reports that it repeats pause it no more."""
+        decisions = self._decisions.get(number, {})
+        decisions |= {step: None for step, how in decisions.items() if how is Outcome.PAUSED}
+        if self._pausing is not None:
+            self._pausing.on_trial_resume(Handle(str(number)))
+
+    def learn(self, event: TrialReported | TrialResumed) -> None:
+        """Take over a decision of an earlier or another driver."""
+        if isinstance(event, TrialResumed):
+            self.resume(event.number)
+            return
+        number, report, stop = event.number, event.report, event.stop
+        judged = self.judge(number, report, report.seconds)
+        # A limit or interruption that ended the study then may no longer apply.
+        of_study = stop in (Outcome.STUDY_LIMIT, Outcome.INTERRUPTED)
+        goes_on = of_study or (stop is Outcome.PAUSED and self._pausing is None)
+        self._decisions[number][report.step] = None if goes_on else stop
+        if judged is Outcome.PAUSED and not self.is_paused(number):
+            self.resume(number)
+
+    def remember(
+        self, history: Iterable[TrialReported | TrialResumed], unfinished: Container[int]
+    ) -> None:
+        """Restore rungs and decisions from the events of an earlier driver.
+
+        Args:
+            history: every report and resumption, oldest first
             unfinished: numbers of the trials that will be resumed
         """
-        for number, report, stop in history:
-            self.judge(number, report, report.seconds)
-            # A limit or interruption that ended the study then may no longer apply.
-            of_study = stop in (Outcome.STUDY_LIMIT, Outcome.INTERRUPTED)
-            self._decisions[number][report.step] = None if of_study else stop
+        for event in history:
+            self.learn(event)
         for number in list(self._decisions):
             if number not in unfinished:
                 self.remove(number)
@@ -127,14 +166,17 @@ class EarlyStopping:
         """Return no waiting trials, which Ray's median rule requests from its controller."""
         return []
 
-    def _is_behind(self, number: int, report: Report, elapsed_seconds: float) -> bool:
+    def _compare(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
+        """Let the scheduler compare the trial with the others."""
         resource = float(getattr(report, self._resource))
         progress = self._objectives.progress(report.metrics)
         if not resource or progress is None:
-            return False  # the untrained model is the same for all trials
+            return None  # the untrained model is the same for all trials
         trial = Handle(str(number))
         if self._scheduler is None:
             self._scheduler = self._create_scheduler(report)
+            if isinstance(self._scheduler, PausingScheduler):
+                self._pausing = self._scheduler
         if number not in self._added:
             self._added.add(number)
             with _global_numpy(self._brackets):
@@ -147,7 +189,10 @@ class EarlyStopping:
         }
         decision = self._scheduler.on_trial_result(self, trial, result)
         # Ray's schedulers also stop a trial at max_t, but that trial is finished.
-        return decision == STOP and not resource >= self._max_t
+        if decision == STOP and resource < self._max_t:
+            return Outcome.RUNG
+        pauses = self._pausing is not None and decision == PAUSE  # Ray's cannot resume a trial
+        return Outcome.PAUSED if pauses else None
 
     def _create_scheduler(self, first: Report) -> TrialScheduler:
         """Create the scheduler from the trial length that a first report contains."""

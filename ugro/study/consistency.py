@@ -11,7 +11,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ugro.events.events import TrialAsked, TrialFinished, TrialReported, TrialRetried
+from ugro.events.events import (
+    TrialAsked,
+    TrialFinished,
+    TrialPaused,
+    TrialReported,
+    TrialRetried,
+)
+from ugro.events.outcome import Outcome
 from ugro.study.study import Study
 from ugro.study.trial_record import recorded_outcome
 
@@ -22,6 +29,7 @@ class LoggedTrial:
 
     parameters: Mapping[str, Any] | None = None
     reports: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)  # by tokens
+    was_paused: bool = False
     ended: Mapping[str, Any] | None = None
 
 
@@ -38,6 +46,8 @@ def logged_trials(events: Iterable[Mapping[str, Any]]) -> dict[int, LoggedTrial]
                 trials[event["number"]] = LoggedTrial(parameters=event["parameters"])
             case TrialReported.__name__:
                 trial.reports.setdefault(event["tokens_seen"], []).append(event)
+            case TrialPaused.__name__:
+                trial.was_paused = True
             case TrialRetried.__name__:
                 trial.ended = None
             case TrialFinished.__name__:
@@ -83,6 +93,8 @@ def _differences(study: Study, log: Mapping[int, LoggedTrial]) -> Iterator[Diffe
             )
         if trial.state.is_finished():
             yield from _compare_outcome(name, trial, log[trial.number])
+        elif recorded_outcome(trial) is Outcome.PAUSED and not log[trial.number].was_paused:
+            yield Difference(f"{name}: paused in the study, no pause in the log", not_in_log=True)
     known = {trial.number for trial in study.every()}
     for number, logged in log.items():
         is_pending = number > max(known, default=-1) and logged.ended is None

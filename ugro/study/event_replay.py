@@ -20,7 +20,9 @@ from ugro.events.events import (
     TestMeasured,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
 )
 from ugro.events.outcome import Outcome
@@ -39,7 +41,15 @@ class ReplayedTrial:
     space: Mapping[str, BaseDistribution]
     reports: dict[int, Report] = field(default_factory=dict)  # by tokens
     retried: int = 0
+    is_paused: bool = False
     ended: Mapping[str, Any] | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Outcome of the trial; None if it was running."""
+        if self.ended is not None:
+            return Outcome(self.ended["ending"])
+        return Outcome.PAUSED if self.is_paused else None
 
 
 @dataclass
@@ -89,7 +99,11 @@ def _replay_trial(replayed: Replay, trial: ReplayedTrial, event: Mapping[str, An
             trial.reports[report.tokens_seen] = report
             _add_fingerprints(replayed, trial, report.data)
         case TrialRetried.__name__:
-            trial.retried, trial.ended = event["times"], None
+            trial.retried, trial.ended, trial.is_paused = event["times"], None, False
+        case TrialPaused.__name__:
+            trial.is_paused = True
+        case TrialResumed.__name__:
+            trial.is_paused = False
         case TestMeasured.__name__:
             replayed.tests[event["number"]] = event["metrics"]
         case TrialFinished.__name__:
@@ -150,14 +164,14 @@ def _objectives(replayed: Replay) -> Objectives | None:
 
 
 def _trial(logged: ReplayedTrial, objectives: Objectives | None) -> FrozenTrial:
-    asked, ended = logged.asked, logged.ended
-    outcome = Outcome(ended["ending"]) if ended else None
+    asked, ended, outcome = logged.asked, logged.ended, logged.outcome
     state = TrialState.RUNNING if outcome is None else state_of(outcome)
     attributes: dict[str, Any] = {"source": asked["source"], GROUP: asked.get("group", 0)}
     if logged.retried:
         attributes["retried"] = logged.retried
-    if ended and outcome:
-        attributes |= {REASON: outcome.value}
+    if outcome is not None:
+        attributes[REASON] = outcome.value
+    if ended:
         attributes |= {key: ended[key] for key in ("metrics", "error") if ended.get(key)}
     parameters = dict(asked["parameters"])
     trial = create_trial(

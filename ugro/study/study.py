@@ -96,7 +96,7 @@ class Study:
         return [trial for trial in self.trials() if trial.state.is_finished()]
 
     def unfinished(self) -> list[FrozenTrial]:
-        """Return the interrupted trials, which are to be resumed."""
+        """Return the interrupted and paused trials, which can be resumed."""
         return [trial for trial in self.trials() if trial.state is TrialState.WAITING]
 
     def failed(self) -> list[FrozenTrial]:
@@ -222,7 +222,7 @@ class Study:
         """Record that a trial is resumed; return False if another driver was faster.
 
         Args:
-            trial: interrupted, or running if only its worker was lost
+            trial: interrupted, paused, or running if only its worker was lost
             times: number of retries
             driver: that runs it now
         """
@@ -261,7 +261,7 @@ class Study:
         self._storage.set_trial_state_values(trial.key, state, values)
 
     def close_abandoned(self, is_alive: Callable[[str], bool] = lambda driver: False) -> None:
-        """Mark trials of dead drivers as interrupted."""
+        """Mark running trials of dead drivers as interrupted."""
         for trial in self.running():
             if not is_alive(driver(trial)):
                 self.tell(started(trial), Outcome.INTERRUPTED)

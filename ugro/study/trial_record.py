@@ -29,7 +29,7 @@ def started(trial: FrozenTrial) -> Started:
 
 def state_of(outcome: Outcome) -> TrialState:
     """Return Optuna's state for an outcome; the sampler learns nothing from FAIL."""
-    if outcome is Outcome.INTERRUPTED:
+    if outcome.can_resume:
         return TrialState.WAITING
     if outcome.is_pruned:
         return TrialState.PRUNED
@@ -39,7 +39,7 @@ def state_of(outcome: Outcome) -> TrialState:
 def recorded_outcome(trial: FrozenTrial) -> Outcome | None:
     """Return a trial's outcome; None while it runs, and for trials of other programs."""
     if trial.state is TrialState.RUNNING:
-        return None  # a resumed trial still has the reason of its interruption
+        return None  # a resumed trial still has the reason for which it had stopped
     reason = trial.user_attrs.get(REASON)
     known = isinstance(reason, str) and reason in _OUTCOMES
     return Outcome(reason) if known else None

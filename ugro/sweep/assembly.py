@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from ugro.config import Config, Direction, StudyConfig
-from ugro.events.event_log import Follower, read, reports_in
+from ugro.events.event_log import Follower, decisions_in, read
 from ugro.events.events import Observer, StudyStarted, TrialReported
 from ugro.events.study_state import StudyState
 from ugro.executors.executor import Executor, InProcessExecutor
@@ -117,14 +117,14 @@ def restored_early_stopping(
     Args:
         plan: plan of the sweep
         study: the study
-        pending: trials that are running or will be resumed
+        pending: trials that are running, are paused or will be resumed
     """
     own = {trial.number for trial in study.trials()}
     other_groups = {trial.number for trial in study.every()} - own
-    reports = reports_in(Path(plan.config.study.dir) / EVENTS)
+    decisions = decisions_in(read(Path(plan.config.study.dir) / EVENTS))
     early_stopping = plan.early_stopping()
     early_stopping.remember(
-        (report for report in reports if report[0] not in other_groups),
+        (event for event in decisions if event.number not in other_groups),
         {trial.number for trial in pending},
     )
     return early_stopping

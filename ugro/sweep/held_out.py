@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from hydra.core.utils import JobStatus
 from optuna.trial import FrozenTrial, TrialState
 
+from ugro.events.channel import Answer
 from ugro.events.events import EventStream, TestMeasured
 from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import ConstantListener, Executor, Task
@@ -46,7 +47,7 @@ def measure_winner(
     }
     for trial in pending.values():
         executor.submit(_task(plan, trial))
-    listener = ConstantListener(continues=True, is_interrupted=interrupted)
+    listener = ConstantListener(Answer.CONTINUE, is_interrupted=interrupted)
     while pending and not interrupted():
         done = executor.wait(listener, POLL_SECONDS)
         if done is None:

@@ -9,10 +9,12 @@ from optuna.trial import FrozenTrial
 
 from ugro.config import StoppersConfig
 from ugro.errors import StudyFailed, UserError
+from ugro.events.channel import Answer
 from ugro.events.events import (
     SlotsCounted,
     StudyFinished,
     TrialFinished,
+    TrialPaused,
     TrialReported,
     TrialStarted,
 )
@@ -89,17 +91,14 @@ class Sweep:
         self._running[number].started_at = self.clock()
         self.parts.events.emit(TrialStarted(number, worker))
 
-    def reported(self, number: int, report: Report) -> bool:
-        """Record a report and return whether the trial continues."""
+    def reported(self, number: int, report: Report) -> Answer:
+        """Record a report and return what the trial does next."""
         parts, trial = self.parts, self._running[number]
         if self._has_other_data(trial, report.data):
-            return False
+            return Answer.STOP
         parts.limits.add_tokens(number, report.tokens_seen)
-        elapsed = 0.0 if trial.started_at is None else self.clock() - trial.started_at
-        for other, earlier in parts.peers.reports():
-            parts.limits.add_tokens(other, earlier.tokens_seen)
-            parts.early_stopping.judge(other, earlier, earlier.seconds)
-        stop = parts.early_stopping.judge(number, report, elapsed)
+        self._queue.follow_peers()
+        stop = parts.early_stopping.judge(number, report, trial.seconds(self.clock()))
         if self._data_change and not report.last:
             stop = Outcome.INTERRUPTED
         elif stop is None and not report.last and self._limit():
@@ -112,7 +111,7 @@ class Sweep:
             if value is not None:
                 parts.recorder.report(number, report.tokens_seen, value)
                 parts.sampler.report(trial.proposal.draw, report.tokens_seen, value)
-        return stop is None
+        return Answer.to(stop)
 
     def _run_trials(self, proposals: Proposals, unfinished: Iterable[FrozenTrial]) -> str:
         """Run all trials, leave a consistent record in any case, and return why it ended."""
@@ -134,8 +133,11 @@ class Sweep:
             parts.recorder.hurry()
             raise
         finally:
-            for number in list(self._running):
-                self._finish(number, Outcome.INTERRUPTED)
+            for number, trial in list(self._running.items()):
+                if trial.stop is Outcome.PAUSED:
+                    self._pause(number)
+                else:
+                    self._finish(number, Outcome.INTERRUPTED)
             for number in self._queue.waiting:
                 parts.recorder.tell(number, Outcome.INTERRUPTED)
             parts.recorder.close()
@@ -157,7 +159,7 @@ class Sweep:
         while len(self._running) < slots and not (
             self._limit() or self.interrupted() or self._data_change
         ):
-            trial = self._queue.next(proposals)
+            trial = self._queue.next(proposals, is_idle=not self._running)
             if trial is None:
                 break
             self._submit(trial)
@@ -165,28 +167,34 @@ class Sweep:
 
     def _submit(self, trial: ActiveTrial) -> None:
         parts, parameters = self.parts, trial.proposal.parameters
-        trial.started_at = None
+        trial.started_at = trial.stop = None
         self._running[trial.number] = trial
         overrides = parts.feasible.space.overrides(parameters)
         shared, values = parts.feasible.composer.shared(parameters)
-        limit, silence = self._trial_seconds(), self.stoppers.kill_after_seconds
+        limit, silence = self._seconds_left(trial), self.stoppers.kill_after_seconds
         heartbeat = parts.limits.config.heartbeat_seconds
         task = Task(trial.number, overrides, shared, values, limit, silence, heartbeat)
         parts.executor.submit(task)
 
-    def _trial_seconds(self) -> float | None:
-        """Return the time limit of a trial that starts now, in seconds."""
+    def _seconds_left(self, trial: ActiveTrial) -> float | None:
+        """Return the time limit of a trial that starts or resumes now, in seconds."""
         own, study = self.stoppers.max_seconds, self.parts.limits.config.max_seconds
         left = None if study is None else study - (self.clock() - self._start_time)
+        own = None if own is None else own - trial.seconds_before
         return min((seconds for seconds in (own, left) if seconds is not None), default=None)
 
     def _handle_return(self, number: int, job: JobReturn) -> None:
-        """Finish a trial whose task has returned, or queue it for a retry."""
+        """Finish a trial whose task has returned, or keep it as paused, or queue it for a retry."""
         trial, returned = self._running[number], job._return_value
         if job.status is JobStatus.COMPLETED:
             self._handle_result(trial, result_of(returned))
             return
         response = response_to(returned)
+        if trial.stop is Outcome.PAUSED:
+            if response.retry or response.outcome.can_resume:
+                self._pause(number)  # without a checkpoint of this report it will repeat steps
+                return
+            trial.stop = None
         if response.retry and trial.may_retry(response, self.clock(), self.max_retries):
             trial.why = one_line(returned)
             self._queue.retry(self._running.pop(number))
@@ -207,6 +215,8 @@ class Sweep:
             self._finish(trial.number, Outcome.INTERRUPTED)  # it can be resumed with the old data
             return
         stop = trial.stop or Outcome.COMPLETE
+        if stop is Outcome.PAUSED:  # it ended by itself at that report
+            stop = Outcome.COMPLETE
         outcome = final_outcome(stop, result, self.parts.feasible, trial.proposal.parameters)
         self._finish(trial.number, outcome, result)
 
@@ -220,6 +230,15 @@ class Sweep:
             trial.stop = Outcome.INTERRUPTED
             return True
         return False
+
+    def _pause(self, number: int) -> None:
+        """Keep a trial as paused."""
+        parts, trial = self.parts, self._running.pop(number)
+        trial.seconds_before = trial.seconds(self.clock())
+        parts.events.emit(TrialPaused(number))
+        parts.recorder.tell(number, Outcome.PAUSED)
+        parts.failures.add(number, Outcome.PAUSED, "")
+        self._queue.pause(trial)
 
     def _finish(
         self,

@@ -7,10 +7,9 @@ from typing import Any, Protocol
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.events.event_log import Follower
-from ugro.events.events import TrialAsked, TrialReported
+from ugro.events.event_log import Follower, decisions_in
+from ugro.events.events import TrialAsked, TrialReported, TrialResumed
 from ugro.events.outcome import Outcome
-from ugro.events.trial_report import Report
 from ugro.retries import retrying
 from ugro.space.feasible import identity
 from ugro.study.storage import is_trouble
@@ -37,8 +36,8 @@ class News:
 class Peers(Protocol):
     """Other drivers of the study."""
 
-    def reports(self) -> Iterator[tuple[int, Report]]:
-        """Yield trial number and report of each new report since the last call."""
+    def decisions(self) -> Iterator[TrialReported | TrialResumed]:
+        """Yield the new reports and resumptions since the last call."""
 
     def news(self) -> News | None:
         """Return the changes since the last call; None if there are no other drivers."""
@@ -56,7 +55,7 @@ class Peers(Protocol):
 class NoPeers:
     """Peers of the only driver of a study."""
 
-    def reports(self) -> Iterator[tuple[int, Report]]:
+    def decisions(self) -> Iterator[TrialReported | TrialResumed]:
         """Yield nothing."""
         return iter(())
 
@@ -113,14 +112,15 @@ class SharedStudy:
         }
         self._retry = retrying(is_trouble, "The study's record cannot be read")
 
-    def reports(self) -> Iterator[tuple[int, Report]]:
-        """Yield new reports from the log, except for trials of other groups."""
-        for event in self._follower.events():
-            kind = event["event"]
-            if kind == TrialAsked.__name__ and event.get("group", 0) != self._study.group:
-                self._other_groups.add(event["number"])
-            if kind == TrialReported.__name__ and event["number"] not in self._other_groups:
-                yield event["number"], Report.from_dict(event)
+    def decisions(self) -> Iterator[TrialReported | TrialResumed]:
+        """Yield new reports and resumptions from the log, except for trials of other groups."""
+        for record in self._follower.events():
+            asked = record["event"] == TrialAsked.__name__
+            if asked and record.get("group", 0) != self._study.group:
+                self._other_groups.add(record["number"])
+            for event in decisions_in([record]):
+                if event.number not in self._other_groups:
+                    yield event
 
     def news(self) -> News:
         """Return the changes in the storage since the last call."""
@@ -137,7 +137,10 @@ class SharedStudy:
         return News(started, finished, self._total - len(counted))
 
     def claim_abandoned(self) -> FrozenTrial | None:
-        """Claim a trial whose driver is dead or was interrupted, if there is one."""
+        """Claim a trial whose driver is dead or was interrupted, if there is one.
+
+        A trial that its driver has paused stays with it while it lives.
+        """
         if not any(self._is_abandoned(trial) for trial in self._trials()):
             return None
         claim: Callable[[], FrozenTrial | None] = self._claim
@@ -146,15 +149,17 @@ class SharedStudy:
 
     def _claim(self) -> FrozenTrial | None:
         self._study.close_abandoned(self._drivers.is_alive)
-        for trial in self._study.unfinished():
+        for trial in filter(self._is_abandoned, self._study.unfinished()):
             if self._study.retry(started(trial), retried(trial), self._drivers.own):
                 return trial
         return None
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
-        interrupted = trial.state is TrialState.WAITING and recorded_outcome(trial) is not None
-        is_running = trial.state is TrialState.RUNNING
-        return interrupted or (is_running and not self._drivers.is_alive(driver(trial)))
+        outcome = recorded_outcome(trial)
+        if trial.state is TrialState.WAITING and outcome is Outcome.INTERRUPTED:
+            return True
+        is_left = trial.state is TrialState.RUNNING or outcome is Outcome.PAUSED
+        return is_left and not self._drivers.is_alive(driver(trial))
 
     def are_running(self) -> bool:
         """Whether other drivers have running trials."""

@@ -1,11 +1,12 @@
-"""The queue of trials: resumed and retried trials first, then new proposals."""
+"""The queue of trials: resumed and retried ones first, then paused ones and new proposals."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.events.events import TrialAsked, TrialRetried
+from ugro.events.events import TrialAsked, TrialReported, TrialResumed, TrialRetried
+from ugro.events.outcome import Outcome
 from ugro.study.trial_record import recorded_outcome, retried, source, tokens_of
 from ugro.sweep.components import Components
 from ugro.sweep.proposals import Proposal, Proposals
@@ -24,6 +25,7 @@ class TrialQueue:
         self._parts = parts
         self._clock = clock
         self._waiting: deque[ActiveTrial] = deque()
+        self._paused: dict[int, ActiveTrial] = {}  # they may resume if the scheduler chooses them
 
     @property
     def waiting(self) -> list[int]:
@@ -31,23 +33,52 @@ class TrialQueue:
         return [trial.number for trial in self._waiting]
 
     def resume(self, trials: Iterable[FrozenTrial]) -> None:
-        """Queue trials that an earlier driver left unfinished."""
-        self._waiting.extend(self._restored(trial) for trial in trials)
+        """Queue trials that an earlier driver left unfinished, and keep those that it paused."""
+        for trial in trials:
+            if self._parts.early_stopping.is_paused(trial.number):
+                self._keep_paused(trial)
+            else:
+                self._waiting.append(self._restored(trial))
 
     def retry(self, trial: ActiveTrial) -> None:
         """Queue a trial for another attempt."""
         self._waiting.append(trial)
 
-    def next(self, proposals: Proposals) -> ActiveTrial | None:
-        """Take the next trial; None if there is none, or if a waiting trial is not due yet."""
+    def pause(self, trial: ActiveTrial) -> None:
+        """Keep a trial until the scheduler chooses it."""
+        self._paused[trial.number] = trial
+
+    def next(self, proposals: Proposals, is_idle: bool) -> ActiveTrial | None:
+        """Take the next trial; None if there is none, or if a waiting trial is not due yet.
+
+        Args:
+            proposals: new trials
+            is_idle: whether this driver has no running trial
+        """
         self.sync(proposals)
-        return self._next_unfinished() or (None if self._waiting else self._next_new(proposals))
+        trial = self._next_unfinished()
+        if trial is not None or self._waiting:
+            return trial
+        is_idle = is_idle and not (self._paused and self._parts.peers.are_running())
+        return (
+            self._next_paused(True, is_idle)
+            or self._next_new(proposals)
+            or self._next_paused(False, is_idle)
+        )
+
+    def follow_peers(self) -> None:
+        """Take over the reports and resumptions of other drivers."""
+        for event in self._parts.peers.decisions():
+            self._parts.early_stopping.learn(event)
+            if isinstance(event, TrialReported):
+                self._parts.limits.add_tokens(event.number, event.report.tokens_seen)
 
     def sync(self, proposals: Proposals) -> None:
         """Take over what other drivers have started and finished."""
         parts, news = self._parts, self._parts.peers.news()
         if news is None:
             return
+        self.follow_peers()
         proposals.sync(news.started, news.remaining)
         for trial in news.finished:
             parts.sampler.add(trial)
@@ -63,12 +94,37 @@ class TrialQueue:
         parts = self._parts
         if self._waiting and self._waiting[0].not_before <= self._clock():
             trial = self._waiting.popleft()
-        elif not self._waiting and (abandoned := parts.peers.claim_abandoned()) is not None:
+        elif not self._waiting and (abandoned := self._claim_abandoned()) is not None:
             trial = self._restored(abandoned)
         else:
             return None
         parts.events.emit(TrialRetried(trial.number, trial.why, trial.retried))
         parts.recorder.retry(trial.number, trial.retried)
+        return trial
+
+    def _claim_abandoned(self) -> FrozenTrial | None:
+        """Claim an abandoned trial that is to run at once, and all paused ones before it."""
+        while (abandoned := self._parts.peers.claim_abandoned()) is not None:
+            if not self._parts.early_stopping.is_paused(abandoned.number):
+                return abandoned
+            self._keep_paused(abandoned)
+        return None
+
+    def _keep_paused(self, trial: FrozenTrial) -> None:
+        """Keep a trial that an earlier or another driver has paused."""
+        self.pause(self._restored(trial))
+        self._parts.recorder.tell(trial.number, Outcome.PAUSED)  # if its driver died before that
+
+    def _next_paused(self, can_start: bool, is_idle: bool) -> ActiveTrial | None:
+        """Take the paused trial that the scheduler chooses, if any."""
+        parts = self._parts
+        number = parts.early_stopping.choose_paused(self._paused, can_start, is_idle)
+        if number is None:
+            return None
+        trial = self._paused.pop(number)
+        parts.early_stopping.resume(number)
+        parts.events.emit(TrialResumed(number))
+        parts.recorder.retry(number, trial.retried)
         return trial
 
     def _restored(self, trial: FrozenTrial) -> ActiveTrial:

@@ -60,7 +60,8 @@ class ActiveTrial:
         proposal: its configuration
         started_at: time of its start by the sweep's clock; None before a worker starts it
         tokens: training tokens at its latest new report
-        stop: outcome with which it was stopped; None while it may continue
+        stop: outcome with which it was stopped or paused; None while it may continue
+        seconds_before: run time before it was paused, loading included
         retried: number of retries
         why: reason of the latest retry
         not_before: earliest time of the next attempt by the sweep's clock
@@ -73,11 +74,20 @@ class ActiveTrial:
     started_at: float | None = None
     tokens: int = 0
     stop: Outcome | None = None
+    seconds_before: float = 0.0
     retried: int = 0
     why: str = ""
     not_before: float = 0.0
     outage_since: float | None = None
     attempts: int = 0
+
+    def seconds(self, now: float) -> float:
+        """Return the run time so far, loading included and pauses excluded.
+
+        Args:
+            now: current time by the sweep's clock
+        """
+        return self.seconds_before + (0.0 if self.started_at is None else now - self.started_at)
 
     def may_retry(self, response: Response, now: float, max_retries: int) -> bool:
         """Whether the trial may run again after a failure; schedules the next attempt.

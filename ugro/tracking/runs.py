@@ -15,7 +15,9 @@ from ugro.events.events import (
     StudyStarted,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialRetried,
     TrialStarted,
 )
@@ -106,6 +108,10 @@ class Runs:
                 self._of(number, event.time).tags["worker"] = event.worker
             case TrialReported(number=number, report=report) if self._furthest[number] is report:
                 self._reported(event, before)  # others repeat steps after a checkpoint
+            case TrialPaused():
+                self._paused(event)
+            case TrialResumed():
+                self._resumed(event.number, event.time)
             case TrialRetried():
                 self._retried(event)
             case TrialFinished():
@@ -156,13 +162,20 @@ class Runs:
         run.tags["rung"] = str(event.rung)
 
     def _retried(self, event: TrialRetried) -> None:
+        self._resumed(event.number, event.time)
         run = self._of(event.number, event.time)
+        run.tags |= {"retried": str(event.times), "retried_because": event.why}
+
+    def _resumed(self, number: int, now: float) -> None:
+        run = self._of(number, now)
         run.status, run.ended = Status.running, None
-        run.tags |= {
-            "state": "running",
-            "retried": str(event.times),
-            "retried_because": event.why,
-        }
+        run.tags["state"] = "running"
+
+    def _paused(self, event: TrialPaused) -> None:
+        self._configure(event.number, event.time)
+        run = self._of(event.number, event.time)
+        run.status, run.ended = Status.killed, event.time
+        run.tags["state"] = Outcome.PAUSED.value
 
     def _finished(self, event: TrialFinished) -> None:
         number, outcome = event.number, event.outcome

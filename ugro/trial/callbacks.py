@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from ugro.config import Keep
-from ugro.events.channel import Channel, TrialInterruptedError
+from ugro.events.channel import Answer, Channel, TrialInterruptedError
 from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import checkpoints
@@ -46,13 +46,17 @@ class ReportCallback(TrainerCallback):
         self._data = data
         self._began = time.perf_counter()
         self._logged: dict[str, float] = {}
-        self._go_on = True
+        self._answer = Answer.CONTINUE
         self.seconds_before = 0.0  # training time before a resumption
         self.peak_memory_mb = 0.0
 
     def seconds(self) -> float:
         """Return the training time in seconds."""
         return self.seconds_before + time.perf_counter() - self._began
+
+    def must_leave(self) -> bool:
+        """Return whether the training is to be saved and left, as it is paused or interrupted."""
+        return self._answer is Answer.PAUSE or self._channel.interrupted()
 
     def on_train_begin(
         self,
@@ -78,10 +82,10 @@ class ReportCallback(TrainerCallback):
         The Trainer saves there, but evaluates only where ``eval_steps`` divides it. A stop signal
         that arrives before the first step takes effect after it, where no evaluation is due.
         """
-        if state.global_step >= state.max_steps or not self._go_on:
+        if state.global_step >= state.max_steps or self._answer is Answer.STOP:
             control.should_evaluate = control.should_log = control.should_save = True
             control.should_training_stop = True
-        elif self._channel.interrupted():
+        elif self.must_leave():
             control.should_save = control.should_log = True  # else the training loss is lost
 
     def on_log(
@@ -106,7 +110,7 @@ class ReportCallback(TrainerCallback):
     ) -> None:
         """Send the report and stop if the channel says so."""
         self._send(state, {name: metrics[name] for name in metrics if name != OBJECTIVE})
-        control.should_training_stop |= not self._go_on
+        control.should_training_stop |= self._answer is Answer.STOP
 
     def _send(self, state: TrainerState, evaluated: Mapping[str, float]) -> None:
         metrics = dict(evaluated)
@@ -115,7 +119,7 @@ class ReportCallback(TrainerCallback):
             metrics["learning_rate"] = self._logged["learning_rate"]
         self.peak_memory_mb = max(self.peak_memory_mb, peak_memory_mb())
         metrics["peak_memory_mb"] = self.peak_memory_mb
-        self._go_on = self._channel.report(
+        self._answer = self._channel.report(
             Report(
                 step=state.global_step,
                 total_steps=state.max_steps,
@@ -136,7 +140,7 @@ class CheckpointCallback(TrainerCallback):
         folder: folder of the checkpoints
         training_hash: hash of the training, from ``checkpoints.hash_training``
         keep: which checkpoints to keep
-        interrupted: returns whether to end training after this checkpoint
+        must_leave: returns whether to end training after this checkpoint
         changed: called after checkpoints are written or deleted
     """
 
@@ -145,13 +149,13 @@ class CheckpointCallback(TrainerCallback):
         folder: Path,
         training_hash: str,
         keep: Keep,
-        interrupted: Callable[[], bool],
+        must_leave: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
         self._folder = folder
         self._training_hash = training_hash
         self._keep = keep
-        self._interrupted = interrupted
+        self._must_leave = must_leave
         self._changed = changed
 
     def on_save(
@@ -172,8 +176,8 @@ class CheckpointCallback(TrainerCallback):
         if self._keep is not Keep.all:
             checkpoints.keep_only(self._folder, {state.global_step, state.best_global_step})
         self._changed()
-        if self._interrupted() and not control.should_training_stop:
-            raise TrialInterruptedError(f"interrupted after step {state.global_step}")
+        if self._must_leave() and not control.should_training_stop:
+            raise TrialInterruptedError(f"saved after step {state.global_step}")
 
 
 class PatienceCallback(EarlyStoppingCallback):

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ugro.config import Config, Keep
-from ugro.events.channel import Channel, StandaloneChannel
+from ugro.events.channel import Answer, Channel, StandaloneChannel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.trial import hardware
 from ugro.trial.data.preparation import Data
@@ -38,7 +38,7 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
         "on_gpu": float(hardware.device().type != "cpu"),
         "cpus": float(hardware.cpus()),
     }
-    if not channel.report(Report(0, 1, 0, 1, 0.0, known, time.time())):
+    if channel.report(Report(0, 1, 0, 1, 0.0, known, time.time())) is Answer.STOP:
         return TrialResult((), known)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         result = run_trial(_one_step(config), Path(made), StandaloneChannel())

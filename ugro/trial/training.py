@@ -91,17 +91,17 @@ def train(
         config: configuration of the trial
         training_hash: hash of the training, from :func:`hash_training`
         folder: folder of the checkpoints
-        channel: receives the report of step 0 and of each evaluation; returns whether to continue
+        channel: receives the report of step 0 and of each evaluation; returns what to do next
         changed: called after checkpoints are written or deleted
 
     Raises:
         FloatingPointError: no evaluation gave a finite loss.
-        TrialInterruptedError: the channel interrupted the training, which can be resumed.
+        TrialInterruptedError: the channel interrupted or paused the training, which can be resumed.
     """
     begin_at = latest(folder, training_hash)
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
-    keeper = CheckpointCallback(folder, training_hash, keep, channel.interrupted, changed)
+    keeper = CheckpointCallback(folder, training_hash, keep, reporter.must_leave, changed)
     callbacks: list[TrainerCallback] = [reporter, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(PatienceCallback(config.training.early_stopping_patience))

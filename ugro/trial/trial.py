@@ -11,7 +11,7 @@ from transformers import set_seed
 
 from ugro.config import Config, Keep
 from ugro.config.task import OF_OTHERS
-from ugro.events.channel import Channel
+from ugro.events.channel import Answer, Channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.formatting import data_lines
 from ugro.objectives.constraints import names
@@ -47,14 +47,14 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     Args:
         config: validated configuration of the trial
         folder: existing folder of the trial
-        channel: receives each report and returns whether to continue
+        channel: receives each report and returns what the trial does next
 
     Raises:
         UserError: model or data do not match the configuration.
         FloatingPointError: no evaluation gave a finite loss.
         MemoryError: GPU or host memory is exhausted.
         OSError: a file could not be written.
-        TrialInterruptedError: the channel interrupted the trial.
+        TrialInterruptedError: the channel interrupted or paused the trial.
     """
     began = time.perf_counter()
     hardware.reset_peak_memory()
@@ -121,7 +121,7 @@ class RecordingChannel:
         self._channel = channel
         self._started = False
 
-    def report(self, report: Report) -> bool:
+    def report(self, report: Report) -> Answer:
         """Append the report to the file, then forward it."""
         if not self._started:
             self._drop_from(report.step)

@@ -46,7 +46,7 @@ def test_a_stay_is_a_bar_in_the_row_of_its_slot() -> None:
     assert (whole.label, whole.numbers, whole.rows) == ("complete", (0, 1), (0, 1))
     assert (whole.began, whole.ended) == ((0, 60), (100, 80))
     assert (cut.label, cut.numbers, cut.began, cut.ended) == (
-        "cut off, resumed later", (1,), (0,), (40,),
+        "cut off or paused, resumed later", (1,), (0,), (40,),
     )  # fmt: skip
     assert [(one.label, one.x, one.y) for one in data.highlights] == [
         ("baseline", (50,), (0,)), ("best", (70,), (1,)),

@@ -14,7 +14,7 @@ from scipy.stats import sem
 
 from ugro.config import Config
 from ugro.errors import MetricError, UserError
-from ugro.events.channel import StandaloneChannel, TrialInterruptedError, channel
+from ugro.events.channel import Answer, StandaloneChannel, TrialInterruptedError, channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.setup import set_up
@@ -298,8 +298,8 @@ def test_a_trial_that_ends_early_has_all_its_metrics(
     given: list[str], settings: Callable[..., Config], tmp_path: Path
 ) -> None:
     class Stop(StandaloneChannel):
-        def report(self, report: Report) -> bool:
-            return report.step < 2
+        def report(self, report: Report) -> Answer:
+            return Answer.CONTINUE if report.step < 2 else Answer.STOP
 
     folder = tmp_path / "trial"
     folder.mkdir()

@@ -39,6 +39,7 @@ _KINDS = {
     Outcome.BUDGET.value: Kind.STOPPED,
     Outcome.TIMED_OUT.value: Kind.STOPPED,
     Outcome.STUDY_LIMIT.value: Kind.STOPPED,
+    Outcome.PAUSED.value: Kind.STOPPED,  # it may resume, which most paused trials never do
     Outcome.INFEASIBLE.value: Kind.INFEASIBLE,
     Outcome.DIVERGED.value: Kind.FAILED,
     Outcome.OUT_OF_MEMORY.value: Kind.FAILED,

@@ -17,7 +17,7 @@ from ugro.analysis.figures.timeline_rows import clock_of, rows_of
 from ugro.analysis.findings.cost import cost_of
 from ugro.formatting import counted, duration, share
 
-INTERRUPTED = "cut off, resumed later"
+INTERRUPTED = "cut off or paused, resumed later"
 BAR_COLOURS = {**{kind.value: colour for kind, colour in COLOURS.items()}, INTERRUPTED: RETRIED}
 MOST, BINS = 3000, 1000  # bars; points of the line of busy slots
 ROW, FRAME, HIGHEST = 24, 210, 760  # pixels: per slot, around the rows, in all
@@ -113,7 +113,7 @@ def prepare(view: StudyView) -> Timeline:
 def _bars(
     view: StudyView, numbers: Numbers, rows: Numbers, began: Numbers, ended: Numbers
 ) -> Iterator[Bars]:
-    """Group stays by how their trials ended; all but a trial's last stay were interrupted."""
+    """Group stays by how their trials ended; all but a trial's last stay were resumed."""
     words = numpy.array([kind.value for kind in view.trials["kind"].loc[numbers]], dtype=object)
     last = {number: at for at, number in enumerate(numbers.tolist())}
     words[[last[number] != at for at, number in enumerate(numbers.tolist())]] = INTERRUPTED

@@ -16,7 +16,7 @@ from ugro.analysis.findings.next_command import (
 )
 from ugro.analysis.findings.space_advice import Change, changes_of
 from ugro.analysis.importance.importance import Importances
-from ugro.analysis.tables import RUNNING, Tables
+from ugro.analysis.tables import OPEN, RUNNING, Tables
 from ugro.events.outcome import Outcome
 from ugro.formatting import counted, number, share
 from ugro.shell import override
@@ -150,7 +150,7 @@ def _together(tables: Tables, changes: Sequence[Change]) -> Advice:
 
 def _more(tables: Tables) -> Iterator[Advice]:
     """Advise more trials if the best is recent, and none if it is long ago."""
-    done = tables.trials[~tables.trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value))]
+    done = tables.trials[~tables.trials["ending"].isin(OPEN)]
     complete = tables.complete
     if len(done) < MIN_TRIALS or complete.empty or _is_exhausted(tables, len(done)):
         return
@@ -187,7 +187,8 @@ def _is_exhausted(tables: Tables, done: int) -> bool:
 
 def _stop_early(tables: Tables) -> Iterator[Advice]:
     """Advise early stopping if early ranks agree with final ranks."""
-    if not tables.is_ours or (tables.trials["ending"] == Outcome.RUNG.value).any():
+    compared = (Outcome.RUNG.value, Outcome.PAUSED.value)
+    if not tables.is_ours or tables.trials["ending"].isin(compared).any():
         return
     early = _early(tables)
     final = tables.complete[tables.objectives[0]].astype("float64").reindex(early.index)

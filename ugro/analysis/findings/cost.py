@@ -6,11 +6,13 @@ import numpy
 import pandas
 
 from ugro.analysis.intervals import merged
-from ugro.analysis.tables import RUNNING, Tables
+from ugro.analysis.tables import OPEN, Tables
 from ugro.events.outcome import Outcome
 
 # Outcomes of trials that were shortened on purpose.
-STOPPED = (Outcome.RUNG.value, Outcome.DIVERGED.value, Outcome.PLATEAU.value)
+STOPPED = tuple(
+    outcome.value for outcome in (Outcome.RUNG, Outcome.PAUSED, Outcome.DIVERGED, Outcome.PLATEAU)
+)
 FAILED = (Outcome.FAILED.value, Outcome.OUT_OF_MEMORY.value)
 
 
@@ -58,7 +60,7 @@ def cost_of(tables: Tables, retried: int) -> Cost:
     of_ours = "tokens_seen" in trials or "step" in tables.reports
     return Cost(
         trials=len(trials),
-        finished=int((~trials["ending"].isin((RUNNING, Outcome.INTERRUPTED.value))).sum()),
+        finished=int((~trials["ending"].isin(OPEN)).sum()),
         tokens=int(used.sum()) if of_ours else None,
         slot_seconds=float(tables.slot_seconds.sum()),
         wall_seconds=_wall_seconds(tables),
@@ -81,7 +83,7 @@ def tokens_used(tables: Tables) -> pandas.Series:
 
 
 def _saved(tables: Tables, used: pandas.Series) -> float | None:
-    """Return the saving relative to training all finished trials to full length."""
+    """Return the saving relative to training all stopped and complete trials to full length."""
     complete = tables.trials["ending"] == Outcome.COMPLETE.value
     stopped = tables.trials["ending"].isin(STOPPED)
     length = used.where(complete)

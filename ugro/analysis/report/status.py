@@ -31,9 +31,9 @@ def study_status(findings: Findings) -> StudyStatus:
 
 
 def _warning(findings: Findings) -> str:
-    every = sum(findings.counts.values())
-    open_ones = findings.counts.get(RUNNING, 0)
-    waiting = findings.counts.get(Outcome.INTERRUPTED.value, 0)
+    counts = findings.counts
+    every, open_ones = sum(counts.values()), counts.get(RUNNING, 0)
+    waiting = sum(counts.get(how.value, 0) for how in (Outcome.INTERRUPTED, Outcome.PAUSED))
     ended = every - open_ones - waiting
     of = f" of {findings.total:,}" if findings.total else ""
     so_far = f"{ended:,}{of} trials have ended"

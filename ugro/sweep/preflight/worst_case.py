@@ -8,6 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import BaseDistribution
 
 from ugro.errors import UserError
+from ugro.events.channel import Answer
 from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import ConstantListener, Executor, Task
 from ugro.retries import one_line
@@ -64,7 +65,7 @@ class WorstCaseProbe:
         Raises:
             UserError: the model cannot be created, e.g. as a path or module does not exist.
         """
-        return self._run(parameters, goes_on=False).metrics
+        return self._run(parameters, Answer.STOP).metrics
 
     def run_step(self, parameters: Mapping[str, Any]) -> TrialResult:
         """Train for one step and return its measurements and data provenance.
@@ -72,15 +73,15 @@ class WorstCaseProbe:
         Raises:
             UserError: the step failed.
         """
-        return self._run(parameters, goes_on=True)
+        return self._run(parameters, Answer.CONTINUE)
 
-    def _run(self, parameters: Mapping[str, Any], goes_on: bool) -> TrialResult:
+    def _run(self, parameters: Mapping[str, Any], answer: Answer) -> TrialResult:
         shared, values = self._feasible.composer.shared(parameters)
         overrides = self._feasible.space.overrides(parameters)
         task = Task(self._number, overrides, shared, values, None, float("inf"))
         self._number += 1
         self._executor.submit(task)
-        done, listener = None, ConstantListener(goes_on)
+        done, listener = None, ConstantListener(answer)
         while done is None:
             done = self._executor.wait(listener, POLL_SECONDS)
         return _measured(done[1])
