@@ -1,4 +1,4 @@
-"""Ray Tune's OptunaSearch and ASHA with default settings, without its controller.
+"""Ray Tune's OptunaSearch and ASHA, without its controller.
 
 Tune's callbacks are called in the same order as by its controller.
 """
@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from optuna.samplers import TPESampler
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
@@ -14,15 +15,26 @@ from ugro.schedulers.base import STOP, Handle
 
 from ..curves import POINTS
 from ..plans import space
+from .losses import Losses
 
 
 class RayTune:
-    """``Tuner(..., TuneConfig(search_alg=OptunaSearch(...), scheduler=ASHAScheduler(...)))``."""
+    """``Tuner(..., TuneConfig(search_alg=OptunaSearch(...), scheduler=ASHAScheduler(...)))``.
+
+    ASHA with its default grace period and reduction factor, which Tune's FAQ explains, and
+    ``max_t`` equal to the length of a trial (reference of AsyncHyperBandScheduler). OptunaSearch
+    takes Optuna's distributions and any of its samplers: multivariate TPE with the constant liar,
+    as Optuna recommends for parallel trials.
+    """
 
     def __init__(self, seed: int) -> None:
         of = {"metric": "loss", "mode": "min"}
-        self._searcher = OptunaSearch(space=dict(space()), seed=seed, **of)
-        self._scheduler = ASHAScheduler(time_attr="training_iteration", max_t=POINTS, **of)
+        sampler = TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        self._searcher = OptunaSearch(space=dict(space()), sampler=sampler, **of)
+        self._scheduler = ASHAScheduler(
+            time_attr="training_iteration", max_t=POINTS, grace_period=1, reduction_factor=4, **of
+        )
+        self._losses = Losses()
 
     def ask(self, number: int) -> Mapping[str, Any]:
         """Return the parameters of a new trial."""
@@ -32,17 +44,17 @@ class RayTune:
 
     def goes_on(self, number: int, evaluation: int, loss: float) -> bool:
         """Return whether ASHA continues the trial; at Tune's ``max_t`` trials end anyway."""
-        reported = _result(evaluation, loss)
+        reported = _result(evaluation, self._losses.told(loss))
         decision = self._scheduler.on_trial_result(None, Handle(str(number)), reported)
-        self._searcher.on_trial_result(str(number), reported)
-        return bool(decision != STOP)
+        if decision != STOP:
+            self._searcher.on_trial_result(str(number), reported)
+        return bool(decision != STOP) and math.isfinite(loss)
 
     def ended(self, number: int, evaluation: int, loss: float, value: float | None) -> None:
         """Pass the last evaluation to the searcher, whether the trial was stopped or complete."""
         self._scheduler.on_trial_remove(None, Handle(str(number)))
-        failed = value is not None and math.isnan(value)
-        reported = None if failed else _result(evaluation, loss)
-        self._searcher.on_trial_complete(str(number), reported, error=failed)
+        reported = _result(evaluation, self._losses.told(loss))
+        self._searcher.on_trial_complete(str(number), reported)
 
 
 def _result(evaluation: int, loss: float) -> dict[str, Any]:
