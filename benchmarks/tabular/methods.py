@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
-import optuna
-
 from ugro.sweep.initial_trials import Planned
 
 from .budget import Budget, Seeds
 from .curves import Problem, plain
-from .peers.clock import search
-from .peers.optuna_alone import OptunaAlone
+from .peers.clock import Peer, search
+from .peers.optuna_alone import optuna_hyperband
 from .peers.upstream import in_batches
 from .problems import earlier_problem, reference_configurations
 from .simulate import simulate
 from .trace import Trace
 
 SLOTS = 8
+FULL_TRIALS = 56  # what the slots can run until the horizon, for peers that ask for a budget
 WARM = 3  # configurations of a warm start: study.warm_start_trials
 Run = Callable[[Problem, int, Budget, Seeds], Trace]  # problem, slots, limits, seeds
 
@@ -52,23 +51,50 @@ def _warm_started(problem: Problem, slots: int, budget: Budget, seeds: Seeds) ->
     return simulate(problem, (), slots, budget, seeds, first=first)
 
 
-def _optuna(problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
-    """Run Optuna with its recommended settings for parallel trials."""
-    sampler = optuna.samplers.TPESampler(seed=seeds.method, constant_liar=True)
-    pruner = optuna.pruners.SuccessiveHalvingPruner()
-    return search(OptunaAlone(sampler, pruner), problem, slots, budget, seeds)
+def _peer(create: Callable[[int], Peer]) -> Run:
+    """Run a peer that a seed creates."""
+
+    def run(problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
+        return search(create(seeds.method), problem, slots, budget, seeds)
+
+    return run
 
 
-def _ray_tune(problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
+def _ray_tune(seed: int) -> Peer:
     from .peers.ray_tune import RayTune
 
-    return search(RayTune(seeds.method), problem, slots, budget, seeds)
+    return RayTune(seed)
 
 
-def _syne_tune(baseline: str, problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
+def _ray_bohb(problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
+    from .peers.ray_bohb import RayBohb
+
+    peer = RayBohb(seeds.method)
+    return search(peer, peer.resumed(problem), slots, budget, seeds)
+
+
+def _syne_tune(baseline: str, seed: int) -> Peer:
     from .peers.syne_tune import SyneTune
 
-    return search(SyneTune(baseline, seeds.method), problem, slots, budget, seeds)
+    return SyneTune(baseline, seed)
+
+
+def _smac(multi_fidelity: bool, seed: int) -> Peer:
+    from .peers.smac import Smac
+
+    return Smac(seed, FULL_TRIALS, multi_fidelity)
+
+
+def _nevergrad(seed: int) -> Peer:
+    from .peers.nevergrad import Nevergrad
+
+    return Nevergrad(seed, FULL_TRIALS, SLOTS)
+
+
+def _ax(seed: int) -> Peer:
+    from .peers.ax import Ax
+
+    return Ax(seed)
 
 
 DEFAULT = "UGRO"
@@ -82,16 +108,39 @@ _OURS: Mapping[str, Method] = {
     "gp_adaptive": Method("UGRO: GP, adaptive ASHA", _ugro(_GP, _ADAPTIVE), drawn=True),
     "tpe": Method("UGRO: multivariate TPE", _ugro(_JOINT)),
     "tpe_adaptive": Method("UGRO: multivariate TPE, adaptive ASHA", _ugro(_JOINT, _ADAPTIVE)),
+    "tpe_promotion": Method(
+        "UGRO: multivariate TPE, promotion ASHA", _ugro(_JOINT, "scheduler=promotion_asha")
+    ),
     "tpe_asha": Method("UGRO: multivariate TPE, ASHA", _ugro(_JOINT, _ASHA)),
     "random": Method("UGRO: random", _ugro("hydra/sweeper/sampler=random")),
 }
 _PEERS: Mapping[str, Method] = {
-    "optuna": Method("Optuna: TPE, halving", _optuna, drawn=True),
-    "ray_tune": Method("Ray Tune: OptunaSearch, ASHA", _ray_tune, drawn=True),
+    "optuna": Method("Optuna: TPE, Hyperband", _peer(optuna_hyperband), drawn=True),
+    "ray_tune": Method("Ray Tune: OptunaSearch, ASHA", _peer(_ray_tune), drawn=True),
     "upstream": Method("upstream (model): batches of 8, TPE", in_batches, drawn=True),
 }
-# Optional dependencies: pip install -e .[bench]
-_OPTIONAL: Mapping[str, Method] = {
-    "syne_tune_bohb": Method("Syne Tune: BOHB", partial(_syne_tune, "BOHB"), drawn=True),
+# Optional dependencies: pip install -e .[bench] and, for BOHB on Ray Tune, .[bohb]
+_OPTIONAL: Mapping[str, tuple[str, Method]] = {
+    "ray_bohb": ("hpbandster", Method("Ray Tune: BOHB", _ray_bohb)),
+    "syne_tune_bohb": (
+        "syne_tune",
+        Method("Syne Tune: BOHB", _peer(partial(_syne_tune, "BOHB")), drawn=True),
+    ),
+    "syne_tune_cqr": ("syne_tune", Method("Syne Tune: CQR", _peer(partial(_syne_tune, "CQR")))),
+    "syne_tune_asha_cqr": (
+        "syne_tune",
+        Method("Syne Tune: ASHA, CQR", _peer(partial(_syne_tune, "ASHA-CQR"))),
+    ),
+    "smac": ("smac", Method("SMAC3", _peer(partial(_smac, False)))),
+    "smac_hyperband": (
+        "smac",
+        Method("SMAC3: multi-fidelity", _peer(partial(_smac, True)), drawn=True),
+    ),
+    "nevergrad": ("nevergrad", Method("Nevergrad", _peer(_nevergrad))),
+    "ax": ("ax", Method("Ax", _peer(_ax))),
 }
-METHODS = {**_OURS, **_PEERS, **(_OPTIONAL if find_spec("syne_tune") else {})}
+METHODS = {
+    **_OURS,
+    **_PEERS,
+    **{key: method for key, (package, method) in _OPTIONAL.items() if find_spec(package)},
+}

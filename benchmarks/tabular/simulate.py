@@ -16,7 +16,9 @@ from ugro.events.events import (
     Observer,
     TrialAsked,
     TrialFinished,
+    TrialPaused,
     TrialReported,
+    TrialResumed,
     TrialStarted,
 )
 from ugro.executors.executor import Task
@@ -114,6 +116,7 @@ class _TraceObserver:
     trace: Trace
     parameters: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     _progress: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
+    _pauses: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     _ends: dict[int, tuple[float, float | None]] = field(default_factory=dict)
 
     def observe(self, event: Event) -> None:
@@ -127,6 +130,11 @@ class _TraceObserver:
                 progress.append((self.slots.now, progress[-1][1] if progress else 0))
             case TrialReported(number=number, report=report):
                 self._progress[number].append((self.slots.now, report.tokens_seen))
+            case TrialPaused(number=number):
+                self._pauses.setdefault(number, []).append((self.slots.now, math.inf))
+            case TrialResumed(number=number):
+                paused_at, _ = self._pauses[number].pop()
+                self._pauses[number].append((paused_at, self.slots.now))
             case TrialFinished(number=number, values=values):
                 self._ends[number] = (self.slots.now, values[0] if values else None)
 
@@ -135,7 +143,8 @@ class _TraceObserver:
         for number, progress in sorted(self._progress.items()):
             ended, value = self._ends.get(number, (math.inf, None))
             true_loss = self.curves[number].true_loss
-            self.trace.trials.append(TrialTrace(number, progress, ended, value, true_loss))
+            pauses = self._pauses.get(number, [])
+            self.trace.trials.append(TrialTrace(number, progress, ended, value, true_loss, pauses))
         return self.trace
 
 

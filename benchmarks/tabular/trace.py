@@ -20,6 +20,7 @@ class TrialTrace:
         ended: hours at its end; infinity if it had not ended
         value: value reported to the sampler; None if the trial was stopped, or diverged
         true_loss: noise-free loss of the configuration
+        pauses: hours of each pause and resumption; infinity if it was not resumed
     """
 
     number: int
@@ -27,6 +28,7 @@ class TrialTrace:
     ended: float
     value: float | None
     true_loss: float
+    pauses: Sequence[tuple[float, float]] = ()
 
     @property
     def began(self) -> float:
@@ -37,6 +39,11 @@ class TrialTrace:
     def tokens(self) -> int:
         """Training tokens in total."""
         return self.progress[-1][1]
+
+    def busy_hours(self, until: float) -> float:
+        """Return the hours in which it has occupied a slot."""
+        paused = sum(min(end, until) - min(start, until) for start, end in self.pauses)
+        return max(0.0, min(self.ended, until) - self.began - paused)
 
     def tokens_at(self, hours: float) -> float:
         """Return its training tokens at a time, interpolated between reports."""
@@ -91,14 +98,11 @@ class Trace:
 
     @property
     def idle(self) -> float:
-        """Idle share of the slots' time before the start of the last trial.
-
-        A trial counts as busy from its start to its end.
-        """
+        """Idle share of the slots' time before the start of the last trial."""
         last = min(self.horizon, max(trial.began for trial in self.trials))
         if not last:
             return 0.0
-        busy = sum(max(0.0, min(trial.ended, last) - trial.began) for trial in self.trials)
+        busy = sum(trial.busy_hours(last) for trial in self.trials)
         return 1 - busy / (self.slots * last)
 
     def decisions(self) -> list[tuple[Any, ...]]:

@@ -13,7 +13,7 @@ from benchmarks.tabular.trace import Trace, TrialTrace
 COMPLETE = TrialTrace(0, [(0.0, 0), (1.0, 50), (2.0, 100)], 2.0, 3.0, 2.9)
 STOPPED = TrialTrace(1, [(0.0, 0), (1.0, 50)], 1.0, None, 3.5)
 RUNNING = TrialTrace(2, [(1.0, 0), (3.0, 100), (5.0, 200)], math.inf, None, 2.0)
-PAUSED = TrialTrace(3, [(0.0, 0), (1.0, 40), (3.0, 40), (4.0, 80)], 4.0, 2.5, 2.6)
+PAUSED = TrialTrace(3, [(0.0, 0), (1.0, 40), (3.0, 40), (4.0, 80)], 4.0, 2.5, 2.6, [(1.0, 3.0)])
 
 
 def test_tokens_of_stopped_running_and_paused_trials_count_when_they_are_trained() -> None:
@@ -39,6 +39,7 @@ def test_slots_are_idle_between_trials() -> None:
         for number, began in [(0, 0.0), (1, 2.0)]
     )
     assert Trace(1, trials=[first, second]).idle == pytest.approx(0.5)
+    assert [PAUSED.busy_hours(until) for until in (0.5, 2.0, 3.5, 9.0)] == [0.5, 1.0, 1.5, 2.0]
 
 
 @pytest.mark.parametrize("method", [key for key in METHODS if key not in ("gp", "gp_adaptive")])

@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from benchmarks.tabular.budget import Budget, Seeds
 from benchmarks.tabular.curves import POINTS, Curve, Problem, plain
 from benchmarks.tabular.families import Family
 from benchmarks.tabular.peers.clock import Peer, search
@@ -85,7 +86,7 @@ def peer_of(name: str, seed: int) -> Peer:
 def run(peer: Peer, problem: Problem, trials: int, seed: int = 0) -> Trace:
     if hasattr(peer, "resumed"):
         problem = peer.resumed(problem)
-    return search(peer, problem, SLOTS, trials, seed)
+    return search(peer, problem, SLOTS, Budget(trials), Seeds(0, seed, seed))
 
 
 class Broken:
@@ -141,8 +142,8 @@ def test_a_peer_with_early_stopping_ends_some_trials_early(name: str) -> None:
 @pytest.mark.parametrize("name", ["Optuna", "Ray Tune", "Syne Tune BOHB", "Nevergrad"])
 def test_a_peer_is_better_than_random_search_within_fourteen_hours(name: str) -> None:
     def reached(peer: Peer, seed: int) -> float:
-        trace = search(peer, Family("agreeing", seed), 8, 150, seed)
-        return [loss for hours, _, loss in trace.best() if hours <= 14][-1]
+        trace = search(peer, Family("agreeing", seed), 8, Budget(hours=14.0), Seeds.of_run(seed))
+        return [loss for _, _, loss in trace.best()][-1]
 
     seeds = range(5)
     searched = [reached(peer_of(name, seed), seed) for seed in seeds]
