@@ -15,6 +15,9 @@ from ..curves import Curve, Problem, plain, result
 from ..trace import Trace, TrialTrace
 
 
+DIVERGENCE_FACTOR = 2.0  # stoppers.divergence_factor: of the loss at the trial's first report
+
+
 class Peer(Protocol):
     """A searcher with its trial scheduler; trials are numbered in order of their start."""
 
@@ -55,6 +58,10 @@ class RunningTrial:
         except FloatingPointError:
             return math.nan
 
+    def has_diverged(self, loss: float) -> bool:
+        """Return whether UGRO's divergence stopper would end the trial at this loss."""
+        return not loss <= DIVERGENCE_FACTOR * self.curve.losses[0]
+
     def traced(self, ended: float = math.inf, value: float | None = None) -> TrialTrace:
         """Convert it to an entry of the trace; by default of a trial that has not ended."""
         start = self.began + self.curve.startup_hours
@@ -86,11 +93,11 @@ def search(peer: Peer, problem: Problem, slots: int, budget: Budget, seeds: Seed
         loss = trial.curve.losses[trial.reported]
         goes_on = trial.reported == 0 or peer.goes_on(number, trial.reported, loss)
         trial.reported += 1
-        over = trial.reported == len(trial.curve.losses)
-        if goes_on and not over:
+        over, diverged = trial.reported == len(trial.curve.losses), trial.has_diverged(loss)
+        if goes_on and not over and not diverged:
             heappush(due, (trial.next_at(), number, trial))
             continue
-        value = trial.value() if over else None
+        value = math.nan if diverged else trial.value() if over else None
         peer.ended(number, trial.reported - 1, loss, value)
         trace.trials.append(trial.traced(now, value))
         start()

@@ -22,8 +22,8 @@ class Smac:
     """SMAC with the default components of a facade.
 
     The multi-fidelity facade, "the closest implementation to BOHB", is for trials with budgets; the
-    other for trials without (documentation, "Getting Started"). As in the example
-    "Multi-Layer Perceptron Using Multiple Epochs", the budget is rounded up to evaluations, and a
+    other is for trials without (documentation, "Getting Started"). As in the example "Multi-Layer
+    Perceptron Using Multiple Epochs", the budget is rounded up to evaluations, and a
     configuration that is promoted starts anew. ``n_trials``, of which a quarter at most is the
     initial design, follows from the total budget as in "Specify Number of Trials via a Total Budget
     in Hyperband". A diverged trial is a crash with a finite cost: the default, infinity, ends the
