@@ -118,7 +118,7 @@ class _TraceObserver:
             case TrialAsked(number=number, parameters=parameters):
                 self.parameters[number] = parameters
             case TrialStarted(number=number):
-                self._began[number] = self.slots.now
+                self._began.setdefault(number, self.slots.now)  # it may be paused and resumed
             case TrialReported(number=number, report=report):
                 self._tokens[number] = report.tokens_seen
             case TrialFinished(number=number, values=values):
