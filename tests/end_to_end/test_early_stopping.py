@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -50,6 +51,49 @@ def test_early_stopping_on_ray_and_in_this_process_give_the_same_trials_and_valu
     assert len(told) == len(pruned)
     assert [e["event"] for e in (events[0], events[-1])] == ["StudyStarted", "StudyFinished"]
     assert {"study.name=ray_local", "hydra/launcher=ray_local"} < set(events[0]["overrides"])
+
+
+@pytest.mark.long
+def test_paused_trials_on_ray_and_in_this_process_have_the_same_values(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    """One slot: promoted trials come to the same end as trials that were never paused."""
+    asked = ["search_space=lora_small", "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1"]
+    halving = ["scheduler.grace_period=0.25", "scheduler.reduction_factor=2"]
+    given = [*QUICK, *asked, *halving, "training.max_steps=8"]
+    found = {}
+    for launcher in ("basic", "ray_local"):
+        own = ["scheduler=promotion_asha", f"hydra/launcher={launcher}", f"study.name={launcher}"]
+        done = train_py("-m", *given, *own)
+        assert done.returncode == 0, done.stderr
+        found[launcher] = trials_in(tmp_path, launcher)
+    assert found["basic"] == found["ray_local"]
+    study = tmp_path / "multirun" / "ray_local"
+    reasons = [row["reason"] for row in table(study)]
+    assert set(reasons) == {"paused", "complete"}
+    events = [json.loads(line) for line in (study / "events.jsonl").read_text().splitlines()]
+    assert any(event["event"] == "TrialResumed" for event in events)
+    # Another scheduler takes up the paused trials, and all come to their end.
+    done = train_py("-m", *QUICK, *asked, "training.max_steps=8", "scheduler=none", *own[1:])
+    assert done.returncode == 0, done.stderr
+    resumed = trials_in(tmp_path, "ray_local")
+    assert [state for _, state, *_ in resumed] == ["COMPLETE"] * 6
+    whole = next(row for row in resumed if reasons[row[0]] == "paused")
+    again = train_py(*QUICK, "training.max_steps=8", *overrides_of(whole[3]), "hydra.run.dir=whole")
+    assert again.returncode == 0, again.stderr
+    lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    losses = {line["tokens_seen"]: line["eval_loss"] for line in map(json.loads, lines)}
+    assert {tokens: losses[tokens] for tokens in whole[4]} == whole[4]
+
+
+def trials_in(folder: Path, name: str) -> list[tuple[Any, ...]]:
+    storage = f"sqlite:///{folder / 'multirun' / name / 'study.db'}"
+    trials = optuna.load_study(study_name=name, storage=storage).trials
+    return [(t.number, t.state.name, t.value, t.params, t.intermediate_values) for t in trials]
+
+
+def overrides_of(parameters: dict[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in parameters.items()]
 
 
 def test_several_objectives_make_a_front(train_py: TrainPy, tmp_path: Path) -> None:

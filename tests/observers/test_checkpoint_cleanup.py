@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ugro.events.events import TrialFinished, TrialStarted
+from ugro.events.events import TrialFinished, TrialPaused, TrialStarted
 from ugro.events.outcome import Outcome
 from ugro.observers.checkpoint_cleanup import CheckpointCleanup
 
@@ -25,6 +25,7 @@ def test_only_the_checkpoints_of_a_pruned_trial_are_deleted(
         (tmp_path / str(number) / "checkpoint-4").mkdir(parents=True)
     cleanup = CheckpointCleanup(lambda number: tmp_path / str(number))
     cleanup.observe(TrialStarted(0))
+    cleanup.observe(TrialPaused(0))
     assert (tmp_path / "0").exists()
     cleanup.observe(TrialFinished(0, outcome, (), {}))
     assert (tmp_path / "0").exists() == (outcome not in DELETED)

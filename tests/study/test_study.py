@@ -30,7 +30,7 @@ def study() -> Study:
 
 
 COMPLETE = (Outcome.COMPLETE, Outcome.PLATEAU)
-RESUMABLE = Outcome.INTERRUPTED
+RESUMABLE = (Outcome.INTERRUPTED, Outcome.PAUSED)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -40,7 +40,7 @@ def test_each_outcome_has_a_state_and_is_recorded(outcome: Outcome, study: Study
     assert (trial.state, recorded_outcome(trial)) == (state_of(outcome), outcome)
     assert (trial.state is TrialState.COMPLETE) == (outcome in COMPLETE)
     assert (trial.state is TrialState.FAIL) == (outcome in (Outcome.FAILED, Outcome.WITHDRAWN))
-    assert (trial.state is TrialState.WAITING) == (outcome is RESUMABLE)
+    assert (trial.state is TrialState.WAITING) == (outcome in RESUMABLE)
     assert trial.value == (1.0 if outcome in COMPLETE else None)
 
 
@@ -108,11 +108,11 @@ def test_metrics_and_errors_are_recorded(stored: Study, storage: str) -> None:
     assert "error" not in good.user_attrs
 
 
-def test_finished_trials_exclude_interrupted_and_withdrawn_ones(study: Study) -> None:
+def test_finished_trials_exclude_interrupted_paused_and_withdrawn_ones(study: Study) -> None:
     numbers = {outcome: ended(study, SPACE, outcome).number for outcome in Outcome}
     start(study, SPACE)  # runs
     study.record.enqueue_trial({"lora.r": 4})  # waits
-    final = [each for each in Outcome if each not in (RESUMABLE, Outcome.WITHDRAWN)]
+    final = [each for each in Outcome if each not in (*RESUMABLE, Outcome.WITHDRAWN)]
     assert [t.number for t in study.finished()] == [numbers[outcome] for outcome in final]
     assert [t.number for t in study.failed()] == [numbers[Outcome.FAILED]]
     assert len(study.trials()) == len(Outcome)  # with the running, without the withdrawn

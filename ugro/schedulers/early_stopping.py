@@ -56,12 +56,23 @@ class EarlyStopping:
         Raises:
             UserError: ``scheduler._target_`` is not a scheduler or rejects its settings.
         """
+        self.pauses()
+
+    def pauses(self) -> bool:
+        """Return whether the scheduler pauses trials.
+
+        Raises:
+            UserError: ``scheduler._target_`` is not a scheduler or rejects its settings.
+        """
+        if self._scheduler is not None:
+            return self._pausing is not None
         try:
-            self._create_scheduler(Report(1, 100, 100, 10_000, 1.0, {}, 0.0))
+            scheduler = self._create_scheduler(Report(1, 100, 100, 10_000, 1.0, {}, 0.0))
         except InstantiationException as error:
             allowed = f"one of {', '.join(CALLABLE)} ({str(error).splitlines()[0]})"
             raise UserError(fault("scheduler._target_", self._config._target_, allowed)) from error
         self._levels = ()
+        return isinstance(scheduler, PausingScheduler)
 
     def judge(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
         """Return the trial's outcome if it must stop or pause at this report, else None.

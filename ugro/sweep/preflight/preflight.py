@@ -222,6 +222,9 @@ def _time(plan: Plan, measured: Mapping[str, float], concurrent: int, sharing: i
 def disk(plan: Plan, adapter: float, folder: Path) -> str:
     """Check that the files of all trials fit on the disk of the study's folder.
 
+    A paused trial keeps its best and its last checkpoint, whatever is kept of ended trials, and
+    with a trial scheduler that pauses trials all may be paused.
+
     Args:
         plan: plan of the sweep
         adapter: size of an adapter in bytes
@@ -235,9 +238,12 @@ def disk(plan: Plan, adapter: float, folder: Path) -> str:
         raise UserError(fault("study.dir", str(folder), "a folder that can be written"))
     step = plan.config.training.eval_steps
     evaluations = 1 / step if step < 1 else 10  # a guess, as it depends on the data
-    kept = {Keep.best_and_last: 2, Keep.best: 1, Keep.none: 0, Keep.all: evaluations}
+    by_key = {Keep.best_and_last: 2, Keep.best: 1, Keep.none: 0, Keep.all: evaluations}
+    kept = by_key[plan.config.study.keep_checkpoints]
+    if plan.early_stopping().pauses():
+        kept = max(kept, 2)
     checkpoint = 3 * adapter  # AdamW keeps two states per parameter
-    needs = plan.total * (adapter + kept[plan.config.study.keep_checkpoints] * checkpoint)
+    needs = plan.total * (adapter + kept * checkpoint)
     free = shutil.disk_usage(where).free
     text = (
         f"{binary_size(needs)} at most for adapters and checkpoints of "
