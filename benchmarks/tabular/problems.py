@@ -2,15 +2,39 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from .curves import Problem
 from .families import FAMILIES, Family
 from .plans import space
 from .record import quasi_random
-from .table import RECORDED, SHORT, Table
+from .table import Table
 
-TABLES = {"recorded": RECORDED, "recorded_short": SHORT}
+_FOLDER = Path(__file__).parent
+_SMOLLM2 = "SmolLM2-135M"
+_ALONE = "each document alone"
+# Every table is a problem. Methods search its fit.
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "recorded_pydocs_gpu",
+            _FOLDER / "smollm2_pydocs_147k.parquet",
+            _SMOLLM2,
+            "Python's language reference",
+            "blocks that mix topics",
+        ),
+        Table(
+            "recorded_pydocs",
+            _FOLDER / "smollm2_pydocs_3k.parquet",
+            _SMOLLM2,
+            "Python's language reference",
+            _ALONE,
+        ),
+    )
+}
+EARLIER = {"recorded_pydocs_gpu": "recorded_pydocs", "recorded_pydocs": "recorded_pydocs_gpu"}
 REFERENCE_COUNT = 255  # quasi-random configurations that determine the scale of a problem
 LANDSCAPE_OFFSET = 1000  # offset of the seed of another landscape
 
@@ -25,7 +49,7 @@ def problem(name: str) -> Problem:
     if family in FAMILIES:
         return Family(family, int(seed or 0))
     if name in TABLES:
-        return Table(name, TABLES[name])
+        return TABLES[name]
     allowed = ", ".join([*TABLES, *FAMILIES])
     raise ValueError(f"problem: {name!r} given, allowed: {allowed}")
 
@@ -37,9 +61,7 @@ def reference_configurations() -> tuple[Mapping[str, Any], ...]:
 
 
 def earlier_problem(than: Problem) -> Problem:
-    """Return the problem of an earlier study: shorter runs, or another landscape."""
-    return (
-        Family(than.name, than.seed + LANDSCAPE_OFFSET)
-        if isinstance(than, Family)
-        else problem("recorded_short")
-    )
+    """Return the problem of an earlier study: another table, or another landscape of the family."""
+    if isinstance(than, Family):
+        return Family(than.name, than.seed + LANDSCAPE_OFFSET)
+    return problem(EARLIER[than.name])

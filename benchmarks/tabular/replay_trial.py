@@ -1,8 +1,8 @@
 """A trial that replays a problem's learning curve in real time: it sleeps and reports.
 
-    REPLAY=recorded python benchmarks/tabular/replay_trial.py -m search_space=lora ...
+    REPLAY=recorded_pydocs python benchmarks/tabular/replay_trial.py -m search_space=lora ...
 
-REPLAY names the problem (``recorded``, or a family and its seed such as ``crossing:3``),
+REPLAY names the problem (``recorded_pydocs``, or a family and its seed such as ``crossing:3``),
 REPLAY_SECONDS_AN_HOUR sets the speed (1), and REPLAY_BEAT sets a common interval of reports in
 hours, instead of the curve's own.
 """

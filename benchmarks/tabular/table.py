@@ -6,6 +6,7 @@ seeds of a configuration is added as noise. :func:`errors` measures the accuracy
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +15,13 @@ from typing import Any
 
 import numpy
 import pandas
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from .curves import HOURS, Curve, noise_of, plain
 from .families import MODULES
 
-# Named by the tokens of a run: on an H100, and on a core of a laptop.
-RECORDED = Path(__file__).with_name("smollm2_pydocs_147k.parquet")
-SHORT = Path(__file__).with_name("smollm2_pydocs_3k.parquet")
 KEYS = (
     "lora.r",
     "lora.alpha_ratio",
@@ -37,10 +36,21 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Table:
-    """A problem fitted to recorded runs."""
+    """A problem fitted to recorded runs.
 
-    name: str = "recorded"
-    path: Path = RECORDED
+    Attributes:
+        name: of the problem
+        path: recorded runs
+        model: base model
+        data: what it was fine-tuned on
+        evaluation: what an evaluated row holds
+    """
+
+    name: str
+    path: Path
+    model: str = ""
+    data: str = ""
+    evaluation: str = ""
 
     @cached_property
     def runs(self) -> pandas.DataFrame:
@@ -55,18 +65,40 @@ class Table:
         """
         return _wide(self.runs[self.runs.seed == self.runs.seed.min()])
 
+    @property
+    def tokens(self) -> int:
+        """Training tokens of a complete run."""
+        return int(self.runs.total_tokens.max())
+
+    @cached_property
+    def losses(self) -> Any:
+        """Losses of all configurations with their first seed, [configurations, points].
+
+        NaN once a run has diverged.
+        """
+        first = self.runs[self.runs.seed == self.runs.seed.min()]
+        return _pivoted(first)["eval_loss"].to_numpy()
+
+    @property
+    def repeated(self) -> int:
+        """Number of configurations with a second seed."""
+        return len(self._twice)
+
+    @cached_property
+    def noise(self) -> Any:
+        """Standard deviation of the loss between seeds at each point, [points]."""
+        names = _names(self.whole, "loss")
+        second = self._twice[[f"{name}_second" for name in names]].to_numpy()
+        return numpy.sqrt(((self._twice[names].to_numpy() - second) ** 2).mean(axis=0) / 2)
+
+    @cached_property
+    def _twice(self) -> pandas.DataFrame:
+        second = _wide(self.runs[self.runs.seed == self.runs.seed.max()])
+        return self.whole.join(second, rsuffix="_second", how="inner")
+
     @cached_property
     def _fit(self) -> "_Fit":
         return _fitted(self.whole)
-
-    @cached_property
-    def _noise(self) -> Any:
-        """Standard deviation of the loss between seeds at each point, [points]."""
-        second = _wide(self.runs[self.runs.seed == self.runs.seed.max()])
-        both = second.join(self.whole, rsuffix="_first", how="inner")
-        names = _names(self.whole, "loss")
-        apart = both[names].to_numpy() - both[[f"{name}_first" for name in names]].to_numpy()
-        return numpy.sqrt((apart**2).mean(axis=0) / 2)
 
     def curve(self, parameters: Mapping[str, Any], seed: int) -> Curve:
         """Return the curve of a configuration with noise of this seed."""
@@ -74,10 +106,10 @@ class Table:
         draw = noise_of(parameters, seed).normal(0, 1)  # fully correlated along the curve
         scale = HOURS / self._fit.median_seconds
         return Curve(
-            (losses + draw * self._noise).tolist(),
+            (losses + draw * self.noise).tolist(),
             (seconds * scale).tolist(),
             HOURS / 100,
-            int(self.runs.total_tokens.max()),
+            self.tokens,
             float(losses[1:].min()),
         )
 
@@ -129,7 +161,10 @@ def _fitted(whole: pandas.DataFrame) -> _Fit:
     center = losses.mean(axis=0)
     kernel = ConstantKernel(1.0) * RBF([1.0] * points.shape[1], (0.2, 30.0)) + WhiteKernel(0.01)
     process = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0)
-    process.fit(points, losses[:, -1])
+    with warnings.catch_warnings():
+        # Keys without effect have a scale at the upper bound.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        process.fit(points, losses[:, -1])
     amplitude, noise = process.kernel_.k1.k1.constant_value, process.kernel_.k2.noise_level
     scales = process.kernel_.k1.k2.length_scale
     apart = ((points[:, None] - points[None]) / scales) ** 2
@@ -162,12 +197,17 @@ def errors(table: Table, folds: int = 10) -> dict[str, float]:
 
 def _wide(runs: pandas.DataFrame) -> pandas.DataFrame:
     """Return a row per configuration with only finite losses."""
-    runs = runs.assign(point=runs.groupby(["configuration", "seed"]).cumcount())
-    wide = runs.pivot(index="configuration", columns="point", values=["eval_loss", "cpu_seconds"])
+    wide = _pivoted(runs)
     wide.columns = [f"{'loss' if of == 'eval_loss' else 'seconds'}_{n}" for of, n in wide.columns]
     keys = runs.groupby("configuration")[list(KEYS)].first()
     whole: pandas.DataFrame = keys.join(wide[numpy.isfinite(wide).all(axis=1)], how="inner")
     return whole
+
+
+def _pivoted(runs: pandas.DataFrame) -> pandas.DataFrame:
+    """Return losses and seconds, a row per configuration and a column per point."""
+    runs = runs.assign(point=runs.groupby(["configuration", "seed"]).cumcount())
+    return runs.pivot(index="configuration", columns="point", values=["eval_loss", "cpu_seconds"])
 
 
 def _names(whole: pandas.DataFrame, of: str) -> list[str]:

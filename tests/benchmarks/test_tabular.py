@@ -19,7 +19,7 @@ from benchmarks.tabular.peers.optuna_alone import OptunaAlone
 from benchmarks.tabular.peers.ray_tune import RayTune
 from benchmarks.tabular.peers.upstream import in_batches
 from benchmarks.tabular.plans import compose_plan, space
-from benchmarks.tabular.problems import earlier_problem
+from benchmarks.tabular.problems import TABLES, earlier_problem
 from benchmarks.tabular.simulate import simulate
 from benchmarks.tabular.table import Table, errors
 from ugro.errors import UserError
@@ -135,7 +135,9 @@ def test_the_same_seed_decides_alike_and_halving_saves_tokens() -> None:
     assert whole.idle == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("problem", [Family("agreeing", 3), Table()], ids=["family", "table"])
+@pytest.mark.parametrize(
+    "problem", [Family("agreeing", 3), TABLES["recorded_pydocs_gpu"]], ids=["family", "table"]
+)
 def test_a_warm_start_begins_with_the_best_of_another_problem(problem: Problem) -> None:
     trace = METHODS["warm_start"].run(problem, 8, Budget(6), SEEDS)
     before = earlier_problem(problem)
