@@ -14,7 +14,6 @@ from ..budget import Budget, Seeds
 from ..curves import Curve, Problem, plain, result
 from ..trace import Trace, TrialTrace
 
-
 DIVERGENCE_FACTOR = 2.0  # stoppers.divergence_factor: of the loss at the trial's first report
 
 
