@@ -38,7 +38,8 @@ PARAGRAPH = 120  # shorter lines are headings, lists of options and examples; ch
 def code() -> Iterator[dict[str, str]]:
     """Yield PyTorch's headers, sorted by path."""
     found = importlib.util.find_spec("torch")  # without the seconds that its import takes
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     include = Path(found.origin).parent / "include"
     for path in sorted([*include.glob("c10/**/*.h"), *include.glob("torch/csrc/api/**/*.h")]):
         yield {"text": path.read_text("utf-8")}

@@ -69,8 +69,9 @@ def test_a_fit_gives_back_the_runs_that_it_knows(tmp_path: Path) -> None:
     for index, parameters in enumerate(configurations(63)):
         for seed in (42, 43) if index % 10 == 9 else (42,):
             curve = family.curve(parameters, seed)
-            for loss, hours in zip(curve.losses, curve.hours, strict=True):
+            for step, (loss, hours) in enumerate(zip(curve.losses, curve.hours, strict=True)):
                 told = {"eval_loss": loss, "cpu_seconds": 20 * hours, "total_tokens": 1000}
+                told |= {"step": step, "total_steps": 12}
                 rows.append({"configuration": index, "seed": seed, **parameters, **told})
     path = tmp_path / "table.parquet"
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
