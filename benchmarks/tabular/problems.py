@@ -59,7 +59,7 @@ LANDSCAPE_OFFSET = 1000  # offset of the seed of another landscape
 
 
 def problem(name: str) -> Problem:
-    """Return a recorded table, or a family with a seed: ``crossing:3``.
+    """Return a recorded table, or a family with a seed: ``agreeing:3``.
 
     Raises:
         ValueError: there is no such problem.
