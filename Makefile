@@ -103,7 +103,7 @@ bench: .venv/.bench  ## repeat a part of bench-full: half an hour on two cores
 
 bench-quick: .venv/.bench  ## repeat a small part of bench-full: three minutes
 	rm -rf multirun/bench-quick
-	$(HEADLINE) multirun/bench-quick 100 --problems agreeing crossing recorded
+	$(HEADLINE) multirun/bench-quick 100 --problems agreeing crossing_extreme recorded_german
 
 format: setup  ## format the code
 	$(BIN)/ruff format .

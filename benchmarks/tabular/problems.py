@@ -12,7 +12,7 @@ from .record import quasi_random
 from .table import Table
 
 _FOLDER = Path(__file__).parent
-_SMOLLM2 = "SmolLM2-135M"
+_SMOLLM2, _SMALL = "SmolLM2-135M", "small Llama"
 _ALONE = "each document alone"
 # Every table is a problem. Methods search its fit.
 TABLES = {
@@ -32,15 +32,34 @@ TABLES = {
             "Python's language reference",
             _ALONE,
         ),
+        Table(
+            "recorded_german",
+            _FOLDER / "small_llama_german.parquet",
+            _SMALL,
+            "Debian's manual in German",
+            _ALONE,
+        ),
+        Table(
+            "recorded_answers",
+            _FOLDER / "small_llama_answers.parquet",
+            _SMALL,
+            "signatures and docstrings",
+            _ALONE,
+        ),
     )
 }
-EARLIER = {"recorded_pydocs_gpu": "recorded_pydocs", "recorded_pydocs": "recorded_pydocs_gpu"}
+EARLIER = {  # tables of an earlier study on the same model: other length, or other data
+    "recorded_pydocs_gpu": "recorded_pydocs",
+    "recorded_pydocs": "recorded_pydocs_gpu",
+    "recorded_german": "recorded_answers",
+    "recorded_answers": "recorded_german",
+}
 REFERENCE_COUNT = 255  # quasi-random configurations that determine the scale of a problem
 LANDSCAPE_OFFSET = 1000  # offset of the seed of another landscape
 
 
 def problem(name: str) -> Problem:
-    """Return a recorded table, or a family with a seed: ``crossing:3``.
+    """Return a recorded table, or a family with a seed: ``agreeing:3``.
 
     Raises:
         ValueError: there is no such problem.

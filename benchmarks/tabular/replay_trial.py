@@ -2,7 +2,7 @@
 
     REPLAY=recorded_pydocs python benchmarks/tabular/replay_trial.py -m search_space=lora ...
 
-REPLAY names the problem (``recorded_pydocs``, or a family and its seed such as ``crossing:3``),
+REPLAY names the problem (``recorded_pydocs``, or a family and its seed such as ``agreeing:3``),
 REPLAY_SECONDS_AN_HOUR sets the speed (1), and REPLAY_BEAT sets a common interval of reports in
 hours, instead of the curve's own.
 """

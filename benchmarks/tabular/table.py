@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-from .curves import HOURS, Curve, noise_of, plain
+from .curves import HOURS, POINTS, Curve, noise_of, plain
 from .families import MODULES
 
 KEYS = (
@@ -205,9 +205,25 @@ def _wide(runs: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def _pivoted(runs: pandas.DataFrame) -> pandas.DataFrame:
-    """Return losses and seconds, a row per configuration and a column per point."""
-    runs = runs.assign(point=runs.groupby(["configuration", "seed"]).cumcount())
-    return runs.pivot(index="configuration", columns="point", values=["eval_loss", "cpu_seconds"])
+    """Return losses and seconds at each twelfth of the run, a row per configuration.
+
+    Runs of few steps have fewer than twelve evaluations, as the steps between them round up; they
+    are interpolated. After the last report of a run that ended early all is NaN.
+    """
+    shares = numpy.arange(POINTS + 1) / POINTS
+    values = ("eval_loss", "cpu_seconds")
+    rows = {
+        configuration: numpy.concatenate(
+            [
+                numpy.interp(shares, run.step / run.total_steps, run[value], right=math.nan)
+                for value in values
+            ]
+        )
+        for configuration, run in runs.groupby("configuration")
+    }
+    columns = pandas.MultiIndex.from_product([values, range(POINTS + 1)])
+    wide = pandas.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return wide.rename_axis("configuration")
 
 
 def _names(whole: pandas.DataFrame, of: str) -> list[str]:

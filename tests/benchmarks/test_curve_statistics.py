@@ -1,13 +1,16 @@
 """What early ranks are worth."""
 
 import math
+from pathlib import Path
 
 import numpy
+import pandas
 import pytest
 
 from benchmarks.tabular.curve_statistics import CurveStatistics, mean, statistics, to_markdown
 from benchmarks.tabular.families import Family
 from benchmarks.tabular.problems import TABLES, problem
+from benchmarks.tabular.table import KEYS, Table
 
 
 def curve(quarter: float, half: float, last: float) -> list[float]:
@@ -54,6 +57,26 @@ def test_a_mean_is_of_each_figure() -> None:
 
 def test_markdown_has_a_line_for_the_head_and_each_row() -> None:
     assert to_markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_runs_of_fewer_evaluations_are_interpolated_and_ended_ones_have_no_loss(
+    tmp_path: Path,
+) -> None:
+    plans = {0: range(0, 13), 1: (0, 3, 6, 9, 12), 2: range(0, 6)}  # the last one ended at step 5
+    key = dict.fromkeys(KEYS, 1.0) | {"lora.target_modules": "all-linear"}
+    rows = [
+        {"configuration": number, "seed": 42, **key, "step": step, "total_steps": 12}
+        | {"eval_loss": 5.0 - step / 10, "cpu_seconds": float(step), "total_tokens": 120}
+        for number, steps in plans.items()
+        for step in steps
+    ]
+    pandas.DataFrame(rows).to_parquet(tmp_path / "table.parquet")
+    table = Table("made", tmp_path / "table.parquet")
+    line = 5.0 - numpy.arange(13) / 10
+    assert table.losses[:2] == pytest.approx(numpy.array([line, line]))
+    assert table.losses[2, :6] == pytest.approx(line[:6])
+    assert numpy.isnan(table.losses[2, 6:]).all()
+    assert list(table.whole.index) == [0, 1]
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -60,7 +60,7 @@ def test_an_answer_is_the_first_sentence_of_a_docstring(library: Path) -> None:
 
 def test_pre_training_sees_no_text_of_the_recorded_runs() -> None:
     one_line = 40  # characters; two packages consist of the same line of comment
-    held_out = {record["text"] for record in data.code() if len(record["text"]) > one_line}
+    held_out = {source for _, source in data.sources(held_out=True) if len(source) > one_line}
     assert len(held_out) > 100
     assert held_out.isdisjoint(data.pretraining_texts())
     packages = [

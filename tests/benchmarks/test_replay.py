@@ -37,7 +37,7 @@ def in_real_time(folder: Path) -> list[tuple[object, ...]]:
             *(f"hydra.sweeper.n_jobs={SLOTS}", f"++hydra.launcher.ray.init.num_cpus={SLOTS}"),
         ],
         cwd=folder,
-        env={**os.environ, "REPLAY": "crossing:3", "REPLAY_BEAT": str(BEAT)},
+        env={**os.environ, "REPLAY": "crossing_extreme:3", "REPLAY_BEAT": str(BEAT)},
         check=True,
         capture_output=True,
         text=True,
@@ -50,7 +50,7 @@ def in_real_time(folder: Path) -> list[tuple[object, ...]]:
 @pytest.mark.idle
 def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(tmp_path: Path) -> None:
     seeds = Seeds(3, SEED, SEED)
-    trace = simulate(Family("crossing", 3), SWEEP, SLOTS, Budget(TRIALS), seeds, BEAT)
+    trace = simulate(Family("crossing_extreme", 3), SWEEP, SLOTS, Budget(TRIALS), seeds, BEAT)
     told = trace.decisions()
     assert in_real_time(tmp_path) == told
     ends = [one[2] for one in told if one[0] == "ended"]
