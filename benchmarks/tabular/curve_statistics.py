@@ -7,17 +7,17 @@ these figures, so synthetic curves should have those of recorded ones. Methods s
 table, whose curves are smoother than the table's, so the fit is described as well.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy
-import pandas
 
 from .curves import Problem, plain
 from .families import FAMILIES, Family
+from .markdown import markdown_table
 from .problems import TABLES, reference_configurations
-from .table import Table, errors
+from .table import Table, errors, kendall
 
 LANDSCAPES = range(8)  # of each family
 SLOW = 0.1  # share of the gain; a configuration with less at a quarter of the run starts slowly
@@ -71,11 +71,6 @@ def statistics(losses: Any, noise: float) -> CurveStatistics:
         diverged=1 - len(whole) / len(losses),
         noise=noise / float(numpy.median(lowest) - lowest.min()),
     )
-
-
-def kendall(one: Any, other: Any) -> float:
-    """Return the rank correlation of two sequences."""
-    return float(pandas.Series(one).corr(pandas.Series(other), method="kendall"))
 
 
 def of_table(table: Table) -> CurveStatistics:
@@ -148,22 +143,16 @@ STATISTICS_HEAD = (
 )
 
 
-def to_markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def main() -> None:
     """Print both tables."""
     tables = list(TABLES.values())
-    print(to_markdown(TABLE_HEAD, map(table_row, tables)), end="\n\n")
+    print(markdown_table(TABLE_HEAD, map(table_row, tables)), end="\n\n")
     rows = [statistics_row(f"`{table.name}`", of_table(table)) for table in tables]
     rows += [statistics_row(f"fit of `{table.name}`", of_problem(table)) for table in tables]
     for name in FAMILIES:
         found = mean(of_problem(Family(name, seed)) for seed in LANDSCAPES)
         rows.append(statistics_row(name, found))
-    print(to_markdown(STATISTICS_HEAD, rows))
+    print(markdown_table(STATISTICS_HEAD, rows))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 from ugro.sweep.initial_trials import Planned
 
-from .budget import Budget, Seeds
-from .curves import Problem, plain
+from .budget import HORIZON_HOURS, Budget, Seeds
+from .curves import HOURS, Problem, plain
 from .peers.clock import Peer, search
 from .peers.optuna_alone import optuna_hyperband
 from .peers.upstream import in_batches
@@ -17,7 +17,8 @@ from .simulate import simulate
 from .trace import Trace
 
 SLOTS = 8
-FULL_TRIALS = 56  # what the slots can run until the horizon, for peers that ask for a budget
+# What the slots can run until the horizon, for peers that ask for a budget.
+FULL_TRIALS = round(SLOTS * HORIZON_HOURS / HOURS)
 WARM = 3  # configurations of a warm start: study.warm_start_trials
 Run = Callable[[Problem, int, Budget, Seeds], Trace]  # problem, slots, limits, seeds
 

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution
 
 from ugro.config import register_schema
 from ugro.plugins.sweeper import register_plugins
+from ugro.schedulers.stoppers import Divergence
 from ugro.sweep.plan import Plan, plan_of
 
 ROOT = Path(__file__).parents[2]
@@ -28,9 +29,18 @@ def compose_plan(*overrides: str) -> Plan:
 
 
 @cache
+def _lora_plan() -> Plan:
+    return compose_plan("search_space=lora", "study.name=simulated")
+
+
 def space() -> Mapping[str, BaseDistribution]:
     """Return the Optuna distributions of search_space=lora."""
-    return compose_plan("search_space=lora", "study.name=simulated").feasible.space.distributions
+    return _lora_plan().feasible.space.distributions
+
+
+def divergence() -> Divergence:
+    """Return the stopper that ends diverged trials by default."""
+    return Divergence(_lora_plan().config.stoppers.divergence_factor)
 
 
 @cache

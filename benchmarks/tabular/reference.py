@@ -34,7 +34,7 @@ class Reference:
 
     def regret(self, loss: float) -> float:
         """Normalise a loss; a search may find a better one, with negative regret."""
-        return (loss - self.best) / (self.middle - self.best)
+        return _normalised(loss, self.best, self.middle)
 
     @property
     def near_optimum(self) -> float:
@@ -55,20 +55,23 @@ def landscape_of(name: str, index: int) -> int:
 def reference(name: str, landscape: int) -> Reference:
     """Search a landscape sequentially, several times."""
     found = problem_of(name, landscape)
-    best, middle, full_tokens = _scale(name, landscape)
+    best, middle, full_tokens = _scale(found)
     ends, hours = [], []
     for repetition in range(OF_A_TABLE if name in TABLES else REPETITIONS):
         seeds = Seeds.of_reference(landscape, repetition)
         trace = simulate(found, SEQUENTIAL, 1, Budget(TRIALS), seeds)
         ends.append([loss for _, _, loss in trace.best()][-1])
         hours.append(trace.hours)
-    end = (median(ends) - best) / (middle - best)
-    return Reference(best, middle, end, median(hours), full_tokens)
+    target = _normalised(median(ends), best, middle)
+    return Reference(best, middle, target, median(hours), full_tokens)
 
 
-def _scale(name: str, landscape: int) -> tuple[float, float, int]:
+def _normalised(loss: float, best: float, middle: float) -> float:
+    return (loss - best) / (middle - best)
+
+
+def _scale(found: Problem) -> tuple[float, float, int]:
     """Return the best and the median true loss of the reference configurations, and tokens."""
-    found = problem_of(name, landscape)
     curves = [found.curve(plain(one), 0) for one in reference_configurations()]
     losses = [curve.true_loss for curve in curves]
     return min(losses), median(losses), max(curve.tokens for curve in curves)

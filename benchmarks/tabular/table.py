@@ -63,7 +63,7 @@ class Table:
 
         Columns are KEYS, then loss_0, loss_1, ..., and seconds_0, ...
         """
-        return _wide(self.runs[self.runs.seed == self.runs.seed.min()])
+        return _wide(self._first_runs)
 
     @property
     def tokens(self) -> int:
@@ -76,8 +76,7 @@ class Table:
 
         NaN once a run has diverged.
         """
-        first = self.runs[self.runs.seed == self.runs.seed.min()]
-        return _pivoted(first)["eval_loss"].to_numpy()
+        return _pivoted(self._first_runs)["eval_loss"].to_numpy()
 
     @property
     def repeated(self) -> int:
@@ -90,6 +89,10 @@ class Table:
         names = _names(self.whole, "loss")
         second = self._twice[[f"{name}_second" for name in names]].to_numpy()
         return numpy.sqrt(((self._twice[names].to_numpy() - second) ** 2).mean(axis=0) / 2)
+
+    @property
+    def _first_runs(self) -> pandas.DataFrame:
+        return self.runs[self.runs.seed == self.runs.seed.min()]
 
     @cached_property
     def _twice(self) -> pandas.DataFrame:
@@ -186,13 +189,17 @@ def errors(table: Table, folds: int = 10) -> dict[str, float]:
         for row in held:
             predicted[row] = fit.at(plain(whole.iloc[row][list(KEYS)].to_dict()))[0][-1]
     true = whole[_names(whole, "loss")[-1]].to_numpy()
-    ranks = pandas.Series(predicted).corr(pandas.Series(true), method="kendall")
     return {
         "configurations": len(whole),
         "mean absolute error": float(numpy.abs(predicted - true).mean()),
         "standard deviation": float(true.std()),
-        "kendall": float(ranks),
+        "kendall": kendall(predicted, true),
     }
+
+
+def kendall(one: Any, other: Any) -> float:
+    """Return the rank correlation of two sequences."""
+    return float(pandas.Series(one).corr(pandas.Series(other), method="kendall"))
 
 
 def _wide(runs: pandas.DataFrame) -> pandas.DataFrame:

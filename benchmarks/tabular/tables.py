@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy
 
 from .budget import HORIZON_HOURS
+from .markdown import markdown_table
 from .methods import DEFAULT, SLOTS
 from .problems import REFERENCE_COUNT
 from .reference import REPETITIONS, TRIALS
@@ -32,15 +33,13 @@ def to_markdown(
         f"Runs that reached the target within {HORIZON_HOURS:g} hours": (
             lambda summary: f"{summary.share_reached:.0%}"
         ),
-        "Hours until the target: median (quartiles)": lambda summary: _times(
-            summary.hours, "{:.1f}"
-        ),
+        "Hours until the target: median (quartiles)": lambda summary: _hours(summary.hours),
         f"Speed-up over {TRIALS} sequential trials of TPE: median": _speedup,
         "Full trials' tokens until the target, of all trials: median (quartiles)": (
-            lambda summary: _times(summary.full_trials, "{:.0f}")
+            lambda summary: _quartiles(summary.full_trials, "{:.0f}", "never")
         ),
         f"Hours until within 1% of the best of {REFERENCE_COUNT + 1} configurations: median "
-        "(quartiles)": lambda summary: _times(summary.near_optimum_hours, "{:.1f}"),
+        "(quartiles)": lambda summary: _hours(summary.near_optimum_hours),
         "Regret at the horizon: median (quartiles)": _regrets,
         "Started trials: median": lambda summary: (
             f"{numpy.median([outcome.trials for outcome in summary.outcomes]):.0f}"
@@ -76,18 +75,20 @@ def _ratios(
 
 
 def _table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
-    lines = [f"## {title}", "", f"| | {' | '.join(columns)} |", f"|{'---|' * (len(columns) + 1)}"]
-    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
-    return "\n".join(lines)
+    lines = ([name, *cells] for name, cells in rows.items())
+    return f"## {title}\n\n{markdown_table(['', *columns], lines)}"
 
 
-def _times(numbers: Numbers, form: str) -> str:
-    low, middle, high = (_time(number, form) for number in quartiles(numbers))
+def _hours(hours: Numbers) -> str:
+    return _quartiles(hours, "{:.1f}", NEVER)
+
+
+def _quartiles(numbers: Numbers, form: str, never: str) -> str:
+    """Return median and quartiles, with a word for infinity."""
+    low, middle, high = (
+        form.format(number) if numpy.isfinite(number) else never for number in quartiles(numbers)
+    )
     return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def _time(number: float, form: str) -> str:
-    return form.format(number) if numpy.isfinite(number) else NEVER if "1f" in form else "never"
 
 
 def _speedup(summary: Summary) -> str:

@@ -7,8 +7,9 @@ import numpy
 import pandas
 import pytest
 
-from benchmarks.tabular.curve_statistics import CurveStatistics, mean, statistics, to_markdown
+from benchmarks.tabular.curve_statistics import CurveStatistics, mean, statistics
 from benchmarks.tabular.families import Family
+from benchmarks.tabular.markdown import markdown_table
 from benchmarks.tabular.problems import TABLES, problem
 from benchmarks.tabular.table import KEYS, Table
 
@@ -56,7 +57,7 @@ def test_a_mean_is_of_each_figure() -> None:
 
 
 def test_markdown_has_a_line_for_the_head_and_each_row() -> None:
-    assert to_markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert markdown_table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
 
 
 def test_runs_of_fewer_evaluations_are_interpolated_and_ended_ones_have_no_loss(

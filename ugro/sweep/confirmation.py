@@ -42,11 +42,8 @@ OVERRIDES = (
     "study.allow_duplicates=false",
     "study.allow_change=true",  # the study itself was checked
 )
-CUT_SHORT = (
-    Outcome.RUNG,
-    Outcome.PAUSED,
-    Outcome.STUDY_LIMIT,
-)  # a baseline stopped so can run to its end
+# A baseline that was stopped so can run to its end.
+CUT_SHORT = (Outcome.RUNG, Outcome.PAUSED, Outcome.STUDY_LIMIT)
 
 
 def confirm_best(plan: Plan, config: DictConfig, loader: ConfigLoader) -> Plan | None:

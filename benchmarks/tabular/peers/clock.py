@@ -12,9 +12,8 @@ from typing import Any, Protocol
 
 from ..budget import Budget, Seeds
 from ..curves import Curve, Problem, plain, result
+from ..plans import divergence
 from ..trace import Trace, TrialTrace
-
-DIVERGENCE_FACTOR = 2.0  # stoppers.divergence_factor: of the loss at the trial's first report
 
 
 class Peer(Protocol):
@@ -57,9 +56,10 @@ class RunningTrial:
         except FloatingPointError:
             return math.nan
 
-    def has_diverged(self, loss: float) -> bool:
-        """Return whether UGRO's divergence stopper would end the trial at this loss."""
-        return not loss <= DIVERGENCE_FACTOR * self.curve.losses[0]
+    def has_diverged(self) -> bool:
+        """Return whether UGRO would end the trial at its last report as diverged."""
+        reports = self.curve.reports()[: self.reported]
+        return divergence().judge(reports, 0.0) is not None
 
     def traced(self, ended: float = math.inf, value: float | None = None) -> TrialTrace:
         """Convert it to an entry of the trace; by default of a trial that has not ended."""
@@ -92,7 +92,7 @@ def search(peer: Peer, problem: Problem, slots: int, budget: Budget, seeds: Seed
         loss = trial.curve.losses[trial.reported]
         goes_on = trial.reported == 0 or peer.goes_on(number, trial.reported, loss)
         trial.reported += 1
-        over, diverged = trial.reported == len(trial.curve.losses), trial.has_diverged(loss)
+        over, diverged = trial.reported == len(trial.curve.losses), trial.has_diverged()
         if goes_on and not over and not diverged:
             heappush(due, (trial.next_at(), number, trial))
             continue

@@ -1,6 +1,6 @@
 """Ray Tune's BOHB, which pauses trials and resumes them from their checkpoints.
 
-Requires ``pip install -e .[bench]``.
+Requires ``pip install -e .[bench,bohb]``.
 """
 
 import math
