@@ -21,7 +21,7 @@ from ugro.events.events import (
 from ugro.executors.executor import Task
 from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 from ugro.objectives.objectives import objectives_of
-from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.sampling.configured_sampler import sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
@@ -36,6 +36,7 @@ from .curves import Curve, Problem, plain
 from .plans import compose_plan
 from .trace import EndedTrial, Trace
 
+SECONDS_PER_HOUR = 3600  # the simulated clock counts hours
 QUIET = ("tracking=none", "study.name=simulated", "search_space=lora")
 
 
@@ -80,8 +81,10 @@ def simulate(
 
     place = SimulatedExecutor(course, lambda now: slots)
     trace_observer = _TraceObserver(place, curves, Trace(slots))
-    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seed, 0)
-    sampling = Sampler(sampler, ["minimize"], feasible, [])
+    settings = plan.trial.hydra.sweeper.sampler
+    sampling = sampler_of(
+        settings, ["minimize"], feasible, seed, clock=lambda: SECONDS_PER_HOUR * place.now
+    )
     parts = Components(
         recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
         sampler=sampling,

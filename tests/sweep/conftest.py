@@ -11,7 +11,7 @@ from ugro.events.events import (
     EventStream,
 )
 from ugro.objectives.objectives import objectives_of
-from ugro.sampling.sampler import Sampler
+from ugro.sampling.optuna_sampler import OptunaSampler
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
@@ -52,7 +52,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
         objectives = objectives_of(of.objectives)
         past, left = ran.study.finished(), ran.study.unfinished()
-        sampling = Sampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
+        sampling = OptunaSampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([EventRecorder(ran.events)])
         parts = Components(
             Recorder(ran.study),
