@@ -14,7 +14,7 @@ from statistics import median
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
-from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.sampling.configured_sampler import sampler_of
 from ugro.study.trial_record import REASON
 
 from .tabular.curves import plain
@@ -37,8 +37,8 @@ def main(samplers: list[str]) -> None:
 def seconds(name: str, known: int) -> float:
     """Return the median seconds of a proposal."""
     plan = compose_plan("tracking=none", "search_space=lora", f"hydra/sweeper/sampler={name}")
-    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, plan.feasible.space, 0, 0)
-    sampling = Sampler(sampler, ["minimize"], plan.feasible, past(known))
+    sampler = plan.trial.hydra.sweeper.sampler
+    sampling = sampler_of(sampler, ["minimize"], plan.feasible, 0, past(known))
     took = []
     for _ in range(ASKED):
         began = time.perf_counter()

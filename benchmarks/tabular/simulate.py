@@ -24,7 +24,7 @@ from ugro.events.events import (
 from ugro.executors.executor import Task
 from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 from ugro.objectives.objectives import objectives_of
-from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.sampling.configured_sampler import sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
@@ -40,6 +40,7 @@ from .curves import Curve, Problem, plain
 from .plans import compose_plan
 from .trace import Trace, TrialTrace
 
+SECONDS_PER_HOUR = 3600  # the simulated clock counts hours
 QUIET = ("tracking=none", "study.name=simulated", "search_space=lora")
 
 
@@ -85,8 +86,13 @@ def simulate(
 
     place = SimulatedExecutor(course, lambda now: slots)
     trace_observer = _TraceObserver(place, curves, Trace(slots, budget.hours))
-    sampler = sampler_of(plan.trial.hydra.sweeper.sampler, feasible.space, seeds.method, 0)
-    sampling = Sampler(sampler, ["minimize"], feasible, [])
+    sampling = sampler_of(
+        plan.trial.hydra.sweeper.sampler,
+        ["minimize"],
+        feasible,
+        seeds.method,
+        clock=lambda: SECONDS_PER_HOUR * place.now,
+    )
     parts = Components(
         recorder=recorder or _NoRecord(),  # type: ignore[arg-type]
         sampler=sampling,

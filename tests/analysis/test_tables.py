@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
+from ugro.analysis.report.how_run import _facts
 from ugro.analysis.tables import tables_of
 from ugro.events.events import (
+    ModelChanged,
     SlotsCounted,
     StudyFinished,
     StudyStarted,
@@ -71,6 +73,7 @@ def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> 
     for event in (
         StudyStarted("s", "f", 9, 0, ("eval_loss",), ("minimize",), (), {"seed": 1}, {"ray": "2"}),
         SlotsCounted(2, time=1.0),
+        ModelChanged("TPE", "trials are short", time=1.5),
         TrialStarted(0, "one:1", time=2.0),
         TrialStarted(1, "one:2", time=2.5),
         reported(0, 1, 3.1, time=3.0),
@@ -92,6 +95,8 @@ def test_the_log_tells_slots_stays_and_metrics(study: Study, tmp_path: Path) -> 
     assert tables.finished_because == "interrupted"
     assert tables.configuration == {"seed": 1}
     assert tables.provenance == {"ray": "2"}
+    assert tables.model == "TPE: trials are short"
+    assert dict(_facts(tables))["sampler"] == "TPE: trials are short"
     assert tables.slots.values.tolist() == [[1.0, 2]]
     assert tables.spans.values.tolist() == [
         [0, "one:1", 2.0, 4.0],

@@ -17,7 +17,7 @@ from ugro.events.channel import Answer
 from ugro.events.trial_report import Report
 from ugro.executors.executor import Task
 from ugro.objectives.constraints import constraints_of
-from ugro.sampling.sampler import random_sampler
+from ugro.sampling.optuna_sampler import random_sampler
 from ugro.space.composition import Composer
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.search_space import parse

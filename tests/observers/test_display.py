@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from ugro.events.events import (
+    ModelChanged,
     SlotsCounted,
     StudyStarted,
     TrialAsked,
@@ -64,6 +65,12 @@ def rendered(state: StudyState, width: int = 80, height: int = 24, now: float = 
     console = Console(file=out, width=width, height=height, force_terminal=True, no_color=True)
     console.print(Display(state, NOON + now))
     return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()
+
+
+def test_a_change_of_the_samplers_model_is_shown() -> None:
+    state = started()
+    state.observe(ModelChanged("TPE", "there are several objectives"))
+    assert rendered(state)[-1] == "Model  TPE: there are several objectives"
 
 
 def test_a_study_at_one_moment() -> None:

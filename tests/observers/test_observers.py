@@ -14,6 +14,7 @@ from ugro.events.event_log import cut_off, decisions_in, read
 from ugro.events.events import (
     Event,
     EventStream,
+    ModelChanged,
     ProposalRejected,
     SlotsCounted,
     StudyFinished,
@@ -54,6 +55,14 @@ EVERY = [
 
 
 BY = f"{getpass.getuser()}@{socket.gethostname()}:{os.getpid()}"
+
+
+def test_the_console_tells_by_which_model_the_sampler_proposes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    ConsoleLog(StudyState()).observe(ModelChanged("TPE", "there are several objectives"))
+    assert caplog.messages == ["TPE proposes from now on: there are several objectives"]
 
 
 def test_the_audit_log_has_an_object_per_line_and_is_appended_to(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from tests.spaces import Feasible
 from ugro.events.outcome import Outcome
 from ugro.sampling.extrapolation import MIN_TRIALS, Curve, ExtrapolatedStudy, extrapolated
-from ugro.sampling.sampler import Sampler
+from ugro.sampling.optuna_sampler import OptunaSampler
 
 COUNTED = (TrialState.COMPLETE, TrialState.RUNNING)
 finite = st.floats(-1e3, 1e3)
@@ -99,9 +99,11 @@ def test_stopped_trials_are_extrapolated_and_diverged_ones_are_the_worst(
         trial(TrialState.FAIL, {0: 9.0, 1: 4.0}, Outcome.FAILED),
         trial(TrialState.RUNNING, {0: 9.0, 1: 5.5}),
         trial(TrialState.RUNNING, {0: 9.0}),
+        trial(TrialState.PRUNED, {0: 9.0, 1: 2.0}, Outcome.INFEASIBLE),
+        trial(TrialState.PRUNED, {}),  # a rejected draw
         direction=direction,
     )
-    assert seen == {0: 3.0, 1: 7.0, 2: worst, 4: 4.0, 7: 3.5, 8: None}
+    assert seen == {0: 3.0, 1: 7.0, 2: worst, 4: 4.0, 7: 3.5, 8: None, 9: worst, 10: worst}
 
 
 def test_stopped_trials_requested_alone_are_unchanged() -> None:
@@ -116,7 +118,7 @@ def test_a_gaussian_process_learns_from_stopped_trials(feasible: Feasible) -> No
     """The optimal rank is 40; every trial stops half way, and none is complete."""
     space = feasible("lora.r=interval(1,64)")
     sampler = optuna.samplers.GPSampler(seed=0, n_startup_trials=6)
-    sampling = Sampler(sampler, ["minimize"], space, [])
+    sampling = OptunaSampler(sampler, ["minimize"], space, [])
     asked = []
     for _ in range(14):
         asked.append(one := sampling.ask())

@@ -11,8 +11,8 @@ from optuna.trial import create_trial
 
 from tests.spaces import Feasible
 from ugro.events.outcome import Outcome
+from ugro.sampling.optuna_sampler import OptunaSampler
 from ugro.sampling.ordinal_encoding import OrdinalEncoding
-from ugro.sampling.sampler import Sampler
 
 NUMBERS = st.one_of(st.integers(-100, 100), st.floats(-100, 100))
 
@@ -54,11 +54,11 @@ def test_a_gaussian_process_sees_ranks_and_the_study_numbers(feasible: Feasible)
     space = feasible("lora.r=32,8,16")
     over = space.space.distributions["lora.r"]
     before = create_trial(value=1.0, params={"lora.r": 16}, distributions={"lora.r": over})
-    sampling = Sampler(optuna.samplers.GPSampler(seed=0), ["minimize"], space, [before])
+    sampling = OptunaSampler(optuna.samplers.GPSampler(seed=0), ["minimize"], space, [before])
     assert [one.params for one in sampling._study.trials] == [{"lora.r": 1}]
     asked = sampling.ask({"lora.r": 32})
     assert asked.parameters == {"lora.r": 32}
     assert asked.distributions == {"lora.r": over}
-    assert asked.trial.params == {"lora.r": 2}
+    assert sampling._study.trials[-1].params == {"lora.r": 2}
     sampling.tell(asked, Outcome.COMPLETE, [0.5])
     assert {sampling.ask().parameters["lora.r"] for _ in range(9)} <= {8, 16, 32}

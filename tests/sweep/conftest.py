@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from ugro.config import typed
 from ugro.events.events import EventStream, TrialReported, TrialResumed
 from ugro.objectives.objectives import objectives_of
-from ugro.sampling.sampler import Sampler
+from ugro.sampling.optuna_sampler import OptunaSampler
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
@@ -54,7 +54,7 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         early_stopping = EarlyStopping(config.scheduler, of.stoppers, objectives, of.seed)
         decisions = [e for e in ran.events if isinstance(e, TrialReported | TrialResumed)]
         early_stopping.remember(decisions, {trial.number for trial in left})
-        sampling = Sampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
+        sampling = OptunaSampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([EventRecorder(ran.events)])
         parts = Components(
             Recorder(ran.study),

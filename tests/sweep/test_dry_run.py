@@ -23,7 +23,9 @@ def printed(feasible: FeasibleSpace, total: int = 10, **settings: Any) -> list[s
     for key, value in settings.items():
         OmegaConf.update(trial, key, value)
     console = Console(width=200, record=True, file=StringIO())
-    show(Plan(trial, typed(without_hydra(trial)), feasible, [], total, {}), console)
+    show(
+        Plan(trial, typed(without_hydra(trial)), feasible, [], total, {}, "RandomSampler"), console
+    )
     return console.export_text().splitlines()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
-from ugro.sampling.sampler import Sampler
+from ugro.sampling.optuna_sampler import OptunaSampler
 from ugro.space.feasible import FeasibleSpace
 from ugro.study.trial_record import state_of
 from ugro.sweep.initial_trials import Planned
@@ -42,7 +42,7 @@ class Sweep:
     ) -> Proposals:
         done = [trial for trial in self.past if trial.user_attrs["how"] != "interrupted"]
         chosen = sampler or optuna.samplers.RandomSampler(self.seed + len(self.past))
-        self.sampling = Sampler(chosen, ["minimize"], self.feasible, done)
+        self.sampling = OptunaSampler(chosen, ["minimize"], self.feasible, done)
         return Proposals(
             self.sampling,
             self.feasible,
@@ -130,6 +130,25 @@ def test_five_trials_of_six_configurations_are_five_configurations(
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_gaussian_process_learns_from_rejections(feasible: Feasible) -> None:
+    """Unless it sees them, it repeats its first infeasible proposal for ever."""
+    limited = feasible(*CONTINUOUS, constraints=["training.learning_rate <= 1e-4"])
+    sweep = Sweep(limited)
+    sweep.run(18, sampler=optuna.samplers.GPSampler(seed=0, n_startup_trials=5))
+    assert len(sweep.refused) < 20
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_gaussian_process_moves_on_from_a_duplicate(feasible: Feasible) -> None:
+    sweep = Sweep(feasible("lora.r=4,8,16,32", "lora.dropout=0,0.05,0.1,0.2"))
+    sources = []
+    for proposal in sweep.proposals(10, optuna.samplers.GPSampler(seed=0, n_startup_trials=4)):
+        sources.append(proposal.source)
+        sweep.sampling.tell(proposal.draw, Outcome.COMPLETE, (proposal.parameters["lora.r"],))
+    assert sources.count("sampler") >= 8  # it repeated itself from the fifth trial on
+
+
 def test_random_draws_replace_a_sampler_that_repeats_itself(
     six: FeasibleSpace,
 ) -> None:
@@ -179,7 +198,7 @@ def test_no_configuration_is_ever_proposed_twice(
 def test_duplicates_are_proposed_if_allowed(feasible: Feasible) -> None:
     sweep = Sweep(feasible("lora.r=4,8"))
     chosen = Proposals(
-        Sampler(optuna.samplers.RandomSampler(0), ["minimize"], sweep.feasible, []),
+        OptunaSampler(optuna.samplers.RandomSampler(0), ["minimize"], sweep.feasible, []),
         sweep.feasible,
         [],
         [],

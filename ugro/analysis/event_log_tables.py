@@ -24,6 +24,7 @@ class EventLogTables:
     def __init__(self, events: Iterable[Mapping[str, Any]]) -> None:
         self.started: Mapping[str, Any] = {}
         self.finished_because: str | None = None
+        self.model = ""
         self.data: Mapping[str, Any] = {}
         self.slot_counts: list[tuple[float, int]] = []
         self.trial_spans: list[list[Any]] = []  # number, worker, began, ended
@@ -45,6 +46,8 @@ class EventLogTables:
                 self.started, self.finished_because = event, None
             case "StudyFinished":
                 self.finished_because = event["reason"]
+            case "ModelChanged":
+                self.model = f"{event['model']}: {event['reason']}"
             case "SlotsCounted":
                 self.slot_counts.append((event["time"], event["slots"]))
             case "TrialStarted":

@@ -70,6 +70,7 @@ class Tables:
         stays: seconds in slots by trial number, including earlier groups; everything else covers
             only the newest group
         folder: folder of the study, with the trials' folders; None if unknown
+        model: model by which the sampler proposed in the end, and why; empty if it never changed
     """
 
     name: str
@@ -89,6 +90,7 @@ class Tables:
     sessions: pandas.DataFrame
     stays: pandas.Series
     folder: Path | None = None
+    model: str = ""
 
     @property
     def complete(self) -> pandas.DataFrame:
@@ -151,6 +153,7 @@ def tables_of(study: Study, folder: Path | None = None) -> Tables:
         sessions=log.sessions(),
         stays=_stays(spans),
         folder=folder,
+        model=log.model,
     )
 
 

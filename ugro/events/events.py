@@ -64,6 +64,14 @@ class ProposalRejected(Event):
 
 
 @dataclass(frozen=True)
+class ModelChanged(Event):
+    """The sampler proposes by another model from now on."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TrialStarted(Event):
     """A worker started the trial."""
 

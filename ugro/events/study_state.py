@@ -8,6 +8,7 @@ from typing import Any
 
 from ugro.events.events import (
     Event,
+    ModelChanged,
     SlotsCounted,
     StudyStarted,
     TrialAsked,
@@ -68,6 +69,7 @@ class StudyState:
     ) -> None:
         self.study: StudyStarted | None = None
         self.slots = 0
+        self.model: ModelChanged | None = None  # the sampler's last change of model
         self.has_rungs = False
         self.running: dict[int, Running] = {}
         self.paused: set[int] = set()  # trials that may be resumed
@@ -91,6 +93,8 @@ class StudyState:
                 self._start_study(event)
             case SlotsCounted(slots=slots):
                 self.slots = slots
+            case ModelChanged():
+                self.model = event
             case TrialAsked(number=number):
                 self._asked(number, event.parameters, event.source, event.group)
                 self.running[number] = Running(number, event.time)

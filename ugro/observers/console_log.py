@@ -7,6 +7,7 @@ from typing import Any
 
 from ugro.events.events import (
     Event,
+    ModelChanged,
     ProposalRejected,
     SlotsCounted,
     StudyFinished,
@@ -54,6 +55,8 @@ class ConsoleLog:
                 log.info("trial %d: %s%s", event.number, shown, source)
             case ProposalRejected():
                 self._reject(event)
+            case ModelChanged():
+                log.info("%s proposes from now on: %s", event.model, event.reason)
             case TrialReported():
                 self._last[event.number] = event
             case TrialPaused(number=number):

@@ -74,6 +74,8 @@ def _head(state: StudyState, now: float, width: int, height: int) -> Iterator[Re
         yield _line("", Text(f"not dominated: {len(state.front)}"), width)
     counts = ", ".join(f"{count} {label}" for label, count in state.counts.items())
     yield _line("Ended", Text(counts or "none yet"), width)
+    if state.model is not None:
+        yield _line("Model", Text(f"{state.model.model}: {state.model.reason}"), width)
 
 
 def _time(state: StudyState, now: float) -> str:

@@ -22,7 +22,19 @@ CALLABLE = (
     "ugro.plugins.sweeper.*",
     "hydra_plugins.*",
     "optuna.samplers.*",
+    "ugro.sampling.auto_sampler.AutoSampler",
 )
+
+
+@dataclass
+class AutoSamplerConf(SamplerConfig):  # type: ignore[misc]  # upstream has no types
+    """``hydra/sweeper/sampler=auto``."""
+
+    _target_: str = "ugro.sampling.auto_sampler.AutoSampler"
+    _partial_: bool = True
+
+    seed: int | None = None
+    """Seed of the sampler; null: ``seed``."""
 
 
 @dataclass
@@ -120,6 +132,7 @@ def register_plugins() -> None:
     Plugins.instance().register(StreamingRayLauncher)
     store = ConfigStore.instance().store
     store(group="hydra/sweeper", name="streaming_schema", node=StreamingSweeperConf)
+    store(group="hydra/sweeper/sampler", name="auto_schema", node=AutoSamplerConf)
     store(group="hydra/launcher", name="ray_schema", node=StreamingRayLauncherConf)
     OmegaConf.register_resolver("ugro_package", _package, replace=True)
 

@@ -84,8 +84,9 @@ def _predicted(before: Any, after: Any, value: float) -> float:
 class ExtrapolatedStudy(InMemoryStorage):
     """In-memory storage that presents trials with reports as complete, for a single objective.
 
-    Stopped and running trials have their predicted final value, diverged trials the worst value of
-    all. A report at resource 0 is the base model's and is ignored.
+    Stopped and running trials have their predicted final value; diverged and infeasible trials and
+    rejected draws have the worst value of all, or the sampler would propose them again and again. A
+    report at resource 0 is the base model's and is ignored.
     """
 
     def get_all_trials(
@@ -101,14 +102,21 @@ class ExtrapolatedStudy(InMemoryStorage):
         curves = {trial.number: curve for trial in trials if (curve := _curve(trial)) is not None}
         values = dict(zip(curves, extrapolated(list(curves.values())), strict=True))
         minimised = self.get_study_directions(study_id) == [StudyDirection.MINIMIZE]
+        complete = {t.number: t.values[0] for t in trials if t.state is TrialState.COMPLETE}
+        values = complete | values
         worst = (max if minimised else min)(values.values(), default=None)
         extrapolated_trials = []
         for trial in trials:
-            value = (
-                worst if recorded_outcome(trial) is Outcome.DIVERGED else values.get(trial.number)
-            )
+            value = worst if _is_worst(trial) else values.get(trial.number)
             extrapolated_trials.append(trial if value is None else _completed(trial, value))
         return [trial for trial in extrapolated_trials if states is None or trial.state in states]
+
+
+def _is_worst(trial: FrozenTrial) -> bool:
+    """Whether a trial is ranked behind all others."""
+    outcome = recorded_outcome(trial)
+    rejected = trial.state is TrialState.PRUNED and outcome is None and trial.last_step is None
+    return rejected or outcome in (Outcome.DIVERGED, Outcome.INFEASIBLE)
 
 
 def _curve(trial: FrozenTrial) -> Curve | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ugro.errors import UserError
-from ugro.sampling.sampler import random_sampler
+from ugro.sampling.optuna_sampler import random_sampler
 from ugro.space.feasible import FeasibleSpace
 
 SAMPLES = 1000

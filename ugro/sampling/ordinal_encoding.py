@@ -23,6 +23,7 @@ class OrdinalEncoding:
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+        self._distributions = distributions
         self._choices = {
             key: sorted(values(over))
             for key, over in distributions.items()
@@ -56,16 +57,31 @@ class OrdinalEncoding:
         }
 
     def encode_trial(self, trial: FrozenTrial) -> FrozenTrial:
-        """Convert a finished trial of the study to a trial of the sampler."""
-        return create_trial(
-            state=trial.state,
-            values=trial.values,
-            params=self.encode(trial.params),
-            distributions=self.distributions(trial.distributions),
-            user_attrs=trial.user_attrs,
-            system_attrs=trial.system_attrs,
-            intermediate_values=trial.intermediate_values,
-        )
+        """Convert a trial of the study to a trial of the sampler."""
+        encoded = self.distributions(trial.distributions)
+        return _copy(trial, self.encode(trial.params), encoded)
+
+    def decode_trial(self, trial: FrozenTrial) -> FrozenTrial:
+        """Convert a trial of the sampler to a trial of the study."""
+        decoded = {
+            key: self._distributions[key] if key in self._choices else over
+            for key, over in trial.distributions.items()
+        }
+        return _copy(trial, self.decode(trial.params), decoded)
+
+
+def _copy(
+    trial: FrozenTrial, parameters: dict[str, Any], distributions: dict[str, BaseDistribution]
+) -> FrozenTrial:
+    return create_trial(
+        state=trial.state,
+        values=trial.values,
+        params=parameters,
+        distributions=distributions,
+        user_attrs=trial.user_attrs,
+        system_attrs=trial.system_attrs,
+        intermediate_values=trial.intermediate_values,
+    )
 
 
 def _are_numbers(over: CategoricalDistribution) -> bool:

@@ -117,6 +117,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     )
     yield f"Objectives: {objectives}"
     yield f"Trials: {plan.total}"
+    exhausts = size is not None and plan.total >= size and not config.study.allow_duplicates
+    yield f"Sampler: {'none, as every configuration runs' if exhausts else plan.sampler}"
     if config.study.confirm:
         yield _confirmation(plan)
     yield from _tokens(plan, samples)

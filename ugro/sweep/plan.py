@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from ugro.config import Config, complete_objectives, no_key, typed
 from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
+from ugro.sampling.configured_sampler import sampler_of
 from ugro.sampling.feasible_share import check_satisfiable
-from ugro.sampling.sampler import sampler_of
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.space.checks import check_space
 from ugro.space.comparability import check_comparable
@@ -35,6 +35,7 @@ class Plan:
         first: initial trials, which run before the sampler proposes
         total: number of trials of the finished study
         base_config: configuration without searched parameters, interpolations unresolved
+        sampler: the sampler in words
         data: required fingerprints by part of the data, by searched parameters of the data
     """
 
@@ -44,6 +45,7 @@ class Plan:
     first: Sequence[Planned]
     total: int
     base_config: Mapping[str, Any]
+    sampler: str
     data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def early_stopping(self) -> EarlyStopping:
@@ -91,9 +93,10 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     base_config: Any = OmegaConf.to_container(
         complete_objectives(without_hydra(composer.compose({}))), resolve=False, enum_to_str=True
     )
-    plan = Plan(trial, typed_config, feasible, first, total, base_config)
+    directions = [one.name for one in objectives_of(typed_config.objectives).directions]
+    sampler = sampler_of(trial.hydra.sweeper.sampler, directions, feasible, typed_config.seed)
+    plan = Plan(trial, typed_config, feasible, first, total, base_config, sampler.description)
     plan.early_stopping().check()
-    sampler_of(trial.hydra.sweeper.sampler, feasible.space, 0, 0)  # raises for unsuitable spaces
     return plan
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from ugro.sampling.sampler import Draw, Sampler, random_sampler
+from ugro.sampling.optuna_sampler import random_sampler
+from ugro.sampling.sampler import Draw, Sampler
 from ugro.space.feasible import MAX_COUNTED, FeasibleSpace, identity
 from ugro.study.trial_record import source
 from ugro.sweep.initial_trials import Planned

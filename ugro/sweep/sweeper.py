@@ -11,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.artifact_store import check as check_artifacts
 from ugro.errors import ClusterLost
-from ugro.events.events import EventStream, ProposalRejected
+from ugro.events.events import EventStream, ModelChanged, ProposalRejected
 from ugro.executors.executor import Executor
 from ugro.objectives.objectives import objectives_of
 from ugro.paths import CONFIRM
-from ugro.sampling.sampler import Sampler, sampler_of
+from ugro.sampling.configured_sampler import sampler_of
 from ugro.shell import this_command
 from ugro.study.recorder import Recorder
 from ugro.study.storage import check_url, is_shared
@@ -140,8 +140,15 @@ def _run(
     past, pending = study.finished(), [*study.unfinished(), *study.running()]
     peers = peers_of(plan, study, drivers, past)
     seed = (config.seed + (zlib.crc32(drivers.own.encode()) if shared else 0)) % 2**31
-    configured = sampler_of(settings["sampler"], feasible.space, seed, len(past) + len(pending))
-    sampler = Sampler(configured, study.directions, feasible, past)
+    sampler = sampler_of(
+        settings["sampler"],
+        study.directions,
+        feasible,
+        seed,
+        past,
+        len(past) + len(pending),
+        on_change=lambda model, reason: events.emit(ModelChanged(model, reason)),
+    )
     early_stopping = restored_early_stopping(plan, study, pending)
     proposals = Proposals(
         sampler,

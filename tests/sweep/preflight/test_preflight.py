@@ -22,7 +22,7 @@ def plan(feasible: Feasible, **settings: Any) -> Plan:
     trial = space.composer.compose({}).copy()
     for key, value in settings.items():
         OmegaConf.update(trial, key, value, merge=False)
-    return Plan(trial, typed(without_hydra(trial)), space, [], 10, {})
+    return Plan(trial, typed(without_hydra(trial)), space, [], 10, {}, "RandomSampler")
 
 
 def test_insufficient_disk_space_is_reported(

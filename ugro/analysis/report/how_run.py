@@ -60,6 +60,8 @@ def _facts(tables: Tables) -> Iterator[tuple[str, str]]:
         yield "driver", f"{session.by or 'unknown'}, from {utc(session.began)}, {lasted}"
     if len(tables.slots):
         yield "slots", ", then ".join(_changes(tables.slots["slots"]))
+    if tables.model:
+        yield "sampler", tables.model
     yield from given.items()
     if tables.data:
         for line in data_lines(tables.data):
