@@ -76,9 +76,13 @@ class UnitCube:
             Squared distances, [keys, m, n].
         """
         one, other = first.T[:, :, None], second.T[:, None, :]
-        apart = numpy.where(self._named[:, None, None], one != other, (one - other) ** 2)
+        apart: Array = one - other
+        apart *= apart
+        apart[self._named] = one[self._named] != other[self._named]
         missing, lacking = numpy.isnan(one), numpy.isnan(other)
-        return numpy.where(missing | lacking, missing != lacking, apart).astype(float)
+        if missing.any() or lacking.any():
+            apart = numpy.where(missing | lacking, missing != lacking, apart)
+        return apart
 
     def random(self, count: int, generator: Generator) -> Array:
         """Return random points, [count, keys]."""

@@ -126,7 +126,8 @@ class Proposals:
     def _next(self) -> Proposal:
         if self._exhausts:
             return self._proposal(next(self._untried), "space")
-        parameters = self._of_scheduler()
+        # A trial scheduler does not know which conditional keys a configuration has.
+        parameters = None if self._feasible.conditional else self._of_scheduler()
         if parameters is not None and self._accepts(draw := self._sampler.ask(parameters)):
             return Proposal(draw.parameters, "scheduler", draw)
         for _ in range(SAMPLER_ATTEMPTS):

@@ -11,7 +11,9 @@ from ugro.schedulers.freeze_thaw.curve_process import Observations
 
 SPACING = 1.25  # least ratio of the progress of successive observations of a trial
 MAX_SPACING = 1000.0  # only the last observation of each trial remains
-MAX_OBSERVATIONS = 500  # beyond it the spacing grows: a fit takes cubic time
+# The most observations, as a fit takes cubic time: beyond it the spacing grows; beyond as many
+# trials those are left out that were paused first, the worst first.
+MAX_OBSERVATIONS = 500
 NOT_LEARNING = 0.02  # a smaller change, as a share of the largest one, says nothing about the end
 
 
@@ -66,6 +68,8 @@ def observations(curves: Iterable[Curve], noise: float) -> tuple[Observations, f
         Scaled observations, and the scale: changes per unit.
     """
     curves = [curve for curve in curves if curve.changes]
+    curves = sorted(curves, key=lambda curve: (-curve.reached, curve.changes[-1]))
+    curves = curves[:MAX_OBSERVATIONS]
     largest = max((-curve.changes[-1] for curve in curves), default=0.0)
     least, spacing = max(3 * noise, NOT_LEARNING * largest), SPACING
     rows = [row for curve in curves for row in _rows(curve, least, spacing)]

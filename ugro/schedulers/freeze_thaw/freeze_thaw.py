@@ -160,14 +160,15 @@ class FreezeThaw:
             return reporting or NEW
         complete = forecast.trials(State.COMPLETE)
         best_end = min((forecast.mean[key] for key in complete), default=math.inf)
-        has_end = any(self._curves[key].committed for key in complete)
+        has_end = any(not self._curves[key].spared for key in complete)
         if reporting is not None and (self._curves[reporting].committed or has_end):
             if not self._is_behind(reporting, forecast, best_end):
                 return self._commit(reporting, anew=False)
             self._curves[reporting].committed = False
         paused = forecast.trials(State.PAUSED)
         if not can_start:
-            return forecast.lowest(key for key in paused if forecast.below(key, 1.0) < best_end)
+            chosen = forecast.lowest(key for key in paused if forecast.below(key, 1.0) < best_end)
+            return None if chosen is None else self._commit(chosen)
         if paused and not has_end and self._must_commit():
             return self._next_committed(forecast, paused, best_end)
         chosen = self._best_investment(forecast, paused, reporting)
