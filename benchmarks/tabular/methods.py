@@ -99,20 +99,17 @@ def _ax(seed: int) -> Peer:
 
 
 DEFAULT = "UGRO"
-_JOINT, _GP = "hydra/sweeper/sampler=tpe_multivariate", "hydra/sweeper/sampler=gp"
-_ASHA, _ADAPTIVE = "scheduler=asha", "scheduler=adaptive_asha"
+_TPE = "hydra/sweeper/sampler=tpe_multivariate"
+_ADAPTIVE, _PROMOTION = "scheduler=adaptive_asha", "scheduler=promotion_asha"
 
 _OURS: Mapping[str, Method] = {
     "default": Method(DEFAULT, _ugro(), drawn=True),
     "warm_start": Method("UGRO: warm start", _warm_started),
-    "gp": Method("UGRO: GP", _ugro(_GP), drawn=True),
-    "gp_adaptive": Method("UGRO: GP, adaptive ASHA", _ugro(_GP, _ADAPTIVE), drawn=True),
-    "tpe": Method("UGRO: multivariate TPE", _ugro(_JOINT)),
-    "tpe_adaptive": Method("UGRO: multivariate TPE, adaptive ASHA", _ugro(_JOINT, _ADAPTIVE)),
-    "tpe_promotion": Method(
-        "UGRO: multivariate TPE, promotion ASHA", _ugro(_JOINT, "scheduler=promotion_asha")
-    ),
-    "tpe_asha": Method("UGRO: multivariate TPE, ASHA", _ugro(_JOINT, _ASHA)),
+    "freeze_thaw": Method("UGRO: freeze-thaw", _ugro("scheduler=freeze_thaw"), drawn=True),
+    "adaptive": Method("UGRO: adaptive ASHA", _ugro(_ADAPTIVE)),
+    "promotion": Method("UGRO: promotion ASHA", _ugro(_PROMOTION), drawn=True),
+    "tpe": Method("UGRO: multivariate TPE", _ugro(_TPE)),
+    "tpe_adaptive": Method("UGRO: multivariate TPE, adaptive ASHA", _ugro(_TPE, _ADAPTIVE)),
     "random": Method("UGRO: random", _ugro("hydra/sweeper/sampler=random")),
 }
 _PEERS: Mapping[str, Method] = {

@@ -25,6 +25,7 @@ from ugro.executors.executor import Task
 from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.configured_sampler import sampler_of
+from ugro.sampling.unit_cube import UnitCube
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
@@ -98,7 +99,13 @@ def simulate(
         sampler=sampling,
         feasible=feasible,
         objectives=objectives,
-        early_stopping=EarlyStopping(plan.trial.scheduler, of.stoppers, objectives, seeds.method),
+        early_stopping=EarlyStopping(
+            plan.trial.scheduler,
+            of.stoppers,
+            objectives,
+            UnitCube(feasible.space.distributions),
+            seeds.method,
+        ),
         executor=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(budget.trials, of.study.fail_fast),
@@ -106,7 +113,14 @@ def simulate(
     )
     planned_first = [*plan.first, *first]
     proposals = Proposals(
-        sampling, feasible, planned_first, [], budget.trials, lambda *_: None, seeds.method
+        sampling,
+        feasible,
+        planned_first,
+        [],
+        budget.trials,
+        lambda *_: None,
+        seeds.method,
+        of_scheduler=parts.early_stopping.propose,
     )
     sweep = Sweep(parts, slots, of.study.max_retries, of.stoppers, clock=lambda: place.now)
     sweep.run(proposals)

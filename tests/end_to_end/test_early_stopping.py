@@ -8,6 +8,8 @@ import optuna
 import pytest
 from omegaconf import OmegaConf
 
+from ugro.cli.audit import main as audit
+
 from ..conftest import QUICK
 from .studies import IN_PROCESS, TrainPy, table
 
@@ -84,6 +86,32 @@ def test_paused_trials_on_ray_and_in_this_process_have_the_same_values(
     lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
     losses = {line["tokens_seen"]: line["eval_loss"] for line in map(json.loads, lines)}
     assert {tokens: losses[tokens] for tokens in whole[4]} == whole[4]
+
+
+def test_a_model_of_the_curves_pauses_resumes_and_proposes_trials(
+    train_py: TrainPy, tmp_path: Path
+) -> None:
+    """Also in a study that goes on: the earlier driver's decisions stand."""
+    asked = ["search_space=lora_small", "scheduler=freeze_thaw", "scheduler.grace_period=0.1"]
+    long = ["training.max_steps=16", "training.eval_steps=2", "hydra.sweeper.n_jobs=2"]
+    given = [*QUICK, *asked, *long, IN_PROCESS, "study.name=s"]
+    done = train_py("-m", *given, "hydra.sweeper.n_trials=10")
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "multirun" / "s"
+    before = table(study)
+    assert len(before) == 10
+    assert {row["reason"] for row in before} == {"paused", "complete"}
+    assert before[0]["reason"] == before[1]["reason"] == "complete"
+    done = train_py("-m", *given, "hydra.sweeper.n_trials=14")
+    assert done.returncode == 0, done.stderr
+    after = table(study)
+    assert len(after) == 14
+    events = [json.loads(line) for line in (study / "events.jsonl").read_text().splitlines()]
+    sources = [event["source"] for event in events if event["event"] == "TrialAsked"]
+    assert sources[:2] == ["baseline", "sampler"]
+    assert "scheduler" in sources[6:]
+    assert any(event["event"] == "TrialResumed" for event in events)
+    audit(["study.name=s", f"study.dir={study}"])
 
 
 def trials_in(folder: Path, name: str) -> list[tuple[Any, ...]]:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ugro.events.event_log import cut_off, decisions_in, read
+from ugro.events.event_log import cut_off, read, scheduler_events
 from ugro.events.events import (
     Event,
     EventStream,
     ModelChanged,
     ProposalRejected,
+    SchedulerEvent,
     SlotsCounted,
     StudyFinished,
     StudyStarted,
@@ -121,13 +122,13 @@ def test_a_truncated_line_is_skipped_and_the_next_line_is_complete(tmp_path: Pat
 
 def test_the_reports_of_a_log_are_those_that_were_made(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    assert list(decisions_in(read(path))) == []
+    assert list(scheduler_events(read(path))) == []
     log = AuditLog(path)
     for event in EVERY:
         log.observe(event)
-    known = [event for event in EVERY if isinstance(event, TrialReported | TrialResumed)]
-    assert list(decisions_in(read(path))) == known
-    assert len(known) == 4
+    known = [event for event in EVERY if isinstance(event, SchedulerEvent)]
+    assert list(scheduler_events(read(path))) == known
+    assert len(known) == 5
 
 
 def test_an_event_that_cannot_be_written_is_written_later(

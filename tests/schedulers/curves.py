@@ -6,6 +6,7 @@ from ugro.events.trial_report import Report
 from ugro.schedulers.base import Handle, PausingScheduler, TrialScheduler
 
 LENGTH = 1600  # tokens of a full trial
+UNTRAINED = 25.0  # loss before the first step
 
 
 def report(
@@ -32,6 +33,8 @@ def result(
         "progress": loss,
         "values": (loss, *more),
         "elapsed_seconds": tokens if elapsed is None else elapsed,
+        "untrained": UNTRAINED,
+        "decided": None,
     }
 
 
@@ -39,7 +42,7 @@ def play(
     scheduler: TrialScheduler, curves: Mapping[str, Sequence[float]], every: int = 100
 ) -> dict[str, int]:
     """Let trials report in turn, with a slot each, and return the number of reports of each."""
-    trials = {name: Handle(name) for name in curves}
+    trials = {name: Handle(name, {"x": at / 20}) for at, name in enumerate(curves)}
     for trial in trials.values():
         scheduler.on_trial_add(Controller(), trial)
     given = dict.fromkeys(curves, 0)

@@ -13,6 +13,7 @@ from ugro.events.events import TrialReported, TrialResumed
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.objectives.objectives import objectives_of
+from ugro.sampling.unit_cube import UnitCube
 from ugro.schedulers.early_stopping import EarlyStopping
 
 from .curves import LENGTH, report
@@ -20,6 +21,7 @@ from .curves import LENGTH, report
 Make = Callable[..., EarlyStopping]
 SCHEDULERS = (
     "none", "asha", "hyperband", "median", "adaptive_asha", "promotion_asha", "dominance",
+    "freeze_thaw",
 )  # fmt: skip
 HALVING = ("scheduler=asha", "scheduler.grace_period=200", "scheduler.reduction_factor=2")
 
@@ -32,7 +34,9 @@ def make(composed: Callable[..., DictConfig]) -> Make:
         config = composed("study.name=s", *overrides)
         settings = typed(config)
         objectives = objectives_of(settings.objectives)
-        return EarlyStopping(config.scheduler, settings.stoppers, objectives, settings.seed)
+        return EarlyStopping(
+            config.scheduler, settings.stoppers, objectives, UnitCube({}), settings.seed
+        )
 
     return _make
 

@@ -7,9 +7,10 @@ import pytest
 from omegaconf import DictConfig
 
 from ugro.config import typed
-from ugro.events.events import EventStream, TrialReported, TrialResumed
+from ugro.events.events import EventStream, SchedulerEvent
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.optuna_sampler import OptunaSampler
+from ugro.sampling.unit_cube import UnitCube
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
@@ -51,9 +52,10 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         ran = ran or Ran(in_memory(), Scripted(scripts, count), [])
         objectives = objectives_of(of.objectives)
         past, left = ran.study.finished(), ran.study.unfinished()
-        early_stopping = EarlyStopping(config.scheduler, of.stoppers, objectives, of.seed)
-        decisions = [e for e in ran.events if isinstance(e, TrialReported | TrialResumed)]
-        early_stopping.remember(decisions, {trial.number for trial in left})
+        cube = UnitCube(space.space.distributions)
+        early_stopping = EarlyStopping(config.scheduler, of.stoppers, objectives, cube, of.seed)
+        history = [event for event in ran.events if isinstance(event, SchedulerEvent)]
+        early_stopping.remember(history, {trial.number for trial in left})
         sampling = OptunaSampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)
         events = EventStream([EventRecorder(ran.events)])
         parts = Components(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from optuna.distributions import IntDistribution
 
+from ugro.events.events import TrialAsked, TrialReported
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import TrialResult
 from ugro.study.study import Study
@@ -72,7 +73,9 @@ def test_trials_of_other_groups_and_their_reports_are_ignored(study: Study, tmp_
     study.begin_group()
     peers = peers_of(study, Drivers(tmp_path), tmp_path, set())
     assert peers.may_run(1, {"lora.r": 1})  # though it was tried in the group before
-    asked = {"event": "TrialAsked", "by": "another"}
+    asked = {
+        "event": "TrialAsked", "by": "another", "time": 0.0, "parameters": {}, "source": "sampler",
+    }  # fmt: skip
     reported = {
         "event": "TrialReported", "by": "another", "step": 1, "total_steps": 2, "seconds": 1.0,
         "tokens_seen": 10, "total_tokens": 20, "time": 0.0, "eval_loss": 2.0, "stop": None,
@@ -83,6 +86,9 @@ def test_trials_of_other_groups_and_their_reports_are_ignored(study: Study, tmp_
         *({**reported, "number": number} for number in (0, 1, 2)),
     ]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert [event.number for event in peers.decisions()] == [1]
+    assert [(type(event), event.number) for event in peers.scheduler_events()] == [
+        (TrialAsked, 1),
+        (TrialReported, 1),
+    ]
     news = peers.news()
     assert (news.started, news.remaining) == ([], 9)

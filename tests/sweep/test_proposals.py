@@ -210,6 +210,22 @@ def test_duplicates_are_proposed_if_allowed(feasible: Feasible) -> None:
     assert len(list(chosen)) == 6
 
 
+# What the trial scheduler proposes
+
+
+def test_the_schedulers_proposal_is_preferred_if_it_may_run(feasible: Feasible) -> None:
+    """The second is a duplicate and the third infeasible: the sampler proposes instead."""
+    wanted = iter([{"lora.r": 5}, {"lora.r": 5}, {"lora.r": 9}, None])
+    finite = feasible("lora.r=range(1,100)", constraints=["lora.r != 9"])
+    sweep = Sweep(finite)
+    proposals = sweep.proposals(4, of_scheduler=lambda: next(wanted))
+    proposed = [(proposal.source, proposal.parameters["lora.r"]) for proposal in proposals]
+    assert [source for source, _ in proposed] == ["scheduler", "sampler", "sampler", "sampler"]
+    assert proposed[0] == ("scheduler", 5)
+    assert [reasons for _, reasons in sweep.refused[:1]] == [["duplicate"]]
+    assert ({"lora.r": 9}, ["lora.r != 9"]) in [(p, r) for p, r in sweep.refused]
+
+
 # What is planned comes first
 
 

@@ -141,6 +141,14 @@ class AdaptiveAshaConfig(RungsConfig):
 
 
 @dataclass
+class FreezeThawConfig(StoppingConfig):
+    """A trial scheduler that pauses trials by a model of their learning curves."""
+
+    max_t: float | None = None
+    """Resource of a full trial; null: the trial's length. [unit of time_attr]"""
+
+
+@dataclass
 class MedianConfig(StoppingConfig):
     """A trial scheduler that stops trials worse than the median of the others."""
 
@@ -223,5 +231,6 @@ SCHEDULERS = {
     "adaptive_asha": AdaptiveAshaConfig,
     "promotion_asha": RungsConfig,
     "dominance": RungsConfig,
+    "freeze_thaw": FreezeThawConfig,
     "median": MedianConfig,
 }

@@ -9,9 +9,9 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from ugro.events.events import Event, TrialReported, TrialResumed
+from ugro.events.events import Event, SchedulerEvent, TrialReported
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 
@@ -115,15 +115,16 @@ def cut_off(path: Path) -> list[int]:
         return [at for at, line in enumerate(lines, 1) if line.strip() and not list(_parse([line]))]
 
 
-def decisions_in(records: Iterable[Mapping[str, Any]]) -> Iterator[TrialReported | TrialResumed]:
-    """Yield the events that a trial scheduler learns from: reports and resumptions."""
+def scheduler_events(records: Iterable[Mapping[str, Any]]) -> Iterator[SchedulerEvent]:
+    """Yield the events that a trial scheduler learns from."""
     for record in records:
-        if record["event"] in (TrialReported.__name__, TrialResumed.__name__):
+        if record["event"] in _OF_SCHEDULERS:
             event = as_event(record)
-            assert isinstance(event, TrialReported | TrialResumed)
+            assert isinstance(event, SchedulerEvent)
             yield event
 
 
+_OF_SCHEDULERS = {kind.__name__ for kind in get_args(SchedulerEvent)}
 _KINDS = {kind.__name__: kind for kind in Event.__subclasses__()}
 _KEYS = {"outcome": "ending"}  # fields whose key in the file differs
 

@@ -51,7 +51,9 @@ class TrialAsked(Event):
 
     number: int
     parameters: Mapping[str, Any]
-    source: str  # baseline, enqueued, warm_start, space, sampler, random; trial 7: confirmed
+    source: (
+        str  # baseline, enqueued, warm_start, space, sampler, scheduler, random; trial 7: confirmed
+    )
     group: int = 0  # of the study's trials
 
 
@@ -139,6 +141,10 @@ class StudyFinished(Event):
     """The driver ended."""
 
     reason: str
+
+
+# What trial schedulers learn from.
+SchedulerEvent = TrialAsked | TrialReported | TrialResumed
 
 
 class Observer(Protocol):

@@ -24,6 +24,7 @@ from ugro.events.study_state import StudyState
 from ugro.formatting import duration, measured
 
 log = logging.getLogger(__name__)
+USUAL_SOURCES = ("sampler", "scheduler", "space")  # of a trial, not worth a mention
 
 
 class ConsoleLog:
@@ -51,7 +52,7 @@ class ConsoleLog:
                 log.info("%d %s at once", slots, "trial" if slots == 1 else "trials")
             case TrialAsked():
                 shown = _assignments(event.parameters) or "as configured"
-                source = "" if event.source in ("sampler", "space") else f" ({event.source})"
+                source = "" if event.source in USUAL_SOURCES else f" ({event.source})"
                 log.info("trial %d: %s%s", event.number, shown, source)
             case ProposalRejected():
                 self._reject(event)

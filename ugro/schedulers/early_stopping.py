@@ -1,6 +1,6 @@
 """Decide whether a trial continues, first by its stoppers, then by the trial scheduler."""
 
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import StoppersConfig
 from ugro.errors import UserError, fault
-from ugro.events.events import TrialReported, TrialResumed
+from ugro.events.events import SchedulerEvent, TrialAsked, TrialReported, TrialResumed
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 from ugro.objectives.objectives import Objectives
-from ugro.schedulers.base import PAUSE, STOP, Handle, PausingScheduler, TrialScheduler
+from ugro.schedulers.base import (
+    CONTINUE,
+    PAUSE,
+    STOP,
+    Cube,
+    Handle,
+    ModelScheduler,
+    PausingScheduler,
+    TrialScheduler,
+)
 from ugro.schedulers.rungs import UP_TO_ROUNDING, levels
 from ugro.schedulers.stoppers import stoppers
 
@@ -32,20 +41,29 @@ class EarlyStopping:
         scheduler: one of ``conf/scheduler/``
         stopping: ``stoppers`` of the configuration
         objectives: objectives that the scheduler compares
+        cube: the search space
         seed: seed of the assignment of trials to brackets
     """
 
     def __init__(
-        self, scheduler: DictConfig, stopping: StoppersConfig, objectives: Objectives, seed: int
+        self,
+        scheduler: DictConfig,
+        stopping: StoppersConfig,
+        objectives: Objectives,
+        cube: Cube,
+        seed: int,
     ) -> None:
         self._config = scheduler
         self._resource = scheduler.time_attr.name
         self._stoppers = stoppers(stopping)
         self._objectives = objectives
+        self._cube = cube
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
         self._pausing: PausingScheduler | None = None  # the same scheduler, if it pauses trials
         self._levels: tuple[float, ...] = ()  # rungs, of the first bracket if there are several
+        self._untrained: float | None = None  # objective of the untrained model
+        self._parameters: dict[int, Mapping[str, Any]] = {}  # of each unfinished trial
         self._reports: dict[int, list[Report]] = {}
         self._decisions: dict[int, dict[int, Outcome | None]] = {}  # by trial and step
         self._added: set[int] = set()  # trials registered with the scheduler
@@ -86,23 +104,30 @@ class EarlyStopping:
             report: its latest report
             elapsed_seconds: seconds since the trial started, loading included
         """
+        return self._judge(number, report, elapsed_seconds)
+
+    def _judge(
+        self, number: int, report: Report, elapsed_seconds: float, decided: str | None = None
+    ) -> Outcome | None:
         decisions = self._decisions.setdefault(number, {})
         if report.step not in decisions:
             if self.is_paused(number):
                 self.resume(number)  # it could not be paused
             earlier = (outcome for step, outcome in decisions.items() if step < report.step)
             stop = next((outcome for outcome in earlier if outcome is not None), None)
-            decisions[report.step] = stop or self._decide(number, report, elapsed_seconds)
+            decisions[report.step] = stop or self._decide(number, report, elapsed_seconds, decided)
         return decisions[report.step]
 
-    def _decide(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
+    def _decide(
+        self, number: int, report: Report, elapsed_seconds: float, decided: str | None
+    ) -> Outcome | None:
         reports = self._reports.setdefault(number, [])
         reports.append(report)
         outcomes = (stopper.judge(reports, elapsed_seconds) for stopper in self._stoppers)
         stop = next((outcome for outcome in outcomes if outcome is not None), None)
         if stop is Outcome.DIVERGED:
             return stop  # its values would mislead the scheduler
-        compared = self._compare(number, report, elapsed_seconds)
+        compared = self._compare(number, report, elapsed_seconds, decided)
         return None if report.last else stop or compared
 
     def rung(self, report: Report) -> int:
@@ -125,24 +150,37 @@ class EarlyStopping:
         """
         if not paused or self._pausing is None:
             return None
-        handles = [Handle(str(number)) for number in paused]
+        handles = [self._handle(number) for number in paused]
         chosen = self._pausing.choose_paused(handles, can_start, is_idle)
         return None if chosen is None else int(chosen.trial_id)
+
+    def propose(self) -> Mapping[str, Any] | None:
+        """Return the scheduler's proposal for a new trial, if it has one."""
+        scheduler = self._scheduler
+        return scheduler.propose() if isinstance(scheduler, ModelScheduler) else None
 
     def resume(self, number: int) -> None:
         """Note that a paused trial resumes; reports that it repeats pause it no more."""
         decisions = self._decisions.get(number, {})
         decisions |= {step: None for step, how in decisions.items() if how is Outcome.PAUSED}
         if self._pausing is not None:
-            self._pausing.on_trial_resume(Handle(str(number)))
+            self._pausing.on_trial_resume(self._handle(number))
 
-    def learn(self, event: TrialReported | TrialResumed) -> None:
-        """Take over a decision of an earlier or another driver."""
-        if isinstance(event, TrialResumed):
-            self.resume(event.number)
-            return
+    def learn(self, event: SchedulerEvent) -> None:
+        """Register a new trial, or take over a decision of an earlier or another driver."""
+        match event:
+            case TrialAsked(number=number, parameters=parameters):
+                self._parameters[number] = parameters
+                self._add(number)
+            case TrialResumed(number=number):
+                self.resume(number)
+            case TrialReported():
+                self._take_over(event)
+
+    def _take_over(self, event: TrialReported) -> None:
         number, report, stop = event.number, event.report, event.stop
-        judged = self.judge(number, report, report.seconds)
+        decided = PAUSE if stop is Outcome.PAUSED else CONTINUE
+        judged = self._judge(number, report, report.seconds, decided)
         # A limit or interruption that ended the study then may no longer apply.
         of_study = stop in (Outcome.STUDY_LIMIT, Outcome.INTERRUPTED)
         goes_on = of_study or (stop is Outcome.PAUSED and self._pausing is None)
@@ -150,18 +188,16 @@ class EarlyStopping:
         if judged is Outcome.PAUSED and not self.is_paused(number):
             self.resume(number)
 
-    def remember(
-        self, history: Iterable[TrialReported | TrialResumed], unfinished: Container[int]
-    ) -> None:
+    def remember(self, history: Iterable[SchedulerEvent], unfinished: Container[int]) -> None:
         """Restore rungs and decisions from the events of an earlier driver.
 
         Args:
-            history: every report and resumption, oldest first
+            history: events of all trials, oldest first
             unfinished: numbers of the trials that will be resumed
         """
         for event in history:
             self.learn(event)
-        for number in list(self._decisions):
+        for number in self._decisions.keys() | self._parameters.keys():
             if number not in unfinished:
                 self.remove(number)
 
@@ -169,36 +205,53 @@ class EarlyStopping:
         """Remove a finished trial."""
         self._reports.pop(number, None)
         self._decisions.pop(number, None)
+        trial = self._handle(number)
+        self._parameters.pop(number, None)
         if number in self._added and self._scheduler:
             self._added.remove(number)
-            self._scheduler.on_trial_remove(self, Handle(str(number)))
+            self._scheduler.on_trial_remove(self, trial)
 
     def get_live_trials(self) -> list[Handle]:
         """Return no waiting trials, which Ray's median rule requests from its controller."""
         return []
 
-    def _compare(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
+    def _handle(self, number: int) -> Handle:
+        return Handle(str(number), self._parameters.get(number, {}))
+
+    def _add(self, number: int) -> None:
+        """Register a trial with the scheduler, which is created at the first report."""
+        if self._scheduler is not None and number not in self._added:
+            self._added.add(number)
+            with _global_numpy(self._brackets):
+                self._scheduler.on_trial_add(self, self._handle(number))
+
+    def _compare(
+        self, number: int, report: Report, elapsed_seconds: float, decided: str | None
+    ) -> Outcome | None:
         """Let the scheduler compare the trial with the others."""
         resource = float(getattr(report, self._resource))
         progress = self._objectives.progress(report.metrics)
-        if not resource or progress is None:
-            return None  # the untrained model is the same for all trials
-        trial = Handle(str(number))
+        if progress is None:
+            return None
+        if not resource:
+            self._untrained = progress  # the same for all trials
+            return None
         if self._scheduler is None:
             self._scheduler = self._create_scheduler(report)
             if isinstance(self._scheduler, PausingScheduler):
                 self._pausing = self._scheduler
-        if number not in self._added:
-            self._added.add(number)
-            with _global_numpy(self._brackets):
-                self._scheduler.on_trial_add(self, trial)
+            for asked in self._parameters:
+                self._add(asked)
+        self._add(number)
         result = {
             self._resource: resource,
             "progress": progress,
             "values": self._objectives.minimised(report.metrics),
             "elapsed_seconds": elapsed_seconds,
+            "untrained": self._untrained,
+            "decided": decided,
         }
-        decision = self._scheduler.on_trial_result(self, trial, result)
+        decision = self._scheduler.on_trial_result(self, self._handle(number), result)
         # Ray's schedulers also stop a trial at max_t, but that trial is finished.
         if decision == STOP and resource < self._max_t:
             return Outcome.RUNG
@@ -226,6 +279,8 @@ class EarlyStopping:
                 settings["max_t"] = found.max_t
             self._levels = found.at if factor else ()
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
+        if isinstance(scheduler, ModelScheduler):
+            scheduler.on_space(self._cube)
         return scheduler
 
 

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from ugro.config import Config, Direction, StudyConfig
-from ugro.events.event_log import Follower, decisions_in, read
+from ugro.events.event_log import Follower, read, scheduler_events
 from ugro.events.events import Observer, StudyStarted, TrialReported
 from ugro.events.study_state import StudyState
 from ugro.executors.executor import Executor, InProcessExecutor
@@ -121,10 +121,10 @@ def restored_early_stopping(
     """
     own = {trial.number for trial in study.trials()}
     other_groups = {trial.number for trial in study.every()} - own
-    decisions = decisions_in(read(Path(plan.config.study.dir) / EVENTS))
+    events = scheduler_events(read(Path(plan.config.study.dir) / EVENTS))
     early_stopping = plan.early_stopping()
     early_stopping.remember(
-        (event for event in decisions if event.number not in other_groups),
+        (event for event in events if event.number not in other_groups),
         {trial.number for trial in pending},
     )
     return early_stopping

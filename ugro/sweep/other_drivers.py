@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.events.event_log import Follower, decisions_in
-from ugro.events.events import TrialAsked, TrialReported, TrialResumed
+from ugro.events.event_log import Follower, scheduler_events
+from ugro.events.events import SchedulerEvent, TrialAsked
 from ugro.events.outcome import Outcome
 from ugro.retries import retrying
 from ugro.space.feasible import identity
@@ -36,8 +36,8 @@ class News:
 class Peers(Protocol):
     """Other drivers of the study."""
 
-    def decisions(self) -> Iterator[TrialReported | TrialResumed]:
-        """Yield the new reports and resumptions since the last call."""
+    def scheduler_events(self) -> Iterator[SchedulerEvent]:
+        """Yield what a scheduler learns from the other drivers since the last call."""
 
     def news(self) -> News | None:
         """Return the changes since the last call; None if there are no other drivers."""
@@ -55,7 +55,7 @@ class Peers(Protocol):
 class NoPeers:
     """Peers of the only driver of a study."""
 
-    def decisions(self) -> Iterator[TrialReported | TrialResumed]:
+    def scheduler_events(self) -> Iterator[SchedulerEvent]:
         """Yield nothing."""
         return iter(())
 
@@ -112,13 +112,13 @@ class SharedStudy:
         }
         self._retry = retrying(is_trouble, "The study's record cannot be read")
 
-    def decisions(self) -> Iterator[TrialReported | TrialResumed]:
-        """Yield new reports and resumptions from the log, except for trials of other groups."""
+    def scheduler_events(self) -> Iterator[SchedulerEvent]:
+        """Yield new events from the log that a scheduler learns from, except of other groups."""
         for record in self._follower.events():
             asked = record["event"] == TrialAsked.__name__
             if asked and record.get("group", 0) != self._study.group:
                 self._other_groups.add(record["number"])
-            for event in decisions_in([record]):
+            for event in scheduler_events([record]):
                 if event.number not in self._other_groups:
                     yield event
 

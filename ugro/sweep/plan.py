@@ -13,6 +13,7 @@ from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.configured_sampler import sampler_of
 from ugro.sampling.feasible_share import check_satisfiable
+from ugro.sampling.unit_cube import UnitCube
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.space.checks import check_space
 from ugro.space.comparability import check_comparable
@@ -52,7 +53,11 @@ class Plan:
         """Create the study's early stopping, without any reports."""
         config = self.config
         return EarlyStopping(
-            self.trial.scheduler, config.stoppers, objectives_of(config.objectives), config.seed
+            self.trial.scheduler,
+            config.stoppers,
+            objectives_of(config.objectives),
+            UnitCube(self.feasible.space.distributions),
+            config.seed,
         )
 
 

@@ -35,8 +35,9 @@ class Proposals:
     """Iterator over the remaining trials of a study.
 
     Initial trials come first. Then a space that the budget covers is enumerated in order; otherwise
-    the sampler proposes. Duplicates and infeasible configurations are rejected and the sampler
-    draws again; after ``SAMPLER_ATTEMPTS`` rejections the configuration is drawn at random.
+    the trial scheduler proposes, if it can, or the sampler. Duplicates and infeasible
+    configurations are rejected and the sampler draws again; after ``SAMPLER_ATTEMPTS`` rejections
+    the configuration is drawn at random.
 
     Args:
         sampler: draws configurations
@@ -46,6 +47,7 @@ class Proposals:
         total: number of trials of the finished study
         on_rejected: called with each rejected proposal
         seed: seed of random draws; a resumed study draws anew
+        of_scheduler: returns the trial scheduler's proposal, if it has one
         allow_duplicates: whether a configuration may run twice
     """
 
@@ -59,10 +61,12 @@ class Proposals:
         on_rejected: OnRejected,
         seed: int,
         allow_duplicates: bool = False,
+        of_scheduler: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._sampler = sampler
         self._random_sampler = random_sampler(feasible, seed + len(before))
         self._feasible = feasible
+        self._of_scheduler = of_scheduler
         self._unique = not allow_duplicates
         self._total = total
         self._exhausts = self._unique and feasible.size is not None and total >= feasible.size
@@ -122,6 +126,10 @@ class Proposals:
     def _next(self) -> Proposal:
         if self._exhausts:
             return self._proposal(next(self._untried), "space")
+        # A trial scheduler does not know which conditional keys a configuration has.
+        parameters = None if self._feasible.conditional else self._of_scheduler()
+        if parameters is not None and self._accepts(draw := self._sampler.ask(parameters)):
+            return Proposal(draw.parameters, "scheduler", draw)
         for _ in range(SAMPLER_ATTEMPTS):
             draw = self._sampler.ask()
             if self._accepts(draw):

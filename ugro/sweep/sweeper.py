@@ -159,6 +159,7 @@ def _run(
         lambda parameters, reasons: events.emit(ProposalRejected(parameters, tuple(reasons))),
         seed,
         config.study.allow_duplicates,
+        early_stopping.propose,
     )
     register_study(folder, study)
     events.emit(start_event(plan, study, overrides, len(past)))

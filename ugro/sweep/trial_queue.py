@@ -67,8 +67,8 @@ class TrialQueue:
         )
 
     def follow_peers(self) -> None:
-        """Take over the reports and resumptions of other drivers."""
-        for event in self._parts.peers.decisions():
+        """Take over the trials, reports and resumptions of other drivers."""
+        for event in self._parts.peers.scheduler_events():
             self._parts.early_stopping.learn(event)
             if isinstance(event, TrialReported):
                 self._parts.limits.add_tokens(event.number, event.report.tokens_seen)
@@ -88,6 +88,10 @@ class TrialQueue:
                 parts.limits.add_value(trial.values[0])
             if (outcome := recorded_outcome(trial)) is not None:
                 parts.failures.add(trial.number, outcome, str(trial.user_attrs.get("error", "")))
+
+    def _ask(self, asked: TrialAsked) -> None:
+        self._parts.events.emit(asked)
+        self._parts.early_stopping.learn(asked)
 
     def _next_unfinished(self) -> ActiveTrial | None:
         """Take a trial that was started before: one that waits here, or an abandoned one."""
@@ -147,12 +151,12 @@ class TrialQueue:
             parameters, source = proposal.parameters, proposal.source
             reserved = parts.recorder.next_number
             if reserved is not None:  # otherwise the storage has to assign a number first
-                parts.events.emit(TrialAsked(reserved, parameters, source, parts.group))
+                self._ask(TrialAsked(reserved, parameters, source, parts.group))
             number = parts.recorder.start(parameters, proposal.draw.distributions, source)
             if reserved is not None:
                 return ActiveTrial(number, proposal)
             if parts.peers.may_run(number, parameters):
-                parts.events.emit(TrialAsked(number, parameters, source, parts.group))
+                self._ask(TrialAsked(number, parameters, source, parts.group))
                 return ActiveTrial(number, proposal)
             parts.recorder.withdraw(number)
             parts.sampler.discard(proposal.draw)

@@ -1,0 +1,1 @@
+"""Freeze-thaw scheduling: a model of learning curves decides which trials run."""

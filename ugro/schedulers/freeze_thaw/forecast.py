@@ -1,0 +1,108 @@
+"""Predicted ends of trials, and what the rest of a run is expected to gain."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from ugro.schedulers.base import Array, Cube
+from ugro.schedulers.freeze_thaw.curve_process import CurveProcess, Observations
+from ugro.schedulers.freeze_thaw.curves import Curve, State
+
+POOL, BEST, NEAR, WIDTH = 400, 3, 40, 0.12  # random points; neighbours of each of the best trials
+FINER, FINER_BEST, FINER_NEAR = (0.08, 0.03), 6, 12  # then of the points that gain most
+NO_TRIAL = -1  # number of a configuration that was not tried
+
+
+class Forecast:
+    """Predictions of a process for the trials that are running, paused or complete.
+
+    Args:
+        process: fitted process; it is conditioned here
+        seen: scaled observations
+        curves: curves of all trials by id
+    """
+
+    def __init__(
+        self, process: CurveProcess, seen: Observations, curves: Mapping[str, Curve]
+    ) -> None:
+        self._process = process
+        self._curves = {
+            key: curve for key, curve in curves.items() if curve.state is not State.ENDED
+        }
+        self._tried = numpy.array([curve.point for curve in curves.values()])
+        process.condition(seen)
+        means, deviations = self._ends(self._curves)
+        self.mean: Mapping[str, float] = dict(zip(self._curves, means.tolist(), strict=True))
+        self._deviation: Mapping[str, float] = dict(
+            zip(self._curves, deviations.tolist(), strict=True)
+        )
+        self._best = min(self.mean.values())
+        if running := self.trials(State.RUNNING):
+            process.condition(self._with_ends(seen, running))
+
+    def trials(self, state: State) -> list[str]:
+        """Return the ids of the trials in a state."""
+        return [key for key, curve in self._curves.items() if curve.state is state]
+
+    def lowest(self, keys: Iterable[str]) -> str | None:
+        """Return the trial with the lowest predicted end, if any."""
+        return min(keys, key=self.mean.__getitem__, default=None)
+
+    def below(self, key: str, deviations: float) -> float:
+        """Return a trial's predicted end minus a number of its standard deviations."""
+        return self.mean[key] - deviations * self._deviation[key]
+
+    def gains(self, keys: Sequence[str]) -> Array:
+        """Return the expected improvement of the lowest predicted end by each trial, [trials].
+
+        Running trials count as if they had come to their predicted ends, so that trials like them
+        gain less.
+        """
+        return self._improvement(*self._ends(keys))
+
+    def best_new(self, cube: Cube, generator: Generator) -> tuple[Array, float]:
+        """Return the new point with the largest expected improvement, and the improvement."""
+        best = sorted(self.mean, key=self.mean.__getitem__)[:BEST]
+        near = [cube.neighbours(self._curves[key].point, NEAR, WIDTH, generator) for key in best]
+        pool = numpy.concatenate([cube.random(POOL, generator), *near])
+        gains = self._gains_at(pool)
+        for width in FINER:
+            top = pool[numpy.argsort(-gains)[:FINER_BEST]]
+            near = [cube.neighbours(point, FINER_NEAR, width, generator) for point in top]
+            pool = numpy.concatenate([top, *near])
+            gains = self._gains_at(pool)
+        best_gain = int(numpy.argmax(gains))
+        return pool[best_gain], float(gains[best_gain])
+
+    def _ends(self, keys: Iterable[str]) -> tuple[Array, Array]:
+        curves = [self._curves[key] for key in keys]
+        points = numpy.array([curve.point for curve in curves])
+        return self._process.ends(points, _numbers(curves))
+
+    def _with_ends(self, seen: Observations, keys: Sequence[str]) -> Observations:
+        """Add the predicted ends of trials to the observations."""
+        curves = [self._curves[key] for key in keys]
+        return Observations(
+            numpy.vstack([seen.points, [curve.point for curve in curves]]),
+            numpy.append(seen.trials, _numbers(curves)),
+            numpy.append(seen.progress, numpy.ones(len(curves))),
+            numpy.append(seen.values, [self.mean[key] for key in keys]),
+        )
+
+    def _gains_at(self, points: Array) -> Array:
+        """Return the expected improvement of new trials; none if the configuration was tried."""
+        gains = self._improvement(*self._process.ends(points, numpy.full(len(points), NO_TRIAL)))
+        tried = (points[:, None] == self._tried[None]).all(axis=2).any(axis=1)
+        return numpy.where(tried, 0.0, gains)
+
+    def _improvement(self, mean: Array, deviation: Array) -> Array:
+        score = (self._best - mean) / deviation
+        improvement: Array = deviation * (score * norm.cdf(score) + norm.pdf(score))
+        return improvement
+
+
+def _numbers(curves: Sequence[Curve]) -> NDArray[numpy.int64]:
+    return numpy.array([curve.number for curve in curves], dtype=numpy.int64)
