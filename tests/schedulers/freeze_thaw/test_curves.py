@@ -3,7 +3,14 @@
 import numpy
 import pytest
 
-from ugro.schedulers.freeze_thaw.curves import MAX_OBSERVATIONS, Curve, observations
+from ugro.schedulers.freeze_thaw.curves import (
+    MAX_OBSERVATIONS,
+    Curve,
+    Prediction,
+    State,
+    missed_by,
+    observations,
+)
 
 
 def curve(number: int, *changes: float, of: int | None = None) -> Curve:
@@ -53,3 +60,21 @@ def test_reports_from_before_a_trial_has_learnt_anything_are_left_out_but_not_it
     noisy = observations([learning, curve(1, -0.1, -0.1, of=4)], noise=0.05)
     assert noisy is not None
     assert 1 not in noisy[0].trials
+
+
+def test_early_predictions_are_checked_by_the_ends_of_complete_trials() -> None:
+    """By hand: the root mean square of 1, 2 and 2 standard deviations is the root of 3."""
+    checked = []
+    for number, (mean, deviation) in enumerate([(-1.1, 0.1), (-1.4, 0.2), (-0.6, 0.2)]):
+        one = curve(number, -0.5, -1.0)
+        one.state, one.early = State.COMPLETE, Prediction(mean, deviation)
+        checked.append(one)
+    unfinished = curve(3, -0.5)
+    unfinished.early = Prediction(5.0, 0.1)
+    assert missed_by([*checked[:2], unfinished]) == 1.0  # too few
+    assert missed_by([*checked, unfinished]) == pytest.approx(3**0.5)
+    for one in checked:
+        one.early = Prediction(-1.0, 0.1)
+    assert missed_by(checked) == 1.0  # better than expected is no reason to trust more
+    checked[0].early = Prediction(9.0, 0.1)
+    assert missed_by(checked) == 3.0

@@ -1,8 +1,10 @@
 """Learning curves of a study's trials, and what of them a model of curves is fitted to."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from statistics import mean
 
 import numpy
 
@@ -14,6 +16,8 @@ MAX_SPACING = 1000.0  # only the last observation of each trial remains
 # The most observations, as a fit takes cubic time: beyond it the spacing grows; beyond as many
 # trials those are left out that were paused first, the worst first.
 MAX_OBSERVATIONS = 500
+EARLY = 0.5  # share of a run
+MIN_CHECKED, MAX_MISSED = 3, 3.0
 NOT_LEARNING = 0.02  # a smaller change, as a share of the largest one, says nothing about the end
 
 
@@ -24,6 +28,19 @@ class State(Enum):
     PAUSED = "paused"
     COMPLETE = "complete"
     ENDED = "ended"  # before that, by a failure, a limit or a rule
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted change at the end of a run.
+
+    Attributes:
+        mean: expected change
+        deviation: its standard deviation, noise included
+    """
+
+    mean: float
+    deviation: float
 
 
 @dataclass
@@ -38,6 +55,7 @@ class Curve:
         committed: whether it was chosen to run to its end
         progress: share of the run at each report
         changes: objective at each report minus that of the untrained model; smaller is better
+        early: the first prediction of its end, if it was made before ``EARLY`` of the run
     """
 
     number: int
@@ -47,11 +65,27 @@ class Curve:
     committed: bool = False
     progress: list[float] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
+    early: Prediction | None = None
 
     @property
     def reached(self) -> float:
         """Share of the run that the trial has reached."""
         return self.progress[-1] if self.progress else 0.0
+
+
+def missed_by(curves: Iterable[Curve]) -> float:
+    """Return how far early predictions missed the ends of complete trials.
+
+    The root mean square in standard deviations, between 1 and ``MAX_MISSED``; 1 with few trials.
+    """
+    squares = [
+        ((curve.changes[-1] - curve.early.mean) / curve.early.deviation) ** 2
+        for curve in curves
+        if curve.early is not None and curve.state is State.COMPLETE
+    ]
+    if len(squares) < MIN_CHECKED:
+        return 1.0
+    return min(max(math.sqrt(mean(squares)), 1.0), MAX_MISSED)
 
 
 def observations(curves: Iterable[Curve], noise: float) -> tuple[Observations, float] | None:

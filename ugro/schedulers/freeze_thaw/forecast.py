@@ -1,6 +1,7 @@
 """Predicted ends of trials, and what the rest of a run is expected to gain."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy
 from numpy.random import Generator
@@ -9,7 +10,7 @@ from scipy.stats import norm
 
 from ugro.schedulers.base import Array, Cube
 from ugro.schedulers.freeze_thaw.curve_process import CurveProcess, Observations
-from ugro.schedulers.freeze_thaw.curves import Curve, State
+from ugro.schedulers.freeze_thaw.curves import Curve, Prediction, State
 
 POOL, BEST, NEAR, WIDTH = 400, 3, 40, 0.12  # random points; neighbours of each of the best trials
 FINER, FINER_BEST, FINER_NEAR = (0.08, 0.03), 6, 12  # then of the points that gain most
@@ -23,12 +24,19 @@ class Forecast:
         process: fitted process; it is conditioned here
         seen: scaled observations
         curves: curves of all trials by id
+        caution: factor of the standard deviations of trials' ends; those of new configurations,
+            which no curve misleads, are left as they are
     """
 
     def __init__(
-        self, process: CurveProcess, seen: Observations, curves: Mapping[str, Curve]
+        self,
+        process: CurveProcess,
+        seen: Observations,
+        curves: Mapping[str, Curve],
+        caution: float,
     ) -> None:
         self._process = process
+        self._caution = caution
         self._curves = {
             key: curve for key, curve in curves.items() if curve.state is not State.ENDED
         }
@@ -46,6 +54,12 @@ class Forecast:
     def trials(self, state: State) -> list[str]:
         """Return the ids of the trials in a state."""
         return [key for key, curve in self._curves.items() if curve.state is state]
+
+    def predictions(self, scale: float) -> Iterator[tuple[str, Prediction]]:
+        """Yield the model's own prediction for each trial, noise included, times a scale."""
+        for key, deviation in self._deviation.items():
+            spread = math.hypot(deviation / self._caution, self._process.noise)
+            yield key, Prediction(scale * self.mean[key], scale * spread)
 
     def lowest(self, keys: Iterable[str]) -> str | None:
         """Return the trial with the lowest predicted end, if any."""
@@ -80,7 +94,8 @@ class Forecast:
     def _ends(self, keys: Iterable[str]) -> tuple[Array, Array]:
         curves = [self._curves[key] for key in keys]
         points = numpy.array([curve.point for curve in curves])
-        return self._process.ends(points, _numbers(curves))
+        means, deviations = self._process.ends(points, _numbers(curves))
+        return means, self._caution * deviations
 
     def _with_ends(self, seen: Observations, keys: Sequence[str]) -> Observations:
         """Add the predicted ends of trials to the observations."""

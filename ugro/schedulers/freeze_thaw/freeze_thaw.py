@@ -8,7 +8,7 @@ import numpy
 
 from ugro.schedulers.base import CONTINUE, PAUSE, Array, Cube, Handle
 from ugro.schedulers.freeze_thaw.curve_process import CurveProcess
-from ugro.schedulers.freeze_thaw.curves import Curve, State, observations
+from ugro.schedulers.freeze_thaw.curves import EARLY, Curve, State, missed_by, observations
 from ugro.schedulers.freeze_thaw.forecast import Forecast
 from ugro.schedulers.rungs import UP_TO_ROUNDING
 
@@ -42,6 +42,10 @@ class FreezeThaw:
     of the slots are for committed trials, chosen by best prediction and by largest expected
     improvement in turns. Later, each resumed trial is committed. A committed trial is paused only
     if its prediction is clearly behind.
+
+    Each complete trial checks the first prediction of its end. As far as these have missed, in
+    standard deviations, the predictions of unfinished trials count as less certain. So curves that
+    mislead, by slow starts for example, cost little beside running every trial to its end.
 
     No trial is paused before ``grace_period``. The first two trials and one in eight are never
     paused: they show what whole curves look like, also of configurations that start slowly. When
@@ -226,4 +230,9 @@ class FreezeThaw:
         if len(seen.values) > GROWTH * count or len(self._curves) >= trials + NEW_TRIALS:
             self._process.fit(seen, ITERATIONS if count else FIRST_ITERATIONS)
             self._fitted = (len(seen.values), len(self._curves))
-        return Forecast(self._process, seen, self._curves)
+        forecast = Forecast(self._process, seen, self._curves, missed_by(self._curves.values()))
+        for key, prediction in forecast.predictions(self._scale):
+            curve = self._curves[key]
+            if curve.changes and curve.early is None and curve.reached < EARLY:
+                curve.early = prediction
+        return forecast
