@@ -51,9 +51,8 @@ class TrialAsked(Event):
 
     number: int
     parameters: Mapping[str, Any]
-    source: (
-        str  # baseline, enqueued, warm_start, space, sampler, scheduler, random; trial 7: confirmed
-    )
+    # baseline, enqueued, warm_start, space, sampler, scheduler, random; trial 7: confirmed
+    source: str
     group: int = 0  # of the study's trials
 
 
