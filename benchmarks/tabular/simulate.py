@@ -25,8 +25,6 @@ from ugro.executors.executor import Task
 from ugro.executors.simulated_executor import SimulatedExecutor, SimulatedTrial
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.configured_sampler import sampler_of
-from ugro.sampling.unit_cube import UnitCube
-from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.study.recorder import Recorder
 from ugro.sweep.components import Components
 from ugro.sweep.failures import Failures
@@ -99,13 +97,7 @@ def simulate(
         sampler=sampling,
         feasible=feasible,
         objectives=objectives,
-        early_stopping=EarlyStopping(
-            plan.trial.scheduler,
-            of.stoppers,
-            objectives,
-            UnitCube(feasible.space.distributions),
-            seeds.method,
-        ),
+        early_stopping=plan.early_stopping(seeds.method),
         executor=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(budget.trials, of.study.fail_fast),

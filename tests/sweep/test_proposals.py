@@ -1,82 +1,19 @@
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import settings as property_settings
 from hypothesis import strategies as st
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
 from ugro.sampling.optuna_sampler import OptunaSampler
 from ugro.space.feasible import FeasibleSpace
-from ugro.study.trial_record import state_of
 from ugro.sweep.initial_trials import Planned
-from ugro.sweep.plan import total_trials
-from ugro.sweep.proposals import SAMPLER_ATTEMPTS, Proposal, Proposals
+from ugro.sweep.proposals import SAMPLER_ATTEMPTS, Proposals
 
 from ..spaces import Feasible
-
-SIX = ("lora.r=4,8,16", "lora.bias=none,all")
-IN_ORDER = [(4, "none"), (4, "all"), (8, "none"), (8, "all"), (16, "none"), (16, "all")]
-CONTINUOUS = ("lora.r=4,8", "training.learning_rate=tag(log,interval(1e-5,1e-3))")
-
-
-class Sweep:
-    """Study that runs every proposal, with objectives derived from the trial number."""
-
-    def __init__(self, feasible: FeasibleSpace, seed: int = 0) -> None:
-        self.feasible = feasible
-        self.seed = seed
-        self.past: list[FrozenTrial] = []
-        self.refused: list[tuple[dict[str, Any], list[str]]] = []
-
-    def proposals(
-        self,
-        n_trials: int | None,
-        sampler: optuna.samplers.BaseSampler | None = None,
-        plan: Sequence[Planned] = (),
-        **options: Any,
-    ) -> Proposals:
-        done = [trial for trial in self.past if trial.user_attrs["how"] != "interrupted"]
-        chosen = sampler or optuna.samplers.RandomSampler(self.seed + len(self.past))
-        self.sampling = OptunaSampler(chosen, ["minimize"], self.feasible, done)
-        return Proposals(
-            self.sampling,
-            self.feasible,
-            plan,
-            done,
-            total_trials(self.feasible.size, n_trials),
-            lambda parameters, reasons: self.refused.append((dict(parameters), list(reasons))),
-            self.seed,
-            **options,
-        )
-
-    def run(
-        self, n_trials: int | None, ends: Outcome = Outcome.COMPLETE, **options: Any
-    ) -> list[tuple[Any, ...]]:
-        tried = []
-        for proposal in self.proposals(n_trials, **options):
-            value = (len(self.past) * 7 % 5) / 5
-            self.sampling.tell(proposal.draw, ends, (value,))
-            tried.append(tuple(proposal.parameters.values()))
-            self.past.append(remembered(proposal, ends, value, len(self.past)))
-        return tried
-
-
-def remembered(proposal: Proposal, how: Outcome, value: float, number: int) -> FrozenTrial:
-    state = state_of(how)
-    trial = create_trial(
-        state=state,
-        value=value if state is TrialState.COMPLETE else None,
-        params=dict(proposal.parameters),
-        distributions=dict(proposal.draw.distributions),
-        user_attrs={"how": how.value, "source": proposal.source},
-    )
-    trial.number = number
-    return trial
+from .proposing import CONTINUOUS, IN_ORDER, SIX, Sweep
 
 
 @pytest.fixture(scope="module")
@@ -296,88 +233,6 @@ def test_initial_trials_of_another_driver_are_not_repeated(continuous: FeasibleS
     rest = list(proposals)
     assert [one.source for one in rest] == ["enqueued", "sampler"]
     assert rest[0].parameters["lora.r"] == 4
-
-
-# Constraints
-
-
-def test_a_finite_space_is_enumerated_within_the_constraints(feasible: Feasible) -> None:
-    tried = Sweep(feasible(*SIX, constraints=["lora.r <= 8"])).run(None)
-    assert tried == IN_ORDER[:4]
-
-
-def test_an_infeasible_proposal_is_rejected_and_drawn_again(feasible: Feasible) -> None:
-    sweep = Sweep(feasible(*CONTINUOUS, constraints=["training.learning_rate <= 1e-4"]))
-    tried = sweep.run(8)
-    assert len(tried) == 8  # the refused ones do not count
-    assert all(rate <= 1e-4 for _, rate in tried)
-    assert sweep.refused
-    assert all(reasons == ["training.learning_rate <= 1e-4"] for _, reasons in sweep.refused)
-    assert all(given["training.learning_rate"] > 1e-4 for given, _ in sweep.refused)
-
-
-def test_the_sampler_learns_from_rejections(feasible: Feasible) -> None:
-    """Half of the log range is infeasible, so random draws are rejected every second time."""
-    limited = feasible(*CONTINUOUS, constraints=["training.learning_rate <= 1e-4"])
-    sweep = Sweep(limited)
-    tpe = optuna.samplers.TPESampler(seed=0, multivariate=True, n_startup_trials=5)
-    sweep.run(40, sampler=tpe)
-    assert len(sweep.refused) < 20
-
-
-def test_random_draws_replace_a_sampler_of_infeasible_proposals(feasible: Feasible) -> None:
-    sweep = Sweep(feasible(*CONTINUOUS, constraints=["lora.r > 4"]))
-    fixed = optuna.samplers.PartialFixedSampler({"lora.r": 4}, optuna.samplers.RandomSampler(0))
-    tried = sweep.run(2, sampler=fixed)
-    assert [r for r, _ in tried] == [8, 8]
-    assert len(sweep.refused) == 2 * SAMPLER_ATTEMPTS
-
-
-def test_a_huge_constrained_space_is_given_up_instead_of_listed(
-    feasible: Feasible, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ugro.sweep.proposals.RANDOM_ATTEMPTS", 5)
-    huge = feasible("lora.r=range(1,2000001)", constraints=["lora.r <= 2"])
-    first = Planned({"lora.r": 1}, "enqueued")
-    assert Sweep(huge).run(3, plan=[first]) == [(1,)]
-    assert "No untried configuration found: 5 random draws failed" in caplog.text
-
-
-def test_the_last_configuration_of_a_listable_space_is_found(feasible: Feasible) -> None:
-    small = feasible("lora.r=range(1,1001)", constraints=["lora.r >= 999"])
-    assert sorted(Sweep(small).run(2)) == [(999,), (1000,)]
-
-
-# Branches
-
-
-def test_a_key_is_searched_only_where_its_condition_holds(feasible: Feasible) -> None:
-    branches = feasible(
-        "lora.r=32,64",
-        "lora.use_rslora=true,false",
-        conditions={"lora.use_rslora": "lora.r >= 64"},
-    )
-    tried = [dict(one.parameters) for one in Sweep(branches).proposals(None)]
-    assert tried == [
-        {"lora.r": 32},
-        {"lora.r": 64, "lora.use_rslora": True},
-        {"lora.r": 64, "lora.use_rslora": False},
-    ]
-
-
-def test_a_sampler_draws_within_branches(feasible: Feasible) -> None:
-    branches = feasible(
-        "lora.r=32,64",
-        "training.learning_rate=tag(log,interval(1e-5,1e-3))",
-        "lora.dropout=interval(0,0.1)",
-        conditions={"lora.dropout": "lora.r >= 64"},
-    )
-    for name in ("RandomSampler", "TPESampler"):
-        sampler = getattr(optuna.samplers, name)(seed=0)
-        sweep = Sweep(branches)
-        found = [dict(one.parameters) for one in sweep.proposals(12, sampler=sampler)]
-        assert all(("lora.dropout" in one) == (one["lora.r"] == 64) for one in found)
-        assert {one["lora.r"] for one in found} == {32, 64}
 
 
 # Continued studies

@@ -1,6 +1,5 @@
 """Initial design: a scrambled Sobol sequence over the search space."""
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -11,6 +10,8 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+
+from ugro.space.scale import value_at
 
 
 class SobolDesign:
@@ -59,7 +60,7 @@ def _value(over: BaseDistribution, share: float) -> Any:
         case CategoricalDistribution(choices=choices):
             return choices[int(share * len(choices))]
         case FloatDistribution(low=low, high=high, step=None, log=log):
-            return min(_between(low, high, share, log), high)
+            return min(value_at(share, low, high, log), high)
         case FloatDistribution(low=low, high=high, step=float(step)):
             return min(low + _steps(low, high, step, share) * step, high)
         case IntDistribution(low=low, high=high, step=step, log=log):
@@ -72,11 +73,5 @@ def _steps(low: float, high: float, step: float, share: float, log: bool = False
 
     The range extends half a step beyond both bounds, so that rounding is fair to them.
     """
-    value = _between(low - step / 2, high + step / 2, share, log)
+    value = value_at(share, low - step / 2, high + step / 2, log)
     return min(round((value - low) / step), round((high - low) / step))
-
-
-def _between(low: float, high: float, share: float, log: bool) -> float:
-    if log:
-        return math.exp(_between(math.log(low), math.log(high), share, log=False))
-    return low + share * (high - low)

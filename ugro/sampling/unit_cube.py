@@ -15,13 +15,14 @@ from optuna.distributions import (
 )
 
 from ugro.sampling.ordinal_encoding import OrdinalEncoding
-from ugro.schedulers.base import Array
+from ugro.schedulers.base import Array, Cube
+from ugro.space.scale import position, value_at
 
 MAX_LEVELS = 32  # a range with more values counts as continuous
 MAX_CHANGED = 4  # keys in which a neighbour differs
 
 
-class UnitCube:
+class UnitCube(Cube):
     """Conversion of configurations to points, a coordinate per searched key.
 
     Numbers are scaled to between 0 and 1, on a logarithmic scale where the distribution is
@@ -64,16 +65,9 @@ class UnitCube:
         return self._encoding.decode(encoded)
 
     def squared_distances(self, first: Array, second: Array) -> Array:
-        """Return the squared distance between points along each key.
+        """Return the squared distance between points along each key, [keys, m, n].
 
         A key that only one of two configurations has is at a distance of 1.
-
-        Args:
-            first: points, [m, keys]
-            second: points, [n, keys]
-
-        Returns:
-            Squared distances, [keys, m, n].
         """
         one, other = first.T[:, :, None], second.T[:, None, :]
         apart: Array = one - other
@@ -91,14 +85,7 @@ class UnitCube:
         return numpy.stack([axis.nearest(column) for axis, column in columns], axis=1)
 
     def neighbours(self, point: Array, count: int, width: float, generator: Generator) -> Array:
-        """Return points that differ from a point in one to four keys, [count, keys].
-
-        Args:
-            point: the point, [keys]
-            count: number of neighbours
-            width: standard deviation of the difference along a continuous key
-            generator: source of randomness
-        """
+        """Return points that differ from a point in one to four keys, [count, keys]."""
         near = numpy.tile(point, (count, 1))
         axes, known = list(self._axes.values()), numpy.flatnonzero(~numpy.isnan(point))
         for row in near:
@@ -134,8 +121,7 @@ class _Axis:
                 IntDistribution(low=low, high=high, log=log)
                 | FloatDistribution(low=low, high=high, log=log)
             ):
-                scale = math.log if log else float
-                return (scale(value) - scale(low)) / ((scale(high) - scale(low)) or 1.0)
+                return position(value, low, high, log)
         raise TypeError(f"{self.over} is unknown")
 
     def value(self, coordinate: float) -> Any:
@@ -144,10 +130,10 @@ class _Axis:
             case CategoricalDistribution(choices=choices):
                 return choices[round(coordinate * (len(choices) - 1))]
             case IntDistribution(low=low, high=high, step=step, log=log):
-                nearest = round((_between(low, high, log, coordinate) - low) / step)
+                nearest = round((value_at(coordinate, low, high, log) - low) / step)
                 return min(low + nearest * step, high)
             case FloatDistribution(low=low, high=high, step=step, log=log):
-                value = _between(low, high, log, coordinate)
+                value = value_at(coordinate, low, high, log)
                 value = value if step is None else low + round((value - low) / step) * step
                 return min(max(value, low), high)
         raise TypeError(f"{self.over} is unknown")
@@ -179,10 +165,3 @@ def _axis(over: BaseDistribution) -> _Axis:
             levels = round((high - low) / step) + 1
             return _Axis(over, levels if levels <= MAX_LEVELS else None)
     return _Axis(over, None)
-
-
-def _between(low: float, high: float, log: bool, share: float) -> float:
-    """Return the value at a share of a range."""
-    if log:
-        return math.exp(_between(math.log(low), math.log(high), False, share))
-    return low + share * (high - low)

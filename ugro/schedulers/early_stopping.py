@@ -92,7 +92,9 @@ class EarlyStopping:
         self._levels = ()
         return isinstance(scheduler, PausingScheduler)
 
-    def judge(self, number: int, report: Report, elapsed_seconds: float) -> Outcome | None:
+    def judge(
+        self, number: int, report: Report, elapsed_seconds: float, decided: str | None = None
+    ) -> Outcome | None:
         """Return the trial's outcome if it must stop or pause at this report, else None.
 
         A resumed trial repeats the reports after its checkpoint: they get the same decision as
@@ -103,12 +105,8 @@ class EarlyStopping:
             number: number of the trial
             report: its latest report
             elapsed_seconds: seconds since the trial started, loading included
+            decided: what an earlier or another driver did at this report, for the scheduler
         """
-        return self._judge(number, report, elapsed_seconds)
-
-    def _judge(
-        self, number: int, report: Report, elapsed_seconds: float, decided: str | None = None
-    ) -> Outcome | None:
         decisions = self._decisions.setdefault(number, {})
         if report.step not in decisions:
             if self.is_paused(number):
@@ -180,7 +178,7 @@ class EarlyStopping:
     def _take_over(self, event: TrialReported) -> None:
         number, report, stop = event.number, event.report, event.stop
         decided = PAUSE if stop is Outcome.PAUSED else CONTINUE
-        judged = self._judge(number, report, report.seconds, decided)
+        judged = self.judge(number, report, report.seconds, decided)
         # A limit or interruption that ended the study then may no longer apply.
         of_study = stop in (Outcome.STUDY_LIMIT, Outcome.INTERRUPTED)
         goes_on = of_study or (stop is Outcome.PAUSED and self._pausing is None)

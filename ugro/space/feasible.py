@@ -73,6 +73,10 @@ class FeasibleSpace:
             return size
         return sum(1 for _ in self.combinations())
 
+    def is_covered_by(self, trials: int) -> bool:
+        """Whether so many different configurations are all that there are."""
+        return self.size is not None and trials >= self.size
+
 
 def identity(parameters: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return a hashable key of a configuration, floats rounded to 12 digits.

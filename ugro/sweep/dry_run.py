@@ -117,7 +117,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     )
     yield f"Objectives: {objectives}"
     yield f"Trials: {plan.total}"
-    exhausts = size is not None and plan.total >= size and not config.study.allow_duplicates
+    exhausts = not config.study.allow_duplicates and plan.feasible.is_covered_by(plan.total)
     yield f"Sampler: {'none, as every configuration runs' if exhausts else plan.sampler}"
     if config.study.confirm:
         yield _confirmation(plan)

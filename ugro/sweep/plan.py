@@ -49,15 +49,19 @@ class Plan:
     sampler: str
     data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def early_stopping(self) -> EarlyStopping:
-        """Create the study's early stopping, without any reports."""
+    def early_stopping(self, seed: int | None = None) -> EarlyStopping:
+        """Create the study's early stopping, without any reports.
+
+        Args:
+            seed: seed of the assignment of trials to brackets; None: the study's
+        """
         config = self.config
         return EarlyStopping(
             self.trial.scheduler,
             config.stoppers,
             objectives_of(config.objectives),
             UnitCube(self.feasible.space.distributions),
-            config.seed,
+            config.seed if seed is None else seed,
         )
 
 

@@ -69,7 +69,7 @@ class Proposals:
         self._of_scheduler = of_scheduler
         self._unique = not allow_duplicates
         self._total = total
-        self._exhausts = self._unique and feasible.size is not None and total >= feasible.size
+        self._exhausts = self._unique and feasible.is_covered_by(total)
         self._on_rejected = on_rejected
         self._random = random.Random(seed + len(before))
         self._tried = {identity(trial.params) for trial in before}

@@ -19,6 +19,7 @@ from ugro.analysis.importance.importance import FANOVA, Importance, Importances
 from ugro.analysis.importance.points import Axis, points_of
 from ugro.formatting import listed, number
 from ugro.shell import override
+from ugro.space.scale import value_at
 from ugro.space.search_space import as_sweep
 
 MIN_TOP_TRIALS = 5  # minimum number of top trials for advice on a range
@@ -211,10 +212,7 @@ def _fewer(line: _KeyPositions, over: CategoricalDistribution, count: int) -> Ch
 
 def _value_at(over: FloatDistribution | IntDistribution, at: float) -> float:
     low, high = float(over.low), float(over.high)
-    if over.log:
-        found = math.exp(math.log(low) + at * (math.log(high) - math.log(low)))
-    else:
-        found = low + at * (high - low)
+    found = value_at(at, low, high, over.log)
     if isinstance(over, IntDistribution):
         return float(min(max(round(found), over.low), over.high))
     return min(max(_round(found), low), high)

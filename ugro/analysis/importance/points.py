@@ -16,6 +16,8 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial
 
+from ugro.space.scale import position
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -49,9 +51,7 @@ class Axis:
             low, high = low - 0.5, high + 0.5  # log ranges of integers start at 1
         if low == high:
             return 0.5
-        if over.log:
-            low, high, value = math.log(low), math.log(high), math.log(value)
-        return float((value - low) / (high - low))
+        return position(value, low, high, over.log)
 
     @cached_property
     def _choices(self) -> list[float]:

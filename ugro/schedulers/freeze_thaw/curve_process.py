@@ -145,20 +145,14 @@ class _Kernel:
         self._of_trial = same * _matern32(self._gaps, TRIAL_LENGTH)
         self._of_mean = _matern32(self._gaps, MEAN_LENGTH)
         self._of_way = _matern32(self._gaps, self._length)
-        self._near_end, self._slope_end = self._matern52(self._rates_end)
-        self._near_way, self._slope_way = self._matern52(self._rates_way)
-        self._grown_end = self._end * self._near_end + self._trial * self._of_trial
+        self._near_end = _Matern52(self._rates_end, squared)
+        self._near_way = _Matern52(self._rates_way, squared)
+        self._grown_end = self._end * self._near_end.values + self._trial * self._of_trial
         self.matrix = (
             self._mean * self._of_mean
             + self._grown_end * self._grown
-            + self._way * self._near_way * self._of_way
+            + self._way * self._near_way.values * self._of_way
         )
-
-    def _matern52(self, rates: Array) -> tuple[Array, Array]:
-        """Return the Matern-5/2 kernel, and its slope by a key's squared distance over -5 rate."""
-        distances = numpy.sqrt(5 * numpy.tensordot(rates, self._squared, 1))
-        decay = numpy.exp(-distances)
-        return (1 + distances + distances**2 / 3) * decay, (1 + distances) / 3 * decay
 
     def gradient(self, outer: Array) -> Array:
         """Return the derivatives of a loss by the hyperparameters except the noise.
@@ -169,23 +163,38 @@ class _Kernel:
         by_end = outer * self._grown
         by_way = outer * self._of_way
         scaled = numpy.sqrt(3) * self._gaps / self._length
+        near_end, near_way = self._near_end, self._near_way
         return numpy.concatenate(
             [
-                5 * self._end * self._rates_end * self._along_keys(by_end * self._slope_end),
-                5 * self._way * self._rates_way * self._along_keys(by_way * self._slope_way),
+                5 * self._end * self._rates_end * self._along_keys(by_end * near_end.slopes()),
+                5 * self._way * self._rates_way * self._along_keys(by_way * near_way.slopes()),
                 [
                     2 * self._mean * (outer * self._of_mean).sum(),
-                    2 * self._end * (by_end * self._near_end).sum(),
-                    2 * self._way * (by_way * self._near_way).sum(),
+                    2 * self._end * (by_end * near_end.values).sum(),
+                    2 * self._way * (by_way * near_way.values).sum(),
                     2 * self._trial * (by_end * self._of_trial).sum(),
                     self._power * (by_end * self._grown_end * self._logs).sum(),
-                    self._way * (outer * self._near_way * scaled**2 * numpy.exp(-scaled)).sum(),
+                    self._way * (outer * near_way.values * scaled**2 * numpy.exp(-scaled)).sum(),
                 ],
             ]
         )
 
     def _along_keys(self, weights: Array) -> Array:
         return numpy.tensordot(self._squared, weights, 2)
+
+
+class _Matern52:
+    """Matern-5/2 kernel over configurations."""
+
+    def __init__(self, rates: Array, squared: Array) -> None:
+        self._distances = numpy.sqrt(5 * numpy.tensordot(rates, squared, 1))
+        self._decay = numpy.exp(-self._distances)
+        self.values = (1 + self._distances + self._distances**2 / 3) * self._decay
+
+    def slopes(self) -> Array:
+        """Return the derivatives by a key's squared distance, over -5 times its rate."""
+        derivatives: Array = (1 + self._distances) / 3 * self._decay
+        return derivatives
 
 
 def _matern32(gaps: Array, length: float) -> Array:

@@ -48,8 +48,8 @@ class Forecast:
             zip(self._curves, deviations.tolist(), strict=True)
         )
         self._best = min(self.mean.values())
-        if running := self.trials(State.RUNNING):
-            process.condition(self._with_ends(seen, running))
+        self._seen = seen
+        self._believes = False  # whether the process is conditioned on ends of running trials
 
     def trials(self, state: State) -> list[str]:
         """Return the ids of the trials in a state."""
@@ -58,7 +58,7 @@ class Forecast:
     def predictions(self, scale: float) -> Iterator[tuple[str, Prediction]]:
         """Yield the model's own prediction for each trial, noise included, times a scale."""
         for key, deviation in self._deviation.items():
-            spread = math.hypot(deviation / self._caution, self._process.noise)
+            spread = math.hypot(deviation, self._process.noise)
             yield key, Prediction(scale * self.mean[key], scale * spread)
 
     def lowest(self, keys: Iterable[str]) -> str | None:
@@ -67,7 +67,7 @@ class Forecast:
 
     def below(self, key: str, deviations: float) -> float:
         """Return a trial's predicted end minus a number of its standard deviations."""
-        return self.mean[key] - deviations * self._deviation[key]
+        return self.mean[key] - deviations * (self._caution * self._deviation[key])
 
     def gains(self, keys: Sequence[str]) -> Array:
         """Return the expected improvement of the lowest predicted end by each trial, [trials].
@@ -75,10 +75,13 @@ class Forecast:
         Running trials count as if they had come to their predicted ends, so that trials like them
         gain less.
         """
-        return self._improvement(*self._ends(keys))
+        self._believe_in_running_trials()
+        means, deviations = self._ends(keys)
+        return self._improvement(means, self._caution * deviations)
 
     def best_new(self, cube: Cube, generator: Generator) -> tuple[Array, float]:
         """Return the new point with the largest expected improvement, and the improvement."""
+        self._believe_in_running_trials()
         best = sorted(self.mean, key=self.mean.__getitem__)[:BEST]
         near = [cube.neighbours(self._curves[key].point, NEAR, WIDTH, generator) for key in best]
         pool = numpy.concatenate([cube.random(POOL, generator), *near])
@@ -94,18 +97,22 @@ class Forecast:
     def _ends(self, keys: Iterable[str]) -> tuple[Array, Array]:
         curves = [self._curves[key] for key in keys]
         points = numpy.array([curve.point for curve in curves])
-        means, deviations = self._process.ends(points, _numbers(curves))
-        return means, self._caution * deviations
+        return self._process.ends(points, _numbers(curves))
 
-    def _with_ends(self, seen: Observations, keys: Sequence[str]) -> Observations:
-        """Add the predicted ends of trials to the observations."""
-        curves = [self._curves[key] for key in keys]
-        return Observations(
+    def _believe_in_running_trials(self) -> None:
+        """Condition the process as if running trials had come to their predicted ends."""
+        keys = self.trials(State.RUNNING)
+        if self._believes or not keys:
+            return
+        self._believes = True
+        curves, seen = [self._curves[key] for key in keys], self._seen
+        believed = Observations(
             numpy.vstack([seen.points, [curve.point for curve in curves]]),
             numpy.append(seen.trials, _numbers(curves)),
             numpy.append(seen.progress, numpy.ones(len(curves))),
             numpy.append(seen.values, [self.mean[key] for key in keys]),
         )
+        self._process.condition(believed)
 
     def _gains_at(self, points: Array) -> Array:
         """Return the expected improvement of new trials; none if the configuration was tried."""

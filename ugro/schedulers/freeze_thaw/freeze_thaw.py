@@ -104,8 +104,7 @@ class FreezeThaw:
         if curve.state is not State.RUNNING or curve.spared or early:
             return CONTINUE
         curve.state = State.PAUSED
-        first = self._can_start and len(self._curves) < self._first
-        self._chosen = NEW if first else self._choose(trial.trial_id, self._can_start)
+        self._chosen = self._choose(trial.trial_id, self._can_start)
         if self._chosen == trial.trial_id:
             curve.state, self._chosen = State.RUNNING, None
             return CONTINUE
@@ -132,8 +131,7 @@ class FreezeThaw:
         self._can_start = can_start
         chosen, self._chosen = self._chosen, None
         if chosen not in handles and not (chosen == NEW and can_start):
-            first = can_start and len(self._curves) < self._first
-            chosen = NEW if first else self._choose(None, can_start)
+            chosen = self._choose(None, can_start)
         return None if chosen is None else handles.get(chosen)
 
     def propose(self) -> Mapping[str, Any] | None:
@@ -159,6 +157,8 @@ class FreezeThaw:
             reporting: trial that has the slot, if any; it counts as paused
             can_start: whether a new trial can start
         """
+        if can_start and len(self._curves) < self._first:
+            return NEW
         forecast = self._forecast()
         if forecast is None:
             return reporting or NEW
