@@ -44,8 +44,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     texts |= {"reference.md": reference(), "commands.md": commands()}
     for name, text in texts.items():
         files.append(File.generated(config, name, content=text))
-    for path in sorted(RESULTS.iterdir()):
-        files.append(File.generated(config, f"results/{path.name}", abs_src_path=str(path)))
+    for path in sorted(RESULTS.rglob("*")):
+        if path.suffix in (".md", ".png"):
+            page = f"results/{path.relative_to(RESULTS)}"
+            files.append(File.generated(config, page, abs_src_path=str(path)))
     return files
 
 
