@@ -1,5 +1,7 @@
 """The model of learning curves, against SciPy and against curves that it describes."""
 
+import dataclasses
+
 import numpy
 import pytest
 from scipy.optimize import approx_fprime
@@ -7,7 +9,14 @@ from scipy.stats import multivariate_normal
 
 from ugro.sampling.unit_cube import UnitCube
 from ugro.schedulers.base import Array
-from ugro.schedulers.freeze_thaw.curve_process import JITTER, CurveProcess, Observations, _Kernel
+from ugro.schedulers.freeze_thaw.curve_process import (
+    JITTER,
+    CurveProcess,
+    Observations,
+    _Kernel,
+    _Pairs,
+    _Rows,
+)
 
 from .curves import SPACE, observed
 
@@ -18,9 +27,7 @@ def covariance(
     process: CurveProcess, cube: UnitCube, one: Observations, other: Observations
 ) -> Array:
     """Covariance of observations without noise."""
-    squared = cube.squared_distances(one.points, other.points)
-    same = one.trials[:, None] == other.trials[None]
-    return _Kernel(process._theta, squared, same, one.progress, other.progress).matrix
+    return _Kernel(process._theta, _Pairs(cube, _Rows(one), _Rows(other))).matrix()
 
 
 def drawn(seed: int, trials: int) -> tuple[UnitCube, CurveProcess, Observations]:
@@ -37,16 +44,15 @@ def drawn(seed: int, trials: int) -> tuple[UnitCube, CurveProcess, Observations]
 def test_the_loss_is_that_of_scipys_normal_distribution_and_its_gradient_is_right() -> None:
     cube, process, seen = drawn(0, 8)
     theta = process._theta + numpy.random.default_rng(1).normal(0, 0.3, len(process._theta))
-    squared = cube.squared_distances(seen.points, seen.points)
-    same = seen.trials[:, None] == seen.trials[None]
-    loss, gradient = process._loss(theta, squared, same, seen)
-    matrix = _Kernel(theta, squared, same, seen.progress, seen.progress).matrix
+    pairs = _Pairs(cube, _Rows(seen), _Rows(seen))
+    loss, gradient = process._loss(theta, pairs, seen.values)
+    matrix = _Kernel(theta, pairs).matrix()
     matrix[numpy.diag_indices_from(matrix)] += numpy.exp(2 * theta[-1]) + JITTER
     off = (theta - process._prior) / process._spread
     constant = len(seen.values) / 2 * numpy.log(2 * numpy.pi)
     expected = -multivariate_normal(cov=matrix).logpdf(seen.values) - constant + 0.5 * off @ off
     assert loss == pytest.approx(expected)
-    numeric = approx_fprime(theta, lambda at: process._loss(at, squared, same, seen)[0], 1e-6)
+    numeric = approx_fprime(theta, lambda at: process._loss(at, pairs, seen.values)[0], 1e-6)
     assert gradient == pytest.approx(numeric, rel=1e-3, abs=1e-3)
 
 
@@ -66,6 +72,21 @@ def test_predictions_are_the_conditional_distribution() -> None:
     solved = numpy.linalg.solve(inner, cross.T)
     assert mean == pytest.approx(solved.T @ seen.values)
     assert deviation**2 == pytest.approx(numpy.diag(outer - cross @ solved), abs=1e-6)
+
+
+def test_further_observations_condition_the_process_as_if_all_had_come_at_once() -> None:
+    cube, process, seen = drawn(4, 6)
+    _, _, further = drawn(5, 2)
+    of_both = further.trials[:, None] == 0  # the last trial of the first ones
+    all_points = numpy.where(of_both, seen.points[-1], further.points)
+    further = dataclasses.replace(further, points=all_points, trials=further.trials + 5)
+    points, trials = cube.random(2, numpy.random.default_rng(6)), numpy.array([0, 5, 6, -1, -1])
+    points = numpy.vstack([seen.points[[0, -1]], further.points[-1:], points])
+    process.condition(seen.and_then(further))
+    at_once = process.ends(points, trials)
+    process.condition(seen)
+    process.extend(further)
+    assert numpy.array(process.ends(points, trials)) == pytest.approx(numpy.array(at_once))
 
 
 @pytest.mark.parametrize("reports", [1, 3, 4])  # until progress 1/12, 1/4 and 1/2

@@ -1,12 +1,13 @@
 """A Gaussian process over configurations and training progress."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
+from scipy.sparse import csr_array
 
 from ugro.schedulers.base import Array, Cube
 
@@ -31,6 +32,15 @@ class Observations:
     trials: NDArray[numpy.int64]
     progress: Array
     values: Array
+
+    def and_then(self, further: "Observations") -> "Observations":
+        """Return these observations and further ones."""
+        return Observations(
+            numpy.concatenate([self.points, further.points]),
+            numpy.concatenate([self.trials, further.trials]),
+            numpy.concatenate([self.progress, further.progress]),
+            numpy.concatenate([self.values, further.values]),
+        )
 
 
 class CurveProcess:
@@ -61,15 +71,14 @@ class CurveProcess:
 
     def fit(self, seen: Observations, iterations: int) -> None:
         """Fit the hyperparameters, from those of the previous fit."""
-        squared = self._cube.squared_distances(seen.points, seen.points)
-        same = seen.trials[:, None] == seen.trials[None]
+        rows = _Rows(seen)
         limits = zip(
             self._prior - BOUND * self._spread, self._prior + BOUND * self._spread, strict=True
         )
         found = minimize(
             self._loss,
             self._theta,
-            (squared, same, seen),
+            (_Pairs(self._cube, rows, rows), seen.values),
             jac=True,
             method="L-BFGS-B",
             bounds=list(limits),
@@ -79,13 +88,20 @@ class CurveProcess:
 
     def condition(self, seen: Observations) -> None:
         """Condition the process on observations."""
-        squared = self._cube.squared_distances(seen.points, seen.points)
-        same = seen.trials[:, None] == seen.trials[None]
-        kernel = _Kernel(self._theta, squared, same, seen.progress, seen.progress).matrix
-        kernel[numpy.diag_indices_from(kernel)] += self.noise**2 + JITTER
-        self._seen = seen
-        self._root = cholesky(kernel, lower=True, check_finite=False)
+        self._seen, self._rows = seen, _Rows(seen)
+        self._root = _root(self._covariance(self._rows, self._rows), self.noise)
         self._weights = cho_solve((self._root, True), seen.values, check_finite=False)
+
+    def extend(self, further: Observations) -> None:
+        """Condition the process on further observations, which takes a small part of the time."""
+        rows = _Rows(further)
+        cross = self._covariance(self._rows, rows)
+        below = solve_triangular(self._root, cross, lower=True, check_finite=False)
+        corner = _root(self._covariance(rows, rows) - below.T @ below, self.noise)
+        self._root = numpy.block([[self._root, numpy.zeros_like(below)], [below.T, corner]])
+        self._seen = self._seen.and_then(further)
+        self._rows = _Rows(self._seen)
+        self._weights = cho_solve((self._root, True), self._seen.values, check_finite=False)
 
     def ends(self, points: Array, trials: NDArray[numpy.int64]) -> tuple[Array, Array]:
         """Predict the values at the end of the run, without noise.
@@ -97,90 +113,168 @@ class CurveProcess:
         Returns:
             Means and standard deviations, [m] each.
         """
-        seen, one = self._seen, numpy.ones(len(points))
-        squared = self._cube.squared_distances(points, seen.points)
-        same = trials[:, None] == seen.trials[None]
-        cross = _Kernel(self._theta, squared, same, one, seen.progress).matrix
+        ends = _Rows(Observations(points, trials, numpy.ones(len(points)), numpy.array([])))
+        cross = self._covariance(ends, self._rows)
         explained = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
         prior = numpy.exp(2 * self._theta[-7:-3]).sum()
         variance = prior - (explained**2).sum(axis=0)
         return cross @ self._weights, numpy.sqrt(numpy.maximum(variance, 1e-10))
 
-    def _loss(self, theta: Array, squared: Array, same: Any, seen: Observations) -> Any:
+    def _covariance(self, first: "_Rows", second: "_Rows") -> Array:
+        return _Kernel(self._theta, _Pairs(self._cube, first, second)).matrix()
+
+    def _loss(self, theta: Array, pairs: "_Pairs", values: Array) -> tuple[float, Array]:
         """Return the negative log posterior and its gradient."""
-        kernel = _Kernel(theta, squared, same, seen.progress, seen.progress)
-        noise = numpy.exp(2 * theta[-1])
-        matrix = kernel.matrix.copy()
-        matrix[numpy.diag_indices_from(matrix)] += noise + JITTER
+        kernel, noise = _Kernel(theta, pairs), numpy.exp(theta[-1])
         off = (theta - self._prior) / self._spread
         try:
-            root = cholesky(matrix, lower=True, check_finite=False)
+            root = _root(kernel.matrix(), noise)
         except numpy.linalg.LinAlgError:
             return 1e10, numpy.zeros_like(theta)
-        inverse = cho_solve((root, True), numpy.eye(len(matrix)), check_finite=False)
-        weights = inverse @ seen.values
-        loss = 0.5 * seen.values @ weights + numpy.log(numpy.diag(root)).sum() + 0.5 * off @ off
+        lower, _ = dpotri(root, lower=1)
+        inverse = lower + numpy.tril(lower, -1).T
+        weights = inverse @ values
+        loss = 0.5 * values @ weights + numpy.log(numpy.diag(root)).sum() + 0.5 * off @ off
         outer = 0.5 * (inverse - numpy.outer(weights, weights))
-        gradient = numpy.append(kernel.gradient(outer), 2 * noise * numpy.trace(outer))
-        return loss, gradient + off / self._spread
+        gradient = numpy.append(kernel.gradient(outer), 2 * noise**2 * numpy.trace(outer))
+        return float(loss), gradient + off / self._spread
+
+
+class _Rows:
+    """Observations by distinct trials and distinct progress, of which there are few.
+
+    Attributes:
+        points: configuration of each distinct trial, [trials, keys]
+        numbers: its number, [trials]
+        logs: logarithm of each distinct progress, [levels]
+        trial: distinct trial of each observation, [n]
+        level: distinct progress of each observation, [n]
+    """
+
+    def __init__(self, seen: Observations) -> None:
+        new = seen.trials < 0  # each is a trial of its own
+        own = numpy.where(new, -1 - numpy.arange(len(seen.trials)), seen.trials)
+        _, first, self.trial = numpy.unique(own, return_index=True, return_inverse=True)
+        self.points, self.numbers = seen.points[first], seen.trials[first]
+        levels, self.level = numpy.unique(seen.progress, return_inverse=True)
+        self.logs = numpy.log(levels)
+
+
+class _Pairs:
+    """Pairs of observations: what is the same for all hyperparameters.
+
+    A covariance is a sum of products of a matrix over pairs of trials and one over pairs of levels
+    of progress. Both are small beside the covariance, so that they take the exponentials.
+
+    Attributes:
+        squared: squared distance of two trials along each key, [keys, trials, trials]
+        same: whether they are the same trial, [trials, trials]
+        gaps: distance of two levels, in e-foldings, [levels, levels]
+        logs: sum of their logarithms, [levels, levels]
+    """
+
+    def __init__(self, cube: Cube, first: _Rows, second: _Rows) -> None:
+        self._first, self._second = first, second
+        self.squared = cube.squared_distances(first.points, second.points)
+        self.same = (first.numbers[:, None] == second.numbers[None]).astype(float)
+        self.gaps = numpy.abs(first.logs[:, None] - second.logs[None])
+        self.logs = first.logs[:, None] + second.logs[None]
+
+    def of_trials(self, values: Array) -> Array:
+        """Return the value of each pair of observations from that of its trials, [n, m]."""
+        return values[self._first.trial].take(self._second.trial, axis=1)
+
+    def of_levels(self, values: Array) -> Array:
+        """Return the value of each pair of observations from that of its levels, [n, m]."""
+        return values[self._first.level].take(self._second.level, axis=1)
+
+    def sum_by_trials(self, weights: Array) -> Array:
+        """Return the sum of weights, [n, m], over each pair of trials."""
+        return _sums(weights, self._first.trial, self._second.trial)
+
+    def sum_by_levels(self, weights: Array) -> Array:
+        """Return the sum of weights, [n, m], over each pair of levels."""
+        return _sums(weights, self._first.level, self._second.level)
+
+
+def _sums(weights: Array, first: NDArray[numpy.int64], second: NDArray[numpy.int64]) -> Array:
+    along: Array = _indicator(first) @ weights
+    sums: Array = _indicator(second) @ along.T
+    return sums.T
+
+
+def _indicator(groups: NDArray[numpy.int64]) -> csr_array:
+    """Return the matrix that sums rows by group, [groups, n]."""
+    return csr_array((numpy.ones(len(groups)), (groups, numpy.arange(len(groups)))))
+
+
+def _root(covariance: Array, noise: float) -> Array:
+    """Return the Cholesky factor of a covariance with noise; overwrites the covariance."""
+    covariance[numpy.diag_indices_from(covariance)] += noise**2 + JITTER
+    root: Array = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    return root
 
 
 class _Kernel:
-    """Covariance of two sets of observations, and its gradient."""
+    """Covariance of pairs of observations, and its gradient."""
 
-    def __init__(
-        self, theta: Array, squared: Array, same: Any, first: Array, second: Array
-    ) -> None:
-        self._squared = squared
-        keys = len(squared)
+    def __init__(self, theta: Array, pairs: _Pairs) -> None:
+        self._pairs = pairs
+        keys = len(pairs.squared)
         self._rates_end, self._rates_way = numpy.exp(-2 * theta[: 2 * keys]).reshape(2, keys)
-        self._mean, self._end, self._way, self._trial = numpy.exp(
-            2 * theta[2 * keys : 2 * keys + 4]
-        )
+        mean, self._end, self._way, trial = numpy.exp(2 * theta[2 * keys : 2 * keys + 4])
         self._power, self._length = numpy.exp(theta[2 * keys + 4 : 2 * keys + 6])
-        log_first, log_second = numpy.log(first), numpy.log(second)
-        self._gaps = numpy.abs(log_first[:, None] - log_second[None])
-        self._logs = log_first[:, None] + log_second[None]
-        self._grown = numpy.exp(self._power * self._logs)
-        self._of_trial = same * _matern32(self._gaps, TRIAL_LENGTH)
-        self._of_mean = _matern32(self._gaps, MEAN_LENGTH)
-        self._of_way = _matern32(self._gaps, self._length)
-        self._near_end = _Matern52(self._rates_end, squared)
-        self._near_way = _Matern52(self._rates_way, squared)
-        self._grown_end = self._end * self._near_end.values + self._trial * self._of_trial
-        self.matrix = (
-            self._mean * self._of_mean
-            + self._grown_end * self._grown
-            + self._way * self._near_way.values * self._of_way
-        )
+        self._near_end = _Matern52(self._rates_end, pairs.squared)
+        self._near_way = _Matern52(self._rates_way, pairs.squared)
+        grown = numpy.exp(self._power * pairs.logs)
+        # Each term of the covariance, over trials and over levels
+        self._end_of_trials, self._end_of_levels = self._end * self._near_end.values, grown
+        self._way_of_trials = self._way * self._near_way.values
+        self._way_of_levels = _matern32(pairs.gaps, self._length)
+        self._own_of_trials = trial * pairs.same
+        self._own_of_levels = grown * _matern32(pairs.gaps, TRIAL_LENGTH)
+        self._mean_of_levels = mean * _matern32(pairs.gaps, MEAN_LENGTH)
+
+    def matrix(self) -> Array:
+        """Return the covariance, [n, m]."""
+        of_trials, of_levels = self._pairs.of_trials, self._pairs.of_levels
+        covariance = of_levels(self._mean_of_levels)
+        covariance += of_trials(self._end_of_trials) * of_levels(self._end_of_levels)
+        covariance += of_trials(self._way_of_trials) * of_levels(self._way_of_levels)
+        covariance += of_trials(self._own_of_trials) * of_levels(self._own_of_levels)
+        return covariance
 
     def gradient(self, outer: Array) -> Array:
         """Return the derivatives of a loss by the hyperparameters except the noise.
 
         Args:
-            outer: derivative of the loss by the matrix, [n, n]
+            outer: derivative of the loss by the covariance, [n, m]
         """
-        by_end = outer * self._grown
-        by_way = outer * self._of_way
-        scaled = numpy.sqrt(3) * self._gaps / self._length
-        near_end, near_way = self._near_end, self._near_way
+        pairs = self._pairs
+        by_end = pairs.sum_by_trials(outer * pairs.of_levels(self._end_of_levels))
+        by_way = pairs.sum_by_trials(outer * pairs.of_levels(self._way_of_levels))
+        end, way, own = (
+            pairs.sum_by_levels(outer * pairs.of_trials(over))
+            for over in (self._end_of_trials, self._way_of_trials, self._own_of_trials)
+        )
+        grown = end * self._end_of_levels + own * self._own_of_levels
+        scaled = numpy.sqrt(3) * pairs.gaps / self._length
+        slopes_end = by_end * self._near_end.slopes()
+        slopes_way = by_way * self._near_way.slopes()
         return numpy.concatenate(
             [
-                5 * self._end * self._rates_end * self._along_keys(by_end * near_end.slopes()),
-                5 * self._way * self._rates_way * self._along_keys(by_way * near_way.slopes()),
+                5 * self._end * self._rates_end * numpy.tensordot(pairs.squared, slopes_end, 2),
+                5 * self._way * self._rates_way * numpy.tensordot(pairs.squared, slopes_way, 2),
                 [
-                    2 * self._mean * (outer * self._of_mean).sum(),
-                    2 * self._end * (by_end * near_end.values).sum(),
-                    2 * self._way * (by_way * near_way.values).sum(),
-                    2 * self._trial * (by_end * self._of_trial).sum(),
-                    self._power * (by_end * self._grown_end * self._logs).sum(),
-                    self._way * (outer * near_way.values * scaled**2 * numpy.exp(-scaled)).sum(),
+                    2 * (pairs.sum_by_levels(outer) * self._mean_of_levels).sum(),
+                    2 * (end * self._end_of_levels).sum(),
+                    2 * (way * self._way_of_levels).sum(),
+                    2 * (own * self._own_of_levels).sum(),
+                    self._power * (grown * pairs.logs).sum(),
+                    (way * scaled**2 * numpy.exp(-scaled)).sum(),
                 ],
             ]
         )
-
-    def _along_keys(self, weights: Array) -> Array:
-        return numpy.tensordot(self._squared, weights, 2)
 
 
 class _Matern52:

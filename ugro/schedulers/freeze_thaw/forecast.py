@@ -48,7 +48,6 @@ class Forecast:
             zip(self._curves, deviations.tolist(), strict=True)
         )
         self._best = min(self.mean.values())
-        self._seen = seen
         self._believes = False  # whether the process is conditioned on ends of running trials
 
     def trials(self, state: State) -> list[str]:
@@ -105,14 +104,15 @@ class Forecast:
         if self._believes or not keys:
             return
         self._believes = True
-        curves, seen = [self._curves[key] for key in keys], self._seen
-        believed = Observations(
-            numpy.vstack([seen.points, [curve.point for curve in curves]]),
-            numpy.append(seen.trials, _numbers(curves)),
-            numpy.append(seen.progress, numpy.ones(len(curves))),
-            numpy.append(seen.values, [self.mean[key] for key in keys]),
+        curves = [self._curves[key] for key in keys]
+        self._process.extend(
+            Observations(
+                numpy.array([curve.point for curve in curves]),
+                _numbers(curves),
+                numpy.ones(len(curves)),
+                numpy.array([self.mean[key] for key in keys]),
+            )
         )
-        self._process.condition(believed)
 
     def _gains_at(self, points: Array) -> Array:
         """Return the expected improvement of new trials; none if the configuration was tried."""
