@@ -151,7 +151,8 @@ def _quiet() -> None:
     logging.disable(logging.WARNING)
 
 
-def _range(text: str) -> range:
+def runs_of(text: str) -> range:
+    """Return the runs that an argument such as 0-19 or 7 names."""
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
 
@@ -159,7 +160,7 @@ def _range(text: str) -> range:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("runs", type=_range)
+    parser.add_argument("runs", type=runs_of)
     every = [*FAMILIES, *TABLES]
     parser.add_argument("--problems", nargs="+", default=every, choices=every)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))

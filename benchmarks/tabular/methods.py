@@ -100,17 +100,19 @@ def _ax(seed: int) -> Peer:
 
 DEFAULT = "UGRO"
 _TPE = "hydra/sweeper/sampler=tpe_multivariate"
+_RANDOM = "hydra/sweeper/sampler=random"
+_NONE = "scheduler=none"
 _ADAPTIVE, _PROMOTION = "scheduler=adaptive_asha", "scheduler=promotion_asha"
 
 _OURS: Mapping[str, Method] = {
     "default": Method(DEFAULT, _ugro(), drawn=True),
     "warm_start": Method("UGRO: warm start", _warm_started),
-    "freeze_thaw": Method("UGRO: freeze-thaw", _ugro("scheduler=freeze_thaw"), drawn=True),
+    "none": Method("UGRO: no early stopping", _ugro(_NONE), drawn=True),
     "adaptive": Method("UGRO: adaptive ASHA", _ugro(_ADAPTIVE)),
     "promotion": Method("UGRO: promotion ASHA", _ugro(_PROMOTION), drawn=True),
-    "tpe": Method("UGRO: multivariate TPE", _ugro(_TPE)),
+    "tpe": Method("UGRO: multivariate TPE, no early stopping", _ugro(_TPE, _NONE)),
     "tpe_adaptive": Method("UGRO: multivariate TPE, adaptive ASHA", _ugro(_TPE, _ADAPTIVE)),
-    "random": Method("UGRO: random", _ugro("hydra/sweeper/sampler=random")),
+    "random": Method("UGRO: random, no early stopping", _ugro(_RANDOM, _NONE)),
 }
 _PEERS: Mapping[str, Method] = {
     "optuna": Method("Optuna: TPE, Hyperband", _peer(optuna_hyperband), drawn=True),

@@ -8,7 +8,7 @@ from .curves import Problem, plain
 from .problems import TABLES, problem, reference_configurations
 from .simulate import simulate
 
-SEQUENTIAL = ("hydra/sweeper/sampler=tpe", "study.baseline=false")
+SEQUENTIAL = ("hydra/sweeper/sampler=tpe", "scheduler=none", "study.baseline=false")
 TRIALS = 50
 REPETITIONS = 9  # per landscape
 OF_A_TABLE = 45  # repetitions for a recorded table, whose landscape is the same for all runs

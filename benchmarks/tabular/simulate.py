@@ -97,7 +97,7 @@ def simulate(
         sampler=sampling,
         feasible=feasible,
         objectives=objectives,
-        early_stopping=plan.early_stopping(seeds.method),
+        early_stopping=plan.early_stopping(seeds.method, budget.trials),
         executor=place,
         limits=Limits(of.study, maximised=False),
         failures=Failures(budget.trials, of.study.fail_fast),

@@ -27,7 +27,7 @@ from ugro.errors import UserError
 from ugro.space.feasible import identity
 
 SEEDS = Seeds(0, 1, 2)
-RANDOM = ("hydra/sweeper/sampler=random", "study.baseline=false")
+RANDOM = ("hydra/sweeper/sampler=random", "scheduler=none", "study.baseline=false")
 TINY = ("model=tiny", "data.max_train_examples=64", "training.max_tokens=384", "data.block_size=4")
 
 

@@ -92,20 +92,18 @@ def test_a_model_of_the_curves_pauses_resumes_and_proposes_trials(
     train_py: TrainPy, tmp_path: Path
 ) -> None:
     """Also in a study that goes on: the earlier driver's decisions stand."""
-    asked = ["search_space=lora_small", "scheduler=freeze_thaw", "scheduler.grace_period=0.1"]
+    asked = ["search_space=lora_small", "scheduler=auto", "scheduler.grace_period=0.1"]
     long = ["training.max_steps=16", "training.eval_steps=2", "hydra.sweeper.n_jobs=2"]
     given = [*QUICK, *asked, *long, IN_PROCESS, "study.name=s"]
-    done = train_py("-m", *given, "hydra.sweeper.n_trials=10")
+    done = train_py("-m", *given, "hydra.sweeper.n_trials=24", "study.max_tokens=8000")
     assert done.returncode == 0, done.stderr
     study = tmp_path / "multirun" / "s"
     before = table(study)
-    assert len(before) == 10
-    assert {row["reason"] for row in before} == {"paused", "complete"}
+    assert {row["reason"] for row in before} > {"paused", "complete"}
     assert before[0]["reason"] == before[1]["reason"] == "complete"
-    done = train_py("-m", *given, "hydra.sweeper.n_trials=14")
+    done = train_py("-m", *given, "hydra.sweeper.n_trials=24", "study.max_tokens=16000")
     assert done.returncode == 0, done.stderr
-    after = table(study)
-    assert len(after) == 14
+    assert len(table(study)) > len(before)
     events = [json.loads(line) for line in (study / "events.jsonl").read_text().splitlines()]
     sources = [event["source"] for event in events if event["event"] == "TrialAsked"]
     assert sources[:2] == ["baseline", "sampler"]

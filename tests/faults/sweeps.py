@@ -19,8 +19,8 @@ from ugro.study.study import Study, read
 from ..conftest import ROOT
 from ..forked import Forked
 
-# Analysis and tracking are tested elsewhere.
-WITHOUT_ANALYSIS = ("study.analysis=false", "tracking=none")
+# Analysis and tracking are tested elsewhere; without a fault every trial is complete.
+DEFAULTS = ("study.analysis=false", "tracking=none", "scheduler=none")
 SPACE = "lora.r=int(interval(1,1000000))"
 TWO_SLOTS = ("++hydra.launcher.ray.init.num_cpus=2", "hydra.launcher.ray.remote.num_gpus=0")
 FOUR_SLOTS = ("++hydra.launcher.ray.init.num_cpus=4", "hydra.launcher.ray.remote.num_gpus=0")
@@ -53,7 +53,7 @@ class Sweep:
         script = ROOT / "tests" / "faults" / "scripted.py"
         log = self._log = log or folder / "driver.log"
         log.touch()
-        arguments = ["-m", *WITHOUT_ANALYSIS, *overrides]
+        arguments = ["-m", *DEFAULTS, *overrides]
         variables = {**os.environ, "FAULTS": json.dumps(faults or {}), **(environment or {})}
         self.process: Forked | subprocess.Popen[bytes]
         if not environment:

@@ -21,7 +21,17 @@ from ugro.cli.audit import main as audit
 from ugro.events.outcome import Outcome
 from ugro.study.trial_record import recorded_outcome, retried
 
-from .sweeps import Sweep, attempts, check_resumed, events, study_in, swept, wait_for
+from .sweeps import (
+    SPACE,
+    TWO_SLOTS,
+    Sweep,
+    attempts,
+    check_resumed,
+    events,
+    study_in,
+    swept,
+    wait_for,
+)
 
 PAUSED, COMPLETE = Outcome.PAUSED, Outcome.COMPLETE
 OVERRIDES = (
@@ -153,3 +163,28 @@ def test_paused_trials_of_a_dead_driver_are_taken_over_by_the_other(tmp_path: Pa
     for trial in (study / "trials").iterdir():
         check_resumed(trial)
     audit(["study.name=s", f"study.dir={study}", f"storage={url}"])
+
+
+@pytest.mark.faults
+def test_a_driver_with_the_default_scheduler_is_killed_again_and_again(tmp_path: Path) -> None:
+    """With two slots the order of the trials is not given: no trial and no report is lost."""
+    overrides = ("study.name=s", SPACE, "scheduler=auto", "hydra.sweeper.n_trials=12", *TWO_SLOTS)
+    study = tmp_path / "multirun" / "s"
+    for kind, count in (("TrialPaused", 1), ("TrialResumed", 1), ("TrialPaused", 4)):
+        with Sweep(tmp_path, overrides, {"seconds": 0.3}) as sweep:
+            wait_for(lambda: len(events(study, kind)) >= count)  # noqa: B023
+            sweep.is_killed()
+    swept(tmp_path, *overrides)
+    trials = study_in(tmp_path).trials()
+    outcomes = [recorded_outcome(trial) for trial in trials]
+    assert len(trials) == 12
+    assert set(outcomes) == {PAUSED, COMPLETE}
+    for trial in trials:
+        folder = study / "trials" / f"{trial.number:04d}"
+        check_resumed(folder)
+        # Every report that was logged is in the record.
+        logged = {
+            e["tokens_seen"] for e in events(study, "TrialReported") if e["number"] == trial.number
+        }
+        assert logged - {0} == set(trial.intermediate_values) - {0}
+    audit(["study.name=s", f"study.dir={study}"])

@@ -35,7 +35,7 @@ def make(composed: Callable[..., DictConfig]) -> Make:
         settings = typed(config)
         objectives = objectives_of(settings.objectives)
         return EarlyStopping(
-            config.scheduler, settings.stoppers, objectives, UnitCube({}), settings.seed
+            config.scheduler, settings.stoppers, objectives, UnitCube({}), 100, settings.seed
         )
 
     return _make
@@ -270,7 +270,7 @@ def test_stoppers_work_with_any_scheduler(make: Make) -> None:
 
 
 def test_a_trial_that_diverges_in_its_last_report_has_diverged(make: Make) -> None:
-    early_stopping = make()
+    early_stopping = make("scheduler=none")
     assert judge(early_stopping, 0, report(0, 9.0), report(LENGTH, math.nan)) == [
         None,
         Outcome.DIVERGED,

@@ -53,7 +53,9 @@ def run(feasible: Feasible, composed: Callable[..., DictConfig]) -> Run:
         objectives = objectives_of(of.objectives)
         past, left = ran.study.finished(), ran.study.unfinished()
         cube = UnitCube(space.space.distributions)
-        early_stopping = EarlyStopping(config.scheduler, of.stoppers, objectives, cube, of.seed)
+        early_stopping = EarlyStopping(
+            config.scheduler, of.stoppers, objectives, cube, total, of.seed
+        )
         history = [event for event in ran.events if isinstance(event, SchedulerEvent)]
         early_stopping.remember(history, {trial.number for trial in left})
         sampling = OptunaSampler(optuna.samplers.RandomSampler(0), ["minimize"], space, past)

@@ -151,6 +151,17 @@ def test_rungs_are_listed_or_reported_as_unknown(
     assert f"Tokens expected: {expected}" in lines
 
 
+def test_the_default_scheduler_is_shown_as_what_it_is_in_this_study(feasible: Feasible) -> None:
+    longer = {**QUICK, "training.max_steps": 16, "training.batch_size": 4}
+    fixed = [f"{key}={value}" for key, value in longer.items()]
+    some = printed(feasible("lora.dropout=interval(0,0.1)", *fixed))
+    assert "Scheduler: freeze-thaw" in some
+    assert "Pauses: 163.8 tokens or later" in some  # of 2,048
+    every = printed(feasible("lora.r=4,8", *fixed))
+    assert "Scheduler: none, as every configuration runs" in every
+    assert "Rungs: none, every trial runs to its end" in every
+
+
 def test_rungs_are_those_of_the_full_trial_if_a_stopper_ends_it(feasible: Feasible) -> None:
     longer = {**QUICK, "training.max_steps": 16, "training.batch_size": 4}
     fixed = [f"{key}={value}" for key, value in longer.items()]

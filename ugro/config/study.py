@@ -91,7 +91,8 @@ class SchedulerConfig:
     """A trial scheduler, which decides after each report whether a trial continues."""
 
     _target_: str = MISSING
-    """Class of the scheduler, from ugro.schedulers or ray.tune.schedulers."""
+    """Class of the scheduler, from ugro.schedulers or ray.tune.schedulers; auto: FreezeThaw, or
+    NoScheduler in grids, with several objectives and with conditional keys."""
 
     time_attr: Resource = MISSING
     """Resource at which trials are compared."""
@@ -226,6 +227,7 @@ class ConstraintsConfig:
 
 
 SCHEDULERS = {
+    "auto": FreezeThawConfig,
     "none": SchedulerConfig,
     "asha": AshaConfig,
     "adaptive_asha": AdaptiveAshaConfig,

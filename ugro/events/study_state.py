@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ugro.events.early_ranks import EARLY_SHARE, rank_agreement
 from ugro.events.events import (
     Event,
     ModelChanged,
@@ -22,6 +23,9 @@ from ugro.events.events import (
 from ugro.events.gain import gain_over
 from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
+
+# Outcomes of full-length trials and of those that were shortened on purpose
+SHORTENED = (Outcome.COMPLETE, Outcome.RUNG, Outcome.DIVERGED, Outcome.PLATEAU)
 
 
 @dataclass
@@ -82,6 +86,8 @@ class StudyState:
         self._others = others
         self._group = 0  # the newest group: its trials are ranked together
         self._of_others: set[int] = set()  # trials of other groups
+        self._reached: dict[int, Report] = {}  # last report of each trial
+        self._early: dict[int, float] = {}  # first objective at a quarter of each trial
         self._unknown = 0  # ended trials that the log does not hold
         self._seconds = 0.0  # total duration of the ended and paused trials
         self._timed: set[int] = set()  # trials in that total
@@ -109,6 +115,7 @@ class StudyState:
                 trial = self.running[number]
                 trial.before, trial.report, trial.rung = trial.report, event.report, event.rung
                 self.has_rungs |= event.rung > 0
+                self._add_report(number, event.report)
             case TrialFinished():
                 self.observe_others()  # one of them may be better
                 self._finished(event)
@@ -125,6 +132,8 @@ class StudyState:
             )
         elif record["event"] == TrialFinished.__name__:
             self._ended(record["number"], Outcome(record["ending"]), tuple(record["values"]))
+        elif record["event"] == TrialReported.__name__:
+            self._add_report(record["number"], Report.from_dict(record))
         elif record["event"] == TrialPaused.__name__:
             self._pause(record["number"], record["time"])
         elif record["event"] in (TrialRetried.__name__, TrialResumed.__name__):
@@ -157,6 +166,24 @@ class StudyState:
             return None
         own, found = self.values[self.baseline][0], self.values[best][0]
         return Gain(self.baseline, *gain_over(own, found, self._signs()[0] > 0))
+
+    @property
+    def saved(self) -> float:
+        """Share of the tokens of full-length trials that early stopping has saved so far."""
+        shortened = (number for number, how in self.ended.items() if how in SHORTENED)
+        numbers = self._reached.keys() & {*shortened, *self.paused}
+        ends = [self._reached[number] for number in numbers]
+        whole = sum(end.total_tokens for end in ends)
+        return 1 - sum(end.tokens_seen for end in ends) / whole if whole else 0.0
+
+    def rank_agreement(self) -> float | None:
+        """Return how well early values of the complete trials predict their final ranks."""
+        complete = {
+            number: values[0]
+            for number, values in self.values.items()
+            if self.ended.get(number) is Outcome.COMPLETE
+        }
+        return rank_agreement(self._early, complete)
 
     def seconds_left(self, now: float) -> float | None:
         """Estimate the seconds until the study ends; None before a trial has ended.
@@ -225,6 +252,13 @@ class StudyState:
         self._add_seconds(self.running.pop(number, None), now)
         if number not in self._of_others:
             self.paused.add(number)
+
+    def _add_report(self, number: int, report: Report) -> None:
+        self._reached[number] = report
+        names = self.study.objectives if self.study else ()
+        early = 0 < report.tokens_seen <= EARLY_SHARE * report.total_tokens
+        if early and names and names[0] in report.metrics:
+            self._early[number] = report.metrics[names[0]]
 
     def _add_seconds(self, trial: Running | None, now: float) -> None:
         if trial is not None:

@@ -74,8 +74,18 @@ def _head(state: StudyState, now: float, width: int, height: int) -> Iterator[Re
         yield _line("", Text(f"not dominated: {len(state.front)}"), width)
     counts = ", ".join(f"{count} {label}" for label, count in state.counts.items())
     yield _line("Ended", Text(counts or "none yet"), width)
+    if state.saved > 0:
+        yield _line("Saved", Text(_saved(state)), width)
     if state.model is not None:
         yield _line("Model", Text(f"{state.model.model}: {state.model.reason}"), width)
+
+
+def _saved(state: StudyState) -> str:
+    text = f"{state.saved:.0%} of the tokens by early stopping"
+    agreement = state.rank_agreement()
+    if agreement is None:
+        return text
+    return f"{text}; ranks at a quarter agree by {agreement:.1f}"
 
 
 def _time(state: StudyState, now: float) -> str:

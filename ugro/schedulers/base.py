@@ -91,8 +91,8 @@ class Cube(Protocol):
 class ModelScheduler(TrialScheduler, Protocol):
     """Scheduler that models how the objective depends on the configuration, and proposes some."""
 
-    def on_space(self, cube: Cube) -> None:
-        """Take the search space, before the first trial."""
+    def on_study(self, cube: Cube, trials: int) -> None:
+        """Take the search space and the largest number of trials, before the first trial."""
 
     def propose(self) -> Mapping[str, Any] | None:
         """Return the configuration of the next new trial; None if the sampler is to propose."""

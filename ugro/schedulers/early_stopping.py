@@ -42,6 +42,7 @@ class EarlyStopping:
         stopping: ``stoppers`` of the configuration
         objectives: objectives that the scheduler compares
         cube: the search space
+        trials: largest number of trials of the study
         seed: seed of the assignment of trials to brackets
     """
 
@@ -51,6 +52,7 @@ class EarlyStopping:
         stopping: StoppersConfig,
         objectives: Objectives,
         cube: Cube,
+        trials: int,
         seed: int,
     ) -> None:
         self._config = scheduler
@@ -58,6 +60,7 @@ class EarlyStopping:
         self._stoppers = stoppers(stopping)
         self._objectives = objectives
         self._cube = cube
+        self._trials = trials
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
         self._pausing: PausingScheduler | None = None  # the same scheduler, if it pauses trials
@@ -278,7 +281,7 @@ class EarlyStopping:
             self._levels = found.at if factor else ()
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         if isinstance(scheduler, ModelScheduler):
-            scheduler.on_space(self._cube)
+            scheduler.on_study(self._cube, self._trials)
         return scheduler
 
 

@@ -15,9 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ugro.config import SchedulerConfig, StudyConfig, typed
+from ugro.config import StudyConfig, typed
 from ugro.events.outcome import Outcome
 from ugro.paths import CONFIRM
+from ugro.schedulers.auto_scheduler import no_scheduler
 from ugro.space.composition import Composer, without_hydra
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import SearchSpace, extreme_values
@@ -30,7 +31,6 @@ from ugro.sweep.plan import Plan
 log = logging.getLogger(__name__)
 SEED = "seed"
 SEEDS = 2**32  # number of seeds that NumPy accepts
-NO_SCHEDULER = "ugro.schedulers.no_scheduler.NoScheduler"
 # Limits and initial trials belong to the search.
 OVERRIDES = (
     "study.confirm=0",
@@ -164,7 +164,7 @@ def _without_scheduler(config: DictConfig) -> DictConfig:
 
     An override cannot do this, as the keys of the search's scheduler do not fit.
     """
-    config.scheduler = SchedulerConfig(NO_SCHEDULER, config.scheduler.time_attr)
+    config.scheduler = no_scheduler(config.scheduler)
     return config
 
 

@@ -14,6 +14,7 @@ from ugro.objectives.objectives import objectives_of
 from ugro.sampling.configured_sampler import sampler_of
 from ugro.sampling.feasible_share import check_satisfiable
 from ugro.sampling.unit_cube import UnitCube
+from ugro.schedulers.auto_scheduler import ChosenScheduler, chosen_scheduler
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.space.checks import check_space
 from ugro.space.comparability import check_comparable
@@ -49,18 +50,35 @@ class Plan:
     sampler: str
     data: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def early_stopping(self, seed: int | None = None) -> EarlyStopping:
+    @property
+    def scheduler(self) -> ChosenScheduler:
+        """The trial scheduler."""
+        return chosen_scheduler(
+            self.trial.scheduler,
+            len(objectives_of(self.config.objectives).directions),
+            bool(self.feasible.conditional),
+            self.is_exhaustive,
+        )
+
+    @property
+    def is_exhaustive(self) -> bool:
+        """Whether every configuration of the space runs."""
+        return not self.config.study.allow_duplicates and self.feasible.is_covered_by(self.total)
+
+    def early_stopping(self, seed: int | None = None, trials: int | None = None) -> EarlyStopping:
         """Create the study's early stopping, without any reports.
 
         Args:
             seed: seed of the assignment of trials to brackets; None: the study's
+            trials: largest number of trials; None: the plan's
         """
         config = self.config
         return EarlyStopping(
-            self.trial.scheduler,
+            self.scheduler.config,
             config.stoppers,
             objectives_of(config.objectives),
             UnitCube(self.feasible.space.distributions),
+            self.total if trials is None else trials,
             config.seed if seed is None else seed,
         )
 

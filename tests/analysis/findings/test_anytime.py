@@ -19,15 +19,15 @@ def tables() -> Tables:
     found = tables_of(study)
     trials = found.trials.assign(ended=[50.0, 20.0, 30.0])
     reports = [
-        (0, 100, 10.0), (0, 200, 40.0), (0, 300, 50.0),
-        (1, 150, 20.0),
-        (2, 70, 30.0),
+        (0, 100, 10.0, 4.0), (0, 200, 40.0, 3.0), (0, 300, 50.0, 2.0),
+        (1, 150, 20.0, 3.0),
+        (2, 70, 30.0, 5.0),
     ]  # fmt: skip
     sessions = [("a", 0.0, 25.0), ("a", 35.0, 60.0)]  # nobody was there for 10 s
     return replace(
         found,
         trials=trials,
-        reports=pandas.DataFrame(reports, columns=["number", "tokens_seen", "time"]),
+        reports=pandas.DataFrame(reports, columns=["number", "tokens_seen", "time", "value"]),
         sessions=pandas.DataFrame(sessions, columns=["by", "began", "ended"]),
     )
 

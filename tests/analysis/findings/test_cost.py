@@ -102,3 +102,17 @@ def test_an_empty_study_costs_nothing(tmp_path: Path) -> None:
     cost = cost_of(tables_of(in_memory(), tmp_path), 0)
     assert (cost.trials, cost.slot_seconds) == (0, 0.0)
     assert cost.wall_seconds is cost.utilisation is cost.saved is None
+
+
+def test_what_early_ranks_were_worth_is_told_with_enough_complete_trials() -> None:
+    """Seven keep their order; the eighth is last at a quarter, and first at the end."""
+    study = in_memory()
+    for number in range(8):
+        early, final = (9.0, 1.0) if number == 7 else (4.0 + number / 10, 2.0 + number / 10)
+        assert cost_of(tables_of(study), 0).agreement is None
+        begun = start(study, {})
+        study.report(begun, 25, early)
+        study.report(begun, 100, final)
+        study.tell(begun, Outcome.COMPLETE, TrialResult((final,), {"tokens_seen": 100}))
+    # Seven ranks differ by one, and one by seven.
+    assert cost_of(tables_of(study), 0).agreement == pytest.approx(1 - 6 * (7 + 49) / (8 * 63))

@@ -53,7 +53,7 @@ FULL = Findings(
     certainty=Certainty(True, 0, 0.5, 0, Noise(0.1, "seeds"), 0, Paired(9, 0.1, 0.02), ("Sure.",)),
     confirmation=Confirmation((1,), (Candidate(1, "best", (1.5,), 1.5, math.nan),), ("Sure.",)),
     importances=(Importances("fANOVA", (Importance("lora.r", 0.9, 0.8, 1.0),), "", "all"),),
-    cost=Cost(2, 2, 8192, 20.0, 12.0, 2, 0.8, 0.0, 0, 0),
+    cost=Cost(2, 2, 8192, 20.0, 12.0, 2, 0.8, 0.0, 0, 0, None),
     advice=(Advice("Try.", ("lora.r=16",), "python train.py -m lora.r=16"),),
     answers=(Answer("What is best?", ("Trial 1.",)),),
 )

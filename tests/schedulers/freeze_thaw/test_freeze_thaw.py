@@ -31,16 +31,20 @@ class Study:
 
     Attributes:
         reports: number of reports of each trial, in the order of their start
+        trained_at_start: whole runs that were trained by the start of each trial
         log: each answer and start
     """
 
-    def __init__(self, loss: Loss, mode: str = "min", grace_period: float = 0.0) -> None:
+    def __init__(
+        self, loss: Loss, mode: str = "min", grace_period: float = 0.0, trials: int = 100
+    ) -> None:
         self._sign = 1.0 if mode == "min" else -1.0
         self._loss = loss
         self.scheduler = FreezeThaw("tokens_seen", "progress", mode, LENGTH, grace_period)
-        self.scheduler.on_space(UnitCube({"x": FloatDistribution(0.0, 1.0)}))
+        self.scheduler.on_study(UnitCube({"x": FloatDistribution(0.0, 1.0)}), trials)
         self.x: list[float] = []
         self.reports: list[int] = []
+        self.trained_at_start: list[float] = []
         self.log: list[str] = []
 
     def start(self, x: float) -> int:
@@ -49,6 +53,7 @@ class Study:
         self.x.append(x)
         self.reports.append(0)
         self.log.append(f"start {number}")
+        self.trained_at_start.append(sum(self.reports) / REPORTS)
         self.scheduler.on_trial_add(Controller(), self.handle(number))
         return number
 
@@ -141,6 +146,18 @@ def test_when_no_new_trial_can_start_only_those_that_may_be_best_resume() -> Non
     unfinished = [x for x, reports in ends.items() if reports < REPORTS]
     assert unfinished
     assert min(abs(x - 0.7) for x in unfinished) > abs(best - 0.7)
+
+
+@pytest.mark.parametrize("loss", [agreeing, crossing])
+def test_few_trials_start_later_than_the_same_number_of_many(loss: Loss) -> None:
+    """A configuration that is chosen later is chosen from longer curves."""
+    few, many = Study(loss, trials=20), Study(loss, trials=10_000)
+    for study in (few, many):
+        study.run(trials=20, slots=8)
+        assert len(study.x) == 20
+    assert many.trained_at_start[9] < 1 < 3 < few.trained_at_start[9]
+    complete = [x for x, n in zip(few.x, few.reports, strict=True) if n == REPORTS]
+    assert min(abs(x - 0.7) for x in complete) < 0.05
 
 
 def test_proposals_concentrate_where_the_model_expects_the_best_and_none_is_tried_twice() -> None:

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import pandas
 from optuna.trial import FrozenTrial
 
 from ugro.analysis.comparable import ranked
 from ugro.analysis.confirmation.confirmation import Confirmation
+from ugro.analysis.findings.cost import early_rank_agreement
 from ugro.analysis.findings.next_command import (
     follow_up_command,
     resume_command,
@@ -17,6 +17,7 @@ from ugro.analysis.findings.next_command import (
 from ugro.analysis.findings.space_advice import Change, changes_of
 from ugro.analysis.importance.importance import Importances
 from ugro.analysis.tables import OPEN, RUNNING, Tables
+from ugro.events.early_ranks import EARLY_SHARE
 from ugro.events.outcome import Outcome
 from ugro.formatting import counted, number, share
 from ugro.shell import override
@@ -26,7 +27,6 @@ from ugro.study.study import Study
 LATE, LONG_AGO = 0.75, 0.25  # share of trials before the best; above: recent, below: long ago
 MIN_TRIALS, MANY = 8, 20  # minimum numbers of trials for these two statements
 FREQUENT = 0.2  # share of trials with the same bad outcome that is unlikely to be chance
-EARLY_SHARE = 0.25  # share of a trial's tokens at which its early value is read
 MIN_CORRELATION = 0.8  # rank correlation of early and final values
 CONFIRM = "study.confirm=3"
 
@@ -190,24 +190,11 @@ def _stop_early(tables: Tables) -> Iterator[Advice]:
     compared = (Outcome.RUNG.value, Outcome.PAUSED.value)
     if not tables.is_ours or tables.trials["ending"].isin(compared).any():
         return
-    early = _early(tables)
-    final = tables.complete[tables.objectives[0]].astype("float64").reindex(early.index)
-    if len(early) < MIN_TRIALS or final.nunique() < 2 or early.nunique() < 2:
-        return
-    correlation = float(early.rank().corr(final.rank()))
-    if correlation >= MIN_CORRELATION:
+    correlation = early_rank_agreement(tables)
+    if correlation is not None and correlation >= MIN_CORRELATION:
         why = (
             f"After a quarter of their tokens the trials ranked much as at their end (rank "
             f"correlation {number(correlation)}): early stopping would have saved up to "
             f"{share(1 - EARLY_SHARE)} of a bad trial."
         )
         yield Advice(why, ("scheduler=asha",), follow_up_command(tables, "scheduler=asha"))
-
-
-def _early(tables: Tables) -> pandas.Series:
-    """Return the values that complete trials reported at a quarter of their tokens."""
-    complete = tables.complete.index
-    reports = tables.reports[tables.reports["number"].isin(complete)]
-    ends = reports.groupby("number")["tokens_seen"].transform("max")
-    early = reports[reports["tokens_seen"] <= EARLY_SHARE * ends]
-    return early.groupby("number")["value"].last().astype("float64")

@@ -180,6 +180,11 @@ def _cost(tables: Tables, cost: Cost) -> Iterator[str]:
         yield f"{slots} busy for {share(cost.utilisation)} of the time."
     if cost.saved:
         yield f"Early stopping saved {share(cost.saved)} of the tokens of full-length trials."
+        if cost.agreement is not None:
+            yield (
+                "Ranks of the complete trials at a quarter of their tokens agree with their final "
+                f"ranks by {number(cost.agreement)} (1: entirely, 0: not at all)."
+            )
     trouble = [
         *([f"{counted(cost.failed, 'trial')} failed"] if cost.failed else []),
         *([f"{counted(cost.retried, 'time')} a trial was run again"] if cost.retried else []),

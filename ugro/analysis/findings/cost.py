@@ -7,6 +7,7 @@ import pandas
 
 from ugro.analysis.intervals import merged
 from ugro.analysis.tables import OPEN, Tables
+from ugro.events.early_ranks import EARLY_SHARE, rank_agreement
 from ugro.events.outcome import Outcome
 
 # Outcomes of trials that were shortened on purpose.
@@ -34,6 +35,8 @@ class Cost:
             trial has ended
         failed: number of trials that ended with an error
         retried: number of retries after the loss of a worker
+        agreement: rank correlation of complete trials' values at a quarter and at their end; None
+            with few trials
     """
 
     trials: int
@@ -46,6 +49,7 @@ class Cost:
     saved: float | None
     failed: int
     retried: int
+    agreement: float | None
 
 
 def cost_of(tables: Tables, retried: int) -> Cost:
@@ -69,6 +73,7 @@ def cost_of(tables: Tables, retried: int) -> Cost:
         saved=_saved(tables, used),
         failed=int(trials["ending"].isin(FAILED).sum()),
         retried=retried,
+        agreement=early_rank_agreement(tables),
     )
 
 
@@ -92,6 +97,20 @@ def _saved(tables: Tables, used: pandas.Series) -> float | None:
     length = length.fillna(length[complete].median())[complete | stopped].dropna()
     spent = numpy.minimum(used[length.index], length)
     return float(1 - spent.sum() / length.sum()) if length.sum() > 0 else None
+
+
+def early_rank_agreement(tables: Tables) -> float | None:
+    """Return the rank correlation of complete trials' values at a quarter and at their end.
+
+    None with few trials, and for studies of other programs.
+    """
+    if not tables.is_ours:
+        return None
+    reports = tables.reports[tables.reports["number"].isin(tables.complete.index)]
+    ends = reports.groupby("number")["tokens_seen"].transform("max")
+    early = reports[reports["tokens_seen"] <= EARLY_SHARE * ends].groupby("number")["value"].last()
+    final = tables.complete[tables.objectives[0]]
+    return rank_agreement(*(each.astype("float64").to_dict() for each in (early, final)))
 
 
 def _wall_seconds(tables: Tables) -> float | None:

@@ -14,6 +14,9 @@ from ugro.schedulers.rungs import UP_TO_ROUNDING
 
 NEW = "new"  # instead of the id of a trial
 FIRST_PER_KEY = 2  # trials per searched key before the model decides
+FIRST_SHARE = 0.25  # of all trials, which is fewer than that if there are few
+# Trained runs by which all trials have started at the latest: half of their number, or so many.
+ALL_STARTED_SHARE, ALL_STARTED = 0.5, 25
 SPARED_FIRST, SPARED_EVERY = 2, 8  # trials that are never paused: the first ones, then one in eight
 STAY = 4.0  # times the gain for which a trial is paused: most of a change is an error of prediction
 COMMITTED = 0.5  # share of the slots for trials that run to their end while none has
@@ -78,11 +81,13 @@ class FreezeThaw:
         self._fitted = (0, 0)  # observations and trials at the last fit
         self._scale = 1.0
 
-    def on_space(self, cube: Cube) -> None:
-        """Create the model."""
+    def on_study(self, cube: Cube, trials: int) -> None:
+        """Create the model, and plan when trials may start."""
         self._cube = cube
         self._process = CurveProcess(cube)
-        self._first = FIRST_PER_KEY * cube.dimensions
+        few = max(SPARED_FIRST, math.ceil(FIRST_SHARE * trials))
+        self._first = min(FIRST_PER_KEY * cube.dimensions, few)
+        self._pace = trials / min(ALL_STARTED_SHARE * trials, ALL_STARTED)
 
     def on_trial_add(self, controller: Any, trial: Handle) -> None:
         """Register a trial, which counts as running from now on."""
@@ -170,9 +175,11 @@ class FreezeThaw:
                 return self._commit(reporting, anew=False)
             self._curves[reporting].committed = False
         paused = forecast.trials(State.PAUSED)
-        if not can_start:
+        if not can_start or self._is_ahead_of_pace():
             chosen = forecast.lowest(key for key in paused if forecast.below(key, 1.0) < best_end)
-            return None if chosen is None else self._commit(chosen)
+            if chosen is not None:
+                return self._commit(chosen)
+            return self._best_investment(forecast, [], None) if can_start else None
         if paused and not has_end and self._must_commit():
             return self._next_committed(forecast, paused, best_end)
         chosen = self._best_investment(forecast, paused, reporting)
@@ -184,6 +191,11 @@ class FreezeThaw:
         behind = forecast.below(key, BEHIND_PREDICTION) > min(others, default=math.inf)
         may_drop = self._curves[key].reached <= MAY_DROP_UNTIL
         return forecast.below(key, BEHIND_END) > best_end or (behind and may_drop)
+
+    def _is_ahead_of_pace(self) -> bool:
+        """Whether more trials have started than what was trained allows."""
+        trained = sum(curve.reached for curve in self._curves.values())
+        return len(self._curves) >= self._first + self._pace * trained
 
     def _must_commit(self) -> bool:
         """Whether too few slots are for trials that run to their end."""

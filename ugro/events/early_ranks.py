@@ -1,0 +1,25 @@
+"""How well the values of trials at a quarter of their length predict their ranks at the end."""
+
+from collections.abc import Mapping
+
+EARLY_SHARE = 0.25  # of a trial's tokens at which its early value is read, at the latest
+MIN_TRIALS = 8
+
+
+def rank_agreement(early: Mapping[int, float], final: Mapping[int, float]) -> float | None:
+    """Return Spearman's rank correlation between early and final values.
+
+    Args:
+        early: early values by trial
+        final: final values by trial; trials without an early value are left out
+
+    Returns:
+        The correlation; None with fewer than ``MIN_TRIALS`` trials or equal values.
+    """
+    common = sorted(early.keys() & final.keys())
+    first, last = [early[number] for number in common], [final[number] for number in common]
+    if len(common) < MIN_TRIALS or len(set(first)) < 2 or len(set(last)) < 2:
+        return None
+    from scipy.stats import spearmanr  # most of a second to import
+
+    return float(spearmanr(first, last).statistic)
