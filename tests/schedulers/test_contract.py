@@ -39,7 +39,7 @@ def make(name: str, composed: Callable[..., DictConfig]) -> Make:
         settings |= {"max_t": LENGTH} if "max_t" in settings else {}
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         if isinstance(scheduler, ModelScheduler):
-            scheduler.on_study(UnitCube({"x": FloatDistribution(0.0, 1.0)}), 100)
+            scheduler.on_study(UnitCube({"x": FloatDistribution(0.0, 1.0)}), 100, 0)
         return scheduler
 
     return _make

@@ -91,8 +91,14 @@ class Cube(Protocol):
 class ModelScheduler(TrialScheduler, Protocol):
     """Scheduler that models how the objective depends on the configuration, and proposes some."""
 
-    def on_study(self, cube: Cube, trials: int) -> None:
-        """Take the search space and the largest number of trials, before the first trial."""
+    def on_study(self, cube: Cube, trials: int, seed: int) -> None:
+        """Take what is known of the study before its first trial.
+
+        Args:
+            cube: the search space
+            trials: largest number of trials
+            seed: seed of proposals
+        """
 
     def propose(self) -> Mapping[str, Any] | None:
         """Return the configuration of the next new trial; None if the sampler is to propose."""

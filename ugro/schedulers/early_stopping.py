@@ -43,7 +43,7 @@ class EarlyStopping:
         objectives: objectives that the scheduler compares
         cube: the search space
         trials: largest number of trials of the study
-        seed: seed of the assignment of trials to brackets
+        seed: seed of the assignment of trials to brackets, and of proposals
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class EarlyStopping:
         self._objectives = objectives
         self._cube = cube
         self._trials = trials
+        self._seed = seed
         self._brackets = numpy.random.RandomState(seed)
         self._scheduler: TrialScheduler | None = None
         self._pausing: PausingScheduler | None = None  # the same scheduler, if it pauses trials
@@ -281,7 +282,7 @@ class EarlyStopping:
             self._levels = found.at if factor else ()
         scheduler: TrialScheduler = instantiate(settings, _execution_whitelist_=CALLABLE)
         if isinstance(scheduler, ModelScheduler):
-            scheduler.on_study(self._cube, self._trials)
+            scheduler.on_study(self._cube, self._trials, self._seed)
         return scheduler
 
 

@@ -69,7 +69,7 @@ class Plan:
         """Create the study's early stopping, without any reports.
 
         Args:
-            seed: seed of the assignment of trials to brackets; None: the study's
+            seed: seed of the scheduler; None: the study's
             trials: largest number of trials; None: the plan's
         """
         config = self.config

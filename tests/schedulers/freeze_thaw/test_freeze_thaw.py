@@ -41,7 +41,7 @@ class Study:
         self._sign = 1.0 if mode == "min" else -1.0
         self._loss = loss
         self.scheduler = FreezeThaw("tokens_seen", "progress", mode, LENGTH, grace_period)
-        self.scheduler.on_study(UnitCube({"x": FloatDistribution(0.0, 1.0)}), trials)
+        self.scheduler.on_study(UnitCube({"x": FloatDistribution(0.0, 1.0)}), trials, 0)
         self.x: list[float] = []
         self.reports: list[int] = []
         self.trained_at_start: list[float] = []

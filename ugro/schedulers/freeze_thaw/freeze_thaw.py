@@ -72,7 +72,6 @@ class FreezeThaw:
         self._grace_period = grace_period
         self._curves: dict[str, Curve] = {}
         self._base: float | None = None  # objective of the untrained model
-        self._generator = numpy.random.default_rng(0)
         self._chosen: str | None = None  # by a trial that has paused since
         self._can_start = True  # whether a new trial could start when a slot was last free
         self._proposed: Array | None = None  # point of the next new trial
@@ -81,9 +80,10 @@ class FreezeThaw:
         self._fitted = (0, 0)  # observations and trials at the last fit
         self._scale = 1.0
 
-    def on_study(self, cube: Cube, trials: int) -> None:
+    def on_study(self, cube: Cube, trials: int, seed: int) -> None:
         """Create the model, and plan when trials may start."""
         self._cube = cube
+        self._generator = numpy.random.default_rng(seed)
         self._process = CurveProcess(cube)
         few = max(SPARED_FIRST, math.ceil(FIRST_SHARE * trials))
         self._first = min(FIRST_PER_KEY * cube.dimensions, few)
