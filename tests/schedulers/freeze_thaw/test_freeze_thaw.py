@@ -1,6 +1,7 @@
 """Decisions of the freeze-thaw scheduler on curves of a single key, x; the best is at 0.7."""
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from optuna.distributions import FloatDistribution
@@ -12,6 +13,7 @@ from ugro.schedulers.freeze_thaw.freeze_thaw import FreezeThaw
 from ..curves import LENGTH, UNTRAINED, Controller, result
 
 REPORTS = 8
+GOLDEN = 0.6180339887  # its multiples spread evenly
 Loss = Callable[[float, float], float]  # of x and the share of the run
 
 
@@ -72,7 +74,7 @@ class Study:
 
     def run(self, trials: int, slots: int, reports: int = 10_000) -> None:
         """Run until no trial runs, or for a number of reports."""
-        design = iter([0.1, 0.9, 0.5, 0.3, 0.75, 0.6, 0.2, 0.85, 0.4, 0.05])
+        design = (number * GOLDEN % 1 for number in count(1))
         running: list[int] = []
         paused: set[int] = set()
         while reports > 0:
@@ -121,6 +123,18 @@ def test_no_trial_is_paused_before_the_grace_period() -> None:
     for number, x in enumerate((0.1, 0.9, 0.7, 0.3)):
         study.start(x)
         assert [study.report(number) for _ in range(3)] == [CONTINUE] * 3
+
+
+def test_a_resumed_trial_is_paused_again_only_after_its_progress_has_doubled() -> None:
+    study = Study(agreeing)
+    study.run(trials=20, slots=4)
+    worst = max(
+        range(20), key=lambda number: abs(study.x[number] - 0.7) * (study.reports[number] < 3)
+    )
+    study.report(worst, decided=PAUSE)
+    before = study.reports[worst]
+    study.scheduler.on_trial_resume(study.handle(worst))
+    assert [study.report(worst) for _ in range(before)] == [CONTINUE] * (before - 1) + [PAUSE]
 
 
 @pytest.mark.parametrize("loss", [agreeing, crossing])

@@ -53,6 +53,7 @@ class Curve:
         state: what the trial is doing
         spared: whether it is never paused
         committed: whether it was chosen to run to its end
+        resumed_at: share of the run at which it last resumed
         progress: share of the run at each report
         changes: objective at each report minus that of the untrained model; smaller is better
         early: the first prediction of its end, if it was made before ``EARLY`` of the run
@@ -63,6 +64,7 @@ class Curve:
     state: State = State.RUNNING
     spared: bool = False
     committed: bool = False
+    resumed_at: float = 0.0
     progress: list[float] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)
     early: Prediction | None = None

@@ -18,6 +18,7 @@ FIRST_SHARE = 0.25  # of all trials, which is fewer than that if there are few
 # Trained runs by which all trials have started at the latest: half of their number, or so many.
 ALL_STARTED_SHARE, ALL_STARTED = 0.5, 25
 SPARED_FIRST, SPARED_EVERY = 2, 8  # trials that are never paused: the first ones, then one in eight
+LEAST_GROWTH = 2.0  # of a resumed trial's progress before it is paused again
 STAY = 4.0  # times the gain for which a trial is paused: most of a change is an error of prediction
 COMMITTED = 0.5  # share of the slots for trials that run to their end while none has
 MIN_LEFT = 0.1  # share of a run that resuming costs at least, as loading and checkpoints take time
@@ -50,9 +51,11 @@ class FreezeThaw:
     standard deviations, the predictions of unfinished trials count as less certain. So curves that
     mislead, by slow starts for example, cost little beside running every trial to its end.
 
-    No trial is paused before ``grace_period``. The first two trials and one in eight are never
-    paused: they show what whole curves look like, also of configurations that start slowly. When
-    no new trial can start, paused trials resume that may still be the best.
+    No trial is paused before ``grace_period``, and none again before its progress has doubled. The
+    first two trials and one in eight are never paused: they show what whole curves look like, also
+    of configurations that start slowly. When no new trial can start, paused trials resume that may
+    still be the best. If the number of trials is small, new ones start only as fast as earlier ones
+    are trained.
 
     Args:
         time_attr: key of the resource in results
@@ -105,7 +108,8 @@ class FreezeThaw:
             curve.state = State.PAUSED if paused else curve.state
             return PAUSE if paused else CONTINUE
         self._since_commitment += 1
-        early = result[self._time_attr] < self._grace_period * UP_TO_ROUNDING
+        soon = curve.reached < LEAST_GROWTH * curve.resumed_at * UP_TO_ROUNDING
+        early = soon or result[self._time_attr] < self._grace_period * UP_TO_ROUNDING
         if curve.state is not State.RUNNING or curve.spared or early:
             return CONTINUE
         curve.state = State.PAUSED
@@ -124,7 +128,8 @@ class FreezeThaw:
 
     def on_trial_resume(self, trial: Handle) -> None:
         """Note that the trial runs again."""
-        self._curves[trial.trial_id].state = State.RUNNING
+        curve = self._curves[trial.trial_id]
+        curve.state, curve.resumed_at = State.RUNNING, curve.reached
 
     def choose_paused(
         self, paused: Collection[Handle], can_start: bool, is_idle: bool
