@@ -19,7 +19,7 @@ from ugro.space.search_space import count, described
 from ugro.sweep.plan import Plan
 
 LENGTHS = 100  # samples to estimate the tokens of trials, 3 ms each
-GO_ON_FREEZE_THAW = 0.78  # share of the rest of all trials that it trains; measured with 20 to 50
+GO_ON_FREEZE_THAW = 0.75  # share of the rest of all trials that it trains; measured with 20 to 50
 UNITS = {"tokens_seen": "tokens", "step": "steps", "seconds": "seconds"}
 
 
