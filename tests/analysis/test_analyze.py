@@ -183,6 +183,8 @@ def test_trials_without_a_value_come_last_and_all_endings_are_counted() -> None:
         ("0", "failed"),
         ("1", "running"),
     ]
+    assert rows(text)[1][1] == "0.5"  # as reported last
+    assert "1,024" in rows(text)[1]
     assert "1 failed, 1 running, 1 stopped at rung, 1 complete" in text
 
 

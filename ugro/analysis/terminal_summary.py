@@ -17,7 +17,7 @@ from ugro.formatting import short_keys, short_value
 from ugro.paths import ADAPTER, REPORT, TABLE, trial_folder
 from ugro.shell import best_command
 from ugro.study.study import Study
-from ugro.study.trial_record import metrics, recorded_outcome, source
+from ugro.study.trial_record import last_value, metrics, recorded_outcome, source
 
 MOST_ROWS = 20  # maximum rows, the best trials
 ANY_WIDTH = 10_000  # columns; wider than any table
@@ -120,11 +120,16 @@ def _ranked(study: Study) -> list[FrozenTrial]:
     return ranked + rest
 
 
+def _reported(trial: FrozenTrial, objectives: int) -> Sequence[float | None]:
+    """Return the last reported value of a trial without a result, as of a paused one."""
+    return (objectives == 1 and last_value(trial)) or (None,) * objectives
+
+
 def _row(trial: FrozenTrial, objectives: int, keys: list[str], layout: _Layout) -> list[str]:
     found = metrics(trial)
-    values = list(trial.values) if trial.values else [None] * objectives
+    values = trial.values or _reported(trial, objectives)
     seconds = f"{found['train_seconds']:.0f}" if "train_seconds" in found else ""
-    cost = [_number(found.get("tokens_seen")), seconds] if layout.cost else []
+    cost = [_number(found.get("tokens_seen", trial.last_step)), seconds] if layout.cost else []
     state = _state(trial)
     return [
         str(trial.number),
