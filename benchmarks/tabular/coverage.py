@@ -7,7 +7,6 @@ prediction made then with the end of its curve, which the simulated sweep may ne
 """
 
 import argparse
-import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,10 @@ from statistics import fmean
 from ugro.schedulers.freeze_thaw.curves import Prediction, State
 from ugro.schedulers.freeze_thaw.forecast import Forecast
 from ugro.schedulers.freeze_thaw.freeze_thaw import FreezeThaw
-from ugro.study.study import silence_optuna
 
 from .budget import HORIZON_HOURS, Budget, Seeds
 from .curves import plain
-from .headline import runs_of
+from .headline import quiet, runs_of
 from .markdown import markdown_table
 from .methods import SLOTS
 from .reference import landscape_of, problem_of
@@ -34,8 +32,7 @@ Key = tuple[str, int]  # trial, reports
 
 def main(runs: range, problems: list[str]) -> None:
     """Print the share of ends within their interval, a row per problem."""
-    silence_optuna()
-    logging.disable(logging.WARNING)
+    quiet()
     rows = []
     for problem in problems:
         held = defaultdict(list)

@@ -7,16 +7,13 @@ medians: final regret, hours that the study took, and its training tokens in ful
 """
 
 import argparse
-import logging
 import os
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from statistics import median
 
-from ugro.study.study import silence_optuna
-
 from .budget import Budget, Seeds
-from .headline import PUBLISHED, Kept, runs_of
+from .headline import PUBLISHED, Kept, quiet, runs_of
 from .markdown import markdown_table
 from .reference import Reference, landscape_of, problem_of
 from .simulate import simulate
@@ -30,7 +27,7 @@ def main(trials: int, slots: int, runs: range, problems: list[str]) -> None:
     """Run all studies and print a table with a row per problem."""
     references = Kept(PUBLISHED / "choosing/runs").references()
     every = list(product(problems, SCHEDULERS, runs))
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
         results = pool.map(
             finished,
             *zip(*every, strict=True),
@@ -50,15 +47,12 @@ def finished(
     problem: str, scheduler: str, index: int, reference: Reference, trials: int, slots: int
 ) -> Result:
     """Run a study until all its trials are complete or stay paused."""
-    silence_optuna()
-    logging.disable(logging.WARNING)
     found = problem_of(problem, landscape_of(problem, index))
     given, seeds = (f"scheduler={scheduler}",), Seeds.of_run(index)
     trace = simulate(found, given, slots, Budget(trials), seeds)
     _, _, loss = list(trace.best())[-1]
     last = max(trial.progress[-1][0] for trial in trace.trials)
-    tokens = sum(trial.tokens for trial in trace.trials)
-    return reference.regret(loss), last, tokens / reference.full_tokens
+    return reference.regret(loss), last, trace.tokens / reference.full_tokens
 
 
 def _medians(results: list[Result]) -> str:

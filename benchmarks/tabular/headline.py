@@ -40,7 +40,7 @@ Run = tuple[str, str, int]  # method, problem, index
 def main(folder: Path, runs: range, problems: Sequence[str], methods: Sequence[str]) -> None:
     """Run what is missing; write tables and figures."""
     kept = Kept(folder / "runs")
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_quiet) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
         references = _references(pool, kept, problems, runs)
         outcomes = _outcomes(pool, kept, references, problems, methods, runs)
     found = {
@@ -146,7 +146,8 @@ def _as_done(work: dict[Future[V], K]) -> Iterator[tuple[K, V]]:
         yield work[future], future.result()
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Silence what a simulated sweep logs."""
     silence_optuna()
     logging.disable(logging.WARNING)
 

@@ -122,7 +122,8 @@ def _ranked(study: Study) -> list[FrozenTrial]:
 
 def _reported(trial: FrozenTrial, objectives: int) -> Sequence[float | None]:
     """Return the last reported value of a trial without a result, as of a paused one."""
-    return (objectives == 1 and last_value(trial)) or (None,) * objectives
+    reported = last_value(trial) if objectives == 1 else None
+    return reported or (None,) * objectives
 
 
 def _row(trial: FrozenTrial, objectives: int, keys: list[str], layout: _Layout) -> list[str]:

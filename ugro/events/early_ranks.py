@@ -16,10 +16,9 @@ def rank_agreement(early: Mapping[int, float], final: Mapping[int, float]) -> fl
     Returns:
         The correlation; None with fewer than ``MIN_TRIALS`` trials or equal values.
     """
-    common = sorted(early.keys() & final.keys())
-    first, last = [early[number] for number in common], [final[number] for number in common]
-    if len(common) < MIN_TRIALS or len(set(first)) < 2 or len(set(last)) < 2:
-        return None
-    from scipy.stats import spearmanr  # most of a second to import
+    import pandas  # slow to import
 
-    return float(spearmanr(first, last).statistic)
+    ranks = pandas.DataFrame({"early": early, "final": final}).dropna().rank()
+    if len(ranks) < MIN_TRIALS or (ranks.nunique() < 2).any():
+        return None
+    return float(ranks["early"].corr(ranks["final"]))

@@ -53,6 +53,9 @@ _PRUNED = frozenset(
     )
 )
 
+# Outcomes of trials that were shortened on purpose
+SHORTENED = (Outcome.RUNG, Outcome.PAUSED, Outcome.DIVERGED, Outcome.PLATEAU)
+
 _IN_WORDS = {
     Outcome.PLATEAU: "on a plateau",
     Outcome.RUNG: "stopped at rung",

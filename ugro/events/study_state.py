@@ -21,11 +21,8 @@ from ugro.events.events import (
     TrialStarted,
 )
 from ugro.events.gain import gain_over
-from ugro.events.outcome import Outcome
+from ugro.events.outcome import SHORTENED, Outcome
 from ugro.events.trial_report import Report
-
-# Outcomes of full-length trials and of those that were shortened on purpose
-SHORTENED = (Outcome.COMPLETE, Outcome.RUNG, Outcome.DIVERGED, Outcome.PLATEAU)
 
 
 @dataclass
@@ -170,8 +167,9 @@ class StudyState:
     @property
     def saved(self) -> float:
         """Share of the tokens of full-length trials that early stopping has saved so far."""
-        shortened = (number for number, how in self.ended.items() if how in SHORTENED)
-        numbers = self._reached.keys() & {*shortened, *self.paused}
+        counted = (Outcome.COMPLETE, *SHORTENED)
+        ended = (number for number, how in self.ended.items() if how in counted)
+        numbers = self._reached.keys() & {*ended, *self.paused}
         ends = [self._reached[number] for number in numbers]
         whole = sum(end.total_tokens for end in ends)
         return 1 - sum(end.tokens_seen for end in ends) / whole if whole else 0.0

@@ -8,12 +8,9 @@ import pandas
 from ugro.analysis.intervals import merged
 from ugro.analysis.tables import OPEN, Tables
 from ugro.events.early_ranks import EARLY_SHARE, rank_agreement
-from ugro.events.outcome import Outcome
+from ugro.events.outcome import SHORTENED, Outcome
 
-# Outcomes of trials that were shortened on purpose.
-STOPPED = tuple(
-    outcome.value for outcome in (Outcome.RUNG, Outcome.PAUSED, Outcome.DIVERGED, Outcome.PLATEAU)
-)
+STOPPED = tuple(outcome.value for outcome in SHORTENED)
 FAILED = (Outcome.FAILED.value, Outcome.OUT_OF_MEMORY.value)
 
 

@@ -15,8 +15,8 @@ from ugro.schedulers.rungs import UP_TO_ROUNDING
 NEW = "new"  # instead of the id of a trial
 FIRST_PER_KEY = 2  # trials per searched key before the model decides
 FIRST_SHARE = 0.25  # of all trials, which is fewer than that if there are few
-# Trained runs by which all trials have started at the latest: half of their number, or so many.
-ALL_STARTED_SHARE, ALL_STARTED = 0.5, 25
+# Trials that may start per trained run: two, or as many as have all trials started after 25 runs.
+LEAST_PACE, ALL_STARTED = 2.0, 25
 SPARED_FIRST, SPARED_EVERY = 2, 8  # trials that are never paused: the first ones, then one in eight
 LEAST_GROWTH = 2.0  # of a resumed trial's progress before it is paused again
 STAY = 4.0  # times the gain for which a trial is paused: most of a change is an error of prediction
@@ -90,7 +90,7 @@ class FreezeThaw:
         self._process = CurveProcess(cube)
         few = max(SPARED_FIRST, math.ceil(FIRST_SHARE * trials))
         self._first = min(FIRST_PER_KEY * cube.dimensions, few)
-        self._pace = trials / min(ALL_STARTED_SHARE * trials, ALL_STARTED)
+        self._pace = max(LEAST_PACE, trials / ALL_STARTED)
 
     def on_trial_add(self, controller: Any, trial: Handle) -> None:
         """Register a trial, which counts as running from now on."""
