@@ -5,6 +5,7 @@ import numpy
 from tests.analysis.reported import searched
 from ugro.analysis.figures.downsampling import downsampled, sampling_note
 from ugro.analysis.figures.drawing.lines import lines_of, traces
+from ugro.analysis.figures.drawing.theme import SHADES
 from ugro.analysis.figures.drawing.window import window_of
 
 from ..studies import view
@@ -18,6 +19,16 @@ def test_complete_trials_are_grouped_by_value_the_better_on_top() -> None:
     assert shades == sorted(shades, reverse=True)  # the highest loss first
     assert [group.label for group in groups][-2:] == ["baseline", "best"]
     assert sorted(number for group in groups for number in group.of) == list(range(30))
+
+
+def test_a_complete_trial_with_an_infinite_value_has_the_colour_of_the_worst() -> None:
+    """The figures have no place for such a value: it is NaN in them."""
+    shown = view(searched(12), ())
+    shown.trials.loc[5, "value"] = numpy.nan
+    places = {number: numpy.array([[0.0, 1.0], [1.0, 2.0]]) for number in range(12)}
+    (group,) = [one for one in lines_of(shown, places, window_of(shown)) if 5 in one.of]
+    assert group.shade == len(SHADES) - 1
+    assert next(traces([group], shown.minimised, "")).name == "complete"
 
 
 def test_the_lines_of_a_trace_are_parted_by_gaps() -> None:

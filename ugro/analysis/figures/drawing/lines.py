@@ -66,7 +66,8 @@ def _by_value(
     """Group complete trials by colour, the better on top."""
     if not numbers:
         return
-    at = window.unit(view.trials.loc[list(numbers), "value"])
+    at = numpy.asarray(window.unit(view.trials.loc[list(numbers), "value"]))
+    at = numpy.nan_to_num(at, nan=1.0 if view.minimised else 0.0)  # infinite values have no place
     shades = numpy.minimum((at * len(SHADES)).astype(int), len(SHADES) - 1)
     order = sorted({int(shade) for shade in shades}, reverse=view.minimised)
     for shade in order:
