@@ -7,12 +7,13 @@ from importlib.util import find_spec
 
 from ugro.sweep.initial_trials import Planned
 
+from . import priors
 from .budget import HORIZON_HOURS, Budget, Seeds
 from .curves import HOURS, Problem, plain
 from .peers.clock import Peer, search
 from .peers.optuna_alone import optuna_hyperband
 from .peers.upstream import in_batches
-from .problems import earlier_problem, reference_configurations
+from .problems import TABLES, earlier_problem, reference_configurations
 from .simulate import simulate
 from .trace import Trace
 
@@ -50,6 +51,16 @@ def _warm_started(problem: Problem, slots: int, budget: Budget, seeds: Seeds) ->
     )
     first = [Planned(configuration, "warm_start") for configuration in known[:WARM]]
     return simulate(problem, (), slots, budget, seeds, first=first)
+
+
+def _with_prior(problem: Problem, slots: int, budget: Budget, seeds: Seeds) -> Trace:
+    """Start from a prior: of a recorded table, from the other tables; else from prior=lora.
+
+    The optimum of a synthetic landscape is at random, so that a prior is wrong there.
+    """
+    name = problem.name
+    given = (priors.without(name),) if name in TABLES else ("prior=lora",)
+    return simulate(problem, given, slots, budget, seeds)
 
 
 def _peer(create: Callable[[int], Peer]) -> Run:
@@ -107,6 +118,7 @@ _ADAPTIVE, _PROMOTION = "scheduler=adaptive_asha", "scheduler=promotion_asha"
 _OURS: Mapping[str, Method] = {
     "default": Method(DEFAULT, _ugro(), drawn=True),
     "warm_start": Method("UGRO: warm start", _warm_started),
+    "prior": Method("UGRO: prior", _with_prior),
     "none": Method("UGRO: no early stopping", _ugro(_NONE), drawn=True),
     "adaptive": Method("UGRO: adaptive ASHA", _ugro(_ADAPTIVE)),
     "promotion": Method("UGRO: promotion ASHA", _ugro(_PROMOTION), drawn=True),

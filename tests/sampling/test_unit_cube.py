@@ -7,9 +7,10 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from ugro.sampling.unit_cube import UnitCube
+from ugro.space.prior import beliefs_of
 
 from ..schedulers.freeze_thaw.curves import SPACE
 
@@ -77,3 +78,29 @@ def test_a_continuous_key_is_drawn_evenly_and_levels_are_equally_frequent() -> N
     assert numpy.quantile(points[:, 5], [0.25, 0.5, 0.75]) == pytest.approx(
         [0.25, 0.5, 0.75], abs=0.03
     )
+
+
+def test_the_prior_of_a_point_is_that_of_its_configuration() -> None:
+    """Numeric choices are sorted in the cube, whatever their order in the space."""
+    over = {
+        "lora.r": CategoricalDistribution((64, 8, 16)),
+        "modules": CategoricalDistribution(("q", "all")),
+        "rate": FloatDistribution(1e-5, 1e-3, log=True),
+        "free": FloatDistribution(0.0, 1.0),
+    }
+    prior = beliefs_of(
+        {
+            "lora.r": {"weights": {64: 4, 8: 2}},
+            "modules": {"weights": {"all": 3}},
+            "rate": {"near": 1e-4, "factor": 10},
+        },
+        over,
+    )
+    cube = UnitCube(over, prior)
+    one = cube.point({"lora.r": 64, "modules": "all", "rate": 1e-4, "free": 0.3})
+    other = cube.point({"lora.r": 16, "modules": "q", "rate": 1e-5, "free": 0.9})
+    without = cube.point({"modules": "all", "rate": 1e-4, "free": 0.3})  # no rank: no belief
+    found = cube.log_prior(numpy.array([one, other, without]))
+    assert found[0] - found[1] == pytest.approx(math.log(4) + math.log(3) + 2**2 / 8)
+    assert found[0] - found[2] == pytest.approx(math.log(3 * 4 / 7))
+    assert (UnitCube(over).log_prior(numpy.array([one, other])) == 0).all()

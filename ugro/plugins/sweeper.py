@@ -71,6 +71,10 @@ class StreamingSweeperConf:
     conditions: dict[str, str] = field(default_factory=dict)
     """Conditions under which a key of params is searched."""
 
+    prior: dict[str, Any] = field(default_factory=dict)
+    """Beliefs about good values of searched keys: near and factor (or deviation) of a number, or
+    weights of choices."""
+
 
 class StreamingSweeper(Sweeper):
     """Start a trial whenever a slot is free; pass its result to Optuna at once."""

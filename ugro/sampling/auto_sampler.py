@@ -79,7 +79,7 @@ class AutoSampler:
         distributions = feasible.space.distributions
         self._keys = distributions.keys()
         self._initial_trials = initial_trials(len(distributions))
-        self._design = SobolDesign(distributions, seed, tried)
+        self._design = SobolDesign(distributions, seed, tried, feasible.space.prior)
         self._model: Model | None = None  # None during the initial design
         self._cost = ProposalCost()
         self._began: dict[int, float] = {}  # by the draw's number, while its trial runs

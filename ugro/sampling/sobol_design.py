@@ -11,7 +11,10 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from ugro.space.prior import Belief
 from ugro.space.scale import value_at
+
+WITHOUT_PRIOR = 3  # one in three points ignores the prior
 
 
 class SobolDesign:
@@ -24,22 +27,29 @@ class SobolDesign:
         distributions: distributions by key, conditional keys included
         seed: seed of the scrambling
         skip: number of points that were used before
+        prior: beliefs about good values: two of three points follow them, as they may be wrong
     """
 
     def __init__(
-        self, distributions: Mapping[str, BaseDistribution], seed: int, skip: int = 0
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        seed: int,
+        skip: int = 0,
+        prior: Mapping[str, Belief] | None = None,
     ) -> None:
         self._distributions = distributions
         self._seed = seed
         self._skip = skip
+        self._drawn = skip
+        self._prior = prior or {}
 
     def next(self) -> dict[str, Any]:
         """Return the next point: a value for each key."""
-        shares = self._engine.random(1)[0]
-        return {
-            key: _value(over, float(share))
-            for (key, over), share in zip(self._distributions.items(), shares, strict=True)
-        }
+        shares = dict(zip(self._distributions, self._engine.random(1)[0].tolist(), strict=True))
+        self._drawn += 1
+        if self._drawn % WITHOUT_PRIOR:
+            shares |= {key: belief.share(shares[key]) for key, belief in self._prior.items()}
+        return {key: _value(over, shares[key]) for key, over in self._distributions.items()}
 
     @cached_property
     def _engine(self) -> Any:

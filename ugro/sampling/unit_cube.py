@@ -1,7 +1,7 @@
 """Configurations as points of a unit cube, and distances between them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from optuna.distributions import (
 
 from ugro.sampling.ordinal_encoding import OrdinalEncoding
 from ugro.schedulers.base import Array, Cube
+from ugro.space.prior import Belief, Near
 from ugro.space.scale import position, value_at
 
 MAX_LEVELS = 32  # a range with more values counts as continuous
@@ -32,12 +33,22 @@ class UnitCube(Cube):
 
     Args:
         distributions: distribution of each searched key
+        prior: beliefs about good values of some keys
     """
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        prior: Mapping[str, Belief] | None = None,
+    ) -> None:
         self._encoding = OrdinalEncoding(distributions)
         encoded = self._encoding.distributions(distributions)
         self._axes = {key: _axis(over) for key, over in encoded.items()}
+        self._prior = {
+            index: self._log_density(key, prior[key])
+            for index, key in enumerate(self._axes)
+            if prior and key in prior
+        }
         self._named = numpy.array([axis.named for axis in self._axes.values()], dtype=bool)
 
     @property
@@ -77,6 +88,28 @@ class UnitCube(Cube):
         if missing.any() or lacking.any():
             apart = numpy.where(missing | lacking, missing != lacking, apart)
         return apart
+
+    def log_prior(self, points: Array) -> Array:
+        """Return the logarithm of the prior density of points, [n]; 0 if it is uniform.
+
+        A key that a configuration lacks adds nothing.
+        """
+        total = numpy.zeros(len(points))
+        for index, density in self._prior.items():
+            known = ~numpy.isnan(points[:, index])
+            total[known] += density(points[known, index])
+        return total
+
+    def _log_density(self, key: str, belief: Belief) -> Callable[[Array], Array]:
+        """Return the logarithm of a belief's density as a function of the key's coordinate."""
+        if isinstance(belief, Near):
+            return belief.log_density
+        axis = self._axes[key]
+        last = len(belief.choices) - 1
+        levels = [axis.value(level / max(1, last)) for level in range(last + 1)]
+        ordered = [self._encoding.decode({key: level})[key] for level in levels]
+        table = belief.log_density(ordered)
+        return lambda coordinates: table[numpy.rint(coordinates * last).astype(int)]
 
     def random(self, count: int, generator: Generator) -> Array:
         """Return random points, [count, keys]."""

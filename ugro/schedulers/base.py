@@ -73,6 +73,9 @@ class Cube(Protocol):
             Squared distances, [keys, m, n].
         """
 
+    def log_prior(self, points: Array) -> Array:
+        """Return the logarithm of the prior density of points, [n]; 0 if it is uniform."""
+
     def random(self, count: int, generator: Generator) -> Array:
         """Return random points, [count, keys]."""
 

@@ -22,6 +22,7 @@ from ugro.errors import UserError, fault
 from ugro.objectives.expressions import Expression
 from ugro.objectives.expressions import parse as parse_expression
 from ugro.shell import override
+from ugro.space.prior import Belief, beliefs_of
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,13 @@ class SearchSpace:
         distributions: Optuna distributions by searched key
         fixed: overrides that all trials share
         conditions: a key is searched only where its condition holds, otherwise it is as configured
+        prior: beliefs about good values of some keys
     """
 
     distributions: Mapping[str, BaseDistribution]
     fixed: tuple[str, ...]
     conditions: Mapping[str, Expression] = field(default_factory=dict)
+    prior: Mapping[str, Belief] = field(default_factory=dict)
 
     @property
     def size(self) -> int | None:
@@ -48,7 +51,8 @@ class SearchSpace:
         """Return the space without a key, which then is as configured."""
         distributions = {name: d for name, d in self.distributions.items() if name != key}
         conditions = {name: c for name, c in self.conditions.items() if name != key}
-        return SearchSpace(distributions, self.fixed, conditions)
+        prior = {name: belief for name, belief in self.prior.items() if name != key}
+        return SearchSpace(distributions, self.fixed, conditions, prior)
 
     def combinations(self) -> Iterator[dict[str, Any]]:
         """Yield each combination of a finite space once, the last key varying fastest."""
@@ -76,7 +80,10 @@ class SearchSpace:
 
 
 def parse(
-    params: Mapping[str, str], arguments: Sequence[str], conditions: Mapping[str, str] | None = None
+    params: Mapping[str, str],
+    arguments: Sequence[str],
+    conditions: Mapping[str, str] | None = None,
+    prior: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> SearchSpace:
     """Parse the search space of a config group and the command line, which takes precedence.
 
@@ -84,20 +91,23 @@ def parse(
         params: ``hydra.sweeper.params``, a sweep (``choice(8,16)``) or value by key
         arguments: overrides and sweeps of the command line
         conditions: ``hydra.sweeper.conditions``, a condition by searched key
+        prior: ``hydra.sweeper.prior``, a belief by key
 
     Raises:
-        UserError: Hydra cannot parse a sweep, Optuna cannot express it, or a condition does not
-            parse or depends on a conditional key.
+        UserError: Hydra cannot parse a sweep, Optuna cannot express it, a condition does not parse
+            or depends on a conditional key, or a belief is malformed.
     """
     lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
     by_key = {_without_plus(override): override for override in map(_parsed, lines)}
     sweeps = {o.get_key_element(): o for o in by_key.values() if o.is_sweep_override()}
+    distributions = {key: _distribution(key, sweep) for key, sweep in sweeps.items()}
     return SearchSpace(
-        distributions={key: _distribution(key, sweep) for key, sweep in sweeps.items()},
+        distributions=distributions,
         fixed=tuple(str(o.input_line) for o in by_key.values() if not o.is_sweep_override()),
         conditions=_conditions(
             {key: text for key, text in (conditions or {}).items() if key in sweeps}
         ),
+        prior=beliefs_of(prior or {}, distributions),
     )
 
 

@@ -20,6 +20,7 @@ from ugro.space.checks import check_space
 from ugro.space.comparability import check_comparable
 from ugro.space.composition import Composer, constraints_in, has, unused_keys, without_hydra
 from ugro.space.feasible import FeasibleSpace
+from ugro.space.prior import SECTION
 from ugro.space.search_space import parse
 from ugro.sweep.initial_trials import Planned, initial_trials
 
@@ -77,7 +78,7 @@ class Plan:
             self.scheduler.config,
             config.stoppers,
             objectives_of(config.objectives),
-            UnitCube(self.feasible.space.distributions),
+            UnitCube(self.feasible.space.distributions, self.feasible.space.prior),
             self.total if trials is None else trials,
             config.seed if seed is None else seed,
         )
@@ -96,9 +97,10 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
     """
     settings = config.hydra.sweeper
     check_jobs(settings["n_jobs"])
-    space = parse(settings["params"], arguments, settings["conditions"])
+    space = parse(settings["params"], arguments, settings["conditions"], settings["prior"])
     composer = Composer(space, config, loader)
     check_conditions(settings["conditions"], composer.compose({}))
+    check_prior(settings["prior"], composer.compose({}))
     for key, reason in unused_keys(space, composer.compose({})).items():
         log.warning("%s is not searched as it has no effect: %s", key, reason)
         space = space.without(key)
@@ -137,6 +139,17 @@ def check_conditions(conditions: Mapping[str, str], config: DictConfig) -> None:
     if unknown:
         lines = (f"hydra.sweeper.conditions.{no_key(key)}" for key in unknown)
         raise UserError("\n".join(lines))
+
+
+def check_prior(prior: Mapping[str, Any], config: DictConfig) -> None:
+    """Check that each belief is about an existing key.
+
+    Raises:
+        UserError: all unknown keys, one per line.
+    """
+    unknown = [key for key in prior if not has(config, key)]
+    if unknown:
+        raise UserError("\n".join(f"{SECTION}.{no_key(key)}" for key in unknown))
 
 
 def check_jobs(n_jobs: object) -> None:

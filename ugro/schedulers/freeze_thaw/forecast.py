@@ -17,6 +17,7 @@ FINER, FINER_BEST, FINER_NEAR = (0.08, 0.03), 6, 12  # then of the points that g
 # Deviations of trials' ends count as larger early in a run, (1 - progress)^FADING of this share: a
 # fit has single hyperparameters, whose uncertainty it leaves out. By measured coverage.
 WIDER, FADING = 0.55, 4
+PRIOR_RUNS = 3  # trained runs from which on the prior fades
 NO_TRIAL = -1  # number of a configuration that was not tried
 
 
@@ -82,19 +83,31 @@ class Forecast:
         return self._improvement(means, self._caution * deviations)
 
     def best_new(self, cube: Cube, generator: Generator) -> tuple[Array, float]:
-        """Return the new point with the largest expected improvement, and the improvement."""
+        """Return the new point with the largest expected improvement, and the improvement.
+
+        A prior shifts the choice, but not what a new trial is worth beside a paused one.
+        """
         self._believe_in_running_trials()
         best = sorted(self.mean, key=self.mean.__getitem__)[:BEST]
         near = [cube.neighbours(self._curves[key].point, NEAR, WIDTH, generator) for key in best]
         pool = numpy.concatenate([cube.random(POOL, generator), *near])
-        gains = self._gains_at(pool)
+        gains = self._worth(cube, pool)
         for width in FINER:
             top = pool[numpy.argsort(-gains)[:FINER_BEST]]
             near = [cube.neighbours(point, FINER_NEAR, width, generator) for point in top]
             pool = numpy.concatenate([top, *near])
-            gains = self._gains_at(pool)
-        best_gain = int(numpy.argmax(gains))
-        return pool[best_gain], float(gains[best_gain])
+            gains = self._worth(cube, pool)
+        chosen = pool[[int(numpy.argmax(gains))]]
+        return chosen[0], float(self._gains_at(chosen)[0])
+
+    def _worth(self, cube: Cube, points: Array) -> Array:
+        """Return the expected improvement times a power of the prior that fades with training.
+
+        As in piBO (Hvarfner et al. 2022, arXiv:2204.11051).
+        """
+        trained = sum(curve.reached for curve in self._curves.values())
+        power = min(1.0, PRIOR_RUNS / (1 + trained))
+        return self._gains_at(points) * numpy.exp(power * cube.log_prior(points))
 
     def _ends(self, keys: Iterable[str]) -> tuple[Array, Array]:
         curves = [self._curves[key] for key in keys]
