@@ -15,6 +15,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState, create_trial
 
 from ugro.sampling.sobol_design import SobolDesign
+from ugro.space.prior import beliefs_of
 
 SPACE: dict[str, BaseDistribution] = {
     "choice": CategoricalDistribution([8, 16, 32]),
@@ -61,3 +62,18 @@ def test_a_resumed_study_continues_the_sequence() -> None:
     whole, resumed = SobolDesign(SPACE, 1), SobolDesign(SPACE, 1, skip=3)
     points = [whole.next() for _ in range(6)]
     assert [resumed.next() for _ in range(3)] == points[3:]
+
+
+def test_two_of_three_points_follow_the_prior_and_the_third_ignores_it() -> None:
+    over = {"a": FloatDistribution(0.0, 1.0), "b": FloatDistribution(0.0, 1.0)}
+    prior = beliefs_of({"a": {"near": 0.9, "deviation": 0.01}}, over)
+    design, without = SobolDesign(over, 0, prior=prior), SobolDesign(over, 0)
+    for number in range(1, 13):
+        point, free = design.next(), without.next()
+        assert point["b"] == free["b"]
+        if number % 3:
+            assert abs(point["a"] - 0.9) < 0.05
+        else:
+            assert point == free
+    resumed = SobolDesign(over, 0, skip=12, prior=prior)
+    assert resumed.next() == design.next()

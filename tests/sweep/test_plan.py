@@ -4,7 +4,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from ugro.errors import UserError
-from ugro.sweep.plan import check_jobs, plan_of, total_trials
+from ugro.sweep.plan import Plan, check_jobs, plan_of, total_trials
 
 from ..conftest import ROOT
 
@@ -52,3 +52,23 @@ def test_n_jobs_is_auto_or_a_positive_integer(given: object) -> None:
     check_jobs(3)
     with pytest.raises(UserError, match=r"^hydra\.sweeper\.n_jobs: .*allowed: auto, or 1 or more"):
         check_jobs(given)
+
+
+def _planned(*arguments: str) -> Plan:
+    with initialize_config_dir(config_dir=str(ROOT / "conf")):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", list(arguments), RunMode.MULTIRUN)
+        of_trials = [each for each in arguments if not each.startswith(("hydra", "++hydra"))]
+        return plan_of(config, loader, of_trials)
+
+
+def test_a_prior_holds_for_the_keys_that_are_searched() -> None:
+    prior = _planned("study.name=s", "search_space=lora_small", "prior=lora").feasible.space.prior
+    assert set(prior) == {"lora.r", "training.learning_rate", "lora.target_modules"}
+    assert _planned("study.name=s", "search_space=lora_small").feasible.space.prior == {}
+
+
+def test_a_prior_of_an_unknown_key_is_refused() -> None:
+    given = "++hydra.sweeper.prior={lora.rang:{near:8,factor:2}}"
+    with pytest.raises(UserError, match=r"hydra\.sweeper\.prior\.lora\.rang: .*lora\.r\b"):
+        _planned("study.name=s", "search_space=lora_small", given)

@@ -123,6 +123,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     )
     yield f"Objectives: {objectives}"
     yield f"Trials: {plan.total}"
+    if prior := feasible.space.prior:
+        yield f"Prior: of {', '.join(prior)}"
     sampler = "none, as every configuration runs" if plan.is_exhaustive else plan.sampler
     yield f"Sampler: {sampler}"
     yield f"Scheduler: {plan.scheduler.description}"

@@ -9,6 +9,7 @@ from optuna.distributions import FloatDistribution
 from ugro.sampling.unit_cube import UnitCube
 from ugro.schedulers.base import CONTINUE, PAUSE, Handle
 from ugro.schedulers.freeze_thaw.freeze_thaw import FreezeThaw
+from ugro.space.prior import beliefs_of
 
 from ..curves import LENGTH, UNTRAINED, Controller, result
 
@@ -38,12 +39,19 @@ class Study:
     """
 
     def __init__(
-        self, loss: Loss, mode: str = "min", grace_period: float = 0.0, trials: int = 100
+        self,
+        loss: Loss,
+        mode: str = "min",
+        grace_period: float = 0.0,
+        trials: int = 100,
+        near: float | None = None,
     ) -> None:
         self._sign = 1.0 if mode == "min" else -1.0
         self._loss = loss
         self.scheduler = FreezeThaw("tokens_seen", "progress", mode, LENGTH, grace_period)
-        self.scheduler.on_study(UnitCube({"x": FloatDistribution(0.0, 1.0)}), trials, 0)
+        over = {"x": FloatDistribution(0.0, 1.0)}
+        prior = {} if near is None else beliefs_of({"x": {"near": near, "deviation": 0.1}}, over)
+        self.scheduler.on_study(UnitCube(over, prior), trials, 0)
         self.x: list[float] = []
         self.reports: list[int] = []
         self.trained_at_start: list[float] = []
@@ -180,6 +188,14 @@ def test_proposals_concentrate_where_the_model_expects_the_best_and_none_is_trie
     proposed = study.x[10:]
     assert sum(abs(x - 0.7) < 0.15 for x in proposed) > len(proposed) / 2
     assert len(set(study.x)) == 24
+
+
+@pytest.mark.parametrize("near", [0.7, 0.1])
+def test_a_prior_leads_to_its_optimum_and_a_wrong_one_is_overcome(near: float) -> None:
+    study = Study(agreeing, near=near)
+    study.run(trials=24, slots=4)
+    complete = [x for x, reports in zip(study.x, study.reports, strict=True) if reports == REPORTS]
+    assert min(abs(x - 0.7) for x in complete) < 0.05
 
 
 def test_decisions_of_an_earlier_driver_are_taken_over() -> None:
