@@ -69,6 +69,15 @@ def test_random_and_neighbouring_points_are_configurations_of_the_space(
     assert ((near != points[0]).sum(axis=1) <= 4).all()
 
 
+def test_a_neighbour_of_a_level_is_exactly_a_level() -> None:
+    """So a tried configuration is recognised: in floats 1 - 1/3 is not 2/3."""
+    cube = UnitCube({"lora.r": CategoricalDistribution((4, 8, 16, 32))})
+    levels = {float(cube.point({"lora.r": rank})[0]) for rank in (4, 8, 16, 32)}
+    for rank in (4, 8, 16, 32):
+        near = cube.neighbours(cube.point({"lora.r": rank}), 20, 0.1, numpy.random.default_rng(0))
+        assert set(near[:, 0].tolist()) <= levels
+
+
 def test_a_continuous_key_is_drawn_evenly_and_levels_are_equally_frequent() -> None:
     cube = UnitCube({**SPACE, "x": FloatDistribution(0.0, 1.0)})
     points = cube.random(5000, numpy.random.default_rng(0))

@@ -185,7 +185,8 @@ class _Axis:
         last = max(1, self.levels - 1)
         if self.named:
             return float(generator.integers(self.levels)) / last
-        return float(numpy.clip(coordinate + generator.choice([-1, 1]) / last, 0, 1))
+        level = round(coordinate * last) + int(generator.choice([-1, 1]))
+        return min(max(level, 0), last) / last  # exactly a level: a tried point is recognised
 
 
 def _axis(over: BaseDistribution) -> _Axis:
