@@ -46,6 +46,13 @@ TABLES = {
             "signatures and docstrings",
             _ALONE,
         ),
+        Table(
+            "recorded_code",
+            _FOLDER / "small_llama_code.parquet",
+            _SMALL,
+            "PyTorch's C++ headers",
+            "blocks of 32 tokens",
+        ),
     )
 }
 EARLIER = {  # tables of an earlier study on the same model: other length, or other data
@@ -53,6 +60,7 @@ EARLIER = {  # tables of an earlier study on the same model: other length, or ot
     "recorded_pydocs": "recorded_pydocs_gpu",
     "recorded_german": "recorded_answers",
     "recorded_answers": "recorded_german",
+    "recorded_code": "recorded_answers",
 }
 REFERENCE_COUNT = 255  # quasi-random configurations that determine the scale of a problem
 LANDSCAPE_OFFSET = 1000  # offset of the seed of another landscape
