@@ -94,6 +94,7 @@ endef
 
 bench-full: .venv/.bench  ## compare UGRO with its peers over 40 seeds: hours, resumes
 	$(HEADLINE) benchmarks/results 100-139
+	$(HEADLINE) benchmarks/results/slow 100-103 --slow
 	$(call in_real_time,benchmarks/results)
 
 bench: .venv/.bench  ## repeat a part of bench-full: half an hour on two cores

@@ -1,9 +1,10 @@
 """Measure how long UGRO and its peers take to be as good as 50 sequential trials.
 
-    python -m benchmarks.tabular.headline FOLDER RUNS [--problems ...] [--methods ...]
+    python -m benchmarks.tabular.headline FOLDER RUNS [--slow] [--problems ...] [--methods ...]
 
 RUNS are indices such as 0-19, which select landscapes and seeds: methods are chosen by the runs
-below 100 and judged by those from 100. Every method searches every problem on a simulated clock.
+below 100 and judged by those from 100. Every method searches every problem on a simulated clock,
+except for those that take more than ten seconds a search: --slow compares them with the default.
 Writes headline.md, reached.png and regret.png into FOLDER. Finished runs are kept in FOLDER/runs, a
 file per method: an interrupted command resumes. Delete the file of a method whose code has changed.
 """
@@ -24,7 +25,7 @@ from ugro.study.study import silence_optuna
 
 from .families import FAMILIES
 from .figures import draw_reached, draw_regret
-from .methods import METHODS
+from .methods import METHODS, SLOW
 from .outcomes import MethodOutcome, outcome_of
 from .problems import TABLES
 from .reference import Reference, landscape_of, reference
@@ -55,7 +56,8 @@ def main(folder: Path, runs: range, problems: Sequence[str], methods: Sequence[s
     command = f"python -m benchmarks.tabular.headline {shlex.join(sys.argv[1:])}"
     text = to_markdown(found, titles, problems, command)
     (folder / "headline.md").write_text(text)
-    drawn = [METHODS[method].title for method in methods if METHODS[method].drawn]
+    of = [METHODS[method] for method in methods]
+    drawn = [method.title for method in of if method.drawn or method.slow]
     draw_reached(found, drawn, problems, folder / "reached.png")
     draw_regret(found, drawn, problems, folder / "regret.png")
     print(text)
@@ -164,6 +166,9 @@ if __name__ == "__main__":
     parser.add_argument("runs", type=runs_of)
     every = [*FAMILIES, *TABLES]
     parser.add_argument("--problems", nargs="+", default=every, choices=every)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    methods = parser.add_mutually_exclusive_group()
+    methods.add_argument("--methods", nargs="+", choices=list(METHODS))
+    methods.add_argument("--slow", action="store_true")
     given = parser.parse_args()
-    main(given.folder, given.runs, given.problems, given.methods)
+    usual = ["default", *SLOW] if given.slow else [key for key in METHODS if key not in SLOW]
+    main(given.folder, given.runs, given.problems, given.methods or usual)

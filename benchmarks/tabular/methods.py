@@ -31,6 +31,7 @@ class Method:
     title: str
     run: Run
     drawn: bool = False  # in the figures, which have room for a few
+    slow: bool = False  # a simulated search takes more than ten seconds of processor time
 
 
 def _ugro(*overrides: str) -> Run:
@@ -120,8 +121,8 @@ _OURS: Mapping[str, Method] = {
     "warm_start": Method("UGRO: warm start", _warm_started),
     "prior": Method("UGRO: prior", _with_prior),
     "none": Method("UGRO: no early stopping", _ugro(_NONE), drawn=True),
-    "adaptive": Method("UGRO: adaptive ASHA", _ugro(_ADAPTIVE)),
-    "promotion": Method("UGRO: promotion ASHA", _ugro(_PROMOTION), drawn=True),
+    "adaptive": Method("UGRO: adaptive ASHA", _ugro(_ADAPTIVE), slow=True),
+    "promotion": Method("UGRO: promotion ASHA", _ugro(_PROMOTION), slow=True),
     "tpe": Method("UGRO: multivariate TPE, no early stopping", _ugro(_TPE, _NONE)),
     "tpe_adaptive": Method("UGRO: multivariate TPE, adaptive ASHA", _ugro(_TPE, _ADAPTIVE)),
     "random": Method("UGRO: random, no early stopping", _ugro(_RANDOM, _NONE)),
@@ -138,21 +139,25 @@ _OPTIONAL: Mapping[str, tuple[str, Method]] = {
         "syne_tune",
         Method("Syne Tune: BOHB", _peer(partial(_syne_tune, "BOHB")), drawn=True),
     ),
-    "syne_tune_cqr": ("syne_tune", Method("Syne Tune: CQR", _peer(partial(_syne_tune, "CQR")))),
+    "syne_tune_cqr": (
+        "syne_tune",
+        Method("Syne Tune: CQR", _peer(partial(_syne_tune, "CQR")), slow=True),
+    ),
     "syne_tune_asha_cqr": (
         "syne_tune",
-        Method("Syne Tune: ASHA, CQR", _peer(partial(_syne_tune, "ASHA-CQR"))),
+        Method("Syne Tune: ASHA, CQR", _peer(partial(_syne_tune, "ASHA-CQR")), slow=True),
     ),
-    "smac": ("smac", Method("SMAC3", _peer(partial(_smac, False)))),
+    "smac": ("smac", Method("SMAC3", _peer(partial(_smac, False)), slow=True)),
     "smac_hyperband": (
         "smac",
-        Method("SMAC3: multi-fidelity", _peer(partial(_smac, True)), drawn=True),
+        Method("SMAC3: multi-fidelity", _peer(partial(_smac, True)), slow=True),
     ),
     "nevergrad": ("nevergrad", Method("Nevergrad", _peer(_nevergrad))),
-    "ax": ("ax", Method("Ax", _peer(_ax))),
+    "ax": ("ax", Method("Ax", _peer(_ax), slow=True)),
 }
 METHODS = {
     **_OURS,
     **_PEERS,
     **{key: method for key, (package, method) in _OPTIONAL.items() if find_spec(package)},
 }
+SLOW = [key for key, method in METHODS.items() if method.slow]

@@ -1,18 +1,21 @@
 """Compare sweeps in real time with simulated sweeps: UGRO, the upstream plugins and Ray Tune.
 
-    python -m benchmarks.tabular.real_time PROBLEM SEED [SECONDS_AN_HOUR] > TABLE.md
+    python -m benchmarks.tabular.real_time PROBLEM SEED [SECONDS_AN_HOUR] [--ugro] > TABLE.md
 
 The sweeps run one after another on Ray with eight slots and the same replay trial. Nothing is
 trained, so only the overhead of driver and Ray slows them down. UGRO and upstream are shown beside
 a simulation of the same sweep, which has no such overhead.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +31,10 @@ from .trace import Trace, TrialTrace
 
 ROOT = Path(__file__).parents[2]
 STOPPED = 60  # trials of methods with early stopping
-UGRO = ("hydra/sweeper/sampler=tpe_multivariate", "study.baseline=false")
-ADAPTIVE = (*UGRO, "scheduler=adaptive_asha")
 UPSTREAM = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")
 
 
-def main(name: str, seed: int, scale: float) -> None:
+def main(name: str, seed: int, scale: float, only_ugro: bool) -> None:
     """Print a table with a row per sweep."""
     found = problem(name)
     seeds = Seeds(seed, seed, seed)  # as the replay trials have
@@ -48,10 +49,8 @@ def main(name: str, seed: int, scale: float) -> None:
     )
     runs = {
         "sequential TPE, simulated": lambda: sequential,
-        "UGRO, adaptive ASHA": lambda: by_hydra(ADAPTIVE, name, STOPPED, seed, scale),
-        "UGRO, adaptive ASHA, simulated": lambda: simulate(
-            found, ADAPTIVE, SLOTS, Budget(STOPPED), seeds
-        ),
+        "UGRO": lambda: by_hydra((), name, STOPPED, seed, scale),
+        "UGRO, simulated": lambda: simulate(found, (), SLOTS, Budget(STOPPED), seeds),
         "Ray Tune, OptunaSearch, ASHA": lambda: by_tune(name, STOPPED, seed, scale),
         "hydra-optuna-sweeper": lambda: by_hydra(
             (*UPSTREAM, f"hydra.sweeper.sampler.seed={seed}"), name, TRIALS, seed, scale
@@ -59,7 +58,8 @@ def main(name: str, seed: int, scale: float) -> None:
         "hydra-optuna-sweeper, simulated": lambda: in_batches(found, SLOTS, Budget(TRIALS), seeds),
     }
     for who, run in runs.items():
-        _tell(who, run(), target)
+        if not only_ugro or who.startswith("UGRO"):
+            _tell(who, run(), target)
 
 
 def _tell(who: str, trace: Trace, target: float) -> None:
@@ -141,25 +141,26 @@ def by_tune(name: str, trials: int, seed: int, scale: float) -> Trace:
 
 
 def _read(folder: Path, scale: float) -> Trace:
-    """Read the results that trials have written."""
+    """Read the notes of replayed trials."""
     notes = [json.loads(path.read_text()) for path in folder.glob("**/replayed.json")]
-    notes.sort(key=lambda note: note["began"])
-    first = notes[0]["began"]
-    trials = [
-        TrialTrace(
-            number,
-            [
-                ((note["began"] - first) / scale, 0),
-                ((note["ended"] - first) / scale, note["tokens"]),
-            ],
-            (note["ended"] - first) / scale,
-            note["value"],
-            note["true_loss"],
-        )
-        for number, note in enumerate(notes)
-    ]
-    return Trace(SLOTS, trials=trials)
+    notes.sort(key=lambda note: note["periods"][0])
+    origin = notes[0]["periods"][0][0]
+
+    def trial(number: int, note: Mapping[str, Any]) -> TrialTrace:
+        periods = [[(at - origin) / scale for at in period] for period in note["periods"]]
+        (began, _), (_, ended) = periods[0], periods[-1]
+        pauses = [(left, went_on) for (_, left), (went_on, _) in pairwise(periods)]
+        progress = [(began, 0), (ended, note["tokens"])]
+        return TrialTrace(number, progress, ended, note["value"], note["true_loss"], pauses)
+
+    return Trace(SLOTS, trials=[trial(number, note) for number, note in enumerate(notes)])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) if sys.argv[3:] else 4.0)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("problem")
+    parser.add_argument("seed", type=int)
+    parser.add_argument("seconds_an_hour", type=float, nargs="?", default=4.0)
+    parser.add_argument("--ugro", action="store_true", help="without the peers")
+    given = parser.parse_args()
+    main(given.problem, given.seed, given.seconds_an_hour, given.ugro)

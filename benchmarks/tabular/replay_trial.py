@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ugro.config import register_schema
-from ugro.events.channel import Answer, Channel, channel
+from ugro.events.channel import Answer, Channel, TrialInterruptedError, channel
 from ugro.events.trial_report import TrialResult
 from ugro.paths import write_atomically
 from ugro.plugins.sweeper import CALLABLE, register_plugins
@@ -61,25 +61,38 @@ def main(config: DictConfig) -> TrialResult:
 def replay(
     curve: "Curve", began: float, seconds_an_hour: float, to: Channel, note: Path
 ) -> TrialResult:
-    """Sleep until each report is due; stop if the channel says so.
+    """Sleep until each report is due; stop or pause if the channel says so.
 
-    The result is written before each report, as a peer may kill the process there.
+    The note is written before each report, as a peer may kill the process there. A paused trial
+    goes on after its last report, at once, as simulated ones do.
+
+    Raises:
+        TrialInterruptedError: the channel paused the trial.
     """
     from benchmarks.tabular.curves import result
 
-    sent, reports = [], curve.reports()
-    for report in reports:
-        due = began + seconds_an_hour * (curve.startup_hours + report.seconds)
-        time.sleep(max(0.0, due - time.time()))
-        sent.append(report)
-        came_to = {"tokens": report.tokens_seen, "true_loss": curve.true_loss}
-        whole = {"value": result(sent).values[0] if len(sent) == len(reports) else None}
-        write_atomically(
-            note, json.dumps({"began": began, "ended": time.time(), **came_to, **whole})
-        )
-        if to.report(report) is Answer.STOP:
-            break
-    return result(sent)
+    before = json.loads(note.read_text()) if note.exists() else {}
+    periods, reports = [*before.get("periods", ()), (began, began)], curve.reports()
+    sent = before.get("sent", 0)
+    resumed_at = curve.startup_hours + reports[sent - 1].seconds if sent else 0.0
+    for number, report in enumerate(reports[sent:], sent + 1):
+        hours = curve.startup_hours + report.seconds - resumed_at
+        time.sleep(max(0.0, began + seconds_an_hour * hours - time.time()))
+        periods[-1] = (began, time.time())
+        written = {
+            "sent": number,
+            "periods": periods,
+            "tokens": report.tokens_seen,
+            "true_loss": curve.true_loss,
+            "value": result(reports).values[0] if number == len(reports) else None,
+        }
+        write_atomically(note, json.dumps(written))
+        answer = to.report(report)
+        if answer is Answer.PAUSE and number < len(reports):
+            raise TrialInterruptedError
+        if answer is Answer.STOP:
+            return result(reports[:number])
+    return result(reports)
 
 
 def on_the_beat(folder: Path, number: int, beat: float) -> float:

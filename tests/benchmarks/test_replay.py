@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,19 +20,21 @@ from ..conftest import ROOT
 
 SLOTS, TRIALS, SEED = 2, 8, 7
 BEAT = 2.0  # seconds between two reports; what is late by less than half of it changes no order
-SWEEP = (
+ASHA = (
+    "hydra/sweeper/sampler=tpe_multivariate",
     "hydra.sweeper.sampler.n_startup_trials=3",
     "scheduler=asha",
     "scheduler.grace_period=0.25",
     "scheduler.reduction_factor=2",
 )
+DEFAULT = ()
 
 
-def in_real_time(folder: Path) -> list[tuple[object, ...]]:
+def in_real_time(folder: Path, sweep: Sequence[str]) -> list[tuple[object, ...]]:
     """Return the decisions of a sweep on Ray from its event log."""
     subprocess.run(
         [
-            *(sys.executable, str(ROOT / "benchmarks/tabular/replay_trial.py"), "-m", *SWEEP),
+            *(sys.executable, str(ROOT / "benchmarks/tabular/replay_trial.py"), "-m", *sweep),
             *("search_space=lora", "study.name=s", "study.analysis=false", "tracking=none"),
             *(f"seed={SEED}", f"hydra.sweeper.n_trials={TRIALS}"),
             *(f"hydra.sweeper.n_jobs={SLOTS}", f"++hydra.launcher.ray.init.num_cpus={SLOTS}"),
@@ -48,11 +51,19 @@ def in_real_time(folder: Path) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.idle
-def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sweep", "shortened"),
+    [(ASHA, Outcome.RUNG), (DEFAULT, Outcome.PAUSED)],
+    ids=["asha", "default"],
+)
+def test_simulated_and_real_time_replays_decide_alike_in_the_same_order(
+    tmp_path: Path, sweep: tuple[str, ...], shortened: Outcome
+) -> None:
     seeds = Seeds(3, SEED, SEED)
-    trace = simulate(Family("crossing_extreme", 3), SWEEP, SLOTS, Budget(TRIALS), seeds, BEAT)
+    trace = simulate(Family("crossing_extreme", 3), sweep, SLOTS, Budget(TRIALS), seeds, BEAT)
     told = trace.decisions()
-    assert in_real_time(tmp_path) == told
-    ends = [one[2] for one in told if one[0] == "ended"]
-    assert len(ends) == TRIALS
-    assert {Outcome.COMPLETE, Outcome.RUNG} <= set(ends)
+    assert in_real_time(tmp_path, sweep) == told
+    assert sum(one[0] == "asked" for one in told) == TRIALS
+    decided = {one[4] for one in told if one[0] == "reported"}
+    assert {None, shortened} <= decided
+    assert Outcome.COMPLETE in {one[2] for one in told if one[0] == "ended"}
