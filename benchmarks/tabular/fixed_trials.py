@@ -1,16 +1,21 @@
-"""Compare the default with scheduler=none after the same number of trials.
+"""Compare the default with scheduler=none after as many trials, and with ASHA after as many hours.
 
     python -m benchmarks.tabular.fixed_trials TRIALS SLOTS RUNS [--problems ...]
 
 RUNS are indices such as 0-9, whose references are kept in benchmarks/results/choosing. Prints
-medians: final regret, hours that the study took, and its training tokens in full trials.
+medians: final regret, hours that the study took, and its training tokens in full trials. ASHA,
+with multivariate TPE, starts as many trials as it can in the hours of the default.
 """
 
 import argparse
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from functools import partial
 from itertools import product
-from statistics import median
+from operator import attrgetter
+from statistics import mean, median
 
 from .budget import Budget, Seeds
 from .headline import PUBLISHED, Kept, quiet, runs_of
@@ -18,46 +23,68 @@ from .markdown import markdown_table
 from .reference import Reference, landscape_of, problem_of
 from .simulate import simulate
 
-SCHEDULERS = ("auto", "none")
-PROBLEMS = ("agreeing", "crossing_extreme", "slow_extreme", "recorded_answers")
-Result = tuple[float, float, float]  # final regret, hours, tokens in full trials
+NONE = ("scheduler=none",)
+ASHA = (
+    "scheduler=asha",
+    "scheduler.grace_period=0.25",
+    "scheduler.reduction_factor=2",
+    "hydra/sweeper/sampler=tpe_multivariate",
+)
+PROBLEMS = ("agreeing", "crossing_extreme", "slow_extreme", "recorded_answers", "recorded_german")
+NO_TRIAL = 1.5  # regret without a complete trial
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a study ended: its regret, hours, and tokens in full trials."""
+
+    regret: float
+    hours: float
+    full_trials: float
 
 
 def main(trials: int, slots: int, runs: range, problems: list[str]) -> None:
     """Run all studies and print a table with a row per problem."""
     references = Kept(PUBLISHED / "choosing/runs").references()
-    every = list(product(problems, SCHEDULERS, runs))
+    every = list(product(problems, runs))
+    of = [references[problem, landscape_of(problem, index)] for problem, index in every]
     with ProcessPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
-        results = pool.map(
-            finished,
-            *zip(*every, strict=True),
-            [references[problem, landscape_of(problem, index)] for problem, _, index in every],
-            [trials] * len(every),
-            [slots] * len(every),
+        work = partial(compare, trials, slots)
+        found = dict(zip(every, pool.map(work, *zip(*every, strict=True), of), strict=True))
+    rows = []
+    for problem in problems:
+        studies = zip(*(found[problem, index] for index in runs), strict=True)
+        rows.append([problem, *map(_medians, studies)])
+    print(markdown_table(["", "default", "`scheduler=none`", "ASHA, TPE"], rows))
+    results = list(found.values())
+    for name, at in (("`scheduler=none`", 1), ("ASHA, TPE", 2)):
+        share = mean(each[0].regret <= each[at].regret for each in results)
+        print(
+            f"The default is at least as good as {name} in {share:.0%} of {len(results)} studies."
         )
-        found = dict(zip(every, results, strict=True))
-    rows = [
-        [problem, *(_medians([found[problem, one, index] for index in runs]) for one in SCHEDULERS)]
-        for problem in problems
-    ]
-    print(markdown_table(["", "default", "`scheduler=none`"], rows))
 
 
-def finished(
-    problem: str, scheduler: str, index: int, reference: Reference, trials: int, slots: int
-) -> Result:
-    """Run a study until all its trials are complete or stay paused."""
-    found = problem_of(problem, landscape_of(problem, index))
-    given, seeds = (f"scheduler={scheduler}",), Seeds.of_run(index)
-    trace = simulate(found, given, slots, Budget(trials), seeds)
-    _, _, loss = list(trace.best())[-1]
-    last = max(trial.progress[-1][0] for trial in trace.trials)
-    return reference.regret(loss), last, trace.tokens / reference.full_tokens
+def compare(
+    trials: int, slots: int, name: str, index: int, reference: Reference
+) -> tuple[Result, Result, Result]:
+    """Run the default, ``scheduler=none``, and ASHA in the hours of the default."""
+    problem, seeds = problem_of(name, landscape_of(name, index)), Seeds.of_run(index)
+
+    def study(overrides: tuple[str, ...], budget: Budget) -> Result:
+        trace = simulate(problem, overrides, slots, budget, seeds)
+        best = [loss for _, _, loss in trace.best()]
+        regret = reference.regret(best[-1]) if best else NO_TRIAL
+        hours = min(budget.hours, max(trial.progress[-1][0] for trial in trace.trials))
+        return Result(regret, hours, trace.tokens / reference.full_tokens)
+
+    default = study((), Budget(trials))
+    in_its_hours = Budget(hours=default.hours)
+    return default, study(NONE, Budget(trials)), study(ASHA, in_its_hours)
 
 
-def _medians(results: list[Result]) -> str:
-    regret, hours, tokens = map(median, zip(*results, strict=True))
-    return f"{regret:.3f} in {hours:.1f} h, {tokens:.0f}"
+def _medians(results: Sequence[Result]) -> str:
+    regret, hours, full = (median(map(attrgetter(f.name), results)) for f in fields(Result))
+    return f"{regret:.3f} in {hours:.1f} h, {full:.0f}"
 
 
 if __name__ == "__main__":
