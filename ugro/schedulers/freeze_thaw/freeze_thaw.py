@@ -14,10 +14,11 @@ from ugro.schedulers.rungs import UP_TO_ROUNDING
 
 NEW = "new"  # instead of the id of a trial
 FIRST_PER_KEY = 2  # trials per searched key before the model decides
-FIRST_SHARE = 0.25  # of all trials, which is fewer than that if there are few
+FIRST_SHARE, LEAST_FIRST = 0.25, 2  # of all trials, which is fewer than that if there are few
 # Trials that may start per trained run: two, or as many as have all trials started after 25 runs.
 LEAST_PACE, ALL_STARTED = 2.0, 25
-SPARED_FIRST, SPARED_EVERY = 2, 8  # trials that are never paused: the first ones, then one in eight
+SPARED_EVERY = 8  # one trial in eight is never paused, the first one included
+EXPLORED_EVERY, EXPLORED_FROM = 5, 10  # one new trial in five is at a random point, from the tenth
 LEAST_GROWTH = 2.0  # of a resumed trial's progress before it is paused again
 STAY = 4.0  # times the gain for which a trial is paused: most of a change is an error of prediction
 COMMITTED = 0.5  # share of the slots for trials that run to their end while none has
@@ -52,10 +53,11 @@ class FreezeThaw:
     mislead, by slow starts for example, cost little beside running every trial to its end.
 
     No trial is paused before ``grace_period``, and none again before its progress has doubled. The
-    first two trials and one in eight are never paused: they show what whole curves look like, also
-    of configurations that start slowly. When no new trial can start, paused trials resume that may
-    still be the best. If the number of trials is small, new ones start only as fast as earlier ones
-    are trained.
+    first trial and one in eight are never paused: they show what whole curves look like, also of
+    configurations that start slowly. From the tenth on, one new trial in five is at a random point,
+    as a process that has settled on a local optimum does not leave it. When no new trial can start,
+    paused trials resume that may still be the best. If the number of trials is small, new ones
+    start only as fast as earlier ones are trained.
 
     Args:
         time_attr: key of the resource in results
@@ -88,7 +90,7 @@ class FreezeThaw:
         self._cube = cube
         self._generator = numpy.random.default_rng(seed)
         self._process = CurveProcess(cube)
-        few = max(SPARED_FIRST, math.ceil(FIRST_SHARE * trials))
+        few = max(LEAST_FIRST, math.ceil(FIRST_SHARE * trials))
         self._first = min(FIRST_PER_KEY * cube.dimensions, few)
         self._pace = max(LEAST_PACE, trials / ALL_STARTED)
 
@@ -96,7 +98,7 @@ class FreezeThaw:
         """Register a trial, which counts as running from now on."""
         point = self._cube.point(trial.config)
         index = len(self._curves)
-        spared = index < SPARED_FIRST or index % SPARED_EVERY == 0
+        spared = index % SPARED_EVERY == 0
         self._curves[trial.trial_id] = Curve(index, point, spared=spared)
 
     def on_trial_result(self, controller: Any, trial: Handle, result: Mapping[str, Any]) -> str:
@@ -222,6 +224,8 @@ class FreezeThaw:
     ) -> str:
         """Return the paused trial with the largest gain for its cost; ``NEW`` if it gains more."""
         self._proposed, of_new = forecast.best_new(self._cube, self._generator)
+        if self._explores():
+            self._proposed = self._cube.random(1, self._generator)[0]
         if not paused:
             return NEW
         left = [max(1 - self._curves[key].reached, MIN_LEFT) for key in paused]
@@ -229,6 +233,11 @@ class FreezeThaw:
         worth[[key == reporting for key in paused]] *= STAY
         best = int(numpy.argmax(worth))
         return paused[best] if worth[best] > of_new else NEW
+
+    def _explores(self) -> bool:
+        """Whether the next new trial is at a random point."""
+        index = len(self._curves)
+        return index >= EXPLORED_FROM and index % EXPLORED_EVERY == 0
 
     def _commit(self, key: str, anew: bool = True) -> str:
         self._curves[key].committed = True
