@@ -60,7 +60,7 @@ def test_defaults_come_from_conf_then_from_the_schema(name: str, text: str) -> N
     [
         ("study.baseline", "ugro/sweep/initial_trials.py"),
         ("latency.repeats", "ugro/trial/latency.py"),
-        ("training.warmup_ratio", "ugro/trial/training.py"),
+        ("training.warmup_ratio", "ugro/trial/training_arguments.py"),
     ],
 )
 def test_a_use_is_the_module_that_reads_the_key(name: str, module: str) -> None:

@@ -88,6 +88,52 @@ def faults(config: Config) -> list[str]:
             "training.warmup_ratio: 1.0 given, allowed: 0 or more, below 1",
         ),
         ("training.weight_decay=-1", "training.weight_decay: -1.0 given, allowed: 0 or more"),
+        (
+            "training.optim=adamw_torch_fusd",
+            "training.optim: 'adamw_torch_fusd' given, allowed: nearest: adamw_torch_fused, "
+            "adamw_torch_npu_fused, adamw_torch",
+        ),
+        (
+            "training.optim=lomo",
+            "training.optim: 'lomo' given, allowed: an optimizer whose state is part of "
+            "checkpoints, as trials are resumed",
+        ),
+        ("training.adam_beta1=1", "training.adam_beta1: 1.0 given, allowed: 0 or more, below 1"),
+        ("training.adam_beta2=-1", "training.adam_beta2: -1.0 given, allowed: 0 or more, below 1"),
+        ("training.adam_epsilon=0", "training.adam_epsilon: 0.0 given, allowed: above 0"),
+        (
+            "training.label_smoothing=1",
+            "training.label_smoothing: 1.0 given, allowed: 0 or more, below 1",
+        ),
+        (
+            "task=dpo data=jsonl data.train_files=[a] training.label_smoothing=0.1",
+            "training.label_smoothing: 0.1 given, allowed: 0 with task=dpo, whose loss has no "
+            "labels",
+        ),
+        (
+            "training.neftune_noise_alpha=0",
+            "training.neftune_noise_alpha: 0.0 given, allowed: above 0",
+        ),
+        (
+            "training.lr_scheduler_kwargs.cycles=2",
+            "training.lr_scheduler_kwargs: 'cycles' given, allowed: num_cycles, with "
+            "training.lr_scheduler_type=cosine",
+        ),
+        (
+            "training.lr_scheduler_type=constant training.lr_scheduler_kwargs.num_cycles=2",
+            "training.lr_scheduler_kwargs: 'num_cycles' given, allowed: none, with "
+            "training.lr_scheduler_type=constant",
+        ),
+        (
+            "training.lr_scheduler_type=warmup_stable_decay",
+            "training.lr_scheduler_kwargs: {} given, allowed: with a value of num_decay_steps, "
+            "with training.lr_scheduler_type=warmup_stable_decay",
+        ),
+        (
+            "training.lr_scheduler_type=cosine_with_min_lr",
+            "training.lr_scheduler_kwargs: {} given, allowed: with one of min_lr and min_lr_rate, "
+            "with training.lr_scheduler_type=cosine_with_min_lr",
+        ),
         ("training.eval_steps=0", "training.eval_steps: 0.0 given, allowed: above 0"),
         (
             "training.eval_steps=2.5",

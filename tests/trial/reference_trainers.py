@@ -26,6 +26,7 @@ def arguments_of(config: Config, folder: Path) -> dict[str, Any]:
         "learning_rate": training.learning_rate,
         "lr_scheduler_type": training.lr_scheduler_type.name,
         "warmup_steps": training.warmup_ratio,
+        "label_smoothing_factor": training.label_smoothing,
         "weight_decay": training.weight_decay,
         "max_grad_norm": training.max_grad_norm,
         "per_device_train_batch_size": training.batch_size,

@@ -1,4 +1,7 @@
+import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,23 @@ def test_others_are_deleted(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-10", "checkpoint-4"]
 
 
+OF_TRAINING = (
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_ratio",
+    "weight_decay",
+    "max_grad_norm",
+    "batch_size",
+    "gradient_accumulation_steps",
+    "eval_batch_size",
+    "max_steps",
+    "max_tokens",
+    "epochs",
+    "eval_steps",
+    "early_stopping_patience",
+    "dtype",
+    "gradient_checkpointing",
+)
 DATA = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 
 
@@ -87,8 +107,27 @@ def test_a_training_is_named_by_what_its_weights_depend_on(
     named = hash_training(settings(*QUICK), DATA)
     for same in ("study.dir=elsewhere", "scheduler=asha", "cache_dir=/elsewhere"):
         assert hash_training(settings(*QUICK, same), DATA) == named
-    for other in ("lora.r=3", "seed=1", "training.max_steps=5", "data.block_size=16"):
+    for other in (
+        "lora.r=3",
+        "seed=1",
+        "training.max_steps=5",
+        "data.block_size=16",
+        "training.optim=sgd",
+        "training.lr_scheduler_kwargs={num_cycles: 2}",
+        "training.label_smoothing=0.1",
+    ):
         assert hash_training(settings(*QUICK, other), DATA) != named
+
+
+def test_checkpoints_of_earlier_versions_are_resumed(settings: Callable[..., Config]) -> None:
+    """Their hash has these keys of the training only."""
+    config = settings(*QUICK)
+    earlier = {name: asdict(getattr(config, name)) for name in ("model", "lora", "data", "task")}
+    training = asdict(config.training)
+    earlier["training"] = {name: training[name] for name in OF_TRAINING}
+    parts = {"seed": config.seed, **earlier, "fingerprints": DATA}
+    text = json.dumps(parts, sort_keys=True, default=str)
+    assert hash_training(config, DATA) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_training_on_other_data_is_another(settings: Callable[..., Config]) -> None:

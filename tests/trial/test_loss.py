@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaForCausalLM, PreTrainedModel
+from transformers.trainer_pt_utils import LabelSmoother
 
 from ugro.trial.loss import (
     IGNORED,
@@ -235,6 +236,48 @@ def test_packed_examples_have_the_losses_they_have_alone(batch: tuple[Tensor, Te
     assert summed_loss(model, ids, labels, positions).item() == pytest.approx(packed.sum().item())
     unaware = token_losses(model, ids, labels)
     assert (packed - unaware).abs().max() > 0.01
+
+
+SMOOTHING = 0.2
+
+
+def smoothed(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
+    return summed_loss(model, ids, labels, smoothing=SMOOTHING)
+
+
+def torch_smoothed(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
+    logits = model(input_ids=ids, use_cache=False).logits[:, :-1].flatten(0, 1).double()
+    return functional.cross_entropy(
+        logits, labels[:, 1:].flatten(), reduction="sum", label_smoothing=SMOOTHING
+    )
+
+
+def transformers_smoothed(model: nn.Module, ids: Tensor, labels: Tensor) -> Tensor:
+    """Their smoother's mean, times the 24 targets."""
+    output = {"logits": model(input_ids=ids, use_cache=False).logits.double()}
+    return 24 * LabelSmoother(SMOOTHING)(output, labels, shift_labels=True)
+
+
+@pytest.mark.parametrize("other", [torch_smoothed, transformers_smoothed])
+@pytest.mark.parametrize("name", ["llama", "gemma2", "gpt2"])
+def test_smoothed_labels_are_those_of_torch_and_of_transformers(
+    other: Loss, name: str, batch: tuple[Tensor, Tensor]
+) -> None:
+    model = adapted(make(name), target_modules=["lm_head", "q_proj", "c_attn"])
+    assert_same_gradients(other, smoothed, model, batch, 1e-6)
+    assert smoothed(model, *batch).item() != pytest.approx(whole(model, *batch).item())
+
+
+def test_smoothed_labels_are_the_same_where_the_head_cannot_be_cut(
+    unusual: peft.PeftModel, batch: tuple[Tensor, Tensor]
+) -> None:
+    assert_same_gradients(torch_smoothed, smoothed, unusual, batch, 1e-6)
+
+
+@torch.no_grad()
+def test_an_evaluation_is_not_smoothed(batch: tuple[Tensor, Tensor]) -> None:
+    model = make("llama")
+    assert smoothed(model, *batch).item() == summed_loss(model, *batch).item()
 
 
 def test_losses_come_in_the_order_of_rows_and_positions(batch: tuple[Tensor, Tensor]) -> None:

@@ -165,7 +165,12 @@ def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
     schema = OmegaConf.structured(Config)
-    for open_ended in (schema.metrics, schema.objectives.metrics, schema.data.eval_sets):
+    for open_ended in (
+        schema.metrics,
+        schema.objectives.metrics,
+        schema.data.eval_sets,
+        schema.training.lr_scheduler_kwargs,
+    ):
         OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
     store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own

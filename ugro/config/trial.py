@@ -16,10 +16,22 @@ DATA_SETS = (Source.arrow, Source.hub)  # with a path and splits, not files
 Packing = Enum("Packing", ["bfd", "wrapped", "none"])
 TooLong = Enum("TooLong", ["truncate", "drop", "error"])
 BadRecords = Enum("BadRecords", ["error", "skip"])
-# transformers.SchedulerType without the schedules that need further arguments.
+# transformers.SchedulerType without reduce_lr_on_plateau and greedy, which follow the evaluations:
+# weights would depend on training.eval_steps.
 LRScheduler = Enum(
     "LRScheduler",
-    ["linear", "cosine", "constant", "constant_with_warmup", "inverse_sqrt", "polynomial"],
+    [
+        "linear",
+        "cosine",
+        "constant",
+        "constant_with_warmup",
+        "inverse_sqrt",
+        "polynomial",
+        "cosine_with_restarts",
+        "cosine_with_min_lr",
+        "cosine_warmup_with_min_lr",
+        "warmup_stable_decay",
+    ],
 )
 
 
@@ -261,19 +273,43 @@ class TrainingConfig:
     """How the adapter is trained, in transformers' terms."""
 
     learning_rate: float = MISSING
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
+
+    optim: str = "adamw_torch_fused"
+    """Optimizer, by its name in transformers: adamw_torch_fused, adafactor, sgd, adamw_8bit, ..."""
+
+    adam_beta1: float = 0.9
+    """Decay of the first moment of the gradients, in optimizers with betas."""
+
+    adam_beta2: float = 0.999
+    """Decay of the second moment of the gradients, in optimizers with betas."""
+
+    adam_epsilon: float = 1e-8
+    """Added to the denominator of an update, in optimizers with betas."""
 
     lr_scheduler_type: LRScheduler = MISSING
     """Learning rate schedule after warm-up."""
+
+    lr_scheduler_kwargs: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the schedule, in transformers' terms: {min_lr_rate: 0.1} for cosine_with_min_lr,
+    {num_decay_steps: 20} for warmup_stable_decay, {num_cycles: 3} for cosine_with_restarts."""
 
     warmup_ratio: float = MISSING
     """Length of the warm-up. [share of the optimizer steps]"""
 
     weight_decay: float = MISSING
-    """AdamW's weight decay."""
+    """Weight decay of the optimizer."""
 
     max_grad_norm: float = MISSING
     """Gradients are clipped to this norm."""
+
+    label_smoothing: float = 0.0
+    """Share of a target's probability that is spread over all tokens or labels, in training only,
+    https://arxiv.org/abs/1512.00567. [share]"""
+
+    neftune_noise_alpha: float | None = None
+    """Scale of the noise added to embeddings in training, https://arxiv.org/abs/2310.05914; null:
+    none."""
 
     batch_size: int = MISSING
     """Rows per forward pass. [rows]"""

@@ -11,13 +11,13 @@ from ugro.config import (
     LoraConfig,
     StoppersConfig,
     StudyConfig,
-    TrainingConfig,
 )
 from ugro.config.bounds import above_zero, at_least, share
 from ugro.config.data_validation import data_faults
 from ugro.config.metric_validation import metric_faults
 from ugro.config.objective_validation import objective_faults
 from ugro.config.task_validation import task_faults
+from ugro.config.training_validation import training_faults
 from ugro.config.values import configured_values, known_values
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED
@@ -39,7 +39,7 @@ def validate(config: Config) -> None:
     faults = [
         *task_faults(config.task, config.data, config.metrics),
         *_lora(config.lora, config.model.linear_modules),
-        *_training(config.training),
+        *training_faults(config.training, task),
         *data_faults(config),
         *_model(config),
         *_study(config.study),
@@ -91,29 +91,6 @@ def _initialisation(given: object) -> Iterator[str]:
             given,
             f"true, false, {', '.join(INITIALISATIONS)}, pissa_niter_N",
         )
-
-
-def _training(training: TrainingConfig) -> Iterator[str]:
-    for name in (
-        "batch_size",
-        "gradient_accumulation_steps",
-        "eval_batch_size",
-        "max_steps",
-        "max_tokens",
-        "early_stopping_patience",
-    ):
-        yield from at_least(f"training.{name}", getattr(training, name), 1)
-    for name in ("learning_rate", "max_grad_norm", "epochs", "eval_steps"):
-        yield from above_zero(f"training.{name}", getattr(training, name))
-    yield from share("training.warmup_ratio", training.warmup_ratio)
-    yield from at_least("training.weight_decay", training.weight_decay, 0)
-    if training.max_steps is training.max_tokens is training.epochs is None:
-        yield fault("training.epochs", None, "a number, or set max_steps or max_tokens")
-    if training.eval_steps > 1 and training.eval_steps % 1:
-        yield fault("training.eval_steps", training.eval_steps, "a whole number, or below 1")
-    if training.max_steps is not None and training.eval_steps > training.max_steps:
-        allowed = f"training.max_steps={training.max_steps} at most"
-        yield fault("training.eval_steps", training.eval_steps, allowed)
 
 
 def _model(config: Config) -> Iterator[str]:

@@ -19,8 +19,8 @@ from ugro.events.trial_report import Report
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial import checkpoints
 from ugro.trial.data.packing import Numbers
-from ugro.trial.evaluator import OBJECTIVE
 from ugro.trial.hardware import peak_memory_mb
+from ugro.trial.training_arguments import OBJECTIVE
 
 
 class ReportCallback(TrainerCallback):

@@ -12,6 +12,18 @@ from ugro.config import Config
 
 SEAL = "seal.json"
 PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
+# Keys that earlier versions lack: with their default, checkpoints of those are resumed.
+NEW = {
+    "training": (
+        "optim",
+        "adam_beta1",
+        "adam_beta2",
+        "adam_epsilon",
+        "lr_scheduler_kwargs",
+        "label_smoothing",
+        "neftune_noise_alpha",
+    ),
+}
 
 
 def hash_training(config: Config, data: Mapping[str, str]) -> str:
@@ -23,7 +35,11 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
         config: configuration of the trial
         data: fingerprints of training and evaluation data
     """
-    settings = asdict(config)
+    settings, defaults = asdict(config), asdict(Config())
+    for group, names in NEW.items():
+        for name in names:
+            if settings[group][name] == defaults[group][name]:
+                del settings[group][name]
     keys = ("seed", "model", "lora", "data", "training", "task")
     parts = {**{key: settings[key] for key in keys}, "fingerprints": dict(data)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

@@ -22,8 +22,7 @@ from ugro.trial.model.base_models import BaseModel
 from ugro.trial.setup import metrics_of
 from ugro.trial.tasks.evaluation import Evaluation
 from ugro.trial.tasks.task import Task
-
-OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint
+from ugro.trial.training_arguments import OBJECTIVE
 
 
 class Evaluator:

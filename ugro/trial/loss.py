@@ -21,35 +21,46 @@ IGNORED = -100  # label of tokens without loss, as in transformers
 
 
 def summed_loss(
-    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
+    model: nn.Module,
+    input_ids: Tensor,
+    labels: Tensor,
+    position_ids: Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> Tensor:
-    """Sum the negative log-likelihoods of all target tokens, differentiably.
+    """Sum the cross entropy of all target tokens, differentiably.
 
     Args:
         model: causal language model of transformers, or a PeftModel around it
         input_ids: [batch, length], rows padded on the right
         labels: [batch, length], not shifted; -100 for tokens without loss
         position_ids: [batch, length], restarting at each packed example
+        smoothing: share of a target's probability spread over the vocabulary; where no gradients
+            are computed, the loss is not smoothed
 
     Returns:
         Float32 scalar, in nats.
     """
+    batch = model, input_ids, labels, position_ids
     if not torch.is_grad_enabled():
-        return token_losses(model, input_ids, labels, position_ids).sum()
+        return token_losses(*batch).sum()
     if not supports_chunks(model, input_ids):
-        return token_losses_with_gradients(model, input_ids, labels, position_ids).sum()
+        return token_losses_with_gradients(*batch, smoothing).sum()
     hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss: Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
-        hidden, targets, logits_of, chunk_tokens(model), *trained
+        hidden, targets, logits_of, chunk_tokens(model), smoothing, *trained
     )
     return loss
 
 
 def token_losses_with_gradients(
-    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None = None
+    model: nn.Module,
+    input_ids: Tensor,
+    labels: Tensor,
+    position_ids: Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> Tensor:
-    """Compute the negative log-likelihood of each target token, differentiably.
+    """Compute the cross entropy of each target token, differentiably.
 
     The logits are computed twice, chunk by chunk: the gradient of each token's loss is known only
     once all losses are.
@@ -59,18 +70,22 @@ def token_losses_with_gradients(
         input_ids: [batch, length], rows padded on the right
         labels: [batch, length], not shifted; -100 for tokens without loss
         position_ids: [batch, length], restarting at each packed example
+        smoothing: share of a target's probability spread over the vocabulary
 
     Returns:
         Float32 [tokens], in nats, ordered by row, then position.
     """
     if not supports_chunks(model, input_ids):
+
+        def of_row(*row: Tensor) -> Tensor:
+            return _cross_entropy(*_row_logits(model, *row), smoothing)
+
         rows = _rows(input_ids, labels, position_ids)
-        losses = [checkpoint(_row_losses, model, *row, use_reentrant=False) for row in rows]
-        return torch.cat(losses)
+        return torch.cat([checkpoint(of_row, *row, use_reentrant=False) for row in rows])
     hidden, targets, logits_of = _split_at_head(model, input_ids, labels, position_ids)
 
     def of_chunk(part: Tensor, wanted: Tensor) -> Tensor:
-        return _negative_log_likelihood(logits_of(part).float(), wanted)
+        return _cross_entropy(logits_of(part).float(), wanted, smoothing)
 
     chunks = _chunks(hidden, targets, chunk_tokens(model))
     return torch.cat([checkpoint(of_chunk, *chunk, use_reentrant=False) for chunk in chunks])
@@ -114,15 +129,18 @@ def token_scores(
 
 def _scores(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Compute losses and matches, [tokens], from float32 logits, [tokens, vocabulary]."""
-    return _negative_log_likelihood(logits, targets), logits.argmax(-1) == targets
+    return _cross_entropy(logits, targets), logits.argmax(-1) == targets
 
 
-def _negative_log_likelihood(logits: Tensor, targets: Tensor) -> Tensor:
+def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
     """Compute losses, [tokens], from float32 logits, [tokens, vocabulary].
 
     On CPU, torch's cross_entropy has a bias: 6e-6 too low in the mean over SmolLM2's tokens.
     """
-    return logits.logsumexp(-1) - logits.gather(-1, targets[:, None])[:, 0]
+    wanted = logits.gather(-1, targets[:, None])[:, 0]
+    if smoothing:
+        wanted = (1 - smoothing) * wanted + smoothing * logits.mean(-1)
+    return logits.logsumexp(-1) - wanted
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -138,6 +156,7 @@ class _ChunkedLoss(torch.autograd.Function):
         targets: Tensor,
         logits_of: Callable[[Tensor], Tensor],
         size: int,
+        smoothing: float,
         *trained: Tensor,
     ) -> Tensor:
         """Sum the loss over all tokens; ``trained`` are parameters that the head may use."""
@@ -145,7 +164,7 @@ class _ChunkedLoss(torch.autograd.Function):
         of_hidden: list[Tensor] = []
         of_trained: dict[int, Tensor] = {}
         for part, wanted in _chunks(hidden, targets, size):
-            loss, first, *others = _chunk_gradients(part, wanted, logits_of, trained)
+            loss, first, *others = _chunk_gradients(part, wanted, logits_of, smoothing, trained)
             total += loss
             of_hidden.append(first)
             for number, gradient in enumerate(others):
@@ -166,13 +185,14 @@ class _ChunkedLoss(torch.autograd.Function):
         of_trained: list[Tensor | None] = [None] * ctx.trained
         for number, gradient in zip(ctx.of_which, others, strict=True):
             of_trained[number] = gradient
-        return of_hidden, None, None, None, *of_trained
+        return of_hidden, None, None, None, None, *of_trained
 
 
 def _chunk_gradients(
     hidden: Tensor,
     targets: Tensor,
     logits_of: Callable[[Tensor], Tensor],
+    smoothing: float,
     trained: tuple[Tensor, ...],
 ) -> Any:
     """Return a chunk's loss and its gradients by the hidden states and ``trained``.
@@ -185,9 +205,13 @@ def _chunk_gradients(
         logits = logits_of(hidden)
     log_probabilities = logits.detach().float().log_softmax(dim=-1)
     columns = targets[:, None]
-    loss = -log_probabilities.gather(1, columns).sum()
-    slope = log_probabilities.exp_()  # probabilities, minus 1 at the target
-    slope.scatter_add_(1, columns, slope.new_full(columns.shape, -1.0))
+    loss = -(1 - smoothing) * log_probabilities.gather(1, columns).sum()
+    if smoothing:
+        loss -= smoothing * log_probabilities.mean(-1).sum()
+    slope = log_probabilities.exp_()  # probabilities, minus those wanted: 1 at the target
+    if smoothing:
+        slope -= smoothing / slope.shape[-1]
+    slope.scatter_add_(1, columns, slope.new_full(columns.shape, smoothing - 1))
     slope = slope.to(logits.dtype)
     return loss, *torch.autograd.grad(logits, (hidden, *trained), slope, allow_unused=True)
 
@@ -220,12 +244,6 @@ def _row_logits(
     following = _next_labels(labels).flatten().to(logits.device)
     predicting = following != IGNORED
     return logits.flatten(0, 1)[predicting].float(), following[predicting]
-
-
-def _row_losses(
-    model: nn.Module, input_ids: Tensor, labels: Tensor, position_ids: Tensor | None
-) -> Tensor:
-    return _negative_log_likelihood(*_row_logits(model, input_ids, labels, position_ids))
 
 
 def _chunks(hidden: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:

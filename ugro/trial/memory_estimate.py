@@ -24,10 +24,10 @@ from ugro.trial.model.base_models import (
 )
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
 from ugro.trial.model.target_modules import check_modules, expert_parameters, warn_about_frozen
+from ugro.trial.optimizer import check_optimizer, optimizer_bytes
 
 COUNTED = "counted"  # implementation of experts registered beside transformers' own
 SOME_LABELS = ("0", "1")  # of a classifier whose data are not read: their number hardly matters
-ADAM_STATES = 2  # AdamW keeps two values per trainable parameter
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,14 @@ class MemoryEstimate:
     trainable: int  # number of trainable parameters
     weights: int
     adapter: int  # trained and saved part of ``weights``
+    optimizer: int  # what the optimizer keeps from step to step
     activations: int  # saved by the forward pass for the backward pass
     process: int  # memory of the process before the model is loaded
 
     @property
     def states(self) -> int:
-        """Bytes of gradients and AdamW states."""
-        return (1 + ADAM_STATES) * self.adapter
+        """Bytes of gradients and of the optimizer's state."""
+        return self.adapter + self.optimizer
 
     @property
     def memory(self) -> int:
@@ -57,8 +58,9 @@ def estimate_memory(config: Config) -> MemoryEstimate:
 
     Raises:
         UserError: the model does not exist, has fewer positions than ``data.block_size``, or lacks
-            modules that the adapter names.
+            modules that the adapter names; or the optimizer or its schedule cannot work here.
     """
+    check_optimizer(config)
     base = _on_meta(config)
     base.requires_grad_(False)
     check_fits(base.config, longest_row(config.data))
@@ -72,6 +74,7 @@ def estimate_memory(config: Config) -> MemoryEstimate:
             trainable=sum(tensor.numel() for tensor in trained),
             weights=sum(tensor.nbytes for tensor in model.parameters()),
             adapter=sum(tensor.nbytes for tensor in trained),
+            optimizer=optimizer_bytes(config, trained),
             activations=_activations(model, config),
             process=hardware.memory_in_use(),
         )

@@ -18,7 +18,6 @@ from transformers import (
     TrainerCallback,
     TrainerControl,
     TrainerState,
-    TrainingArguments,
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -29,9 +28,10 @@ from ugro.trial.callbacks import CheckpointCallback, PatienceCallback, ReportCal
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate
-from ugro.trial.evaluator import OBJECTIVE, Evaluator
-from ugro.trial.hardware import device, on_one_device, peak_memory_mb
+from ugro.trial.evaluator import Evaluator
+from ugro.trial.hardware import on_one_device, peak_memory_mb
 from ugro.trial.torch_errors import translated
+from ugro.trial.training_arguments import OBJECTIVE, arguments
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def train(
         callbacks.append(PatienceCallback(config.training.early_stopping_patience))
     trainer = ExampleTrainer(
         model=model,
-        args=on_one_device(arguments(config, folder, plan, next(model.parameters()).dtype)),
+        args=on_one_device(arguments(config, folder, plan.steps, next(model.parameters()).dtype)),
         train_dataset=rows,
         eval_dataset=Rows(data.evaluation),
         data_collator=partial(collate, pad=model.config.pad_token_id),
@@ -185,45 +185,6 @@ def mean_train_loss(state: TrainerState) -> float:
     return total / max(since, 1)
 
 
-def arguments(
-    config: Config, checkpoints: Path, plan: Schedule, device_dtype: torch.dtype
-) -> TrainingArguments:
-    """Translate the configuration into transformers' ``TrainingArguments``."""
-    training = config.training
-    return TrainingArguments(
-        output_dir=str(checkpoints),
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.lr_scheduler_type.name,
-        warmup_steps=training.warmup_ratio,  # values below 1 are a fraction of all steps
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        per_device_train_batch_size=training.batch_size,
-        per_device_eval_batch_size=training.eval_batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation_steps,
-        activation_checkpointing=training.gradient_checkpointing,
-        activation_checkpointing_kwargs={"use_reentrant": False},
-        max_steps=plan.steps,
-        eval_strategy="steps",
-        eval_steps=training.eval_steps,
-        save_strategy="steps",
-        save_steps=training.eval_steps,
-        restore_callback_states_from_checkpoint=True,  # keeps the patience of early stopping
-        metric_for_best_model=OBJECTIVE,
-        greater_is_better=False,
-        logging_strategy="steps",
-        logging_steps=training.eval_steps,
-        use_cpu=device().type == "cpu",
-        bf16=device_dtype == torch.bfloat16,
-        fp16=device_dtype == torch.float16,
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        disable_tqdm=True,
-        report_to="none",
-    )
-
-
 class ExampleTrainer(Trainer):
     """transformers' Trainer over rows of packed examples.
 
@@ -275,6 +236,7 @@ class ExampleTrainer(Trainer):
         """Evaluate the held-out examples, log the metrics and pass them to the callbacks."""
         number = 1 + sum("eval_loss" in logged for logged in self.state.log_history)
         is_last = self.state.global_step >= self.state.max_steps
+        self.optimizer.eval()  # schedule-free optimizers evaluate and save averaged weights
         metrics = self.evaluator.evaluate(self.model, number, is_last)
         spent = {
             "seconds": self.reporter.seconds(),

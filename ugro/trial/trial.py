@@ -29,6 +29,7 @@ from ugro.trial.latency import latency_ms
 from ugro.trial.model.adapter import adapted, save_adapter
 from ugro.trial.model.attention_check import check_example_isolation
 from ugro.trial.model.base_models import BaseModel
+from ugro.trial.optimizer import check_optimizer
 from ugro.trial.setup import set_up
 from ugro.trial.tasks.task import task_of
 from ugro.trial.training import TrainingResult, train
@@ -50,7 +51,8 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         channel: receives each report and returns what the trial does next
 
     Raises:
-        UserError: model or data do not match the configuration.
+        UserError: model or data do not match the configuration, or the optimizer or its schedule
+            cannot work here.
         FloatingPointError: no evaluation gave a finite loss.
         MemoryError: GPU or host memory is exhausted.
         OSError: a file could not be written.
@@ -58,6 +60,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     """
     began = time.perf_counter()
     hardware.reset_peak_memory()
+    check_optimizer(config)
     base, data = set_up(config)
     for line in data_lines(data.summary()):
         log.info("%s", line)

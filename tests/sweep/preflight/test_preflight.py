@@ -32,17 +32,17 @@ def test_insufficient_disk_space_is_reported(
     with mounted(tmp_path / "disk", "size=32m") as small:
         folder = small / "multirun" / "s"
         with pytest.raises(UserError, match=r"make room"):
-            disk(plan(feasible), 0.5 * MIB, folder)
-        text = disk(plan(feasible), 0.4 * MIB, folder)
+            disk(plan(feasible), 0.5 * MIB, MIB, folder)
+        text = disk(plan(feasible), 0.4 * MIB, 0.8 * MIB, folder)
         assert f"{small} has" in text
-        assert disk(plan(feasible, **{"study.keep_checkpoints": "none"}), 0.5 * MIB, folder)
+        assert disk(plan(feasible, **{"study.keep_checkpoints": "none"}), 0.5 * MIB, MIB, folder)
         scheduler = composed("study.name=s", "scheduler=promotion_asha").scheduler
         pauses = {"study.keep_checkpoints": "none", "scheduler": scheduler}
         with pytest.raises(UserError, match="make room"):  # all trials may be paused
-            disk(plan(feasible, **pauses), 0.5 * MIB, folder)
+            disk(plan(feasible, **pauses), 0.5 * MIB, MIB, folder)
         (small / "ballast").write_bytes(bytes(8 * MIB))
         with pytest.raises(UserError, match="make room"):
-            disk(plan(feasible), 0.4 * MIB, folder)
+            disk(plan(feasible), 0.4 * MIB, 0.8 * MIB, folder)
         assert not folder.exists()
 
 
@@ -51,4 +51,4 @@ def test_a_read_only_folder_is_reported(feasible: Feasible, tmp_path: Path) -> N
         mounted(tmp_path / "disk", "ro") as disk_of_it,
         pytest.raises(UserError, match=r"^study\.dir: .* a folder that can be written"),
     ):
-        disk(plan(feasible), 0.0, disk_of_it / "s")
+        disk(plan(feasible), 0.0, 0.0, disk_of_it / "s")

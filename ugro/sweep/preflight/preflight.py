@@ -150,7 +150,7 @@ def _check_trials(
         checks.check("data", lambda: _data(steps[0]))
     if not steps:
         checks.skip("data", "until a step was taken")
-    checks.check("disk", lambda: disk(plan, estimate["adapter"], folder))
+    checks.check("disk", lambda: disk(plan, estimate["adapter"], estimate["optimizer"], folder))
 
 
 def _concurrent(plan: Plan, executor: Executor) -> int:
@@ -175,7 +175,7 @@ def _memory(estimate: Mapping[str, float], sharing: int) -> str:
         f"{name} {binary_size(estimate[key])}"
         for name, key in (
             ("weights", "weights"),
-            ("gradients and AdamW", "states"),
+            ("gradients and optimizer", "states"),
             ("activations", "activations"),
             ("the process", "process"),
         )
@@ -219,7 +219,7 @@ def _time(plan: Plan, measured: Mapping[str, float], concurrent: int, sharing: i
     )
 
 
-def disk(plan: Plan, adapter: float, folder: Path) -> str:
+def disk(plan: Plan, adapter: float, optimizer: float, folder: Path) -> str:
     """Check that the files of all trials fit on the disk of the study's folder.
 
     A paused trial keeps its best and its last checkpoint, whatever is kept of ended trials, and
@@ -228,6 +228,7 @@ def disk(plan: Plan, adapter: float, folder: Path) -> str:
     Args:
         plan: plan of the sweep
         adapter: size of an adapter in bytes
+        optimizer: size of the optimizer's state in bytes
         folder: the study's folder
 
     Raises:
@@ -242,7 +243,7 @@ def disk(plan: Plan, adapter: float, folder: Path) -> str:
     kept = by_key[plan.config.study.keep_checkpoints]
     if plan.early_stopping().pauses():
         kept = max(kept, 2)
-    checkpoint = 3 * adapter  # AdamW keeps two states per parameter
+    checkpoint = adapter + optimizer
     needs = plan.total * (adapter + kept * checkpoint)
     free = shutil.disk_usage(where).free
     text = (

@@ -21,10 +21,12 @@ class Classification:
 
     Args:
         labels: the labels, in the order of the model's outputs
+        smoothing: label smoothing of the training loss
     """
 
-    def __init__(self, labels: tuple[str, ...]) -> None:
+    def __init__(self, labels: tuple[str, ...], smoothing: float) -> None:
         self._labels = labels
+        self._smoothing = smoothing
 
     def targets(self, part: Part, rows: Numbers) -> Numbers:
         """Return the index of each row's label, [rows]."""
@@ -33,7 +35,12 @@ class Classification:
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Sum the loss over all texts, differentiably."""
         logits = _logits(model, batch["input_ids"], batch["labels"])
-        return functional.cross_entropy(logits, batch["targets"].to(logits.device), reduction="sum")
+        return functional.cross_entropy(
+            logits,
+            batch["targets"].to(logits.device),
+            reduction="sum",
+            label_smoothing=self._smoothing,
+        )
 
     def count(self, batch: Mapping[str, Tensor]) -> int:
         """Return the number of texts."""

@@ -17,14 +17,21 @@ from ugro.trial.tasks.evaluation import Evaluation, batches
 
 
 class LanguageModeling:
-    """Cross entropy of the target tokens."""
+    """Cross entropy of the target tokens.
+
+    Args:
+        smoothing: label smoothing of the training loss
+    """
+
+    def __init__(self, smoothing: float) -> None:
+        self._smoothing = smoothing
 
     def targets(self, part: Part, rows: Numbers) -> None:
         """Return None: the tokens themselves are the targets."""
 
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Sum the loss over all target tokens, differentiably."""
-        return summed_loss(model, **batch)
+        return summed_loss(model, **batch, smoothing=self._smoothing)
 
     def count(self, batch: Mapping[str, Tensor]) -> int:
         """Return the number of target tokens."""

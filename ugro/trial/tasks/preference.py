@@ -61,8 +61,9 @@ class Preference:
 
     def loss(self, model: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Sum the loss over all pairs, differentiably."""
-        inputs = {name: batch[name] for name in ("input_ids", "labels", "position_ids")}
-        losses = token_losses_with_gradients(model, **inputs)
+        losses = token_losses_with_gradients(
+            model, batch["input_ids"], batch["labels"], batch["position_ids"]
+        )
         own = -_sums(losses, batch["labels"], batch["position_ids"])
         ratios = own - batch["targets"].to(own)
         rewards = self._beta * ratios.view(-1, 2)

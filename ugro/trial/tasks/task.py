@@ -50,9 +50,9 @@ def task_of(config: Config, base: BaseModel) -> Task:
     """
     match config.task.name:
         case TaskName.language_modeling:
-            return LanguageModeling()
+            return LanguageModeling(config.training.label_smoothing)
         case TaskName.dpo:
             assert config.task.beta is not None
             return Preference(config.task.beta, base, config.training.eval_batch_size)
         case TaskName.classification:
-            return Classification(base.labels)
+            return Classification(base.labels, config.training.label_smoothing)
