@@ -29,9 +29,9 @@ def faults() -> Faults:
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("config", ["study.name=s"], RunMode.MULTIRUN)
 
-    def _faults(*arguments: str) -> list[str]:
+    def _faults(*arguments: str, **conditions: str) -> list[str]:
         try:
-            space = parse({}, arguments)
+            space = parse({}, arguments, conditions)
             composer = Composer(space, master, loader)
             constraints = constraints_in(composer.compose({}))
             check_space(FeasibleSpace(space, composer, constraints))
@@ -89,6 +89,22 @@ def test_faults_between_two_keys_are_found_exactly(faults: Faults) -> None:
         EVAL_LATER.format(30.0, 20),
     ]
     assert faults("training.max_steps=20,40", "training.eval_steps=5,10,20") == []
+
+
+def test_a_key_is_checked_where_its_condition_holds(faults: Faults) -> None:
+    least, smoothing = "training.lr_scheduler_kwargs.min_lr_rate", "training.label_smoothing"
+    schedules = ("training.lr_scheduler_type=cosine,cosine_with_min_lr", "training.optim=sgd,sgdd")
+    where = {least: "training.lr_scheduler_type == 'cosine_with_min_lr'"}
+    (line,) = faults(*schedules, f"{least}=0.1,0.2", **where)
+    assert line.startswith("training.optim: 'sgdd' given, allowed: nearest: sgd")
+    continuous = (schedules[0], f"{least}=interval(0.1,0.3)", f"{smoothing}=interval(0.5,1.5)")
+    (line,) = faults(*continuous, **where)
+    assert line == f"{smoothing}: 1.5 given, allowed: 0 or more, below 1"
+    rare = {smoothing: "training.lr_scheduler_type == 'linear'"}
+    (line,) = faults(
+        "training.lr_scheduler_type=cosine,linear", f"{smoothing}=interval(0.5,1.5)", **rare
+    )
+    assert line == f"{smoothing}: 1.5 given, allowed: 0 or more, below 1"
 
 
 def test_wrong_types_and_misspelt_keys_are_reported_by_key(faults: Faults) -> None:

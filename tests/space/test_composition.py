@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from ugro.config import Config, typed
 from ugro.errors import UserError
-from ugro.space.composition import lookup, parsed, unused_keys, without_hydra
+from ugro.space.composition import can_be_set, lookup, parsed, unused_keys, without_hydra
 
 from ..spaces import Feasible
 
@@ -117,3 +117,11 @@ def test_a_ratio_read_by_a_condition_is_searched(feasible: Feasible) -> None:
     conditions = {"lora.dropout": "lora.alpha_ratio > 1"}
     of = feasible(RATIO, "lora.dropout=0,0.1", "lora.alpha=32", conditions=conditions)
     assert unused_keys(of.space, of.composer.compose({})) == {}
+
+
+def test_keys_of_an_open_mapping_can_be_set(feasible: Feasible) -> None:
+    config = feasible("lora.r=4,8").composer.compose({})
+    for key in ("lora.r", "training.max_steps", "training.lr_scheduler_kwargs.num_cycles"):
+        assert can_be_set(config, key)
+    for key in ("lora.rank", "training.no", "no.such"):
+        assert not can_be_set(config, key)

@@ -74,6 +74,19 @@ def test_the_baseline_has_no_inactive_keys(study: StudyConfig, feasible: Feasibl
     assert "lora.use_rslora" not in baseline.parameters
 
 
+def test_an_inactive_key_may_be_configured_outside_of_the_space(
+    study: StudyConfig, feasible: Feasible
+) -> None:
+    argument = "training.lr_scheduler_kwargs.min_lr_rate"
+    schedules = feasible(
+        "training.lr_scheduler_type=cosine,cosine_with_min_lr",
+        f"{argument}=interval(0.01,0.3)",
+        conditions={argument: "training.lr_scheduler_type == 'cosine_with_min_lr'"},
+    )
+    (baseline,) = plan(study, schedules)
+    assert baseline.parameters == {"training.lr_scheduler_type": "cosine"}
+
+
 # Known configurations
 
 

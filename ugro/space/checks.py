@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from ugro.config import typed
@@ -35,11 +36,21 @@ def check_space(feasible: FeasibleSpace) -> None:
         if unknown:
             where = f"hydra.sweeper.conditions.{key}"
             raise UserError(fault(where, unknown[0], "keys of the configuration"))
-    exhaustive = space.size is not None and space.size <= MAX_COMBINATIONS
-    candidates = space.combinations() if exhaustive else space.one_at_a_time()
+    candidates = _candidates(feasible)
     found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]
     if found:
         raise UserError("\n".join(dict.fromkeys(found)))
+
+
+def _candidates(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
+    """Yield configurations as trials have them, without keys whose condition does not hold."""
+    space = feasible.space
+    exhaustive = space.size is not None and space.size <= MAX_COMBINATIONS
+    yield from map(feasible.active, space.combinations() if exhaustive else space.one_at_a_time())
+    for single in () if exhaustive else space.single_parameters():
+        if not single.keys() <= set(feasible.unconditional):
+            among = (feasible.active({**other, **single}) for other in space.one_at_a_time())
+            yield from islice((one for one in among if single.keys() <= one.keys()), 1)
 
 
 def _faults(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Iterator[str]:

@@ -135,3 +135,10 @@ def has(config: DictConfig, key: str) -> bool:
     """Whether the configuration has the key, even if its value is null."""
     missing = object()
     return OmegaConf.select(config, key, default=missing) is not missing
+
+
+def can_be_set(config: DictConfig, key: str) -> bool:
+    """Whether the configuration has the key, or a mapping of any keys that the key belongs to."""
+    mapping = OmegaConf.select(config, key.rpartition(".")[0])
+    is_open = isinstance(mapping, DictConfig) and not OmegaConf.is_struct(mapping)
+    return has(config, key) or is_open

@@ -18,7 +18,13 @@ from ugro.schedulers.auto_scheduler import ChosenScheduler, chosen_scheduler
 from ugro.schedulers.early_stopping import EarlyStopping
 from ugro.space.checks import check_space
 from ugro.space.comparability import check_comparable
-from ugro.space.composition import Composer, constraints_in, has, unused_keys, without_hydra
+from ugro.space.composition import (
+    Composer,
+    can_be_set,
+    constraints_in,
+    unused_keys,
+    without_hydra,
+)
 from ugro.space.feasible import FeasibleSpace
 from ugro.space.prior import SECTION
 from ugro.space.search_space import parse
@@ -135,7 +141,7 @@ def check_conditions(conditions: Mapping[str, str], config: DictConfig) -> None:
     Raises:
         UserError: all unknown keys, one per line.
     """
-    unknown = [key for key in conditions if not has(config, key)]
+    unknown = [key for key in conditions if not can_be_set(config, key)]
     if unknown:
         lines = (f"hydra.sweeper.conditions.{no_key(key)}" for key in unknown)
         raise UserError("\n".join(lines))
@@ -147,7 +153,7 @@ def check_prior(prior: Mapping[str, Any], config: DictConfig) -> None:
     Raises:
         UserError: all unknown keys, one per line.
     """
-    unknown = [key for key in prior if not has(config, key)]
+    unknown = [key for key in prior if not can_be_set(config, key)]
     if unknown:
         raise UserError("\n".join(f"{SECTION}.{no_key(key)}" for key in unknown))
 

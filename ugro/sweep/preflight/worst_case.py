@@ -36,8 +36,7 @@ def candidates(feasible: FeasibleSpace, kept: list[dict[str, Any]]) -> list[dict
 def _largest(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
     over = feasible.space.distributions
     for values in product(*map(_largest_values, over.values())):
-        full = dict(zip(over, values, strict=True))
-        yield {key: value for key, value in full.items() if feasible.is_active(key, full)}
+        yield feasible.active(dict(zip(over, values, strict=True)))
 
 
 def _largest_values(over: BaseDistribution) -> list[Any]:
