@@ -170,6 +170,7 @@ def register_schema() -> None:
         schema.objectives.metrics,
         schema.data.eval_sets,
         schema.training.lr_scheduler_kwargs,
+        schema.training.extra,
     ):
         OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
     store.store(name="schema", node=schema)

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 
 from ugro.config.bounds import above_zero, at_least, share
+from ugro.config.extra_arguments import extra_faults
 from ugro.config.keys import ALIKE, NEAREST
 from ugro.config.task import TaskName
 from ugro.config.transformers_source import optimizers, schedule_arguments
@@ -45,6 +46,7 @@ def training_faults(training: TrainingConfig, task: TaskName) -> Iterator[str]:
         yield fault("training.label_smoothing", training.label_smoothing, allowed)
     yield from _length(training)
     yield from _optimizer(training.optim)
+    yield from extra_faults(training.extra)
     yield from _schedule(training.lr_scheduler_type, training.lr_scheduler_kwargs)
 
 

@@ -16,6 +16,17 @@ def optimizers() -> tuple[str, ...]:
 
 
 @cache
+def training_arguments() -> dict[str, str]:
+    """Return the fields of ``TrainingArguments`` with their types as they are written."""
+    body = _class(_tree("training_args"), "TrainingArguments").body
+    return {
+        node.target.id: ast.unparse(node.annotation)
+        for node in body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+
+
+@cache
 def schedule_arguments(schedule: str) -> dict[str, bool]:
     """Return the arguments of a learning rate schedule, each with whether it is required.
 

@@ -341,6 +341,9 @@ class TrainingConfig:
     gradient_checkpointing: bool = MISSING
     """Recompute activations in the backward pass: less memory, a third slower."""
 
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of transformers' TrainingArguments, by name: {optim_args: momentum=0.9}."""
+
 
 @dataclass
 class LatencyConfig:

@@ -22,6 +22,7 @@ NEW = {
         "lr_scheduler_kwargs",
         "label_smoothing",
         "neftune_noise_alpha",
+        "extra",
     ),
 }
 

@@ -1,11 +1,14 @@
 """Translate the configuration of a training into transformers' ``TrainingArguments``."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import TrainingArguments
 
 from ugro.config import Config
+from ugro.errors import UserError, fault
+from ugro.retries import one_line
 from ugro.trial.hardware import device
 
 OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint
@@ -21,9 +24,13 @@ def arguments(
         checkpoints: folder of the checkpoints
         steps: optimizer steps of the training
         dtype: dtype of the base model
+
+    Raises:
+        UserError: transformers refuses a value of ``training.extra``.
     """
     training = config.training
-    return TrainingArguments(
+    of_trial = partial(
+        TrainingArguments,
         output_dir=str(checkpoints),
         learning_rate=training.learning_rate,
         optim=training.optim,
@@ -61,3 +68,10 @@ def arguments(
         disable_tqdm=True,
         report_to="none",
     )
+    try:
+        return of_trial(**training.extra)
+    except (ImportError, TypeError, ValueError) as error:
+        if not training.extra:
+            raise
+        allowed = f"what TrainingArguments take here ({one_line(error)})"
+        raise UserError(fault("training.extra", training.extra, allowed)) from error
