@@ -104,7 +104,9 @@ def test_a_study_has_one_task(key: str, settings: Callable[..., Config]) -> None
 
 def test_keys_of_training_only_may_be_searched(settings: Settings) -> None:
     training = ["seed", "lora.r", "training.batch_size", "data.max_train_examples"]
-    check_comparable([*training, "model.random_llama.seed"], settings("model=tiny"))
+    check_comparable(
+        [*training, "model.random_llama.seed", "model.attn_implementation"], settings("model=tiny")
+    )
 
 
 TOLD = {"train_data": "a", "eval_data": "b", "test_data": "c", "torch": "2.13"}

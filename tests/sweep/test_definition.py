@@ -170,6 +170,11 @@ def test_searched_keys_are_defined_once() -> None:
     assert (parts["data.block_size"], parts["training.max_steps"]) == ("32, 64", "3, 4")
 
 
+def test_the_base_model_of_a_search_over_its_attention_is_fixed() -> None:
+    parts = definition(planned("model.attn_implementation=eager,sdpa"))
+    assert parts["model.gguf_file"] == definition(planned())["model.gguf_file"]
+
+
 def test_a_plan_that_requires_other_data_starts_a_group(existing: Study) -> None:
     existing.keep_data("{}", {"eval_data": "one"})
     check_same(existing, replace(planned(), data={"{}": {"eval_data": "one"}}))

@@ -1,5 +1,6 @@
 """Further arguments of transformers reach its Trainer."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,3 +38,21 @@ def test_a_value_that_transformers_refuses_is_one_line(settings: Settings) -> No
     with pytest.raises(UserError, match=r"^training\.extra: .*dataloader_prefetch_factor") as told:
         arguments(config, Path(), 1, torch.float32)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("packing", ["bfd", "wrapped"])
+def test_losses_do_not_depend_on_the_attention(packing: str, run: Run, tmp_path: Path) -> None:
+    lines = (json.dumps({"text": f"{number}, " * (1 + number % 5)}) for number in range(99))
+    (tmp_path / "numbers.jsonl").write_text("\n".join(lines))
+    data = (
+        "data=jsonl",
+        f"data.train_files=[{tmp_path}/numbers.jsonl]",
+        f"data.packing={packing}",
+    )
+    results = [
+        run(*data, f"model.attn_implementation={attention}", "training.learning_rate=1e-2")[0]
+        for attention in ("null", "eager", "sdpa")
+    ]
+    losses = [result.metrics["eval_loss"] for result in results]
+    assert losses == pytest.approx([losses[0]] * 3, abs=1e-5)
+    assert results[0].metrics["base_eval_loss"] - losses[0] > 0.01

@@ -83,6 +83,10 @@ class ModelConfig:
     trust_remote_code: bool = False
     """Allow Python code from the model's repository to run."""
 
+    attn_implementation: str | None = None
+    """Attention in trials, by its name in transformers: eager, sdpa, flash_attention_2,
+    flex_attention, ...; null: transformers' choice, sdpa where the model has it."""
+
     linear_modules: list[str] | None = None
     """Module names allowed in lora.target_modules; null: checked once the model is loaded."""
 

@@ -29,7 +29,7 @@ WHY_ONE_MODEL = {
     TaskName.dpo: ("is relative to each base model; objectives=reward_accuracy compares models"),
 }
 # Random Llamas of any shape share a tokenizer.
-SAME_TOKENIZER = "model.random_llama."
+SAME_TOKENIZER = ("model.random_llama.", "model.attn_implementation")
 # Groups that determine the fingerprints of the data; the model's tokenizer splits the text.
 DATA_GROUPS = ("data", "model")
 STREAM_LENGTH = "training.max_tokens"  # a stream is read so far

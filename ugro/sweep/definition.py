@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 NOTHING = "nothing"
 MODEL = ("path", "revision", "package", "gguf_file", "random_llama")
 LENGTH = ("max_steps", "max_tokens", "epochs")
+ATTENTION = "model.attn_implementation"  # changes values by rounding only
 LATENCY = "latency_ms"
 # A change of these settings makes values incomparable; a change of the search space does not.
 INCOMPARABLE = (
@@ -74,7 +75,7 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
         parts["task"] = asdict(config.task)
     if LATENCY in config.objectives.metrics:
         parts["latency"] = asdict(config.latency)
-    if not any(key.startswith("model") for key in searched):
+    if not any(key.startswith("model") and key != ATTENTION for key in searched):
         model = asdict(config.model)
         parts["model"] = {name: model[name] for name in MODEL}
     for group, values in parts.items():

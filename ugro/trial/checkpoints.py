@@ -14,6 +14,7 @@ SEAL = "seal.json"
 PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
 # Keys that earlier versions lack: with their default, checkpoints of those are resumed.
 NEW = {
+    "model": ("attn_implementation",),
     "training": (
         "optim",
         "adam_beta1",

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 import torch
 from transformers import LlamaForCausalLM, MambaConfig, MambaForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ugro.config import Config, TaskName
 from ugro.errors import UserError
 from ugro.trial.data.packing import bfd, unpacked
 from ugro.trial.model.attention_check import check_example_isolation
+from ugro.trial.model.base_models import set_attention
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 
 LENGTHS = np.array([3, 4, 5])
@@ -37,9 +40,11 @@ class Leaking(torch.nn.Module):
         return self.inner(input_ids=input_ids, use_cache=use_cache)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
-def test_a_llama_keeps_examples_apart(config: Config, half: bool) -> None:
+def test_a_llama_keeps_examples_apart(config: Config, half: bool, attention: str) -> None:
     model = llama(config).to(torch.bfloat16 if half else torch.float32)
+    set_attention(model, attention)
     check_example_isolation(model, bfd(LENGTHS, EXAMPLES, 12), config.data, config.task.name)
     assert model.training  # it is left as it was
 
@@ -49,6 +54,17 @@ def test_a_model_that_mixes_them_up_is_refused(config: Config) -> None:
         check_example_isolation(
             Leaking(llama(config)), bfd(LENGTHS, EXAMPLES, 12), config.data, config.task.name
         )
+
+
+def test_an_attention_that_mixes_them_up_is_refused(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No mask is made for it, as for kernels that transformers does not know."""
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "unmasked", sdpa_attention_forward)
+    model = llama(config)
+    set_attention(model, "unmasked")
+    with pytest.raises(UserError, match=r"^data.packing: 'bfd' given"):
+        check_example_isolation(model, bfd(LENGTHS, EXAMPLES, 12), config.data, config.task.name)
 
 
 def test_a_model_without_attention_is_refused(config: Config) -> None:
