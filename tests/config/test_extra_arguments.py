@@ -70,6 +70,15 @@ def test_named_keys_exist() -> None:
             "training.extra: 'per_device_train_batch_size' given, allowed: its own key, "
             "training.batch_size",
         ),
+        (
+            {"use_liger_kernel": True},
+            "training.extra: 'use_liger_kernel' given, allowed: its own key, model.liger_kernel",
+        ),
+        (
+            {"torch_compile_mode": "default"},
+            "training.extra: 'torch_compile_mode' given, allowed: other fields: a trial decides on "
+            "kernels itself",
+        ),
         ({"seed": 4}, "training.extra: 'seed' given, allowed: its own key, seed"),
         (
             {"output_dir": "here"},

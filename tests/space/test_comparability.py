@@ -102,6 +102,13 @@ def test_a_study_has_one_task(key: str, settings: Callable[..., Config]) -> None
         check_comparable([key], settings(*PAIRS))
 
 
+def test_a_study_has_liger_kernels_or_has_none(settings: Settings) -> None:
+    with pytest.raises(
+        UserError, match=r"^model\.liger_kernel: 'a sweep' .* as the kernels remain"
+    ):
+        check_comparable(["model.liger_kernel"], settings("objectives=bits_per_byte"))
+
+
 def test_keys_of_training_only_may_be_searched(settings: Settings) -> None:
     training = ["seed", "lora.r", "training.batch_size", "data.max_train_examples"]
     check_comparable(

@@ -26,6 +26,7 @@ KEYS = {
     "save_steps": "training.eval_steps",
     "save_total_limit": "study.keep_checkpoints",
     "seed": "seed",
+    "use_liger_kernel": "model.liger_kernel",
     "warmup_steps": "training.warmup_ratio",
 }
 # What a trial decides by itself, by the start of the name
@@ -71,6 +72,7 @@ OWNED = {
         "average_tokens_",
         "dataloader_pin_memory",
     ),
+    "kernels": ("torch_compile", "liger_kernel_config"),
     "the cache of generations": ("use_cache",),
     "the random state of its process": ("full_determinism",),  # later trials would inherit it
 }

@@ -87,6 +87,9 @@ class ModelConfig:
     """Attention in trials, by its name in transformers: eager, sdpa, flash_attention_2,
     flex_attention, ...; null: transformers' choice, sdpa where the model has it."""
 
+    liger_kernel: bool = False
+    """Use Liger's kernels for norms, MLPs and rotary embeddings, on a GPU."""
+
     linear_modules: list[str] | None = None
     """Module names allowed in lora.target_modules; null: checked once the model is loaded."""
 

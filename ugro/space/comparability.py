@@ -30,6 +30,7 @@ WHY_ONE_MODEL = {
 }
 # Random Llamas of any shape share a tokenizer.
 SAME_TOKENIZER = ("model.random_llama.", "model.attn_implementation")
+LIGER = "model.liger_kernel"
 # Groups that determine the fingerprints of the data; the model's tokenizer splits the text.
 DATA_GROUPS = ("data", "model")
 STREAM_LENGTH = "training.max_tokens"  # a stream is read so far
@@ -77,6 +78,10 @@ def _data_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
 def _model_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
     of_model = _objectives(config, OF_MODEL.get(config.task.name, ()))
     for key in keys:
+        if key == LIGER:
+            allowed = "one value, as the kernels remain in a process that runs several trials"
+            yield fault(key, "a sweep", allowed)
+            continue
         searched = key == "model" or key.startswith("model.")
         if of_model and searched and not key.startswith(SAME_TOKENIZER):
             allowed = f"one value, as {of_model[0]} {WHY_ONE_MODEL[config.task.name]}"

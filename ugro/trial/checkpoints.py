@@ -14,7 +14,7 @@ SEAL = "seal.json"
 PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
 # Keys that earlier versions lack: with their default, checkpoints of those are resumed.
 NEW = {
-    "model": ("attn_implementation",),
+    "model": ("attn_implementation", "liger_kernel"),
     "training": (
         "optim",
         "adam_beta1",

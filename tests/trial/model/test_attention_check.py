@@ -12,7 +12,7 @@ from ugro.config import Config, TaskName
 from ugro.errors import UserError
 from ugro.trial.data.packing import bfd, unpacked
 from ugro.trial.model.attention_check import check_example_isolation
-from ugro.trial.model.base_models import set_attention
+from ugro.trial.model.kernels import set_attention
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 
 LENGTHS = np.array([3, 4, 5])

@@ -216,39 +216,3 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="disk full"):
         base_models.create_once(tmp_path / "copy", write)
     assert [path.name for path in tmp_path.iterdir()] == ["copy.lock"]
-
-
-@pytest.mark.parametrize(
-    ("attention", "line"),
-    [
-        ("flash", "one that works here (ValueError: Specified `attn_implementation="),
-        ("flash_attention_3", "one that works here (ImportError: FlashAttention3 "),
-        ("flex_attention", "eager or sdpa on a CPU, where torch cannot train with it"),
-    ],
-)
-@pytest.mark.skipif(torch.cuda.is_available(), reason="they may work on a GPU")
-def test_an_attention_that_does_not_work_here_is_one_line(
-    attention: str, line: str, settings: Callable[..., Config]
-) -> None:
-    config = settings("model=tiny", f"model.attn_implementation={attention}")
-    with pytest.raises(UserError) as told:
-        base_models.base_model(config.model, torch.float32, Path())
-    start = f"model.attn_implementation: '{attention}' given, allowed: "
-    assert str(told.value).startswith(start + line)
-    assert "\n" not in str(told.value)
-
-
-def test_an_attention_that_a_model_does_not_have_is_refused() -> None:
-    model = small_model("gpt2")
-    model._can_set_attn_implementation = lambda: False
-    model.config._attn_implementation = "eager"
-    with pytest.raises(UserError, match=r"'sdpa' given, allowed: eager, with GPT2LMHeadModel$"):
-        base_models.set_attention(model, "sdpa")
-
-
-def test_a_cached_model_keeps_its_attention(settings: Callable[..., Config]) -> None:
-    for attention in ("eager", "sdpa"):
-        config = settings("model=tiny", f"model.attn_implementation={attention}").model
-        for _ in range(2):
-            base = base_models.base_model(config, torch.float32, Path())
-            assert base.model.config._attn_implementation == attention

