@@ -95,7 +95,11 @@ def faults(config: Config) -> list[str]:
         ),
         (
             "training.optim=lomo",
-            "training.optim: 'lomo' given, allowed: an optimizer whose state is part of "
+            "training.optim: 'lomo' given, allowed: one that accumulates and clips gradients",
+        ),
+        (
+            "training.optim=galore_adamw",
+            "training.optim: 'galore_adamw' given, allowed: one whose state is part of "
             "checkpoints, as trials are resumed",
         ),
         ("training.adam_beta1=1", "training.adam_beta1: 1.0 given, allowed: 0 or more, below 1"),

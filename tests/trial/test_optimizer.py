@@ -11,7 +11,7 @@ from transformers import get_scheduler
 from transformers.training_args import OptimizerNames
 
 from ugro.config import Config, LRScheduler
-from ugro.config.training_validation import NOT_RESUMED
+from ugro.config.training_validation import IN_BACKWARD, NOT_RESUMED
 from ugro.errors import UserError
 from ugro.events.channel import TrialInterruptedError
 from ugro.trial.memory_estimate import estimate_memory
@@ -49,8 +49,8 @@ LEFT_OUT = {
     "galore_adafactor_layerwise": "its state is in hooks, not in state_dict",
     "apollo_adamw": "torch.load refuses the projectors in its state",
     "apollo_adamw_layerwise": "its state is in hooks, not in state_dict",
-    "lomo": "steps within the backward pass, and keeps its state outside of state_dict",
-    "adalomo": "steps within the backward pass, and keeps its state outside of state_dict",
+    "lomo": "steps within the backward pass: gradients are neither accumulated nor clipped",
+    "adalomo": "steps within the backward pass: gradients are neither accumulated nor clipped",
     "grokadamw": "its state is not in state_dict",
 }
 TRAINED = [one.value for one in OptimizerNames if one.value not in LEFT_OUT]
@@ -74,8 +74,9 @@ def state_bytes(value: Any) -> int:
     return value.untyped_storage().nbytes() if isinstance(value, torch.Tensor) else 0
 
 
-def test_only_optimizers_that_are_not_resumed_are_refused() -> None:
-    refused = {one.value for one in OptimizerNames if one.value.startswith(NOT_RESUMED)}
+def test_what_is_left_out_is_refused_or_needs_another_device() -> None:
+    starts = (*NOT_RESUMED, *IN_BACKWARD)
+    refused = {one.value for one in OptimizerNames if one.value.startswith(starts)}
     assert refused == set(LEFT_OUT) - OTHER_DEVICES
 
 

@@ -11,9 +11,10 @@ from ugro.config.transformers_source import optimizers, schedule_arguments
 from ugro.config.trial import LRScheduler, TrainingConfig
 from ugro.errors import fault
 
-# Optimizers of full fine-tuning that keep state outside of their state_dict, or objects that
-# torch.load refuses: with transformers 5.23, resumed weights differed, or nothing was resumed.
-NOT_RESUMED = ("galore_", "apollo_", "lomo", "adalomo", "grokadamw")
+# Optimizers that do not resume with transformers 5.23, by the start of the name: they keep state
+# outside of their state_dict, or objects that torch.load refuses.
+NOT_RESUMED = ("galore_", "apollo_", "grokadamw")
+IN_BACKWARD = ("lomo", "adalomo")  # step within the backward pass
 # Schedules to which transformers passes no arguments.
 WITHOUT_ARGUMENTS = (LRScheduler.constant, LRScheduler.constant_with_warmup)
 LEAST = ("min_lr", "min_lr_rate")  # a schedule that has both needs one of them
@@ -61,9 +62,12 @@ def _length(training: TrainingConfig) -> Iterator[str]:
 
 
 def _optimizer(given: str) -> Iterator[str]:
-    known = [name for name in optimizers() if not name.startswith(NOT_RESUMED)]
-    if given.startswith(NOT_RESUMED) and given in optimizers():
-        allowed = "an optimizer whose state is part of checkpoints, as trials are resumed"
+    refused = (*NOT_RESUMED, *IN_BACKWARD)
+    known = [name for name in optimizers() if not name.startswith(refused)]
+    if given in IN_BACKWARD:
+        yield fault("training.optim", given, "one that accumulates and clips gradients")
+    elif given.startswith(NOT_RESUMED) and given in optimizers():
+        allowed = "one whose state is part of checkpoints, as trials are resumed"
         yield fault("training.optim", given, allowed)
     elif given not in known:
         alike = difflib.get_close_matches(given, known, NEAREST, ALIKE)
