@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ugro.config import DataConfig, ModelConfig, Packing, Source
 from ugro.trial.data.preparation import Data, prepare
-from ugro.trial.model.base_models import gguf_folder
+from ugro.trial.model.gguf_files import gguf_folder
 from ugro.trial.model.random_llama import byte_tokenizer
 
 COUNTS = ("10000", "100000", "1000000")

@@ -26,6 +26,11 @@ NOT_PLAIN = (
     "It has more than the matrices of LoRA (DoRA, modules_to_save, a classifier's head or biases): "
     "PEFT loads it, vLLM does not. To serve it, export with format=merged."
 )
+QUANTISED = (
+    "It was trained on a base model quantised with {}: it gives the trial's outputs on a base "
+    "model that is loaded with the same quantisation."
+)
+DEQUANTISED = "The base model was quantised in training and is de-quantised here."
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,8 @@ def _write(request: Request, where: StudyLocation, trained: TrainedTrial, draft:
             dtype=request.dtype,
             location=request.push or str(request.to),
             base=trained.config.model,
+            quantization=trained.config.quantization,
+            precision=trained.provenance.get("dtype", "float32"),
             license=license_of(trained.config.model),
             conversations=trained.conversations,
             labels=trained.labels,
@@ -169,13 +176,20 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
                 others = lora.use_dora or lora.modules_to_save or trained.labels
                 if others or lora.bias is not Bias.none:
                     yield NOT_PLAIN
+                if not config.quantization.is_none:
+                    yield QUANTISED.format(config.quantization.method.name)
             case "merged":
-                _, agreement = export_merged(config, folder, draft, dtype, labels=trained.labels)
-                yield _compared(agreement, dtype, "label" if trained.labels else "token")
+                merged = export_merged(config, folder, draft, dtype, labels=trained.labels)
+                output = "label" if trained.labels else "token"
+                yield _compared(merged.agreement, dtype, output)
+                if merged.as_trained is not None:
+                    yield _dequantised(merged.as_trained, output)
             case _:
                 assert request.converter is not None
                 log = request.to.absolute().with_name(f"{request.to.name}.log")
                 read = export_gguf(config, folder, draft / file, dtype, request.converter, log)
+                if not config.quantization.is_none:
+                    yield DEQUANTISED
                 if read.agreement is None:
                     yield f"The file was not read back: {read.why_not}."
                     return
@@ -185,10 +199,21 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
 
 
 def _compared(agreement: "Agreement", dtype: str, output: str) -> str:
-    where = "positions" if output == "token" else "texts"
     return (
         f"Its weights in {dtype}, computed in fp32, give logits that differ by at most "
         f"{number(agreement.difference)} from those of the adapter on the base model in fp32 "
-        f"(largest logit: {number(agreement.largest)}); the most likely {output} is the same at "
-        f"{share(agreement.same_choice)} of the {where}."
+        f"(largest logit: {number(agreement.largest)}); {_same_choice(agreement, output)}."
     )
+
+
+def _dequantised(as_trained: "Agreement", output: str) -> str:
+    return (
+        f"{DEQUANTISED} From the logits of the adapter on the quantised base model, they differ by "
+        "at most "
+        f"{number(as_trained.difference)}; {_same_choice(as_trained, output)}."
+    )
+
+
+def _same_choice(agreement: "Agreement", output: str) -> str:
+    where = "positions" if output == "token" else "texts"
+    return f"the most likely {output} is the same at {share(agreement.same_choice)} of the {where}"

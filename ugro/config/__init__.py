@@ -12,6 +12,7 @@ from ugro.config.eval_sets import set_values
 from ugro.config.keys import keys_of, no_such_key, unknown_keys
 from ugro.config.metrics import AnyMetric, LmEvalConfig, MetricConfig, On, first_values, value_names
 from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
+from ugro.config.quantization import QuantizationConfig, QuantizationMethod
 from ugro.config.study import (
     SCHEDULERS,
     AdaptiveAshaConfig,
@@ -84,6 +85,8 @@ __all__ = [
     "On",
     "Packing",
     "PrometheusConfig",
+    "QuantizationConfig",
+    "QuantizationMethod",
     "RandomLlamaConfig",
     "Resource",
     "RungsConfig",
@@ -123,6 +126,9 @@ class Config:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     """The base model."""
+
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    """The quantisation of the base model."""
 
     lora: LoraConfig = field(default_factory=LoraConfig)
     """The adapter."""

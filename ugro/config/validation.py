@@ -16,6 +16,7 @@ from ugro.config.bounds import above_zero, at_least, share
 from ugro.config.data_validation import data_faults
 from ugro.config.metric_validation import metric_faults
 from ugro.config.objective_validation import objective_faults
+from ugro.config.quantization import quantization_faults
 from ugro.config.task_validation import task_faults
 from ugro.config.training_validation import training_faults
 from ugro.config.values import configured_values, known_values
@@ -39,6 +40,7 @@ def validate(config: Config) -> None:
     faults = [
         *task_faults(config.task, config.data, config.metrics),
         *_lora(config.lora, config.model.linear_modules),
+        *quantization_faults(config.quantization, config.lora.init_lora_weights),
         *training_faults(config.training, task),
         *data_faults(config),
         *_model(config),

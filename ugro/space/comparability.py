@@ -82,7 +82,8 @@ def _model_faults(keys: Iterable[str], config: Config) -> Iterator[str]:
             allowed = "one value, as the kernels remain in a process that runs several trials"
             yield fault(key, "a sweep", allowed)
             continue
-        searched = key == "model" or key.startswith("model.")
+        groups = ("model", "quantization") if config.task.name is TaskName.dpo else ("model",)
+        searched = key in groups or key.startswith(tuple(f"{group}." for group in groups))
         if of_model and searched and not key.startswith(SAME_TOKENIZER):
             allowed = f"one value, as {of_model[0]} {WHY_ONE_MODEL[config.task.name]}"
             yield fault(key, "a sweep", allowed)

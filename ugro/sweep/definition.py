@@ -29,6 +29,7 @@ LATENCY = "latency_ms"
 # A change of these settings makes values incomparable; a change of the search space does not.
 INCOMPARABLE = (
     "model",
+    "quantization.",
     "data.",
     "objectives.",
     "metrics.",
@@ -78,6 +79,8 @@ def _configured(config: Config, searched: Collection[str]) -> Iterator[tuple[str
     if not any(key.startswith("model") and key != ATTENTION for key in searched):
         model = asdict(config.model)
         parts["model"] = {name: model[name] for name in MODEL}
+    if not config.quantization.is_none and "quantization" not in searched:
+        parts["quantization"] = asdict(config.quantization)
     for group, values in parts.items():
         for name, value in values.items():
             key = f"{group}.{name}"

@@ -1,1 +1,8 @@
 """Run a single trial: base model, adapter, data, training. Imports no Optuna, Ray or MLflow."""
+
+import logging
+
+# bitsandbytes and torchao warn about missing kernels when peft and transformers import them, and
+# about each product of LLM.int8().
+for _library in ("bitsandbytes", "torchao"):
+    logging.getLogger(_library).setLevel(logging.ERROR)

@@ -44,6 +44,8 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
                 del settings[group][name]
     keys = ("seed", "model", "lora", "data", "training", "task")
     parts = {**{key: settings[key] for key in keys}, "fingerprints": dict(data)}
+    if not config.quantization.is_none:  # which was no key of earlier trials
+        parts["quantization"] = settings["quantization"]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -1,9 +1,9 @@
-"""Measure the generation latency of a model with its adapter merged."""
+"""Measure the generation latency of a model with its adapter."""
 
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from peft import PeftModel
@@ -15,10 +15,14 @@ from ugro.config import LatencyConfig
 from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import Rows
 from ugro.trial.inference import inference
+from ugro.trial.model.quantization import is_quantised
 
 
 def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
     """Return the median wall time of a greedy generation, in milliseconds.
+
+    The adapter is merged, unless the base model is quantised: a merge would de-quantise it, so the
+    two are served side by side.
 
     Args:
         model: model with its adapter; restored bit by bit
@@ -34,7 +38,8 @@ def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:
         use_cache=True,
         pad_token_id=0,
     )
-    with merged(model), inference(model):
+    quantised = is_quantised(model.get_base_model())
+    with nullcontext() if quantised else merged(model), inference(model):
         seconds = [
             _seconds(model, prompts, generation) for _ in range(config.warmup + config.repeats)
         ]

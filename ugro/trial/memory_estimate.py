@@ -17,13 +17,20 @@ from ugro.trial.model import random_llama
 from ugro.trial.model.adapter import add_adapter, trained_in_float32
 from ugro.trial.model.base_models import (
     check_fits,
-    gguf_folder,
     model_class,
     no_such_model,
     set_pad_token,
 )
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
-from ugro.trial.model.target_modules import check_modules, expert_parameters, warn_about_frozen
+from ugro.trial.model.gguf_files import gguf_folder
+from ugro.trial.model.quantization import check_checkpoint, compute_dtype
+from ugro.trial.model.target_modules import (
+    check_modules,
+    check_quantised,
+    expert_parameters,
+    warn_about_frozen,
+)
+from ugro.trial.model.weight_storage import quantised_linears, storage_of
 from ugro.trial.optimizer import check_optimizer, optimizer_bytes
 
 COUNTED = "counted"  # implementation of experts registered beside transformers' own
@@ -65,6 +72,7 @@ def estimate_memory(config: Config) -> MemoryEstimate:
     base.requires_grad_(False)
     check_fits(base.config, longest_row(config.data))
     check_modules(base, config.lora)
+    quantised = _quantised(base, config)
     model = add_adapter(base, config.lora, on_meta=True)
     warn_about_frozen(model, config.lora)
     with trained_in_float32(model):
@@ -72,12 +80,31 @@ def estimate_memory(config: Config) -> MemoryEstimate:
         return MemoryEstimate(
             parameters=sum(tensor.numel() for tensor in model.parameters()),
             trainable=sum(tensor.numel() for tensor in trained),
-            weights=sum(tensor.nbytes for tensor in model.parameters()),
+            weights=sum(tensor.nbytes for tensor in model.parameters()) - quantised.saved,
             adapter=sum(tensor.nbytes for tensor in trained),
             optimizer=optimizer_bytes(config, trained),
-            activations=_activations(model, config),
+            activations=_activations(model, config) + quantised.largest,
             process=hardware.memory_in_use(),
         )
+
+
+@dataclass(frozen=True)
+class _Quantised:
+    saved: int  # bytes by which quantisation makes the weights smaller
+    largest: int  # bytes of the largest de-quantised weight, which a step computes with
+
+
+def _quantised(model: PreTrainedModel, config: Config) -> _Quantised:
+    storage = storage_of(config.quantization, model.dtype, model)
+    if storage is None:
+        return _Quantised(0, 0)
+    check_quantised(model, config.lora)
+    weights = [linear.get_parameter("weight") for _, linear in quantised_linears(model)]
+    itemsize = compute_dtype(config.quantization, model.dtype).itemsize
+    return _Quantised(
+        saved=sum(weight.nbytes - storage.nbytes(weight) for weight in weights),
+        largest=max((itemsize * weight.numel() for weight in weights), default=0),
+    )
 
 
 def _on_meta(config: Config) -> PreTrainedModel:
@@ -94,6 +121,7 @@ def _on_meta(config: Config) -> PreTrainedModel:
         options = {"gguf_file": given.gguf_file}
     try:
         shape = AutoConfig.from_pretrained(path, **options, **labels)
+        check_checkpoint(path, shape, config.quantization, hardware.device())
         with torch.device("meta"):
             model: PreTrainedModel = kind.from_config(
                 shape, dtype=dtype, trust_remote_code=given.trust_remote_code

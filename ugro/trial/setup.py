@@ -44,10 +44,10 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     if config.task.name is TaskName.classification:  # the model's outputs depend on the data
         tokenizer = base_tokenizer(config.model, cache_dir)
         data = prepare(config.data, tokenizer, cache_dir, (), config.task, most)
-        base = base_model(config.model, dtype, cache_dir, data.labels)
+        base = base_model(config.model, dtype, cache_dir, data.labels, config.quantization)
         check_fits(base.model.config, longest)
     else:
-        base = base_model(config.model, dtype, cache_dir)
+        base = base_model(config.model, dtype, cache_dir, (), config.quantization)
         check_fits(base.model.config, longest)
         data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids, config.task, most)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)

@@ -44,7 +44,9 @@ def answers_of_trial(
     """
     cache_dir = Path(config.cache_dir).expanduser()
     dtype = hardware.precision(config.training.dtype)
-    base = base_models.load(config.model, dtype, cache_dir, labels=labels)
+    base = base_models.load(
+        config.model, dtype, cache_dir, labels=labels, quantization=config.quantization
+    )
     if labels:
         found = _labels(config, folder, base, prompts, with_base)
     else:

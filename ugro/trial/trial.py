@@ -29,6 +29,7 @@ from ugro.trial.latency import latency_ms
 from ugro.trial.model.adapter import adapted, save_adapter
 from ugro.trial.model.attention_check import check_example_isolation
 from ugro.trial.model.base_models import BaseModel
+from ugro.trial.model.quantization import described
 from ugro.trial.optimizer import check_optimizer
 from ugro.trial.setup import set_up
 from ugro.trial.tasks.task import task_of
@@ -166,6 +167,7 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
     known = {
         "base_model": "/".join(part for part in named if part),
         "base_model_commit": getattr(weights.config, "_commit_hash", None) or model.revision,
+        "quantization": described(config.quantization, weights),
         **data.fingerprints(),
         "seed": str(config.seed),
         "device": hardware.device_name(),

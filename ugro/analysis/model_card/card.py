@@ -29,7 +29,7 @@ from ugro.study.trial_record import metrics
 LIBRARIES = {"adapter": "peft", "merged": "transformers", "gguf": "transformers"}
 RELATIONS = {"adapter": "adapter", "merged": "finetune", "gguf": "finetune"}
 VERSIONS = ("ugro", "torch", "transformers", "peft", "python")
-MACHINE = ("device", "dtype", "seed")
+MACHINE = ("device", "dtype", "quantization", "seed")
 
 
 def model_card(

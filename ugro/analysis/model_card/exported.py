@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ugro.config import ModelConfig
+from ugro.config import ModelConfig, QuantizationConfig
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Exported:
         dtype: of the weights: ``fp32``, ``bf16`` or ``fp16``
         location: folder or hub id that users load
         base: the base model, at the commit that the trial ran with
+        quantization: its quantisation in training
+        precision: dtype of its weights that were not quantised, ``bfloat16``
         license: licence of the base model; None if unknown
         conversations: whether the trial was trained on conversations
         labels: labels of a classifier, in the order of its outputs; none of a language model
@@ -29,6 +31,8 @@ class Exported:
     dtype: str
     location: str
     base: ModelConfig
+    quantization: QuantizationConfig
+    precision: str
     license: str | None
     conversations: bool
     labels: tuple[str, ...] = ()

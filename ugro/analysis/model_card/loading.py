@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from ugro.analysis.model_card.exported import Exported
-from ugro.config import RandomLlamaConfig
+from ugro.config import Dtype, QuantizationMethod, RandomLlamaConfig
 
 PROMPT = "What is the capital of France?"
 NEW_TOKENS = 64
@@ -21,6 +21,7 @@ LABEL = f"""\
 inputs = tokenizer({json.dumps(TEXT)}, return_tensors="pt")
 probabilities = model(**inputs).logits.softmax(dim=-1)[0]
 print(model.config.id2label[int(probabilities.argmax())], float(probabilities.max()))"""
+DTYPES = {Dtype.fp32: "float32", Dtype.fp16: "float16", Dtype.bf16: "bfloat16"}
 PRINT = (
     'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))'
 )
@@ -50,6 +51,7 @@ def _generate(exported: Exported) -> Iterator[str]:
 def _load(exported: Exported) -> Iterator[str]:
     if exported.format == "adapter":
         yield from _base(exported)
+        yield from _requantised(exported)
         yield f"model = PeftModel.from_pretrained(base, {_quoted(exported.location)})"
         yield f"tokenizer = AutoTokenizer.from_pretrained({_quoted(exported.location)})"
         return
@@ -107,7 +109,54 @@ def _base(exported: Exported) -> Iterator[str]:
         revision = f", revision={_quoted(base.revision)}" if base.revision else ""
         trust = ", trust_remote_code=True" if base.trust_remote_code else ""
         yield "from peft import PeftModel"
-        yield f"from transformers import {_kind(exported)}, AutoTokenizer\n"
+        yield f"from transformers import {_kind(exported)}, AutoTokenizer"
+        yield from _quantization_imports(exported)
+        yield ""
         yield f"base = {_kind(exported)}.from_pretrained("
-        yield f'    {_quoted(str(base.path))}, dtype="auto"{revision}{trust}{_labels(exported)}'
+        options = f'dtype="auto"{revision}{trust}{_labels(exported)}'
+        quantised = not exported.quantization.is_none
+        yield f"    {_quoted(str(base.path))}, {options}{',' if quantised else ''}"
+        if quantised:
+            yield f"    quantization_config={_quantization(exported)},"
         yield ")"
+
+
+def _requantised(exported: Exported) -> Iterator[str]:
+    """Yield the lines that quantise a base model that is in memory."""
+    is_loaded = exported.base.random_llama is None and exported.base.gguf_file is None
+    if exported.quantization.is_none or is_loaded:
+        return
+    yield from _quantization_imports(exported)
+    yield "base = type(base).from_pretrained("
+    yield "    None, config=base.config, state_dict=base.state_dict(), dtype=base.dtype,"
+    yield f"    quantization_config={_quantization(exported)},"
+    yield ")"
+
+
+def _quantization_imports(exported: Exported) -> Iterator[str]:
+    match exported.quantization.method:
+        case QuantizationMethod.none:
+            return
+        case QuantizationMethod.torchao_int8:
+            yield "from torchao.quantization import Int8WeightOnlyConfig"
+            yield "from transformers import TorchAoConfig"
+        case _:
+            yield "from transformers import BitsAndBytesConfig"
+
+
+def _quantization(exported: Exported) -> str:
+    """Return the expression of transformers' ``quantization_config`` in training."""
+    quantization = exported.quantization
+    match quantization.method:
+        case QuantizationMethod.torchao_int8:
+            return "TorchAoConfig(Int8WeightOnlyConfig())"
+        case QuantizationMethod.bnb_int8:
+            return "BitsAndBytesConfig(load_in_8bit=True)"
+    products = DTYPES.get(quantization.compute_dtype, exported.precision)
+    arguments = (
+        "load_in_4bit=True",
+        'bnb_4bit_quant_type="nf4"',
+        f"bnb_4bit_use_double_quant={quantization.double_quantization}",
+        f"bnb_4bit_compute_dtype={_quoted(products)}",
+    )
+    return "BitsAndBytesConfig(\n        " + ", ".join(arguments) + "\n    )"

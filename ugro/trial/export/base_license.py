@@ -8,7 +8,7 @@ from gguf import GGUFReader
 from huggingface_hub import HfApi, ModelCard
 
 from ugro.config import ModelConfig
-from ugro.trial.model.base_models import gguf_folder
+from ugro.trial.model.gguf_files import gguf_folder
 
 FIELD = "general.license"  # of a GGUF file
 HUB_SECONDS = 5.0

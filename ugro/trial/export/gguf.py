@@ -51,7 +51,7 @@ def export_gguf(
     """
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".merged") as scratch:
         merged = Path(scratch)
-        probe, _ = export_merged(config, folder, merged, dtype, copies=2)
+        written = export_merged(config, folder, merged, dtype, copies=2)
         _convert(merged, file, OUTTYPES[dtype], converter, log)
         tokens = AutoTokenizer.from_pretrained(merged)(TEXT)["input_ids"]
     try:
@@ -63,7 +63,7 @@ def export_gguf(
         )
     except (ValueError, NotImplementedError, KeyError) as error:
         return ReadBack(None, why_not=one_line(error))
-    agreement = probe.agreement(model)
+    agreement = written.probe.agreement(model)
     agreement.check(dtype)
     try:
         read = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)

@@ -20,6 +20,7 @@ from ugro.paths import ADAPTER
 from ugro.trial.data.preparation import with_chat_template
 from ugro.trial.generation.generate import end_ids
 from ugro.trial.model import base_models
+from ugro.trial.model.quantization import dequantise, is_quantised
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 TOLERANCE = 1e-4  # of the logits in fp32, as a share of the largest where that exceeds 1
@@ -99,6 +100,21 @@ def export_adapter(config: Config, folder: Path, into: Path, dtype: str) -> None
     _tokenizer(config).save_pretrained(into)
 
 
+@dataclass(frozen=True)
+class Merged:
+    """A merged model that was written.
+
+    Attributes:
+        probe: inputs, and the logits of the adapter on its base model, de-quantised
+        agreement: comparison of the written model, loaded again
+        as_trained: comparison with the adapter on the quantised base model; None if it is not
+    """
+
+    probe: Probe
+    agreement: Agreement
+    as_trained: Agreement | None
+
+
 def export_merged(
     config: Config,
     folder: Path,
@@ -106,8 +122,10 @@ def export_merged(
     dtype: str,
     copies: int = 1,
     labels: tuple[str, ...] = (),
-) -> tuple[Probe, Agreement]:
+) -> Merged:
     """Write the base model with the adapter merged in float32, then cast.
+
+    A quantised base model is de-quantised: its weights are those of training, not the original's.
 
     Args:
         config: configuration of the trial
@@ -117,16 +135,19 @@ def export_merged(
         copies: number of models of this size that the disk has to hold
         labels: labels of a classifier, in the order of its outputs; none of a language model
 
-    Returns:
-        The probe, and the comparison of the written model, loaded again.
-
     Raises:
         UserError: the disk is too small, or the written model is another one.
     """
-    base = base_models.load(config.model, torch.float32, _cache(config), CPU, labels)
+    base = _base(config, labels)
     tokenizer = with_chat_template(base.tokenizer, config.data.chat_template)
+    ids = _probe_ids(tokenizer, base.model)
+    quantised = None
+    if is_quantised(base.model):
+        quantised = logits(peft.PeftModel.from_pretrained(base.model, folder / ADAPTER), ids)
+        del base
+        base = _base(config, labels)  # without the adapter
+        dequantise(base.model)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER).eval()
-    ids = _probe_ids(tokenizer, adapted)
     probe = Probe(ids, logits(adapted, ids))
     _check_disk(adapted, DTYPES[dtype], into, copies)
     merged = merge(adapted).to(DTYPES[dtype])
@@ -143,7 +164,15 @@ def export_merged(
     )
     agreement = probe.agreement(written)
     agreement.check(dtype)
-    return probe, agreement
+    return Merged(
+        probe, agreement, None if quantised is None else Probe(ids, quantised).agreement(written)
+    )
+
+
+def _base(config: Config, labels: tuple[str, ...]) -> base_models.BaseModel:
+    return base_models.load(
+        config.model, torch.float32, _cache(config), CPU, labels, config.quantization
+    )
 
 
 def stop_tokens(config: Config, form: str) -> tuple[str, ...]:
@@ -189,8 +218,8 @@ def logits(model: nn.Module, ids: Tensor) -> Tensor:
     return found.float().cpu()
 
 
-def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: peft.PeftModel) -> Tensor:
-    rows = model.get_base_model().get_input_embeddings().weight.shape[0]
+def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Tensor:
+    rows = model.get_input_embeddings().weight.shape[0]
     said = tokenizer(TEXT, add_special_tokens=False)["input_ids"] * PROBED
     return torch.stack(
         [torch.tensor(said[:PROBED]), torch.linspace(0, rows - 1, PROBED).to(torch.long)]

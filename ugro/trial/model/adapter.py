@@ -19,7 +19,13 @@ from ugro.config import LoraConfig
 from ugro.errors import UserError
 from ugro.retries import one_line
 from ugro.trial.model.base_models import BaseModel, evict_base_model
-from ugro.trial.model.target_modules import check_modules, peft_config, warn_about_frozen
+from ugro.trial.model.quantization import is_quantised
+from ugro.trial.model.target_modules import (
+    check_modules,
+    check_quantised,
+    peft_config,
+    warn_about_frozen,
+)
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
@@ -43,6 +49,8 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
         UserError: the model lacks the named modules, or PEFT refuses the adapter.
     """
     check_modules(base.model, config)
+    if is_quantised(base.model):
+        check_quantised(base.model, config)
     try:
         with _injected(base, config) as model:
             yield model

