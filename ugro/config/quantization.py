@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from ugro.config.trial import Dtype
 from ugro.errors import fault
 
-# Methods whose models transformers trains. It refuses torchao's int4, and cannot load HQQ.
+# Methods whose models transformers 5.23 trains: it refuses torchao's int4 and does not load HQQ.
 QuantizationMethod = Enum("QuantizationMethod", ["none", "bnb_nf4", "bnb_int8", "torchao_int8"])
 # The package of each method, and the extra of this project that installs it.
 PACKAGES = {

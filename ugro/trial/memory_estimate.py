@@ -9,7 +9,7 @@ from peft.tuners.lora.layer import ParamWrapper
 from transformers import AutoConfig, PreTrainedModel
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from ugro.config import Config, TaskName
+from ugro.config import Config, QuantizationMethod, TaskName
 from ugro.config.training_length import longest_row, row_tokens
 from ugro.errors import UserError
 from ugro.trial import hardware
@@ -83,7 +83,7 @@ def estimate_memory(config: Config) -> MemoryEstimate:
             weights=sum(tensor.nbytes for tensor in model.parameters()) - quantised.saved,
             adapter=sum(tensor.nbytes for tensor in trained),
             optimizer=optimizer_bytes(config, trained),
-            activations=_activations(model, config) + quantised.largest,
+            activations=_activations(model, config) + quantised.computed,
             process=hardware.memory_in_use(),
         )
 
@@ -91,19 +91,28 @@ def estimate_memory(config: Config) -> MemoryEstimate:
 @dataclass(frozen=True)
 class _Quantised:
     saved: int  # bytes by which quantisation makes the weights smaller
-    largest: int  # bytes of the largest de-quantised weight, which a step computes with
+    computed: int  # bytes of de-quantised weights that a step holds at once
 
 
 def _quantised(model: PreTrainedModel, config: Config) -> _Quantised:
+    """Count the bytes of quantised weights.
+
+    bitsandbytes de-quantises one weight at a time. torchao's products keep each de-quantised weight
+    until the backward pass, those of one layer at a time with activation checkpointing.
+    """
     storage = storage_of(config.quantization, model.dtype, model)
     if storage is None:
         return _Quantised(0, 0)
     check_quantised(model, config.lora)
     weights = [linear.get_parameter("weight") for _, linear in quantised_linears(model)]
-    itemsize = compute_dtype(config.quantization, model.dtype).itemsize
+    sizes = [weight.numel() for weight in weights]
+    held = max(sizes, default=0)
+    if config.quantization.method is QuantizationMethod.torchao_int8:
+        checkpointed = config.training.gradient_checkpointing
+        held = sum(sizes) // (model.config.num_hidden_layers if checkpointed else 1)
     return _Quantised(
         saved=sum(weight.nbytes - storage.nbytes(weight) for weight in weights),
-        largest=max((itemsize * weight.numel() for weight in weights), default=0),
+        computed=held * compute_dtype(config.quantization, model.dtype).itemsize,
     )
 
 

@@ -128,6 +128,8 @@ def _check_trials(
         sizes = (
             f"{large(estimate['parameters'])} parameters, {large(estimate['trainable'])} trained"
         )
+        if not plan.config.quantization.is_none:
+            sizes += f", quantised with {plan.config.quantization.method.name}"
         which = shown or "the configuration as it is"
         return f"{sizes}, in the largest of {len(estimates)}: {which}"
 

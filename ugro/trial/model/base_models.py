@@ -33,6 +33,7 @@ from ugro.trial.model.quantization import (
     loading_options,
     method_of_checkpoint,
     on_device,
+    release_file,
 )
 from ugro.trial.tasks.evaluation import Evaluation
 
@@ -149,7 +150,9 @@ def load(
             new_head = {"ignore_mismatched_sizes": True} if labels else {}
             options |= {"dtype": dtype, **new_head, **quantised}
             model = _pretrained(kind, config, cache_dir, **options)
-    keep_layout(model)
+    if is_quantised(model):
+        keep_layout(model)
+        release_file(model)
     set_pad_token(model.config, tokenizer.pad_token_id)
     model.requires_grad_(False)
     return BaseModel(model if is_quantised(model) else model.to(where), tokenizer, labels)

