@@ -36,6 +36,10 @@ DATA = {"train_data": "a", "eval_data": "b", "test_data": "c"}
             "lora.init_lora_weights: 'pissa' given, allowed: true, false, gaussian with "
             "quantization.method=bnb_nf4",
         ),
+        (
+            ["quantization=bnb_int8", "lora.use_dora=true"],
+            "lora.use_dora: True given, allowed: false with quantization.method=bnb_int8",
+        ),
     ],
 )
 def test_an_impossible_quantisation_is_told_in_one_line(

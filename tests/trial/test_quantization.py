@@ -140,11 +140,18 @@ def test_a_trial_gives_the_losses_of_plain_transformers_peft_and_bitsandbytes(
     assert result.provenance["quantization"].startswith(method)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "asked"),
+    [
+        ("bnb_nf4", []),
+        ("bnb_nf4", ["lora.use_dora=true", "lora.modules_to_save=[lm_head]"]),
+        ("bnb_int8", ["lora.use_rslora=true", "lora.modules_to_save=[lm_head]"]),
+    ],
+)
 def test_a_saved_adapter_gives_the_trials_loss_on_a_base_that_bitsandbytes_quantised(
-    method: str, settings: Callable[..., Config], tmp_path: Path
+    method: str, asked: list[str], settings: Callable[..., Config], tmp_path: Path
 ) -> None:
-    config = settings(*QUICK, *STEPS, f"quantization={method}")
+    config = settings(*QUICK, *STEPS, f"quantization={method}", *asked)
     result = run_trial(config, tmp_path, channel())
     plain = plain_base(saved_tiny(config, tmp_path / "base"), method)
     loaded = peft.PeftModel.from_pretrained(plain, tmp_path / "adapter")

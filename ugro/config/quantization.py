@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
 
-from ugro.config.trial import Dtype
+from ugro.config.trial import Dtype, LoraConfig
 from ugro.errors import fault
 
 # Methods whose models transformers 5.23 trains: it refuses torchao's int4 and does not load HQQ.
@@ -40,12 +40,12 @@ class QuantizationConfig:
         return self.method is QuantizationMethod.none
 
 
-def quantization_faults(quantization: QuantizationConfig, initialisation: object) -> Iterator[str]:
+def quantization_faults(quantization: QuantizationConfig, lora: LoraConfig) -> Iterator[str]:
     """Yield impossible values, a line each.
 
     Args:
         quantization: quantisation of the base model
-        initialisation: ``lora.init_lora_weights``
+        lora: the adapter
     """
     method = quantization.method
     if quantization.is_none:
@@ -59,6 +59,9 @@ def quantization_faults(quantization: QuantizationConfig, initialisation: object
         if quantization.compute_dtype is not Dtype.auto:
             given = quantization.compute_dtype.name
             yield fault("quantization.compute_dtype", given, f"auto with {method.name}")
-    if str(initialisation).lower() not in INDEPENDENT:
+    if str(lora.init_lora_weights).lower() not in INDEPENDENT:
         allowed = f"{', '.join(INDEPENDENT)} with quantization.method={method.name}"
-        yield fault("lora.init_lora_weights", initialisation, allowed)
+        yield fault("lora.init_lora_weights", lora.init_lora_weights, allowed)
+    if lora.use_dora and method is QuantizationMethod.bnb_int8:
+        # PEFT 0.21 drops the scales of weights on a CPU while it computes DoRA's magnitudes.
+        yield fault("lora.use_dora", True, "false with quantization.method=bnb_int8")

@@ -40,7 +40,7 @@ def validate(config: Config) -> None:
     faults = [
         *task_faults(config.task, config.data, config.metrics),
         *_lora(config.lora, config.model.linear_modules),
-        *quantization_faults(config.quantization, config.lora.init_lora_weights),
+        *quantization_faults(config.quantization, config.lora),
         *training_faults(config.training, task),
         *data_faults(config),
         *_model(config),
