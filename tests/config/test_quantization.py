@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+import torch
 
 from ugro.config import Config
 from ugro.config.validation import validate
 from ugro.errors import UserError
 from ugro.space.comparability import check_comparable
 from ugro.trial.checkpoints import hash_training
+from ugro.trial.model.base_models import load
 
 from ..conftest import QUICK
 
@@ -62,6 +66,9 @@ def test_a_missing_library_is_told_with_the_command_that_installs_it(
         validate(settings("model=tiny", "quantization=bnb_nf4"))
     said = "quantization.method: bnb_nf4 needs bitsandbytes: pip install 'ugro[bnb]'"
     assert str(error.value) == said
+    config = settings("model=tiny", "quantization=bnb_nf4")
+    with pytest.raises(UserError, match=re.escape(said)):  # as commands do that load a trial
+        load(config.model, torch.float32, Path(), quantization=config.quantization)
 
 
 def test_a_training_without_quantisation_keeps_the_hash_of_earlier_versions(

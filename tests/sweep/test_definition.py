@@ -181,3 +181,18 @@ def test_a_plan_that_requires_other_data_starts_a_group(existing: Study) -> None
     assert existing.group == 0
     check_same(existing, replace(planned(), data={"{}": {"eval_data": "another"}}))
     assert (existing.group, existing.data()) == (1, {})
+
+
+def test_a_quantisation_defines_a_study_and_none_leaves_the_definition_as_it_was() -> None:
+    pytest.importorskip("bitsandbytes")
+    without = definition(planned())
+    assert not [key for key in without if key.startswith("quantization")]
+    quantised = definition(planned("quantization=bnb_nf4"))
+    added = {key: quantised[key] for key in quantised.keys() - without.keys()}
+    assert added == {
+        "quantization.method": "bnb_nf4",
+        "quantization.double_quantization": "True",
+        "quantization.compute_dtype": "auto",
+    }
+    searched = definition(planned("quantization=none,bnb_nf4"))
+    assert [key for key in searched if key.startswith("quantization")] == ["quantization"]

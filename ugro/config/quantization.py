@@ -40,6 +40,13 @@ class QuantizationConfig:
         return self.method is QuantizationMethod.none
 
 
+def missing_library(method: QuantizationMethod) -> Iterator[str]:
+    """Yield a line if the method's library is not installed."""
+    package, extra = PACKAGES.get(method, (None, None))
+    if package is not None and find_spec(package) is None:
+        yield f"quantization.method: {method.name} needs {package}: pip install 'ugro[{extra}]'"
+
+
 def quantization_faults(quantization: QuantizationConfig, lora: LoraConfig) -> Iterator[str]:
     """Yield impossible values, a line each.
 
@@ -50,9 +57,7 @@ def quantization_faults(quantization: QuantizationConfig, lora: LoraConfig) -> I
     method = quantization.method
     if quantization.is_none:
         return
-    package, extra = PACKAGES[method]
-    if find_spec(package) is None:
-        yield f"quantization.method: {method.name} needs {package}: pip install 'ugro[{extra}]'"
+    yield from missing_library(method)
     if method is not QuantizationMethod.bnb_nf4:
         if not quantization.double_quantization:
             yield fault("quantization.double_quantization", False, f"true with {method.name}")

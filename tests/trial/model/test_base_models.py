@@ -15,6 +15,7 @@ from transformers import (
 
 from ugro.config import Config
 from ugro.errors import UserError
+from ugro.trial.data.cache import create_once
 from ugro.trial.model import base_models, gguf_files
 from ugro.trial.model.random_llama import byte_tokenizer
 
@@ -202,8 +203,8 @@ def test_a_folder_is_made_once_and_never_shown_half_written(tmp_path: Path) -> N
         (folder / "weights").write_text("all of them")
         assert not (tmp_path / "copy").exists()
 
-    base_models.create_once(tmp_path / "copy", write)
-    base_models.create_once(tmp_path / "copy", write)
+    create_once(tmp_path / "copy", write)
+    create_once(tmp_path / "copy", write)
     assert len(calls) == 1
     assert (tmp_path / "copy" / "weights").read_text() == "all of them"
 
@@ -214,5 +215,5 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        base_models.create_once(tmp_path / "copy", write)
+        create_once(tmp_path / "copy", write)
     assert [path.name for path in tmp_path.iterdir()] == ["copy.lock"]

@@ -134,7 +134,8 @@ def load(
     where = where or device()
     tokenizer = load_tokenizer(config, cache_dir)
     kind, options = model_class(labels)
-    quantised = loading_options(quantization, dtype, where)
+    of_checkpoint = _check_quantised(config, quantization, cache_dir, where)
+    quantised = loading_options(quantization, dtype, where) | of_checkpoint
     if config.random_llama is not None:
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
         model = random_llama.random_llama(config.random_llama, tokenizer, **options)
@@ -144,7 +145,6 @@ def load(
             model = type(model).from_pretrained(None, **weights, **quantised)
             model.name_or_path = ""  # else PEFT looks for a model "None" on the hub
     else:
-        quantised |= _check_quantised(config, quantization, cache_dir, where)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a classifier's head is new, and the same for all trials
             new_head = {"ignore_mismatched_sizes": True} if labels else {}
@@ -166,7 +166,7 @@ def _check_quantised(
     Raises:
         UserError: it cannot be trained here.
     """
-    if config.gguf_file is not None:
+    if config.gguf_file is not None or config.random_llama is not None:
         return {}
     own = _pretrained(AutoConfig, config, cache_dir)
     check_checkpoint(str(config.path), own, quantization, where)

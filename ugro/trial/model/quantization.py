@@ -12,7 +12,7 @@ from transformers.quantizers import AutoHfQuantizer
 from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from ugro.config import Dtype, QuantizationConfig, QuantizationMethod
-from ugro.config.quantization import PACKAGES
+from ugro.config.quantization import PACKAGES, missing_library
 from ugro.errors import UserError, fault
 from ugro.retries import one_line
 
@@ -57,7 +57,12 @@ def loading_options(
         quantization: quantisation of the base model
         dtype: dtype of its other weights
         where: device of the model
+
+    Raises:
+        UserError: the library is not installed.
     """
+    if missing := list(missing_library(quantization.method)):
+        raise UserError(*missing)
     built = _transformers_config(quantization, dtype)
     return {} if built is None else {"quantization_config": built, **on_device(where)}
 
