@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from ugro.config import Config
 from ugro.errors import UserError
 from ugro.events.channel import channel
+from ugro.trial.export.weights import export_merged
 from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.model import base_models
 from ugro.trial.model.adapter import adapted
@@ -189,12 +190,18 @@ def test_the_bytes_of_a_weight_by_hand() -> None:
     assert WeightStorage(bits=4, group_size=128, group_bits=20).nbytes(weight) == 256 + 10
 
 
-def test_torchao_trains(settings: Settings, tmp_path: Path) -> None:
+def test_torchao_trains_and_is_dequantised_for_a_merge(settings: Settings, tmp_path: Path) -> None:
     pytest.importorskip("torchao")
     config = settings(*QUICK, "quantization=torchao_int8", "training.learning_rate=1e-2")
     result = run_trial(config, tmp_path, channel())
     base_models.evict_base_model()
     assert result.metrics["eval_loss"] < result.metrics["base_eval_loss"] - 0.01
+    into = tmp_path / "merged"
+    into.mkdir()
+    merged = export_merged(config, tmp_path, into, "fp32")
+    assert merged.as_trained is not None
+    assert merged.as_trained.difference < 1e-4
+    assert not is_quantised(AutoModelForCausalLM.from_pretrained(into))
 
 
 def test_the_weights_that_torchao_dequantises_and_keeps_are_counted(settings: Settings) -> None:
