@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ugro.config import typed
+from ugro.config import ADAPTERS, typed
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
 from ugro.space.composition import has, without_hydra
 from ugro.space.feasible import FeasibleSpace
+from ugro.space.search_space import SearchSpace, extreme_values
 
+ADAPTER = "adapter"
 MAX_COMBINATIONS = 256  # larger spaces are checked at each key's choices and bounds only
 # Keys that are evaluated once per study: a sweep over them would use the first value in all trials.
 OF_THE_STUDY = (
@@ -35,11 +37,40 @@ def check_space(feasible: FeasibleSpace) -> None:
         if unknown:
             where = f"hydra.sweeper.conditions.{key}"
             raise UserError(fault(where, unknown[0], "keys of the configuration"))
+    if of_others := list(_adapter_faults(space, config.adapter.name)):
+        raise UserError("\n".join(of_others))
     exhaustive = space.size is not None and space.size <= MAX_COMBINATIONS
-    candidates = space.combinations() if exhaustive else space.one_at_a_time()
+    candidates = map(feasible.active, space.combinations()) if exhaustive else _sparse(feasible)
     found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]
     if found:
         raise UserError("\n".join(dict.fromkeys(found)))
+
+
+def _adapter_faults(space: SearchSpace, configured: str) -> Iterator[str]:
+    """Yield the searched keys of adapters that trials do not have, or not all of them."""
+    searched = space.distributions.get(ADAPTER)
+    adapters = [configured] if searched is None else list(map(str, extreme_values(searched)))
+    for key in space.distributions:
+        of = key.lstrip("+").partition(".")[0]
+        if of not in ADAPTERS:
+            continue
+        if of not in adapters:
+            allowed = f"adapter={of}, as it has no effect with adapter={','.join(adapters)}"
+            yield fault(key, "a sweep", allowed)
+        elif len(adapters) > 1 and key not in space.conditions:
+            allowed = f"with the condition hydra.sweeper.conditions.{key}: {ADAPTER} == '{of}'"
+            yield fault(key, "a sweep", allowed)
+
+
+def _sparse(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
+    """Yield configurations that vary one key; a conditional key in the first that has it."""
+    varied = list(feasible.space.one_at_a_time())
+    yield from map(feasible.active, varied)
+    for key, over in feasible.conditional.items():
+        base = next((one for one in varied if feasible.is_active(key, one)), None)
+        if base is not None:
+            for value in extreme_values(over):
+                yield feasible.active({**base, key: value})
 
 
 def _faults(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Iterator[str]:

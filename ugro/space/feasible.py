@@ -49,6 +49,10 @@ class FeasibleSpace:
         config = self.composer.compose({k: parameters[k] for k in self.unconditional})
         return condition.holds(lambda name: lookup(config, name))
 
+    def active(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters whose conditions hold."""
+        return {key: v for key, v in parameters.items() if self.is_active(key, parameters)}
+
     def broken(self, parameters: Mapping[str, Any]) -> list[str]:
         """Return the constraints on the configuration that the parameters break."""
         if not self.constrained:
@@ -60,7 +64,7 @@ class FeasibleSpace:
         """Yield each feasible configuration of a finite space, the last key varying fastest."""
         seen = set()
         for combination in self.space.combinations():
-            active = {k: v for k, v in combination.items() if self.is_active(k, combination)}
+            active = self.active(combination)
             if (name := identity(active)) not in seen and not self.broken(active):
                 yield active
             seen.add(name)

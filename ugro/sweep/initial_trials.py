@@ -59,18 +59,19 @@ def initial_trials(study: StudyConfig, named: bool, feasible: FeasibleSpace) -> 
 def _baseline(feasible: FeasibleSpace) -> Iterator[Planned]:
     config = feasible.composer.compose({})
     parameters: dict[str, Any] = {}
-    for key, over in feasible.space.distributions.items():
+    for key, over in {**feasible.unconditional, **feasible.conditional}.items():
+        if not feasible.is_active(key, parameters):
+            continue
         value = lookup(config, key)
         parameters[key] = member(over, value)
         if parameters[key] is OUTSIDE:
             log.warning("No baseline trial: %s=%s is not in the space", key, value)
             return
-    active = {key: v for key, v in parameters.items() if feasible.is_active(key, parameters)}
-    broken = feasible.broken(active)
+    broken = feasible.broken(parameters)
     if broken:
         log.warning("No baseline trial: the configuration breaks %s", " and ".join(broken))
         return
-    yield Planned(active, "baseline")
+    yield Planned(parameters, "baseline")
 
 
 def _enqueued(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Planned:

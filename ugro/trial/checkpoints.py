@@ -24,7 +24,8 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
         data: fingerprints of training and evaluation data
     """
     settings = asdict(config)
-    keys = ("seed", "model", "lora", "data", "training", "task")
+    adapter = config.adapter.name
+    keys = ("seed", "model", adapter, "data", "training", "task")
     parts = {**{key: settings[key] for key in keys}, "fingerprints": dict(data)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -22,9 +22,10 @@ from transformers import (
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
-from ugro.config import Config, Keep
+from ugro.config import Config, Keep, adapter_of
 from ugro.events.channel import Channel
 from ugro.retries import is_disk_trouble, retrying
+from ugro.trial.adaptive_ranks import rank_penalty, ranks_callbacks
 from ugro.trial.callbacks import CheckpointCallback, PatienceCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
@@ -102,7 +103,9 @@ def train(
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = CheckpointCallback(folder, training_hash, keep, reporter.must_leave, changed)
-    callbacks: list[TrainerCallback] = [reporter, keeper]
+    # What writes into a checkpoint comes before the keeper, which seals it.
+    ranks = ranks_callbacks(model, adapter_of(config), folder)
+    callbacks: list[TrainerCallback] = [reporter, *ranks, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(PatienceCallback(config.training.early_stopping_patience))
     trainer = ExampleTrainer(
@@ -254,9 +257,11 @@ class ExampleTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """Return this forward pass's share of the step's mean loss."""
+        """Return this forward pass's share of the step's mean loss and of AdaLoRA's penalty."""
         assert num_items_in_batch is not None
-        return self.evaluator.task.loss(model, inputs) / num_items_in_batch
+        penalty = rank_penalty(self.model) / self.args.gradient_accumulation_steps
+        loss: Tensor = self.evaluator.task.loss(model, inputs) / num_items_in_batch + penalty
+        return loss
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """Count the targets of a full step."""

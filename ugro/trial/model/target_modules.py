@@ -15,7 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ugro.config import LoraConfig
+from ugro.config import AnyAdapter, LoraConfig, name_of
 from ugro.errors import UserError, fault
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ TARGETS = "lora.target_modules"
 LAYER = re.compile(r"^.*\.\d+\.")  # model.layers.0. of model.layers.0.mlp.experts.down_proj
 
 
-def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
+def lora_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
     """Translate the adapter configuration into PEFT's class for this model.
 
     Fused experts are 3-dimensional parameters, not modules: all-linear lists them in
@@ -47,7 +47,7 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
         target_parameters=parameters or None,
         bias=config.bias.name,
         modules_to_save=list(saved) if saved else None,
-        ensure_weight_tying=_keep_tied(model, saved or []),
+        ensure_weight_tying=keep_tied(model, saved or []),
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
         init_lora_weights=config.init_lora_weights,
@@ -98,7 +98,7 @@ def expert_limit(config: LoraConfig) -> tuple[str, object, str] | None:
     return None
 
 
-def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
+def check_modules(model: PreTrainedModel, config: AnyAdapter) -> None:
     """Refuse names without a match, and modules that PEFT cannot adapt.
 
     PEFT requires only a single match among all names, so a misspelt name would pass.
@@ -112,11 +112,25 @@ def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
         raise UserError(fault("model.path", type(model).__name__, allowed))
     for name in config.modules_to_save or []:
         if not _matches(name, modules):
-            raise UserError(fault("lora.modules_to_save", name, f"of {_adaptable_modules(model)}"))
-    built = peft_config(config, model)
+            key = f"{name_of(config)}.modules_to_save"
+            raise UserError(fault(key, name, f"of {_adaptable_modules(model)}"))
+    if not isinstance(config, LoraConfig):
+        _check_names(model, config)
+        return
+    built = lora_config(config, model)
     if config.target_modules != ALL_LINEAR:
         _check_targets(model, config, built)
     _check_initialisation(model, config, built)
+
+
+def _check_names(model: PreTrainedModel, config: AnyAdapter) -> None:
+    """Refuse names of target modules that the model lacks; PEFT tells which kinds it can adapt."""
+    modules = [name for name, _ in model.named_modules()]
+    for name in config.target_modules if isinstance(config.target_modules, list) else ():
+        if not _matches(name, modules):
+            kinds = sorted({known.rpartition(".")[2] for known in modules} - {""})
+            allowed = f"{ALL_LINEAR}, or of {', '.join(kind for kind in kinds if kind[0] > '9')}"
+            raise UserError(fault(f"{name_of(config)}.target_modules", name, allowed))
 
 
 def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig) -> None:
@@ -187,7 +201,7 @@ def can_be_adapted(module: nn.Module) -> bool:
     return True
 
 
-def warn_about_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
+def warn_about_frozen(model: peft.PeftModel, config: AnyAdapter) -> None:
     """Warn about linear layers and experts that all-linear does not adapt."""
     if config.target_modules != ALL_LINEAR:
         return
@@ -195,11 +209,17 @@ def warn_about_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
     if not frozen:
         return
     kinds = ", ".join(sorted({LAYER.sub("", name) for name in frozen}))
-    limit = expert_limit(config)
+    limit = expert_limit(config) if isinstance(config, LoraConfig) else None
     remedy = f"; to adapt experts: {limit[0]}={limit[2]}" if limit else ""
     log.warning(
         "%s=%s leaves %s parameters frozen (%s)%s",
-        *(TARGETS, ALL_LINEAR, f"{sum(frozen.values()):,}", kinds, remedy),
+        *(
+            f"{name_of(config)}.target_modules",
+            ALL_LINEAR,
+            f"{sum(frozen.values()):,}",
+            kinds,
+            remedy,
+        ),
     )
 
 
@@ -212,7 +232,7 @@ def _unreached(model: peft.PeftModel) -> Iterator[tuple[str, int]]:
     ]
     inside = tuple(name for name, _ in adapters)
     for name in _linear(base):
-        if not name.startswith(inside):
+        if not f"{name}.".startswith(inside):  # some adapters are linear layers themselves
             yield name, base.get_submodule(name).weight.numel()
     reached = {
         (id(module.get_base_layer()), parameter)
@@ -239,7 +259,7 @@ def is_classifier(model: nn.Module) -> bool:
     return type(model).__name__.endswith("ForSequenceClassification")
 
 
-def _keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
+def keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
     """Return whether a fully trained embedding stays tied to the output weights."""
     output, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if output is None or output.weight is not embedding.weight:

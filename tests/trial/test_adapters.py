@@ -1,0 +1,97 @@
+"""Trials of every adapter: training, the saved files, interruption, and the estimate."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ugro.config import ADAPTERS, Adapter, Config, adapter_of
+from ugro.events.channel import TrialInterruptedError
+from ugro.trial.data.preparation import prepare
+from ugro.trial.export.weights import merge
+from ugro.trial.latency import merged
+from ugro.trial.memory_estimate import estimate_memory
+from ugro.trial.model.adapter import adapted
+from ugro.trial.model.base_models import load
+from ugro.trial.tasks.language_modeling import evaluate
+from ugro.trial.trial import run_trial
+
+from ..conftest import QUICK
+from .conftest import Run
+from .test_continuing import Told
+
+Settings = Callable[..., Config]
+
+WEIGHTS = "adapter/adapter_model.safetensors"
+THREE = ("training.max_steps=3", "training.eval_steps=3", "training.learning_rate=0.01")
+
+
+def test_every_adapter_is_an_option_with_keys_of_its_own() -> None:
+    assert [one.name for one in Adapter] == list(ADAPTERS)
+
+
+# Those named most often are tested at each change.
+OFTEN = ("adalora", "boft", "ia3", "oft", "vera")
+EACH = [
+    pytest.param(name, marks=() if name in OFTEN else pytest.mark.long, id=name)
+    for name in ADAPTERS
+]
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_three_steps_of_any_adapter_are_what_plain_peft_loads(
+    name: str, run: Run, settings: Settings, cache_dir: Path
+) -> None:
+    result, folder = run(f"adapter={name}", *THREE)
+    assert result.metrics["eval_loss"] != result.metrics["base_eval_loss"]
+    config = settings(*QUICK, f"adapter={name}", *THREE)
+    assert estimate_memory(config).trainable == result.metrics["trainable_parameters"]
+    base = load(config.model, torch.float32, cache_dir)
+    part = prepare(config.data, base.tokenizer, cache_dir).evaluation
+    loaded = peft.PeftModel.from_pretrained(base.model, folder / "adapter")
+    assert evaluate(loaded, part, 8).loss == pytest.approx(float(result), abs=1e-5)
+    assert evaluate(merge(loaded), part, 8).loss == pytest.approx(float(result), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_any_adapter_leaves_the_base_model_as_it_was(
+    name: str, settings: Settings, cache_dir: Path
+) -> None:
+    config = settings("model=tiny", f"adapter={name}")
+    base = load(config.model, torch.bfloat16, cache_dir, torch.device("cpu"))
+    before = {key: tensor.clone() for key, tensor in base.model.state_dict().items()}
+    ids = torch.arange(64).reshape(2, 32)
+    with adapted(base, adapter_of(config)) as model:
+        trained = [one for one in model.parameters() if one.requires_grad]
+        assert {one.dtype for one in trained} == {torch.float32}
+        optimizer = torch.optim.SGD(trained, lr=1.0)
+        with torch.autocast("cpu", torch.bfloat16):
+            model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+        with merged(model):
+            pass
+    after = base.model.state_dict()
+    assert before.keys() == after.keys()
+    assert [key for key in before if not torch.equal(before[key], after[key])] == []
+
+
+@pytest.mark.parametrize(
+    "asked", [["adapter=adalora"], ["adapter=vera"], ["adapter=ia3"]], ids=" ".join
+)
+def test_a_paused_and_resumed_trial_equals_an_uninterrupted_one(
+    asked: list[str], run: Run, settings: Settings, tmp_path: Path
+) -> None:
+    longer = ("training.max_steps=8", "training.learning_rate=0.01", *asked)
+    expected, folder = run(*longer)
+    config = settings(*QUICK, *longer)
+    for step in (2, 6):
+        with pytest.raises(TrialInterruptedError):
+            run_trial(config, tmp_path, Told(pause_at=step))
+    result = run_trial(config, tmp_path, Told())
+    assert result.values == expected.values
+    one, other = (load_file(where / WEIGHTS) for where in (folder, tmp_path))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
