@@ -117,3 +117,27 @@ def test_a_ratio_read_by_a_condition_is_searched(feasible: Feasible) -> None:
     conditions = {"lora.dropout": "lora.alpha_ratio > 1"}
     of = feasible(RATIO, "lora.dropout=0,0.1", "lora.alpha=32", conditions=conditions)
     assert unused_keys(of.space, of.composer.compose({})) == {}
+
+
+@pytest.mark.parametrize("shared", ["training.learning_rate=1e-3", "training.learning_rate=1,2"])
+def test_learning_rates_of_adapters_are_unused_beside_the_shared_one(
+    shared: str, feasible: Feasible
+) -> None:
+    of = feasible("adapter=vera", "vera.learning_rate=1,2", "vera.r=4,8", shared)
+    found = unused_keys(of.space, of.composer.compose({}))
+    assert found == {"vera.learning_rate": "training.learning_rate is set"}
+
+
+def test_a_shared_learning_rate_under_a_condition_leaves_adapters_their_own(
+    feasible: Feasible,
+) -> None:
+    conditions = {
+        "training.learning_rate": "adapter == 'lora'",
+        "vera.learning_rate": "adapter == 'vera'",
+    }
+    keys = ("adapter=lora,vera", "training.learning_rate=1,2", "vera.learning_rate=1,2")
+    of = feasible(*keys, conditions=conditions)
+    assert unused_keys(of.space, of.composer.compose({})) == {}
+    assert of.composer.compose({"adapter": "lora"}).training.learning_rate == 2e-4
+    vera = {"adapter": "vera", "vera.learning_rate": 1}
+    assert of.composer.compose(vera).training.learning_rate == 1

@@ -99,7 +99,7 @@ def test_enqueued_trials_follow_without_duplicates(study: StudyConfig, feasible:
         (
             {"lora.rank": 8},
             "study.enqueue: lora.rank: no key of the schema, "
-            "nearest: lora.r, lora.bias, lora.use_dora",
+            "nearest: lora.r, lora.rank_pattern, lora.bias",
         ),
         (
             {"lora.dropout": 0.1},

@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ugro.config import ADAPTERS, Adapter, Config, adapter_of
+from ugro.config import ADAPTERS, Config, adapter_of
 from ugro.events.channel import TrialInterruptedError
+from ugro.events.trial_report import TrialResult
 from ugro.trial.data.preparation import prepare
 from ugro.trial.export.weights import merge
 from ugro.trial.latency import merged
@@ -29,10 +30,6 @@ WEIGHTS = "adapter/adapter_model.safetensors"
 THREE = ("training.max_steps=3", "training.eval_steps=3", "training.learning_rate=0.01")
 
 
-def test_every_adapter_is_an_option_with_keys_of_its_own() -> None:
-    assert [one.name for one in Adapter] == list(ADAPTERS)
-
-
 # Those named most often are tested at each change.
 OFTEN = ("adalora", "boft", "ia3", "oft", "vera")
 EACH = [
@@ -46,14 +43,37 @@ def test_three_steps_of_any_adapter_are_what_plain_peft_loads(
     name: str, run: Run, settings: Settings, cache_dir: Path
 ) -> None:
     result, folder = run(f"adapter={name}", *THREE)
+    check(result, folder, settings(*QUICK, f"adapter={name}", *THREE), cache_dir)
+
+
+def check(result: TrialResult, folder: Path, config: Config, cache_dir: Path) -> None:
+    """Check the adapter that plain PEFT loads, the same merged, and the estimate's parameters."""
     assert result.metrics["eval_loss"] != result.metrics["base_eval_loss"]
-    config = settings(*QUICK, f"adapter={name}", *THREE)
     assert estimate_memory(config).trainable == result.metrics["trainable_parameters"]
     base = load(config.model, torch.float32, cache_dir)
     part = prepare(config.data, base.tokenizer, cache_dir).evaluation
     loaded = peft.PeftModel.from_pretrained(base.model, folder / "adapter")
     assert evaluate(loaded, part, 8).loss == pytest.approx(float(result), abs=1e-5)
     assert evaluate(merge(loaded), part, 8).loss == pytest.approx(float(result), abs=1e-4)
+
+
+PATTERNS = "lora.rank_pattern={q_proj: 2, down_proj: 6}"
+LORA = {
+    "rank_pattern": [PATTERNS],
+    "rank_pattern, rewritten base": [PATTERNS, "lora.init_lora_weights=pissa"],
+    "alpha_pattern": ["lora.alpha_pattern={v_proj: 64, 1.mlp.down_proj: 1}"],
+    "layers_to_transform": ["lora.layers_to_transform=[1]"],
+    "eva": ["lora.init_lora_weights=eva"],
+    "loraplus_lr_ratio": ["lora.loraplus_lr_ratio=8"],
+}
+
+
+@pytest.mark.parametrize("asked", LORA.values(), ids=LORA)
+def test_so_are_those_of_a_lora_with_more_keys(
+    asked: list[str], run: Run, settings: Settings, cache_dir: Path
+) -> None:
+    result, folder = run("lora.r=4", *asked, *THREE)
+    check(result, folder, settings(*QUICK, "lora.r=4", *asked, *THREE), cache_dir)
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -79,7 +99,21 @@ def test_any_adapter_leaves_the_base_model_as_it_was(
 
 
 @pytest.mark.parametrize(
-    "asked", [["adapter=adalora"], ["adapter=vera"], ["adapter=ia3"]], ids=" ".join
+    "asked",
+    [
+        ["adapter=adalora"],
+        ["adapter=vera"],
+        ["adapter=ia3"],
+        [PATTERNS],
+        [
+            "lora.init_lora_weights=eva",
+            "lora.eva_rho=2",
+            "lora.r=4",
+            "lora.target_modules=[o_proj]",
+            "lora.loraplus_lr_ratio=4",
+        ],
+    ],
+    ids=" ".join,
 )
 def test_a_paused_and_resumed_trial_equals_an_uninterrupted_one(
     asked: list[str], run: Run, settings: Settings, tmp_path: Path

@@ -96,3 +96,35 @@ def test_a_training_on_other_data_is_another(settings: Callable[..., Config]) ->
     assert hash_training(settings(*QUICK), dict(reversed(DATA.items()))) == named
     for part in DATA:
         assert hash_training(settings(*QUICK), {**DATA, part: "changed"}) != named
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ([], "fbe5a4d582790a71c82bca6bec7a4773388f1b900a453eecee7b31d2d7010ffe"),
+        (
+            ["lora.r=3", "lora.target_modules=[q_proj]", "lora.use_dora=true"],
+            "56b685d941c20438b3afa7f272f60aaa20c44a1b2f86a96dd9e798b3ae289a82",
+        ),
+    ],
+)
+def test_checkpoints_from_before_there_were_other_adapters_are_resumed(
+    asked: list[str], named: str, settings: Callable[..., Config]
+) -> None:
+    assert hash_training(settings(*QUICK, *asked), DATA) == named
+
+
+def test_an_adapter_is_part_of_the_training_with_its_own_keys_only(
+    settings: Callable[..., Config],
+) -> None:
+    vera = settings(*QUICK, "adapter=vera")
+    named = hash_training(vera, DATA)
+    same = settings(*QUICK, "training.learning_rate=0.004")  # otherwise the configuration of vera
+    assert named != hash_training(same, DATA)
+    assert named != hash_training(settings(*QUICK, "adapter=vera", "vera.r=8"), DATA)
+    vera.lora.r = 99
+    assert named == hash_training(vera, DATA)
+    for changed in ("lora.rank_pattern={q_proj:2}", "lora.loraplus_lr_ratio=2"):
+        assert hash_training(settings(*QUICK, changed), DATA) != hash_training(
+            settings(*QUICK), DATA
+        )

@@ -243,7 +243,11 @@ def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
     schema = OmegaConf.structured(Config)
-    for open_ended in (schema.metrics, schema.objectives.metrics, schema.data.eval_sets):
+    patterns = (schema.lora.rank_pattern, schema.lora.alpha_pattern)
+    for open_ended in (
+        *(schema.metrics, schema.objectives.metrics, schema.data.eval_sets),
+        *patterns,
+    ):
         OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
     store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own

@@ -1,6 +1,7 @@
 """Validate the keys of the chosen adapter."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from ugro.config import Config, LoraConfig
@@ -8,7 +9,7 @@ from ugro.config.adapters import AdaLoraConfig, AdapterConfig, GraloraConfig, Hr
 from ugro.config.bounds import above_zero, at_least, share
 from ugro.errors import fault
 
-INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa")
+INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa", "eva")
 # Keys whose smallest value is not 1 or above 0; null: any
 LEAST = {"decompose_factor": -1, "orth_reg_weight": 0}
 SHARES = ("_ratio", "dropout", "beta1", "beta2")  # ends of keys from 0 to below 1
@@ -36,6 +37,27 @@ def _lora(lora: LoraConfig, linear_modules: list[str] | None) -> Iterator[str]:
     yield from share("lora.dropout", lora.dropout)
     yield from _target_modules("lora.target_modules", lora.target_modules, linear_modules)
     yield from _initialisation(lora.init_lora_weights)
+    yield from at_least("lora.eva_rho", lora.eva_rho, 1)
+    yield from at_least("lora.loraplus_lr_ratio", lora.loraplus_lr_ratio, 1)
+    for name, rank in lora.rank_pattern.items():
+        yield from at_least(f"lora.rank_pattern.{name}", rank, 1)
+    for name, alpha in lora.alpha_pattern.items():
+        yield from above_zero(f"lora.alpha_pattern.{name}", alpha)
+    yield from _expressions("lora.rank_pattern", lora.rank_pattern)
+    yield from _expressions("lora.alpha_pattern", lora.alpha_pattern)
+    if lora.layers_to_transform is not None:
+        if not lora.layers_to_transform:
+            yield fault("lora.layers_to_transform", [], "null, or a list of layers")
+        for layer in lora.layers_to_transform:
+            yield from at_least("lora.layers_to_transform", layer, 0)
+
+
+def _expressions(key: str, patterns: Iterable[str]) -> Iterator[str]:
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield f"{fault(key, pattern, 'regular expressions')} ({error})"
 
 
 def _target_modules(key: str, given: object, linear_modules: list[str] | None) -> Iterator[str]:

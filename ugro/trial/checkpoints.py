@@ -8,9 +8,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ugro.config import Config
+from ugro.config import Config, LoraConfig
 
 SEAL = "seal.json"
+# Keys of LoRA that earlier checkpoints do not have; their defaults say nothing.
+NEW_OF_LORA = (
+    "eva_rho",
+    "rank_pattern",
+    "alpha_pattern",
+    "layers_to_transform",
+    "target_parameters",
+    "loraplus_lr_ratio",
+)
 PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
 
 
@@ -24,8 +33,10 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
         data: fingerprints of training and evaluation data
     """
     settings = asdict(config)
-    adapter = config.adapter.name
-    keys = ("seed", "model", adapter, "data", "training", "task")
+    for key in NEW_OF_LORA:
+        if settings["lora"][key] == getattr(LoraConfig(), key):
+            del settings["lora"][key]
+    keys = ("seed", "model", config.adapter.name, "data", "training", "task")
     parts = {**{key: settings[key] for key in keys}, "fingerprints": dict(data)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -11,6 +11,7 @@ from typing import Any
 import peft
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import SequentialSampler
 from transformers import (
     PrinterCallback,
@@ -32,6 +33,7 @@ from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate
 from ugro.trial.evaluator import OBJECTIVE, Evaluator
 from ugro.trial.hardware import device, on_one_device, peak_memory_mb
+from ugro.trial.lora_plus import lora_plus_optimizer, loraplus_ratio
 from ugro.trial.torch_errors import translated
 
 log = logging.getLogger(__name__)
@@ -118,6 +120,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # reports are logged already
     trainer.reporter, trainer.evaluator = reporter, evaluator
+    trainer.loraplus_lr_ratio = loraplus_ratio(config)
     trainer.model_accepts_loss_kwargs = True  # compute_loss divides by the targets of the step
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
@@ -237,6 +240,14 @@ class ExampleTrainer(Trainer):
 
     reporter: ReportCallback
     evaluator: Evaluator
+    loraplus_lr_ratio: float | None
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """Create the optimizer of the arguments, with LoRA+'s learning rates where asked for."""
+        if self.loraplus_lr_ratio is not None:
+            self.optimizer = lora_plus_optimizer(self.model, self.args, self.loraplus_lr_ratio)
+        optimizer: Optimizer = super().create_optimizer(model)
+        return optimizer
 
     def restore(self, state: TrainerState) -> None:
         """Restore elapsed times and peak memory of the resumed run."""

@@ -75,7 +75,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     training_hash = hash_training(config, data.fingerprints())
     with (
         synced_folder(folder, config, training_hash) as changed,
-        adapted(base, adapter_of(config)) as model,
+        adapted(base, adapter_of(config), rows) as model,
     ):
         recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS

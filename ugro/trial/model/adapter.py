@@ -19,9 +19,11 @@ from ugro.config import AnyAdapter, LoraConfig, name_of
 from ugro.errors import UserError
 from ugro.retries import one_line
 from ugro.trial.adaptive_ranks import rank_pattern
+from ugro.trial.data.rows import Rows
 from ugro.trial.model.base_models import BaseModel, evict_base_model
+from ugro.trial.model.eva import initialize_by_data
 from ugro.trial.model.peft_config import peft_config
-from ugro.trial.model.target_modules import check_modules, warn_about_frozen
+from ugro.trial.model.target_modules import check_modules, is_eva, rank_of, warn_about_frozen
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
@@ -33,19 +35,26 @@ _initial_states: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictio
 
 
 @contextmanager
-def adapted(base: BaseModel, config: AnyAdapter) -> Iterator[peft.PeftModel]:
+def adapted(
+    base: BaseModel, config: AnyAdapter, rows: Rows | None = None
+) -> Iterator[peft.PeftModel]:
     """Yield the base model with a new adapter; restore the base model on exit.
 
     All trainable parameters are float32. Where the base model cannot be restored (its weights
     were rewritten by the initialisation, or adapter or trial failed), it is dropped from the
     cache instead.
 
+    Args:
+        base: the base model
+        config: configuration of the adapter
+        rows: the training rows in their order, for an initialisation by data
+
     Raises:
         UserError: the model lacks the named modules, or PEFT refuses the adapter.
     """
     check_modules(base.model, config)
     try:
-        with _injected(base, config) as model:
+        with _injected(base, config, rows) as model:
             yield model
     except BaseException:
         evict_base_model()
@@ -62,9 +71,11 @@ def rewrites_base(config: AnyAdapter) -> bool:
 
 
 @contextmanager
-def _injected(base: BaseModel, config: AnyAdapter) -> Iterator[peft.PeftModel]:
+def _injected(base: BaseModel, config: AnyAdapter, rows: Rows | None) -> Iterator[peft.PeftModel]:
     use_cache = base.model.config.use_cache
     model = add_adapter(base.model, config)
+    if isinstance(config, LoraConfig) and is_eva(config) and rows is not None:
+        initialize_by_data(model, config, rows)
     warn_about_frozen(model, config)
     if rewrites_base(config):
         _initial_states[model] = _state(model)
@@ -173,11 +184,17 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
         return
     config = copy.deepcopy(model.peft_config["default"])
     trained = _state(model)
-    doubled = {name: _doubled(name, trained[name], initial, config.r) for name in trained}
+    doubled = {
+        name: _doubled(name, trained[name], initial, rank_of(config, name.partition(".lora_")[0]))
+        for name in trained
+    }
     save_file(doubled, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     config.init_lora_weights = True
     config.r *= 2
-    config.lora_alpha *= 2**0.5 if config.use_rslora else 2  # keeps the scale
+    config.rank_pattern = {name: 2 * rank for name, rank in config.rank_pattern.items()}
+    factor = 2**0.5 if config.use_rslora else 2  # keeps the scale
+    config.lora_alpha *= factor
+    config.alpha_pattern = {name: factor * one for name, one in config.alpha_pattern.items()}
     config.inference_mode = True
     config.save_pretrained(str(folder))
 

@@ -9,7 +9,7 @@ import torch
 from peft.tuners.lora import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.constants import SEQ_CLS_HEAD_NAMES
-from peft.utils.other import EMBEDDING_LAYER_NAMES, ModulesToSaveWrapper
+from peft.utils.other import EMBEDDING_LAYER_NAMES, ModulesToSaveWrapper, get_pattern_key
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
 from transformers import PreTrainedModel
@@ -35,8 +35,14 @@ def lora_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
     Raises:
         UserError: PEFT cannot translate the target modules for this model.
     """
-    experts = expert_parameters(model)
+    chosen = config.layers_to_transform
+    experts = {
+        name: size
+        for name, size in expert_parameters(model).items()
+        if chosen is None or _layer(name) in chosen
+    }
     modules, parameters = _targets(config, model, experts)
+    parameters = list(dict.fromkeys([*parameters, *config.target_parameters]))
     saved = config.modules_to_save
     built = peft.LoraConfig(
         task_type="SEQ_CLS" if is_classifier(model) else "CAUSAL_LM",
@@ -51,6 +57,10 @@ def lora_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
         init_lora_weights=config.init_lora_weights,
+        eva_config=_eva_config(config),
+        rank_pattern=dict(config.rank_pattern),
+        alpha_pattern=dict(config.alpha_pattern),
+        layers_to_transform=_layers(config),
     )
     try:
         convert_peft_config_for_transformers(built, model, None)
@@ -69,11 +79,39 @@ def _targets(
         listed = [str(name) for name in config.target_modules]
         of_experts = [n for n in listed if _matches(n, experts) and not _matches(n, modules)]
         return [name for name in listed if name not in of_experts], of_experts
+    if config.layers_to_transform is not None:  # PEFT takes no all-linear then, and all experts
+        kinds = {LAYER.sub("", name) for name in _linear(model) if LAYER.match(name)}
+        return sorted(kinds), sorted(experts) if expert_limit(config) is None else []
     if not experts:
         return ALL_LINEAR, []
     if expert_limit(config) is not None:
         return list(_linear(model)), []  # PEFT's all-linear adds the experts of some models
     return ALL_LINEAR, sorted({LAYER.sub("", name) for name in experts})
+
+
+def _layer(name: str) -> int | None:
+    """Return the number of the layer that a module or parameter is in."""
+    found = LAYER.match(name)
+    return int(found[0].split(".")[-2]) if found else None
+
+
+def _layers(config: LoraConfig) -> list[int] | None:
+    return None if config.layers_to_transform is None else list(config.layers_to_transform)
+
+
+def rank_of(config: LoraConfig | peft.LoraConfig, module: str) -> int:
+    """Return the rank of a module's adapter, by its own name or with a prefix."""
+    ranks: dict[str, int] = config.rank_pattern
+    return ranks.get(get_pattern_key(list(ranks), module), config.r)
+
+
+def _eva_config(config: LoraConfig) -> peft.EvaConfig | None:
+    return peft.EvaConfig(rho=config.eva_rho) if is_eva(config) else None
+
+
+def is_eva(config: AnyAdapter) -> bool:
+    """Return whether the adapter's initialisation depends on the data."""
+    return isinstance(config, LoraConfig) and config.init_lora_weights == "eva"
 
 
 def expert_parameters(model: nn.Module) -> dict[str, int]:
@@ -118,9 +156,24 @@ def check_modules(model: PreTrainedModel, config: AnyAdapter) -> None:
         _check_names(model, config)
         return
     built = lora_config(config, model)
-    if config.target_modules != ALL_LINEAR:
+    if config.target_modules != ALL_LINEAR or config.target_parameters:
         _check_targets(model, config, built)
+    _check_patterns(model, config)
     _check_initialisation(model, config, built)
+
+
+def _check_patterns(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Refuse patterns and layers that match nothing, which PEFT ignores."""
+    names = [name for name, _ in model.named_modules()]
+    for key in ("rank_pattern", "alpha_pattern"):
+        for pattern in getattr(config, key):
+            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in names):
+                allowed = f"names or patterns of {_adaptable_modules(model)}"
+                raise UserError(fault(f"lora.{key}", pattern, allowed))
+    layers = model.config.get_text_config().num_hidden_layers
+    for layer in config.layers_to_transform or []:
+        if layer >= layers:
+            raise UserError(fault("lora.layers_to_transform", layer, f"0 to {layers - 1}"))
 
 
 def _check_names(model: PreTrainedModel, config: AnyAdapter) -> None:
@@ -165,16 +218,16 @@ def _check_initialisation(
     if config.target_modules != ALL_LINEAR:
         wanted = built.target_modules or []
         names = [name for name in names if any(_matches(candidate, [name]) for candidate in wanted)]
-    if initialisation == "orthogonal" and config.r % 2:
-        raise UserError(
-            fault("lora.r", config.r, "an even number with init_lora_weights=orthogonal")
-        )
+    odd = [rank for rank in (config.r, *config.rank_pattern.values()) if rank % 2]
+    if initialisation == "orthogonal" and odd:
+        allowed = "an even number with init_lora_weights=orthogonal"
+        raise UserError(fault("lora.r" if config.r % 2 else "lora.rank_pattern", odd[0], allowed))
     if initialisation == "olora" and any(isinstance(modules[name], Conv1D) for name in names):
         allowed = "another, as PEFT's OLoRA transposes Conv1D weights"
         raise UserError(fault("lora.init_lora_weights", initialisation, allowed))
     if initialisation.startswith("pissa_niter") and names:
         rank, narrowest = min((_rank(modules[name]), name) for name in names)
-        if config.r > rank:
+        if max(config.r, *config.rank_pattern.values(), 0) > rank:
             kind = narrowest.rpartition(".")[-1]
             allowed = (
                 f"{rank} at most with init_lora_weights={initialisation}, "
