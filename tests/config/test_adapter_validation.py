@@ -1,12 +1,16 @@
 """Impossible values of an adapter's keys are one line each."""
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
+from omegaconf import MISSING, OmegaConf
 
 from ugro.config import ADAPTERS, Adapter, Config
 from ugro.config.validation import validate
 from ugro.errors import UserError
+
+from ..conftest import ROOT
 
 Settings = Callable[..., Config]
 HALF = "adalora.warmup_ratio=0.5 adalora.final_ratio=0.5"
@@ -64,9 +68,20 @@ def test_keys_of_lora_do_not_matter_beside_another_adapter(settings: Settings) -
     validate(config)
 
 
-@pytest.mark.parametrize("name", [name for name in ADAPTERS if name != "lora"])
-def test_the_learning_rate_is_the_adapters_unless_it_is_set(name: str, settings: Settings) -> None:
-    config = settings("model=tiny", f"adapter={name}", f"{name}.learning_rate=0.5")
-    assert config.training.learning_rate == 0.5
-    both = ("training.learning_rate=0.25", f"{name}.learning_rate=0.5")
-    assert settings("model=tiny", f"adapter={name}", *both).training.learning_rate == 0.25
+def test_the_learning_rate_is_the_adapters_unless_it_is_set(settings: Settings) -> None:
+    own = ("model=tiny", "adapter=vera", "vera.learning_rate=0.5")
+    assert settings(*own).training.learning_rate == 0.5
+    assert settings(*own, "training.learning_rate=0.25").training.learning_rate == 0.25
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_option_chooses_an_adapter_and_has_all_its_keys(name: str) -> None:
+    option = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "adapter" / f"{name}.yaml"))
+    assert isinstance(option, dict)
+    assert option.pop("adapter") == name
+    if name == "lora":
+        assert option == {}
+        return
+    assert option["training"] == {"learning_rate": f"${{{name}.learning_rate}}"}
+    required = {one.name for one in fields(ADAPTERS[name]) if one.default == MISSING}
+    assert required <= option[name].keys()

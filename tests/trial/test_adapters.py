@@ -57,6 +57,7 @@ def check(result: TrialResult, folder: Path, config: Config, cache_dir: Path) ->
     assert evaluate(merge(loaded), part, 8).loss == pytest.approx(float(result), abs=1e-4)
 
 
+EVA = ("lora.init_lora_weights=eva", "lora.eva_rho=2")
 PATTERNS = "lora.rank_pattern={q_proj: 2, down_proj: 6}"
 LORA = {
     "rank_pattern": [PATTERNS],
@@ -102,8 +103,8 @@ def test_any_adapter_leaves_the_base_model_as_it_was(
     "asked",
     [
         ["adapter=adalora"],
-        ["adapter=vera"],
-        ["adapter=ia3"],
+        pytest.param(["adapter=vera"], marks=pytest.mark.long),
+        pytest.param(["adapter=ia3"], marks=pytest.mark.long),
         [PATTERNS],
         [
             "lora.init_lora_weights=eva",
