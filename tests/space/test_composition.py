@@ -141,3 +141,10 @@ def test_a_shared_learning_rate_under_a_condition_leaves_adapters_their_own(
     assert of.composer.compose({"adapter": "lora"}).training.learning_rate == 2e-4
     vera = {"adapter": "vera", "vera.learning_rate": 1}
     assert of.composer.compose(vera).training.learning_rate == 1
+
+
+def test_patterns_of_another_trial_are_replaced(feasible: Feasible) -> None:
+    of = feasible("lora.rank_pattern={q_proj:2},{k_proj:4}", "lora.r=4,8")
+    first, second = of.space.distributions["lora.rank_pattern"].choices
+    assert of.composer.compose({"lora.rank_pattern": first}).lora.rank_pattern == {"q_proj": 2}
+    assert of.composer.compose({"lora.rank_pattern": second}).lora.rank_pattern == {"k_proj": 4}

@@ -113,8 +113,12 @@ __all__ = [
     "no_key",
     "register_resolvers",
     "register_schema",
+    "set_key",
     "typed",
 ]
+
+
+PATTERNS = ("lora.rank_pattern", "lora.alpha_pattern")  # mappings with names of their own
 
 
 @dataclass
@@ -243,12 +247,9 @@ def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
     schema = OmegaConf.structured(Config)
-    patterns = (schema.lora.rank_pattern, schema.lora.alpha_pattern)
-    for open_ended in (
-        *(schema.metrics, schema.objectives.metrics, schema.data.eval_sets),
-        *patterns,
-    ):
-        OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
+    for open_ended in ("metrics", "objectives.metrics", "data.eval_sets", *PATTERNS):
+        # metrics.mine={...} needs no +
+        OmegaConf.set_struct(OmegaConf.select(schema, open_ended), False)
     store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own
         store.store(group="scheduler/schema", name=name, node=scheduler)
@@ -261,6 +262,18 @@ def register_resolvers() -> None:
     """Make ``${multiply:a,b}`` known to OmegaConf."""
 
     OmegaConf.register_resolver("multiply", lambda a, b: a * b, replace=True)
+
+
+def set_key(config: DictConfig, key: str, value: object) -> None:
+    """Set an existing key of a composed configuration.
+
+    A mapping is merged, as on the command line, except one of patterns: a configuration that many
+    trials share would collect theirs.
+
+    Raises:
+        OmegaConfBaseException: the value has the wrong type.
+    """
+    OmegaConf.update(config, key, value, merge=key not in PATTERNS, force_add=False)
 
 
 def known_keys() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.config import ADAPTERS, ConstraintsConfig, metrics_of, no_key
+from ugro.config import ADAPTERS, ConstraintsConfig, metrics_of, no_key, set_key
 from ugro.config.values import configured_values, known_values
 from ugro.errors import UserError
 from ugro.events.trial_report import MEASURED
@@ -50,7 +50,7 @@ class Composer:
         lines = []
         for key, value in values.items():
             try:
-                OmegaConf.update(config, key, value, force_add=False)
+                set_key(config, key, value)
             except OmegaConfBaseException as error:
                 reason = f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})"
                 lines.append(reason if has(config, key) else no_key(key))
