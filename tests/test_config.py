@@ -51,7 +51,7 @@ def test_misspelt_keys_and_wrong_types_are_refused(
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("+lora.rank=4", "lora.rank: no key of the schema, nearest: lora.r, lora.bias, "),
+        ("+lora.rank=4", "lora.rank: no key of the schema, nearest: lora.r, lora.rank_pattern, "),
         (
             "++training.learning_rat=1",
             "training.learning_rat: no key of the schema, nearest: traini",

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from string import ascii_letters
 
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ugro.analysis.model_card.loading import NEW_TOKENS, PROMPT
-from ugro.cli.export import main
+from ugro.cli.export import is_plain_lora, main
 from ugro.cli.rerun import configuration_of
 from ugro.cli.study_lookup import find_study
 from ugro.cli.trained_trial import trained_trial
@@ -275,3 +276,19 @@ def test_the_tokenizer_of_an_export_is_the_base_models(here: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained("out")
     assert tokenizer.chat_template == byte_tokenizer().chat_template
     assert tokenizer("x")["input_ids"] == byte_tokenizer()("x")["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "plain"),
+    [
+        ([], True),
+        (["lora.rank_pattern={q_proj:2}"], True),
+        (["lora.use_dora=true"], False),
+        (["lora.bias=all"], False),
+        (["adapter=vera"], False),
+    ],
+)
+def test_servers_of_lora_load_its_matrices_only(
+    asked: list[str], plain: bool, settings: Callable[..., Config]
+) -> None:
+    assert is_plain_lora(settings("model=tiny", *asked)) is plain

@@ -49,6 +49,9 @@ def test_inherited_keys_keep_their_description() -> None:
         ("study.artifacts", "null"),
         ("objectives.metrics.NAME.direction", "required"),
         ("model.path", "set by the option"),
+        ("adapter", "`lora`"),
+        ("vera.r", "`256`"),
+        ("ia3.feedforward_modules", "null"),
     ],
 )
 def test_defaults_come_from_conf_then_from_the_schema(name: str, text: str) -> None:

@@ -16,7 +16,7 @@ Settings = Callable[..., Config]
 
 LINEAR = "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
 MODULES = f"all-linear, or a list of {LINEAR}"
-NAMES = "true, false, gaussian, orthogonal, olora, pissa, pissa_niter_N"
+NAMES = "true, false, gaussian, orthogonal, olora, pissa, eva, pissa_niter_N"
 
 STREAMED = (
     "data=jsonl data.streaming=true data.train_files=[a] data.eval_files=[b] data.test_fraction=0 "

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hydra import initialize_config_dir
@@ -29,7 +29,7 @@ def faults() -> Faults:
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("config", ["study.name=s"], RunMode.MULTIRUN)
 
-    def _faults(*arguments: str, **conditions: str) -> list[str]:
+    def _faults(*arguments: str, conditions: Mapping[str, str] | None = None) -> list[str]:
         try:
             space = parse({}, arguments, conditions)
             composer = Composer(space, master, loader)
@@ -95,14 +95,16 @@ def test_a_key_is_checked_where_its_condition_holds(faults: Faults) -> None:
     least, smoothing = "training.lr_scheduler_kwargs.min_lr_rate", "training.label_smoothing"
     schedules = ("training.lr_scheduler_type=cosine,cosine_with_min_lr", "training.optim=sgd,sgdd")
     where = {least: "training.lr_scheduler_type == 'cosine_with_min_lr'"}
-    (line,) = faults(*schedules, f"{least}=0.1,0.2", **where)
+    (line,) = faults(*schedules, f"{least}=0.1,0.2", conditions=where)
     assert line.startswith("training.optim: 'sgdd' given, allowed: nearest: sgd")
     continuous = (schedules[0], f"{least}=interval(0.1,0.3)", f"{smoothing}=interval(0.5,1.5)")
-    (line,) = faults(*continuous, **where)
+    (line,) = faults(*continuous, conditions=where)
     assert line == f"{smoothing}: 1.5 given, allowed: 0 or more, below 1"
     rare = {smoothing: "training.lr_scheduler_type == 'linear'"}
     (line,) = faults(
-        "training.lr_scheduler_type=cosine,linear", f"{smoothing}=interval(0.5,1.5)", **rare
+        "training.lr_scheduler_type=cosine,linear",
+        f"{smoothing}=interval(0.5,1.5)",
+        conditions=rare,
     )
     assert line == f"{smoothing}: 1.5 given, allowed: 0 or more, below 1"
 
@@ -112,7 +114,7 @@ def test_wrong_types_and_misspelt_keys_are_reported_by_key(faults: Faults) -> No
     assert faults(*wrong) == [
         "lora.r: 'eight' given (Value 'eight' of type 'str' could not be converted to Integer)",
         "lora.bias: 'some' given (Invalid value 'some', expected one of [none, all, lora_only])",
-        "lora.rank: no key of the schema, nearest: lora.r, lora.bias, lora.use_dora",
+        "lora.rank: no key of the schema, nearest: lora.r, lora.rank_pattern, lora.bias",
     ]
 
 
@@ -217,3 +219,32 @@ def test_a_condition_on_an_unknown_key_is_refused(feasible: Feasible) -> None:
         UserError, match=r"conditions\.lora\.use_dora: 'lora.rank' given, allowed: k"
     ):
         check_space(branch)
+
+
+# Adapters
+
+
+def test_a_key_of_an_adapter_that_no_trial_has_is_refused(faults: Faults) -> None:
+    assert faults("adapter=vera", "lora.r=4,8", "vera.r=4,8") == [
+        "lora.r: 'a sweep' given, allowed: adapter=lora, as it has no effect with adapter=vera"
+    ]
+
+
+def test_a_key_of_an_adapter_that_some_trials_have_needs_a_condition(faults: Faults) -> None:
+    keys = ("adapter=lora,vera", "lora.r=4,8", "vera.r=4,8")
+    conditions = {"vera.r": "adapter == 'vera'"}
+    assert faults(*keys, conditions=conditions) == [
+        "lora.r: 'a sweep' given, allowed: with the condition hydra.sweeper.conditions.lora.r: "
+        "adapter == 'lora'"
+    ]
+    both = {**conditions, "lora.r": "adapter == 'lora'"}
+    assert faults(*keys, conditions=both) == []
+
+
+@pytest.mark.parametrize("more", [(), (RATE,)], ids=["finite", "continuous"])
+def test_bounds_of_a_conditional_key_are_checked_where_it_is_searched(
+    more: tuple[str, ...], faults: Faults
+) -> None:
+    conditions = {"vera.r": "adapter == 'vera'"}
+    found = faults("adapter=lora,vera", "vera.r=0,4", *more, conditions=conditions)
+    assert found == ["vera.r: 0 given, allowed: 1 or more"]

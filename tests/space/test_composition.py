@@ -125,3 +125,34 @@ def test_keys_of_an_open_mapping_can_be_set(feasible: Feasible) -> None:
         assert can_be_set(config, key)
     for key in ("lora.rank", "training.no", "no.such"):
         assert not can_be_set(config, key)
+
+
+@pytest.mark.parametrize("shared", ["training.learning_rate=1e-3", "training.learning_rate=1,2"])
+def test_learning_rates_of_adapters_are_unused_beside_the_shared_one(
+    shared: str, feasible: Feasible
+) -> None:
+    of = feasible("adapter=vera", "vera.learning_rate=1,2", "vera.r=4,8", shared)
+    found = unused_keys(of.space, of.composer.compose({}))
+    assert found == {"vera.learning_rate": "training.learning_rate is set"}
+
+
+def test_a_shared_learning_rate_under_a_condition_leaves_adapters_their_own(
+    feasible: Feasible,
+) -> None:
+    conditions = {
+        "training.learning_rate": "adapter == 'lora'",
+        "vera.learning_rate": "adapter == 'vera'",
+    }
+    keys = ("adapter=lora,vera", "training.learning_rate=1,2", "vera.learning_rate=1,2")
+    of = feasible(*keys, conditions=conditions)
+    assert unused_keys(of.space, of.composer.compose({})) == {}
+    assert of.composer.compose({"adapter": "lora"}).training.learning_rate == 2e-4
+    vera = {"adapter": "vera", "vera.learning_rate": 1}
+    assert of.composer.compose(vera).training.learning_rate == 1
+
+
+def test_patterns_of_another_trial_are_replaced(feasible: Feasible) -> None:
+    of = feasible("lora.rank_pattern={q_proj:2},{k_proj:4}", "lora.r=4,8")
+    first, second = of.space.distributions["lora.rank_pattern"].choices
+    assert of.composer.compose({"lora.rank_pattern": first}).lora.rank_pattern == {"q_proj": 2}
+    assert of.composer.compose({"lora.rank_pattern": second}).lora.rank_pattern == {"k_proj": 4}

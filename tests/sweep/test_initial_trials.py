@@ -112,7 +112,7 @@ def test_enqueued_trials_follow_without_duplicates(study: StudyConfig, feasible:
         (
             {"lora.rank": 8},
             "study.enqueue: lora.rank: no key of the schema, "
-            "nearest: lora.r, lora.bias, lora.use_dora",
+            "nearest: lora.r, lora.rank_pattern, lora.bias",
         ),
         (
             {"lora.dropout": 0.1},
@@ -198,3 +198,14 @@ def test_distributions_are_described_in_a_few_words() -> None:
     assert described(CategoricalDistribution((8, 16))) == "8, 16"
     assert described(FloatDistribution(1e-5, 1e-3, log=True)) == "1e-05 to 0.001, log"
     assert described(IntDistribution(2, 10, step=4)) == "2 to 10 in steps of 4"
+
+
+def test_the_baseline_has_the_keys_of_its_own_adapter(
+    study: StudyConfig, feasible: Feasible
+) -> None:
+    study.baseline = True
+    conditions = {"vera.r": "adapter == 'vera'", "lora.r": "adapter == 'lora'"}
+    params = {"vera.r": "choice(8,64)", "lora.r": "choice(8,16)", "adapter": "choice(vera,lora)"}
+    space = feasible(params=params, conditions=conditions)
+    [baseline] = initial_trials(study, True, space)
+    assert baseline.parameters == {"adapter": "lora", "lora.r": 16}

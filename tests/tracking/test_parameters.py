@@ -33,6 +33,18 @@ def test_parameters_that_affect_results_are_flat_and_resolved() -> None:
     }
 
 
+def test_only_the_chosen_adapters_keys_are_shown() -> None:
+    vera = {"adapter": "vera", "vera": {"r": 256}, "oft": None}
+    found = parameters_of({**CONFIGURATION, **vera}, {"vera.r": 8})
+    shown = {key: found[key] for key in found if key.startswith(("adapter", "lora", "vera", "oft"))}
+    assert shown == {"adapter": "vera", "vera.r": "8"}
+    of_a_searched_one = parameters_of(
+        {**CONFIGURATION, "adapter": "lora", "vera": None}, {"adapter": "vera", "vera.r": 8}
+    )
+    assert of_a_searched_one["vera.r"] == "8"
+    assert "lora.r" not in of_a_searched_one
+
+
 def test_a_chosen_group_is_shown_by_its_name() -> None:
     found = parameters_of(CONFIGURATION, {"model": "smollm2_135m"})
     assert {key: found[key] for key in found if key.startswith("model")} == {

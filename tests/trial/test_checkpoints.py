@@ -1,7 +1,4 @@
-import hashlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -81,23 +78,6 @@ def test_others_are_deleted(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint-10", "checkpoint-4"]
 
 
-OF_TRAINING = (
-    "learning_rate",
-    "lr_scheduler_type",
-    "warmup_ratio",
-    "weight_decay",
-    "max_grad_norm",
-    "batch_size",
-    "gradient_accumulation_steps",
-    "eval_batch_size",
-    "max_steps",
-    "max_tokens",
-    "epochs",
-    "eval_steps",
-    "early_stopping_patience",
-    "dtype",
-    "gradient_checkpointing",
-)
 DATA = {"train_data": "a", "eval_data": "b", "test_data": "c"}
 
 
@@ -119,21 +99,40 @@ def test_a_training_is_named_by_what_its_weights_depend_on(
         assert hash_training(settings(*QUICK, other), DATA) != named
 
 
-def test_checkpoints_of_earlier_versions_are_resumed(settings: Callable[..., Config]) -> None:
-    """Their hash has these keys of the training only."""
-    config = settings(*QUICK)
-    earlier = {name: asdict(getattr(config, name)) for name in ("model", "lora", "data", "task")}
-    for new in ("attn_implementation", "liger_kernel"):
-        del earlier["model"][new]
-    training = asdict(config.training)
-    earlier["training"] = {name: training[name] for name in OF_TRAINING}
-    parts = {"seed": config.seed, **earlier, "fingerprints": DATA}
-    text = json.dumps(parts, sort_keys=True, default=str)
-    assert hash_training(config, DATA) == hashlib.sha256(text.encode()).hexdigest()
-
-
 def test_a_training_on_other_data_is_another(settings: Callable[..., Config]) -> None:
     named = hash_training(settings(*QUICK), DATA)
     assert hash_training(settings(*QUICK), dict(reversed(DATA.items()))) == named
     for part in DATA:
         assert hash_training(settings(*QUICK), {**DATA, part: "changed"}) != named
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ([], "fbe5a4d582790a71c82bca6bec7a4773388f1b900a453eecee7b31d2d7010ffe"),
+        (
+            ["lora.r=3", "lora.target_modules=[q_proj]", "lora.use_dora=true"],
+            "56b685d941c20438b3afa7f272f60aaa20c44a1b2f86a96dd9e798b3ae289a82",
+        ),
+    ],
+)
+def test_checkpoints_of_earlier_versions_are_resumed(
+    asked: list[str], named: str, settings: Callable[..., Config]
+) -> None:
+    assert hash_training(settings(*QUICK, *asked), DATA) == named
+
+
+def test_an_adapter_is_part_of_the_training_with_its_own_keys_only(
+    settings: Callable[..., Config],
+) -> None:
+    vera = settings(*QUICK, "adapter=vera")
+    named = hash_training(vera, DATA)
+    same = settings(*QUICK, "training.learning_rate=0.004")  # otherwise the configuration of vera
+    assert named != hash_training(same, DATA)
+    assert named != hash_training(settings(*QUICK, "adapter=vera", "vera.r=8"), DATA)
+    vera.lora.r = 99
+    assert named == hash_training(vera, DATA)
+    for changed in ("lora.rank_pattern={q_proj:2}", "lora.loraplus_lr_ratio=2"):
+        assert hash_training(settings(*QUICK, changed), DATA) != hash_training(
+            settings(*QUICK), DATA
+        )

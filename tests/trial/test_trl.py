@@ -16,7 +16,7 @@ from ugro.events.channel import channel
 from ugro.trial.data.preparation import prepare
 from ugro.trial.data.rows import Rows, schedule
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
-from ugro.trial.model.target_modules import peft_config
+from ugro.trial.model.target_modules import lora_config
 from ugro.trial.trial import run_trial
 
 from .conftest import reports
@@ -77,7 +77,7 @@ def trl_losses(config: Config, folder: Path, rows: list[dict[str, Any]], chat: b
     tokenizer = AutoTokenizer.from_pretrained(path)
     base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     set_seed(config.seed)
-    model = peft.get_peft_model(base, peft_config(config.lora, base))
+    model = peft.get_peft_model(base, lora_config(config.lora, base))
     arguments = trl.SFTConfig(
         **arguments_of(config, folder),
         packing=True,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ugro.cli.arguments import choice_of, parse
 from ugro.cli.study_lookup import StudyLocation, find_study
 from ugro.cli.trained_trial import TrainedTrial, silence_libraries, trained_trial
-from ugro.config import Bias, register_schema
+from ugro.config import Adapter, Bias, Config, register_schema
 from ugro.errors import UserError, fault
 from ugro.formatting import binary_size, number, share
 from ugro.paths import is_writable
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 README = "README.md"
 NOT_PLAIN = (
-    "It has more than the matrices of LoRA (DoRA, modules_to_save, a classifier's head or biases): "
-    "PEFT loads it, vLLM does not. To serve it, export with format=merged."
+    "It is not the matrices of LoRA alone (another adapter, DoRA, modules_to_save, a classifier's "
+    "head or biases): PEFT loads it, vLLM does not. To serve it, export with format=merged."
 )
 QUANTISED = (
     "It was trained on a base model quantised with {}: it gives the trial's outputs on a base "
@@ -172,9 +172,7 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
         match request.format:
             case "adapter":
                 export_adapter(config, folder, draft, dtype)
-                lora = config.lora
-                others = lora.use_dora or lora.modules_to_save or trained.labels
-                if others or lora.bias is not Bias.none:
+                if trained.labels or not is_plain_lora(config):
                     yield NOT_PLAIN
                 if not config.quantization.is_none:
                     yield QUANTISED.format(config.quantization.method.name)
@@ -196,6 +194,13 @@ def _export(request: Request, trained: TrainedTrial, draft: Path, file: str) -> 
                 yield _compared(read.agreement, dtype, "token")
                 if not read.same_tokens:
                     yield "Its tokenizer, as transformers reads it, does not give the same tokens."
+
+
+def is_plain_lora(config: Config) -> bool:
+    """Return whether a language model's adapter consists of LoRA's matrices only."""
+    lora = config.lora
+    others = lora.use_dora or lora.modules_to_save or lora.bias is not Bias.none
+    return config.adapter is Adapter.lora and not others
 
 
 def _compared(agreement: "Agreement", dtype: str, output: str) -> str:

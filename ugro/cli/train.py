@@ -1,5 +1,6 @@
 """Train one LoRA with the composed configuration; with ``-m``, sweep over configurations."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ugro.config import register_schema, typed
+from ugro.config import ADAPTERS, Adapter, register_schema, typed
 from ugro.config.keys import REMOVED, no_such_key
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments is not None:
         sys.argv[1:] = arguments  # Hydra reads no others
     refuse_removed_keys(sys.argv[1:])
+    refuse_keys_of_other_adapters(sys.argv[1:])
     conf = str(configuration_folder())
     try:
         hydra.main(config_path=conf, config_name="config", execution_whitelist=CALLABLE)(train)()
@@ -64,5 +66,23 @@ def refuse_removed_keys(arguments: Sequence[str]) -> None:
     """Exit with a line for each removed key; Hydra would name no other key."""
     given = [argument.partition("=")[0].lstrip("+~") for argument in arguments]
     lines = [no_such_key(key, ()) for key in given if key in REMOVED]
+    if lines:
+        sys.exit("\n".join(f"error: {line}" for line in lines))
+
+
+def refuse_keys_of_other_adapters(arguments: Sequence[str]) -> None:
+    """Exit with a line for each key of an adapter that is not chosen.
+
+    Without ``adapter=``, an experiment or a search space may choose one that is not known here.
+    """
+    values = dict(argument.partition("=")[::2] for argument in arguments)
+    if not {"adapter", "experiment", "search_space"} & set(values):
+        values["adapter"] = Adapter.lora.name
+    chosen = [name for name in ADAPTERS if re.search(rf"\b{name}\b", values.get("adapter", name))]
+    lines = [
+        fault(key, value, f"adapter={of}, as it has no effect with adapter={','.join(chosen)}")
+        for key, value in values.items()
+        if (of := key.lstrip("+~").partition(".")[0]) in ADAPTERS and of not in chosen
+    ]
     if lines:
         sys.exit("\n".join(f"error: {line}" for line in lines))

@@ -8,6 +8,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf, flag_override
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from ugro.config import adapters
+from ugro.config.adapters import ADAPTERS, Adapter, AdapterConfig, AnyAdapter, name_of
 from ugro.config.eval_sets import set_values
 from ugro.config.keys import keys_of, no_such_key, unknown_keys
 from ugro.config.metrics import AnyMetric, LmEvalConfig, MetricConfig, On, first_values, value_names
@@ -55,10 +57,14 @@ from ugro.config.trial import (
 from ugro.errors import UserError, fault
 
 __all__ = [
+    "ADAPTERS",
     "DATA_SETS",
     "RUNNING_TEXT",
     "SCHEDULERS",
+    "Adapter",
+    "AdapterConfig",
     "AdaptiveAshaConfig",
+    "AnyAdapter",
     "AshaConfig",
     "BadRecords",
     "Bias",
@@ -102,13 +108,20 @@ __all__ = [
     "TrainingConfig",
     "WandbConfig",
     "WandbMode",
+    "adapter_of",
     "complete_objectives",
+    "known_keys",
     "metrics_of",
+    "name_of",
     "no_key",
     "register_resolvers",
     "register_schema",
+    "set_key",
     "typed",
 ]
+
+
+PATTERNS = ("lora.rank_pattern", "lora.alpha_pattern")  # mappings with names of their own
 
 
 @dataclass
@@ -130,8 +143,71 @@ class Config:
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     """The quantisation of the base model."""
 
+    adapter: Adapter = MISSING
+    """What is trained: lora, or another of PEFT's adapters."""
+
     lora: LoraConfig = field(default_factory=LoraConfig)
-    """The adapter."""
+    """The keys of adapter=lora."""
+
+    adalora: adapters.AdaLoraConfig | None = None
+    """The keys of adapter=adalora."""
+
+    boft: adapters.BoftConfig | None = None
+    """The keys of adapter=boft."""
+
+    c3a: adapters.C3aConfig | None = None
+    """The keys of adapter=c3a."""
+
+    delora: adapters.DeloraConfig | None = None
+    """The keys of adapter=delora."""
+
+    fourierft: adapters.FourierftConfig | None = None
+    """The keys of adapter=fourierft."""
+
+    gralora: adapters.GraloraConfig | None = None
+    """The keys of adapter=gralora."""
+
+    hira: adapters.HiraConfig | None = None
+    """The keys of adapter=hira."""
+
+    hra: adapters.HraConfig | None = None
+    """The keys of adapter=hra."""
+
+    ia3: adapters.Ia3Config | None = None
+    """The keys of adapter=ia3."""
+
+    ln_tuning: adapters.LnTuningConfig | None = None
+    """The keys of adapter=ln_tuning."""
+
+    loha: adapters.LohaConfig | None = None
+    """The keys of adapter=loha."""
+
+    lokr: adapters.LokrConfig | None = None
+    """The keys of adapter=lokr."""
+
+    miss: adapters.MissConfig | None = None
+    """The keys of adapter=miss."""
+
+    oft: adapters.OftConfig | None = None
+    """The keys of adapter=oft."""
+
+    randlora: adapters.RandloraConfig | None = None
+    """The keys of adapter=randlora."""
+
+    road: adapters.RoadConfig | None = None
+    """The keys of adapter=road."""
+
+    shira: adapters.ShiraConfig | None = None
+    """The keys of adapter=shira."""
+
+    vblora: adapters.VbloraConfig | None = None
+    """The keys of adapter=vblora."""
+
+    vera: adapters.VeraConfig | None = None
+    """The keys of adapter=vera."""
+
+    waveft: adapters.WaveftConfig | None = None
+    """The keys of adapter=waveft."""
 
     data: DataConfig = field(default_factory=DataConfig)
     """The data."""
@@ -167,18 +243,26 @@ class Config:
     """The monitoring."""
 
 
+def adapter_of(config: Config) -> AnyAdapter:
+    """Return the keys of the chosen adapter."""
+    chosen: AnyAdapter = getattr(config, config.adapter.name)
+    return chosen
+
+
 def register_schema() -> None:
     """Make the schema and the resolvers of ``conf/`` known to Hydra."""
     store = ConfigStore.instance()
     schema = OmegaConf.structured(Config)
     for open_ended in (
-        schema.metrics,
-        schema.objectives.metrics,
-        schema.data.eval_sets,
-        schema.training.lr_scheduler_kwargs,
-        schema.training.extra,
+        "metrics",
+        "objectives.metrics",
+        "data.eval_sets",
+        "training.lr_scheduler_kwargs",
+        "training.extra",
+        *PATTERNS,
     ):
-        OmegaConf.set_struct(open_ended, False)  # metrics.mine={...} needs no +
+        # metrics.mine={...} needs no +
+        OmegaConf.set_struct(OmegaConf.select(schema, open_ended), False)
     store.store(name="schema", node=schema)
     for name, scheduler in SCHEDULERS.items():  # each has keys of its own
         store.store(group="scheduler/schema", name=name, node=scheduler)
@@ -193,9 +277,26 @@ def register_resolvers() -> None:
     OmegaConf.register_resolver("multiply", lambda a, b: a * b, replace=True)
 
 
+def set_key(config: DictConfig, key: str, value: object) -> None:
+    """Set an existing key of a composed configuration.
+
+    A mapping is merged, as on the command line, except one of patterns: a configuration that many
+    trials share would collect theirs.
+
+    Raises:
+        OmegaConfBaseException: the value has the wrong type.
+    """
+    OmegaConf.update(config, key, value, merge=key not in PATTERNS, force_add=False)
+
+
+def known_keys() -> tuple[str, ...]:
+    """List the keys of the schema, those of options that are not chosen included."""
+    return keys_of(Config, SCHEDULERS.values(), "scheduler")
+
+
 def no_key(key: str) -> str:
-    """Say that there is no such key, and which ones are most like it."""
-    return no_such_key(key, keys_of(Config, SCHEDULERS.values(), "scheduler"))
+    """Say that a configuration has no such key, and which ones are most like it."""
+    return no_such_key(key, known_keys())
 
 
 def typed(config: DictConfig) -> Config:

@@ -38,10 +38,14 @@ def unknown_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 
 def no_such_key(key: str, known: Iterable[str]) -> str:
-    """One line that says that there is no such key, and which ones are most like it."""
+    """One line that says that a configuration has no such key, and which ones are most like it."""
     if key in REMOVED:
         return f"{key}: removed, set {REMOVED[key]}"
-    alike = difflib.get_close_matches(key, list(known), NEAREST, ALIKE)
+    if key in (known := list(known)):
+        return f"{key}: no key of the chosen option of {key.partition('.')[0]}"
+    own = [one for one in known if one.partition(".")[0] == key.partition(".")[0]]
+    matches = (difflib.get_close_matches(key, keys, NEAREST, ALIKE) for keys in (own, known))
+    alike = next(filter(None, matches), [])
     hint = f"nearest: {', '.join(alike)}" if alike else "python train.py --cfg job prints them all"
     return f"{key}: no key of the schema, {hint}"
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib.util import find_spec
 
+from ugro.config.adapters import Adapter
 from ugro.config.trial import Dtype, LoraConfig
 from ugro.errors import fault
 
@@ -16,6 +17,9 @@ PACKAGES = {
     QuantizationMethod.bnb_int8: ("bitsandbytes", "bnb"),
     QuantizationMethod.torchao_int8: ("torchao", "torchao"),
 }
+# Adapters that PEFT 0.21 has for layers of a library; for others, only LoRA. It has IA3, too, but
+# does not remove it from a 4-bit model, which the next trial uses.
+ADAPTERS_OF = {"bitsandbytes": ("lora", "adalora", "hira", "randlora", "road")}
 # Initialisations of the adapter that read no base weights.
 INDEPENDENT = ("true", "false", "gaussian")
 
@@ -47,12 +51,20 @@ def missing_library(method: QuantizationMethod) -> Iterator[str]:
         yield f"quantization.method: {method.name} needs {package}: pip install 'ugro[{extra}]'"
 
 
-def quantization_faults(quantization: QuantizationConfig, lora: LoraConfig) -> Iterator[str]:
+def adapters_of(library: str) -> tuple[str, ...]:
+    """Return the adapters that train on layers quantised by a library."""
+    return ADAPTERS_OF.get(library, ("lora",))
+
+
+def quantization_faults(
+    quantization: QuantizationConfig, adapter: Adapter, lora: LoraConfig
+) -> Iterator[str]:
     """Yield impossible values, a line each.
 
     Args:
         quantization: quantisation of the base model
-        lora: the adapter
+        adapter: the chosen adapter
+        lora: the keys of LoRA, if it is chosen
     """
     method = quantization.method
     if quantization.is_none:
@@ -64,6 +76,11 @@ def quantization_faults(quantization: QuantizationConfig, lora: LoraConfig) -> I
         if quantization.compute_dtype is not Dtype.auto:
             given = quantization.compute_dtype.name
             yield fault("quantization.compute_dtype", given, f"auto with {method.name}")
+    if adapter.name not in (known := adapters_of(PACKAGES[method][0])):
+        allowed = f"{', '.join(known)} with quantization.method={method.name}"
+        yield fault("adapter", adapter.name, allowed)
+    if adapter is not Adapter.lora:
+        return
     if str(lora.init_lora_weights).lower() not in INDEPENDENT:
         allowed = f"{', '.join(INDEPENDENT)} with quantization.method={method.name}"
         yield fault("lora.init_lora_weights", lora.init_lora_weights, allowed)

@@ -18,6 +18,7 @@ from omegaconf import MISSING, OmegaConf
 from ugro.config import SCHEDULERS, Config, LmEvalConfig, MetricConfig
 
 UNIT = re.compile(r"\s*\[([^\]]+)\]$")  # at the end of a key's docstring
+ADAPTER = "adapter"  # the group whose options set the keys of other sections
 MANY, LONG = 3, 60  # a default lists so many values of a group's options, so long at most
 UNTYPED: dict[str, list[type]] = {
     "scheduler": [*SCHEDULERS.values()],
@@ -100,10 +101,14 @@ def default(key: Key, conf: Path) -> str:
     """
     group, _, rest = key.name.partition(".")
     top: Any = OmegaConf.to_container(OmegaConf.load(conf / "config.yaml"), resolve=False)
+    chosen = next((str(one[group]) for one in top["defaults"] if group in one), group)
     if not rest:
-        return _code(top.get(group, {}))
-    chosen = next(str(one[group]) for one in top["defaults"] if group in one)
-    options = sorted(_options(conf / group).items(), key=lambda one: (one[0] != chosen, one[0]))
+        return _code(top.get(group, chosen if group == ADAPTER else {}))
+    if (conf / group).is_dir():
+        found = _options(conf / group)
+    else:  # keys of an adapter, in its option
+        found = {group: _options(conf / ADAPTER)[group][group]}
+    options = sorted(found.items(), key=lambda one: (one[0] != chosen, one[0]))
     values: dict[str, list[str]] = {}
     for option, node in options:
         for part in rest.split("."):

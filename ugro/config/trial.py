@@ -127,7 +127,30 @@ class LoraConfig:
     """Decompose weights into magnitude and direction, https://arxiv.org/abs/2402.09353."""
 
     init_lora_weights: Any = MISSING
-    """Initialisation: true (B = 0), false, gaussian, orthogonal, olora, pissa, pissa_niter_N."""
+    """Initialisation: true (B = 0), false, gaussian, orthogonal, olora, pissa, pissa_niter_N, or
+    eva: by the main directions of each module's training inputs, https://arxiv.org/abs/2410.07170."""
+
+    eva_rho: float = 1.0
+    """Largest rank of a module with eva, as a multiple of r; above 1, rank moves to the modules
+    whose inputs have more directions."""
+
+    rank_pattern: dict[str, int] = field(default_factory=dict)
+    """Other ranks than r, by the end of a module's name or a regular expression for it:
+    {q_proj: 8}."""
+
+    alpha_pattern: dict[str, float] = field(default_factory=dict)
+    """Other values than alpha, by the end of a module's name or a regular expression for it."""
+
+    layers_to_transform: list[int] | None = None
+    """Numbers of the layers with an adapter, from 0; null: all."""
+
+    target_parameters: list[str] = field(default_factory=list)
+    """Parameters with an adapter that are no modules, beside those that target_modules names:
+    [experts.down_proj]."""
+
+    loraplus_lr_ratio: float | None = None
+    """Learning rate of B as a multiple of that of A, training.learning_rate; null: the same.
+    https://arxiv.org/abs/2402.12354."""
 
 
 @dataclass

@@ -8,11 +8,11 @@ from ugro.artifact_store import faults as artifacts_faults
 from ugro.config import (
     Config,
     LatencyConfig,
-    LoraConfig,
     StoppersConfig,
     StudyConfig,
 )
-from ugro.config.bounds import above_zero, at_least, share
+from ugro.config.adapter_validation import adapter_faults
+from ugro.config.bounds import above_zero, at_least
 from ugro.config.data_validation import data_faults
 from ugro.config.metric_validation import metric_faults
 from ugro.config.objective_validation import objective_faults
@@ -26,7 +26,6 @@ from ugro.paths import CONFIRM
 
 # It becomes a folder, a part of URIs and of commands that are pasted.
 STUDY_NAME = re.compile(r"\w[\w.+=@-]{0,99}")
-INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa")
 
 
 def validate(config: Config) -> None:
@@ -39,8 +38,8 @@ def validate(config: Config) -> None:
     own = configured_values(config.data.eval_sets, task, config.metrics)
     faults = [
         *task_faults(config.task, config.data, config.metrics),
-        *_lora(config.lora, config.model.linear_modules),
-        *quantization_faults(config.quantization, config.lora),
+        *adapter_faults(config),
+        *quantization_faults(config.quantization, config.adapter, config.lora),
         *training_faults(config.training, task),
         *data_faults(config),
         *_model(config),
@@ -58,41 +57,6 @@ def validate(config: Config) -> None:
     ]
     if faults:
         raise UserError("\n".join(faults))
-
-
-def _lora(lora: LoraConfig, linear_modules: list[str] | None) -> Iterator[str]:
-    yield from at_least("lora.r", lora.r, 1)
-    if lora.r >= 1:  # else alpha, a multiple of r, is wrong for r's reason
-        yield from above_zero("lora.alpha", lora.alpha)
-    yield from share("lora.dropout", lora.dropout)
-    yield from _target_modules(lora.target_modules, linear_modules)
-    yield from _initialisation(lora.init_lora_weights)
-
-
-def _target_modules(given: object, linear_modules: list[str] | None) -> Iterator[str]:
-    key = "lora.target_modules"
-    known = ", ".join(linear_modules or ["module names"])
-    if isinstance(given, str):
-        if given != "all-linear":
-            yield fault(key, given, f"all-linear, or a list of {known}")
-    elif not isinstance(given, list) or not given:
-        yield fault(key, given, f"all-linear, or a list of {known}")
-    elif linear_modules is not None:
-        # A dotted name picks single layers (layers.0.self_attn.q_proj); its last part is the kind.
-        unknown = [str(n) for n in given if str(n).rpartition(".")[-1] not in linear_modules]
-        if unknown:
-            yield fault(key, ",".join(unknown), f"all-linear, or a list of {known}")
-
-
-def _initialisation(given: object) -> Iterator[str]:
-    name = str(given)
-    numbered = name.startswith("pissa_niter_") and name.removeprefix("pissa_niter_").isdigit()
-    if not isinstance(given, bool) and name not in INITIALISATIONS and not numbered:
-        yield fault(
-            "lora.init_lora_weights",
-            given,
-            f"true, false, {', '.join(INITIALISATIONS)}, pissa_niter_N",
-        )
 
 
 def _model(config: Config) -> Iterator[str]:

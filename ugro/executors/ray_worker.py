@@ -11,8 +11,9 @@ from typing import Any
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
+from ugro.config import set_key
 from ugro.events.channel import connected
 from ugro.executors.file_transfer import LOCK, FolderSource, receive_files, send_files
 from ugro.executors.messages import (
@@ -62,7 +63,7 @@ def _unpickle_with_values(
     config: DictConfig = pickle.loads(shared)
     with open_dict(config):
         for key, value in {**values, "hydra.sweep.dir": study_folder.local_path()}.items():
-            OmegaConf.update(config, key, value)
+            set_key(config, key, value)
     return config
 
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ugro.config import typed
+from ugro.config import ADAPTERS, typed
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
 from ugro.space.composition import has, without_hydra
 from ugro.space.feasible import FeasibleSpace
+from ugro.space.search_space import SearchSpace, extreme_values
 
+ADAPTER = "adapter"
 MAX_COMBINATIONS = 256  # larger spaces are checked at each key's choices and bounds only
 # Keys that are evaluated once per study: a sweep over them would use the first value in all trials.
 OF_THE_STUDY = (
@@ -36,6 +38,8 @@ def check_space(feasible: FeasibleSpace) -> None:
         if unknown:
             where = f"hydra.sweeper.conditions.{key}"
             raise UserError(fault(where, unknown[0], "keys of the configuration"))
+    if of_others := list(_adapter_faults(space, config.adapter.name)):
+        raise UserError("\n".join(of_others))
     candidates = _candidates(feasible)
     found = [fault for parameters in candidates for fault in _faults(parameters, feasible)]
     if found:
@@ -51,6 +55,22 @@ def _candidates(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
         if not single.keys() <= set(feasible.unconditional):
             among = (feasible.active({**other, **single}) for other in space.one_at_a_time())
             yield from islice((one for one in among if single.keys() <= one.keys()), 1)
+
+
+def _adapter_faults(space: SearchSpace, configured: str) -> Iterator[str]:
+    """Yield the searched keys of adapters that trials do not have, or not all of them."""
+    searched = space.distributions.get(ADAPTER)
+    adapters = [configured] if searched is None else list(map(str, extreme_values(searched)))
+    for key in space.distributions:
+        of = key.lstrip("+").partition(".")[0]
+        if of not in ADAPTERS:
+            continue
+        if of not in adapters:
+            allowed = f"adapter={of}, as it has no effect with adapter={','.join(adapters)}"
+            yield fault(key, "a sweep", allowed)
+        elif len(adapters) > 1 and key not in space.conditions:
+            allowed = f"with the condition hydra.sweeper.conditions.{key}: {ADAPTER} == '{of}'"
+            yield fault(key, "a sweep", allowed)
 
 
 def _faults(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.config import ConstraintsConfig, metrics_of, no_key
+from ugro.config import ADAPTERS, ConstraintsConfig, metrics_of, no_key, set_key
 from ugro.config.values import configured_values, known_values
 from ugro.errors import UserError
 from ugro.events.trial_report import MEASURED
@@ -50,7 +50,7 @@ class Composer:
         lines = []
         for key, value in values.items():
             try:
-                OmegaConf.update(config, key, value, force_add=False)
+                set_key(config, key, value)
             except OmegaConfBaseException as error:
                 reason = f"{key}: {parameters[key]!r} given ({str(error).splitlines()[0]})"
                 lines.append(reason if has(config, key) else no_key(key))
@@ -76,12 +76,27 @@ def unused_keys(space: SearchSpace, config: DictConfig) -> dict[str, str]:
     """Return the searched keys that have no effect, with the reason.
 
     Only the default of ``lora.alpha`` reads ``lora.alpha_ratio``: where alpha is set or searched,
-    trials would differ in ratios that are never used.
+    trials would differ in ratios that are never used. So it is with the learning rates of adapters
+    where ``training.learning_rate`` is given.
 
     Args:
         space: the search space
         config: a composed configuration of it
     """
+    return _unused_rates(space) | _unused_ratio(space, config)
+
+
+def _unused_rates(space: SearchSpace) -> dict[str, str]:
+    shared = "training.learning_rate"
+    is_set = any(line.lstrip("+").startswith(f"{shared}=") for line in space.fixed)
+    is_searched = shared in space.distributions and shared not in space.conditions
+    if not is_set and not is_searched:
+        return {}
+    rates = [f"{name}.learning_rate" for name in ADAPTERS]
+    return {rate: f"{shared} is set" for rate in rates if rate in space.distributions}
+
+
+def _unused_ratio(space: SearchSpace, config: DictConfig) -> dict[str, str]:
     ratio, alpha = "lora.alpha_ratio", "lora.alpha"
     is_read = any(ratio in condition.names for condition in space.conditions.values())
     if ratio not in space.distributions or is_read:

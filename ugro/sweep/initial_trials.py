@@ -58,21 +58,20 @@ def initial_trials(study: StudyConfig, named: bool, feasible: FeasibleSpace) -> 
 
 def _baseline(feasible: FeasibleSpace) -> Iterator[Planned]:
     config = feasible.composer.compose({})
-    parameters = {
-        key: member(over, lookup(config, key)) for key, over in feasible.space.distributions.items()
-    }
-    outside = [key for key in feasible.unconditional if parameters[key] is OUTSIDE]
-    active = {} if outside else feasible.active(parameters)
-    outside += [key for key, value in active.items() if value is OUTSIDE]
-    if outside:
-        value = lookup(config, outside[0])
-        log.warning("No baseline trial: %s=%s is not in the space", outside[0], value)
-        return
-    broken = feasible.broken(active)
+    parameters: dict[str, Any] = {}
+    for key, over in {**feasible.unconditional, **feasible.conditional}.items():
+        if not feasible.is_active(key, parameters):
+            continue
+        value = lookup(config, key)
+        parameters[key] = member(over, value)
+        if parameters[key] is OUTSIDE:
+            log.warning("No baseline trial: %s=%s is not in the space", key, value)
+            return
+    broken = feasible.broken(parameters)
     if broken:
         log.warning("No baseline trial: the configuration breaks %s", " and ".join(broken))
         return
-    yield Planned(active, "baseline")
+    yield Planned(parameters, "baseline")
 
 
 def _enqueued(parameters: Mapping[str, Any], feasible: FeasibleSpace) -> Planned:

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from ugro.config import Config, complete_objectives, no_key, typed
+from ugro.config import Config, complete_objectives, known_keys, no_key, typed
 from ugro.errors import UserError, fault
 from ugro.objectives.objectives import objectives_of
 from ugro.sampling.configured_sampler import sampler_of
@@ -112,7 +112,7 @@ def plan_of(config: DictConfig, loader: ConfigLoader, arguments: list[str]) -> P
         space = space.without(key)
     feasible = FeasibleSpace(space, composer, constraints_in(composer.compose({})))
     check_space(feasible)
-    trial = composer.compose(next(space.one_at_a_time(), {})).copy()
+    trial = composer.compose(feasible.active(next(space.one_at_a_time(), {}))).copy()
     typed_config = typed(without_hydra(trial))
     study = typed_config.study
     check_comparable(space.distributions, typed_config)
@@ -141,10 +141,15 @@ def check_conditions(conditions: Mapping[str, str], config: DictConfig) -> None:
     Raises:
         UserError: all unknown keys, one per line.
     """
-    unknown = [key for key in conditions if not can_be_set(config, key)]
+    unknown = [key for key in conditions if not _is_known(key, config)]
     if unknown:
         lines = (f"hydra.sweeper.conditions.{no_key(key)}" for key in unknown)
         raise UserError("\n".join(lines))
+
+
+def _is_known(key: str, config: DictConfig) -> bool:
+    """Return whether the configuration has a key, or may have it with another option of a group."""
+    return can_be_set(config, key) or key in known_keys()
 
 
 def check_prior(prior: Mapping[str, Any], config: DictConfig) -> None:
@@ -153,7 +158,7 @@ def check_prior(prior: Mapping[str, Any], config: DictConfig) -> None:
     Raises:
         UserError: all unknown keys, one per line.
     """
-    unknown = [key for key in prior if not can_be_set(config, key)]
+    unknown = [key for key in prior if not _is_known(key, config)]
     if unknown:
         raise UserError("\n".join(f"{SECTION}.{no_key(key)}" for key in unknown))
 

@@ -6,12 +6,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.config import register_resolvers
+from ugro.config import ADAPTERS, register_resolvers
 
 # Settings of the study, the machine and logins are omitted.
 SHOWN = (
     "model",
-    "lora",
+    "adapter",
+    *ADAPTERS,
     "data",
     "training",
     "seed",
@@ -38,10 +39,11 @@ def parameters_of(configuration: Mapping[str, Any], own: Mapping[str, Any]) -> d
     config: DictConfig = OmegaConf.create(_escape_environment(dict(configuration)))
     for key, value in own.items():
         OmegaConf.update(config, key, value)
+    without = {*ADAPTERS} - {config.get("adapter", "lora")}
     return {
         key: as_text(value)
         for part in SHOWN
-        if part in config
+        if part in config and part not in without
         for key, value in _leaves(part, config, part)
         if value not in (None, "", [], {})
     }

@@ -15,6 +15,14 @@ PREFIX = "checkpoint-"  # transformers' prefix, followed by the optimizer step
 # Keys that earlier versions lack: with their default, checkpoints of those are resumed.
 NEW = {
     "model": ("attn_implementation", "liger_kernel"),
+    "lora": (
+        "eva_rho",
+        "rank_pattern",
+        "alpha_pattern",
+        "layers_to_transform",
+        "target_parameters",
+        "loraplus_lr_ratio",
+    ),
     "training": (
         "optim",
         "adam_beta1",
@@ -42,7 +50,7 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
         for name in names:
             if settings[group][name] == defaults[group][name]:
                 del settings[group][name]
-    keys = ("seed", "model", "lora", "data", "training", "task")
+    keys = ("seed", "model", config.adapter.name, "data", "training", "task")
     parts = {**{key: settings[key] for key in keys}, "fingerprints": dict(data)}
     if not config.quantization.is_none:  # which was no key of earlier trials
         parts["quantization"] = settings["quantization"]

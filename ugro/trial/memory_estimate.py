@@ -6,10 +6,13 @@ from typing import Any
 import peft
 import torch
 from peft.tuners.lora.layer import ParamWrapper
+from peft.tuners.shira.layer import ShiraLayer
+from peft.tuners.vblora.layer import VBLoRALayer
+from torch.fx.experimental import _config as fx_config
 from transformers import AutoConfig, PreTrainedModel
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
-from ugro.config import Config, QuantizationMethod, TaskName
+from ugro.config import Config, QuantizationMethod, TaskName, adapter_of
 from ugro.config.training_length import longest_row, row_tokens
 from ugro.errors import UserError
 from ugro.trial import hardware
@@ -23,13 +26,9 @@ from ugro.trial.model.base_models import (
 )
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
 from ugro.trial.model.gguf_files import gguf_folder
+from ugro.trial.model.quantised_targets import check_quantised
 from ugro.trial.model.quantization import check_checkpoint, compute_dtype
-from ugro.trial.model.target_modules import (
-    check_modules,
-    check_quantised,
-    expert_parameters,
-    warn_about_frozen,
-)
+from ugro.trial.model.target_modules import check_modules, expert_parameters, warn_about_frozen
 from ugro.trial.model.weight_storage import quantised_linears, storage_of
 from ugro.trial.optimizer import check_optimizer, optimizer_bytes
 
@@ -68,13 +67,19 @@ def estimate_memory(config: Config) -> MemoryEstimate:
             modules that the adapter names; or the optimizer or its schedule cannot work here.
     """
     check_optimizer(config)
-    base = _on_meta(config)
+    # SHiRA and WaveFT choose weights and coefficients, of which the meta device takes all.
+    with fx_config.patch(meta_nonzero_assume_all_nonzero=True):  # type: ignore[attr-defined]
+        return _estimated(_on_meta(config), config)
+
+
+def _estimated(base: PreTrainedModel, config: Config) -> MemoryEstimate:
     base.requires_grad_(False)
     check_fits(base.config, longest_row(config.data))
-    check_modules(base, config.lora)
+    adapter = adapter_of(config)
+    check_modules(base, adapter)
     quantised = _quantised(base, config)
-    model = add_adapter(base, config.lora, on_meta=True)
-    warn_about_frozen(model, config.lora)
+    model = add_adapter(base, adapter, on_meta=True)
+    warn_about_frozen(model, adapter)
     with trained_in_float32(model):
         trained = [tensor for tensor in model.parameters() if tensor.requires_grad]
         return MemoryEstimate(
@@ -103,7 +108,7 @@ def _quantised(model: PreTrainedModel, config: Config) -> _Quantised:
     storage = storage_of(config.quantization, model.dtype, model)
     if storage is None:
         return _Quantised(0, 0)
-    check_quantised(model, config.lora)
+    check_quantised(model, adapter_of(config))
     weights = [linear.get_parameter("weight") for _, linear in quantised_linears(model)]
     sizes = [weight.numel() for weight in weights]
     held = max(sizes, default=0)
@@ -152,6 +157,9 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
         model.enable_input_require_grads()
         model.activation_checkpointing_enable()
     model.train()
+    for module in model.modules():
+        if isinstance(module, VBLoRALayer):
+            module.training = False  # in training it reads values
     # Keep the tensors alive: a reused address would be counted once.
     saved: dict[int, torch.Tensor] = {}
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
@@ -165,7 +173,7 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
     blocks = torch.zeros(size, dtype=torch.long, device="meta")
     # Pass a full mask: transformers would inspect the data to build it.
     mask = torch.ones((size[0], 1, size[1], size[1]), dtype=torch.bool, device="meta")
-    merged = _merged_expert_bytes(model)
+    merged = _merged_bytes(model)
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         if config.task.name is TaskName.classification:
             model(input_ids=blocks, attention_mask=mask, use_cache=False)
@@ -173,7 +181,7 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
             backbone_output(model, input_ids=blocks, attention_mask=mask)
     sizes = [tensor.untyped_storage().nbytes() for tensor in saved.values()]
     at_once = len(merged)
-    if training.gradient_checkpointing:  # experts of a single layer are held at a time
+    if training.gradient_checkpointing:  # those of a single layer are held at a time
         at_once = -(-at_once // model.config.num_hidden_layers)
     # The head's chunk is freed before gradients of the backbone are computed.
     logits = 0 if config.task.name is TaskName.classification else blocks.numel()
@@ -181,19 +189,24 @@ def _activations(model: peft.PeftModel, config: Config) -> int:
     return sum(sizes) + sum(merged[:at_once]) + on_top
 
 
-def _merged_expert_bytes(model: peft.PeftModel) -> list[int]:
-    """Return the bytes of each expert weight with its adapter merged, which autograd keeps.
+def _merged_bytes(model: peft.PeftModel) -> list[int]:
+    """Return the bytes of each weight that autograd keeps with its adapter merged.
 
-    PEFT disables autocast meanwhile, which the meta device does not support, nor does it support
-    transformers' kernels: so the experts run without adapter, all tokens through a single expert.
+    These are fused experts and SHiRA's modules. The meta device supports neither the autocast that
+    PEFT disables for experts, nor transformers' kernels, nor sparse tensors: so they run without
+    adapter, and all tokens through a single expert.
     """
-    wrappers = [module for module in model.modules() if isinstance(module, ParamWrapper)]
+    wrappers = [m for m in model.modules() if isinstance(m, ParamWrapper | ShiraLayer)]
     for wrapper in wrappers:
         wrapper.enable_adapters(False)
     if expert_parameters(model):
         ALL_EXPERTS_FUNCTIONS.register(COUNTED, _first_expert)
         model.get_base_model().set_experts_implementation(COUNTED)
-    return [w.get_param().nbytes for w in wrappers if w.num_experts > 1]
+    experts = [w for w in wrappers if isinstance(w, ParamWrapper)]
+    return [
+        *(w.get_param().nbytes for w in experts if w.num_experts > 1),
+        *(w.get_base_layer().weight.nbytes for w in wrappers if isinstance(w, ShiraLayer)),
+    ]
 
 
 def _first_expert(

@@ -11,6 +11,7 @@ from typing import Any
 import peft
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import SequentialSampler
 from transformers import (
     PrinterCallback,
@@ -21,15 +22,17 @@ from transformers import (
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
-from ugro.config import Config, Keep
+from ugro.config import Config, Keep, adapter_of
 from ugro.events.channel import Channel
 from ugro.retries import is_disk_trouble, retrying
+from ugro.trial.adaptive_ranks import rank_penalty, ranks_callbacks
 from ugro.trial.callbacks import CheckpointCallback, PatienceCallback, ReportCallback
 from ugro.trial.checkpoints import PREFIX, keep_only, latest, step
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, Schedule, collate
 from ugro.trial.evaluator import Evaluator
 from ugro.trial.hardware import on_one_device, peak_memory_mb
+from ugro.trial.lora_plus import lora_plus_optimizer, loraplus_ratio
 from ugro.trial.torch_errors import translated
 from ugro.trial.training_arguments import OBJECTIVE, arguments
 
@@ -102,7 +105,9 @@ def train(
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = CheckpointCallback(folder, training_hash, keep, reporter.must_leave, changed)
-    callbacks: list[TrainerCallback] = [reporter, keeper]
+    # What writes into a checkpoint comes before the keeper, which seals it.
+    ranks = ranks_callbacks(model, adapter_of(config), folder)
+    callbacks: list[TrainerCallback] = [reporter, *ranks, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(PatienceCallback(config.training.early_stopping_patience))
     trainer = ExampleTrainer(
@@ -115,6 +120,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)  # reports are logged already
     trainer.reporter, trainer.evaluator = reporter, evaluator
+    trainer.loraplus_lr_ratio = loraplus_ratio(config)
     trainer.model_accepts_loss_kwargs = True  # compute_loss divides by the targets of the step
     if begin_at is not None:
         log.info("continued after step %d", step(begin_at))
@@ -195,6 +201,14 @@ class ExampleTrainer(Trainer):
 
     reporter: ReportCallback
     evaluator: Evaluator
+    loraplus_lr_ratio: float | None
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """Create the optimizer of the arguments, with LoRA+'s learning rates where asked for."""
+        if self.loraplus_lr_ratio is not None:
+            self.optimizer: Any = lora_plus_optimizer(self.model, self.args, self.loraplus_lr_ratio)
+        optimizer: Optimizer = super().create_optimizer(model)
+        return optimizer
 
     def restore(self, state: TrainerState) -> None:
         """Restore elapsed times and peak memory of the resumed run."""
@@ -215,9 +229,11 @@ class ExampleTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """Return this forward pass's share of the step's mean loss."""
+        """Return this forward pass's share of the step's mean loss and of AdaLoRA's penalty."""
         assert num_items_in_batch is not None
-        return self.evaluator.task.loss(model, inputs) / num_items_in_batch
+        penalty = rank_penalty(self.model) / self.args.gradient_accumulation_steps
+        loss: Tensor = self.evaluator.task.loss(model, inputs) / num_items_in_batch + penalty
+        return loss
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
         """Count the targets of a full step."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers import set_seed
 
-from ugro.config import Config, Keep
+from ugro.config import Config, Keep, adapter_of
 from ugro.config.task import OF_OTHERS
 from ugro.events.channel import Answer, Channel
 from ugro.events.trial_report import Report, TrialResult
@@ -79,7 +79,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     training_hash = hash_training(config, data.fingerprints())
     with (
         synced_folder(folder, config, training_hash) as changed,
-        adapted(base, config.lora) as model,
+        adapted(base, adapter_of(config), rows) as model,
     ):
         recording = RecordingChannel(folder / METRICS, channel)
         checkpoints = folder / CHECKPOINTS

@@ -23,6 +23,16 @@ def test_candidates_omit_inactive_keys(feasible: Feasible) -> None:
     assert candidates(space, []) == [{"lora.r": 8}]
 
 
+def test_each_adapter_is_a_candidate_with_its_own_largest_values(feasible: Feasible) -> None:
+    conditions = {"lora.r": "adapter == 'lora'", "vera.r": "adapter == 'vera'"}
+    space = feasible("adapter=lora,vera", "lora.r=4,8", "vera.r=16,32", conditions=conditions)
+    found = candidates(space, [])
+    assert [dict(one) for one in found] == [
+        {"adapter": "lora", "lora.r": 8},
+        {"adapter": "vera", "vera.r": 32},
+    ]
+
+
 def test_the_number_of_candidates_is_limited_and_positive(feasible: Feasible) -> None:
     names = "training.lr_scheduler_type=linear,cosine,constant"
     many = feasible(

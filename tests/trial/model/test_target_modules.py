@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ugro.config import Config, LoraConfig
+from ugro.config import Config, LoraConfig, adapter_of
 from ugro.errors import UserError
 from ugro.trial.model.adapter import adapted
 from ugro.trial.model.base_models import BaseModel
@@ -155,3 +155,52 @@ def test_the_check_touches_neither_the_model_nor_the_generator(settings: Setting
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(1))
     assert before == {name: type(module) for name, module in model.named_modules()}
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (["lora.rank_pattern={query:4}"], "lora.rank_pattern: 'query' given, .*q_proj"),
+        (["lora.alpha_pattern={query:4}"], "lora.alpha_pattern: 'query' given, .*q_proj"),
+        (["lora.layers_to_transform=[0,7]"], "lora.layers_to_transform: 7 given, allowed: 0 to 1"),
+        (["lora.target_parameters=[experts.x]"], "lora.target_modules: 'experts.x' given, "),
+        (
+            ["lora.rank_pattern={q_proj:3}", "lora.init_lora_weights=orthogonal"],
+            "lora.rank_pattern",
+        ),
+    ],
+)
+def test_a_pattern_layer_or_parameter_that_the_model_lacks_is_refused(
+    asked: list[str], line: str, settings: Settings
+) -> None:
+    with pytest.raises(UserError, match=f"^{line}"):
+        check_modules(small_model("llama"), settings("model=tiny", *asked).lora)
+
+
+@pytest.mark.parametrize("name", ["target_modules", "modules_to_save"])
+def test_a_module_that_another_adapter_names_and_the_model_lacks_is_refused(
+    name: str, settings: Settings
+) -> None:
+    config = settings("model=tiny", "adapter=vera").vera
+    assert config is not None
+    setattr(config, name, ["q_proj", "query"])
+    with pytest.raises(UserError, match=rf"^vera\.{name}: 'query' given, allowed: .*q_proj"):
+        check_modules(small_model("llama"), config)
+
+
+def test_layers_and_parameters_choose_experts(settings: Settings) -> None:
+    layer = settings("model=tiny", "lora.layers_to_transform=[0]").lora
+    with adapted(BaseModel(small_model("qwen2moe"), byte_tokenizer()), layer) as model:
+        trained = [name for name, one in model.named_parameters() if one.requires_grad]
+    assert any("mlp.experts" in name for name in trained)
+    assert not any("layers.1." in name for name in trained)
+    named = asked_for(settings, ["q_proj"], "lora.target_parameters=[experts.down_proj]")
+    assert trained_names("qwen2moe", named) == {"self_attn.q_proj", "mlp.experts"}
+
+
+def test_an_adapter_that_is_a_linear_layer_itself_leaves_nothing_frozen(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = adapter_of(settings("model=tiny", "adapter=gralora"))
+    with adapted(BaseModel(small_model("llama"), byte_tokenizer()), config):
+        assert caplog.messages == []

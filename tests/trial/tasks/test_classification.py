@@ -29,7 +29,7 @@ from ugro.trial.data.rows import schedule
 from ugro.trial.held_out import measure_test
 from ugro.trial.model.base_models import evict_base_model, load
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
-from ugro.trial.model.target_modules import peft_config
+from ugro.trial.model.target_modules import lora_config
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
@@ -113,7 +113,7 @@ def test_losses_equal_those_of_transformers_step_by_step(
         tmp_path / "classifier", dtype=torch.float32
     )
     set_seed(config.seed)
-    model = peft.get_peft_model(plain, peft_config(config.lora, plain))
+    model = peft.get_peft_model(plain, lora_config(config.lora, plain))
 
     def tokenised(some: list[dict[str, Any]]) -> Dataset:
         return Dataset.from_list(

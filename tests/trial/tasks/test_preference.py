@@ -19,7 +19,7 @@ from ugro.trial.data.rows import schedule
 from ugro.trial.held_out import measure_test
 from ugro.trial.model.base_models import evict_base_model
 from ugro.trial.model.random_llama import byte_tokenizer, random_llama
-from ugro.trial.model.target_modules import peft_config
+from ugro.trial.model.target_modules import lora_config
 from ugro.trial.setup import set_up
 from ugro.trial.tasks import preference
 from ugro.trial.tasks.task import task_of
@@ -112,7 +112,7 @@ def trl_trainer(config: Config, folder: Path, rows: list[dict[str, Any]]) -> Any
     path = str(config.model.path)
     base: PreTrainedModel = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     set_seed(config.seed)
-    model = peft.get_peft_model(base, peft_config(config.lora, base))
+    model = peft.get_peft_model(base, lora_config(config.lora, base))
     arguments = trl.DPOConfig(
         **arguments_of(config, folder),
         beta=config.task.beta,

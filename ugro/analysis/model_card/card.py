@@ -16,7 +16,7 @@ from ugro.analysis.findings.next_command import single_trial_command
 from ugro.analysis.model_card.exported import Exported
 from ugro.analysis.model_card.loading import loading
 from ugro.analysis.tables import Tables
-from ugro.config import Config, Source
+from ugro.config import Adapter, Config, Source, adapter_of
 from ugro.config.mixture import members
 from ugro.events.trial_report import DATA_PARTS
 from ugro.formatting import counted, data_lines, listed, number
@@ -63,9 +63,9 @@ def model_card(
     }
     head = [
         f"---\n{_metadata(exported, config)}\n---",
-        f"# LoRA of {exported.base_name}",
-        f"Trial {exported.number} of the study `{study.record.study_name}`, a search of LoRA "
-        f"hyperparameters by UGRO. {_what(exported)}",
+        f"# {_kind(config)} of {exported.base_name}",
+        f"Trial {exported.number} of the study `{study.record.study_name}`, a search of "
+        f"{_kind(config)} hyperparameters by UGRO. {_what(exported)}",
     ]
     body = [f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items()]
     return redacted("\n\n".join([*head, *body]) + "\n")
@@ -75,7 +75,7 @@ def _metadata(exported: Exported, config: Config) -> str:
     sets = [member.data for member in members(config.data)]
     hub = [str(one.path) for one in sets if one.source is Source.hub]
     on_hub = [path for path in hub if not Path(path).exists()]
-    tags = ["lora", "ugro", *(["gguf"] if exported.format == "gguf" else [])]
+    tags = [config.adapter.name, "ugro", *(["gguf"] if exported.format == "gguf" else [])]
     data = ModelCardData(
         base_model=exported.hub_id,
         library_name=LIBRARIES[exported.format],
@@ -87,6 +87,10 @@ def _metadata(exported: Exported, config: Config) -> str:
     if exported.hub_id:
         data["base_model_relation"] = RELATIONS[exported.format]
     return data.to_yaml()
+
+
+def _kind(config: Config) -> str:
+    return "LoRA" if config.adapter is Adapter.lora else f"{config.adapter.name} adapter"
 
 
 def _what(exported: Exported) -> str:
@@ -193,7 +197,7 @@ def _search(tables: Tables, findings: Findings, trial: FrozenTrial) -> Iterator[
 
 
 def _configuration(config: Config) -> Iterator[str]:
-    parts = {"lora": config.lora, "training": config.training}
+    parts = {config.adapter.name: adapter_of(config), "training": config.training}
     plain = {name: OmegaConf.structured(part) for name, part in parts.items()}
     yield f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(plain)).strip()}\n```"
 

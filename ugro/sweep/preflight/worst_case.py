@@ -12,7 +12,7 @@ from ugro.events.channel import Answer
 from ugro.events.trial_report import TrialResult
 from ugro.executors.executor import ConstantListener, Executor, Task
 from ugro.retries import one_line
-from ugro.space.feasible import FeasibleSpace
+from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import extreme_values
 
 MAX_CANDIDATES = 16  # estimated at one to two seconds each
@@ -34,9 +34,12 @@ def candidates(feasible: FeasibleSpace, kept: list[dict[str, Any]]) -> list[dict
 
 
 def _largest(feasible: FeasibleSpace) -> Iterator[dict[str, Any]]:
-    over = feasible.space.distributions
+    over, seen = feasible.space.distributions, set()
     for values in product(*map(_largest_values, over.values())):
-        yield feasible.active(dict(zip(over, values, strict=True)))
+        active = feasible.active(dict(zip(over, values, strict=True)))
+        if (name := identity(active)) not in seen:
+            yield active
+        seen.add(name)
 
 
 def _largest_values(over: BaseDistribution) -> list[Any]:

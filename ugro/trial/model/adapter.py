@@ -15,21 +15,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from ugro.config import LoraConfig
+from ugro.config import AnyAdapter, LoraConfig, name_of
 from ugro.errors import UserError
 from ugro.retries import one_line
+from ugro.trial.adaptive_ranks import rank_pattern
+from ugro.trial.data.rows import Rows
 from ugro.trial.model.base_models import BaseModel, evict_base_model
+from ugro.trial.model.eva import initialize_by_data
+from ugro.trial.model.peft_config import peft_config
+from ugro.trial.model.quantised_targets import check_quantised
 from ugro.trial.model.quantization import is_quantised
-from ugro.trial.model.target_modules import (
-    check_modules,
-    check_quantised,
-    peft_config,
-    warn_about_frozen,
-)
+from ugro.trial.model.target_modules import check_modules, is_eva, rank_of, warn_about_frozen
 
 # Initialisations that subtract the adapter's start from the base weights.
 REWRITES_BASE = ("pissa", "olora")
-OF_ADAPTER = ("lora_", "modules_to_save")  # substrings of the names of new modules
 ROWS = ("lora_A", "lora_embedding_A")  # [r, in]
 COLUMNS = ("lora_B", "lora_embedding_B")  # [out, r]
 
@@ -38,12 +37,19 @@ _initial_states: WeakKeyDictionary[nn.Module, dict[str, Tensor]] = WeakKeyDictio
 
 
 @contextmanager
-def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
+def adapted(
+    base: BaseModel, config: AnyAdapter, rows: Rows | None = None
+) -> Iterator[peft.PeftModel]:
     """Yield the base model with a new adapter; restore the base model on exit.
 
     All trainable parameters are float32. Where the base model cannot be restored (its weights
     were rewritten by the initialisation, or adapter or trial failed), it is dropped from the
     cache instead.
+
+    Args:
+        base: the base model
+        config: configuration of the adapter
+        rows: the training rows in their order, for an initialisation by data
 
     Raises:
         UserError: the model lacks the named modules, or PEFT refuses the adapter.
@@ -52,26 +58,30 @@ def adapted(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
     if is_quantised(base.model):
         check_quantised(base.model, config)
     try:
-        with _injected(base, config) as model:
+        with _injected(base, config, rows) as model:
             yield model
     except BaseException:
         evict_base_model()
         raise
-    if rewrites_base(config.init_lora_weights):
+    if rewrites_base(config):
         evict_base_model()
 
 
-def rewrites_base(initialisation: object) -> bool:
-    """Return whether this initialisation changes the base weights."""
-    return str(initialisation).lower().startswith(REWRITES_BASE)
+def rewrites_base(config: AnyAdapter) -> bool:
+    """Return whether the adapter's initialisation changes the base weights."""
+    return isinstance(config, LoraConfig) and str(config.init_lora_weights).lower().startswith(
+        REWRITES_BASE
+    )
 
 
 @contextmanager
-def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
+def _injected(base: BaseModel, config: AnyAdapter, rows: Rows | None) -> Iterator[peft.PeftModel]:
     use_cache = base.model.config.use_cache
     model = add_adapter(base.model, config)
+    if isinstance(config, LoraConfig) and is_eva(config) and rows is not None:
+        initialize_by_data(model, config, rows)
     warn_about_frozen(model, config)
-    if rewrites_base(config.init_lora_weights):
+    if rewrites_base(config):
         _initial_states[model] = _state(model)
     with trained_in_float32(model):
         yield model
@@ -83,30 +93,48 @@ def _injected(base: BaseModel, config: LoraConfig) -> Iterator[peft.PeftModel]:
 
 
 def add_adapter(
-    model: PreTrainedModel, config: LoraConfig, on_meta: bool = False
+    model: PreTrainedModel, config: AnyAdapter, on_meta: bool = False
 ) -> peft.PeftModel:
     """Add a new adapter to a model.
 
     Args:
         model: model whose modules are replaced in place
         config: configuration of the adapter
-        weightless: create the adapter on the meta device, without initialisation
+        on_meta: create the adapter on the meta device, without initialisation
 
     Raises:
         UserError: PEFT refuses the adapter.
     """
-    built = peft_config(config, model)
     where: AbstractContextManager[object] = nullcontext()
-    if on_meta:  # PEFT's low_cpu_mem_usage would untie tied weights
-        built.init_lora_weights = True
-        where = torch.device("meta")
     try:
+        built = peft_config(config, model)
+        if on_meta:
+            where = _on_meta(built)
         with warnings.catch_warnings(), where:
             warnings.simplefilter("ignore")  # about options set here, such as fan_in_fan_out
             return peft.get_peft_model(model, built)
     except (ValueError, TypeError, AttributeError, NotImplementedError) as error:
-        refusal = f"lora: PEFT cannot put this adapter onto {type(model).__name__}"
+        refusal = f"{name_of(config)}: PEFT cannot put this adapter onto {type(model).__name__}"
         raise UserError(f"{refusal} ({one_line(error)})") from error
+
+
+def _on_meta(config: peft.PeftConfig) -> AbstractContextManager[object]:
+    """Prepare an adapter's configuration for the meta device, and return where to create it.
+
+    PEFT's low_cpu_mem_usage would untie tied weights.
+    """
+    if isinstance(config, peft.LoraConfig):
+        config.init_lora_weights = True  # others read the base weights
+    elif isinstance(config, peft.ShiraConfig):
+        config.mask_fn = _mask_on_meta
+    elif isinstance(config, peft.BOFTConfig):
+        return nullcontext()  # it reads what it computes, and moves to the base model's device
+    return torch.device("meta")
+
+
+def _mask_on_meta(layer: nn.Linear, r: int, **_: object) -> Tensor:
+    """Return a mask of SHiRA with the right number of weights, all chosen."""
+    return torch.ones(1, r * sum(layer.weight.shape))
 
 
 @contextmanager
@@ -118,8 +146,9 @@ def trained_in_float32(model: peft.PeftModel) -> Iterator[None]:
     """
     kept: dict[nn.Parameter, Tensor] = {}
     widened = bool(model.peft_config["default"].modules_to_save)
+    of_adapter = (model.base_model.prefix, "modules_to_save")  # in the names of new modules
     for name, module in model.named_modules():
-        is_new = any(part in name for part in OF_ADAPTER)
+        is_new = any(part in name for part in of_adapter)
         for parameter in _to_cast(module, widened):
             if not is_new and parameter not in kept:
                 kept[parameter] = parameter.data
@@ -149,6 +178,9 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
     (``path_initial_model_for_weight_conversion``) computes the same sum but omits DoRA magnitudes,
     biases, embeddings and modules_to_save.
     """
+    built = model.peft_config["default"]
+    if isinstance(built, peft.AdaLoraConfig):
+        built.rank_pattern = rank_pattern(model)  # drops the ranks that are not in use
     # Embeddings are those of the base model; PEFT would ask the hub whether they changed.
     model.save_pretrained(str(folder), save_embedding_layers=False)
     initial = _initial_states.get(model)
@@ -156,11 +188,17 @@ def save_adapter(model: peft.PeftModel, folder: Path) -> None:
         return
     config = copy.deepcopy(model.peft_config["default"])
     trained = _state(model)
-    doubled = {name: _doubled(name, trained[name], initial, config.r) for name in trained}
+    doubled = {
+        name: _doubled(name, trained[name], initial, rank_of(config, name.partition(".lora_")[0]))
+        for name in trained
+    }
     save_file(doubled, folder / SAFETENSORS_WEIGHTS_NAME, metadata={"format": "pt"})
     config.init_lora_weights = True
     config.r *= 2
-    config.lora_alpha *= 2**0.5 if config.use_rslora else 2  # keeps the scale
+    config.rank_pattern = {name: 2 * rank for name, rank in config.rank_pattern.items()}
+    factor = 2**0.5 if config.use_rslora else 2  # keeps the scale
+    config.lora_alpha *= factor
+    config.alpha_pattern = {name: factor * one for name, one in config.alpha_pattern.items()}
     config.inference_mode = True
     config.save_pretrained(str(folder))
 

@@ -117,7 +117,10 @@ def release_file(model: PreTrainedModel) -> None:
 def method_of_checkpoint(config: PreTrainedConfig) -> str | None:
     """Return the method with which a checkpoint's weights are quantised; None if they are not."""
     found = settings_of_checkpoint(config)
-    return None if found is None else str(found.get("quant_method", "bitsandbytes"))
+    if found is None:
+        return None
+    method = found.get("quant_method", "bitsandbytes")
+    return str(getattr(method, "value", method))  # an enum once the model is loaded
 
 
 def settings_of_checkpoint(config: PreTrainedConfig) -> Mapping[str, Any] | None:

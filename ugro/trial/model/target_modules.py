@@ -9,16 +9,14 @@ import torch
 from peft.tuners.lora import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.constants import SEQ_CLS_HEAD_NAMES
-from peft.utils.other import EMBEDDING_LAYER_NAMES, ModulesToSaveWrapper
+from peft.utils.other import EMBEDDING_LAYER_NAMES, ModulesToSaveWrapper, get_pattern_key
 from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ugro.config import LoraConfig
-from ugro.config.quantization import INDEPENDENT
+from ugro.config import AnyAdapter, LoraConfig, name_of
 from ugro.errors import UserError, fault
-from ugro.trial.model.weight_storage import quantised_linears
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +25,7 @@ TARGETS = "lora.target_modules"
 LAYER = re.compile(r"^.*\.\d+\.")  # model.layers.0. of model.layers.0.mlp.experts.down_proj
 
 
-def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
+def lora_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
     """Translate the adapter configuration into PEFT's class for this model.
 
     Fused experts are 3-dimensional parameters, not modules: all-linear lists them in
@@ -37,8 +35,14 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
     Raises:
         UserError: PEFT cannot translate the target modules for this model.
     """
-    experts = expert_parameters(model)
+    chosen = config.layers_to_transform
+    experts = {
+        name: size
+        for name, size in expert_parameters(model).items()
+        if chosen is None or _layer(name) in chosen
+    }
     modules, parameters = _targets(config, model, experts)
+    parameters = list(dict.fromkeys([*parameters, *config.target_parameters]))
     saved = config.modules_to_save
     built = peft.LoraConfig(
         task_type="SEQ_CLS" if is_classifier(model) else "CAUSAL_LM",
@@ -49,10 +53,14 @@ def peft_config(config: LoraConfig, model: PreTrainedModel) -> peft.LoraConfig:
         target_parameters=parameters or None,
         bias=config.bias.name,
         modules_to_save=list(saved) if saved else None,
-        ensure_weight_tying=_keep_tied(model, saved or []),
+        ensure_weight_tying=keep_tied(model, saved or []),
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
         init_lora_weights=config.init_lora_weights,
+        eva_config=_eva_config(config),
+        rank_pattern=dict(config.rank_pattern),
+        alpha_pattern=dict(config.alpha_pattern),
+        layers_to_transform=_layers(config),
     )
     try:
         convert_peft_config_for_transformers(built, model, None)
@@ -69,13 +77,41 @@ def _targets(
     if config.target_modules != ALL_LINEAR:
         modules = [name for name, _ in model.named_modules()]
         listed = [str(name) for name in config.target_modules]
-        of_experts = [n for n in listed if _matches(n, experts) and not _matches(n, modules)]
+        of_experts = [n for n in listed if matches(n, experts) and not matches(n, modules)]
         return [name for name in listed if name not in of_experts], of_experts
+    if config.layers_to_transform is not None:  # PEFT takes no all-linear then, and all experts
+        kinds = {LAYER.sub("", name) for name in _linear(model) if LAYER.match(name)}
+        return sorted(kinds), sorted(experts) if expert_limit(config) is None else []
     if not experts:
         return ALL_LINEAR, []
     if expert_limit(config) is not None:
         return list(_linear(model)), []  # PEFT's all-linear adds the experts of some models
     return ALL_LINEAR, sorted({LAYER.sub("", name) for name in experts})
+
+
+def _layer(name: str) -> int | None:
+    """Return the number of the layer that a module or parameter is in."""
+    found = LAYER.match(name)
+    return int(found[0].split(".")[-2]) if found else None
+
+
+def _layers(config: LoraConfig) -> list[int] | None:
+    return None if config.layers_to_transform is None else list(config.layers_to_transform)
+
+
+def rank_of(config: LoraConfig | peft.LoraConfig, module: str) -> int:
+    """Return the rank of a module's adapter, by its own name or with a prefix."""
+    ranks: dict[str, int] = config.rank_pattern
+    return ranks.get(get_pattern_key(list(ranks), module), config.r)
+
+
+def _eva_config(config: LoraConfig) -> peft.EvaConfig | None:
+    return peft.EvaConfig(rho=config.eva_rho) if is_eva(config) else None
+
+
+def is_eva(config: AnyAdapter) -> bool:
+    """Return whether the adapter's initialisation depends on the data."""
+    return isinstance(config, LoraConfig) and config.init_lora_weights == "eva"
 
 
 def expert_parameters(model: nn.Module) -> dict[str, int]:
@@ -100,7 +136,7 @@ def expert_limit(config: LoraConfig) -> tuple[str, object, str] | None:
     return None
 
 
-def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
+def check_modules(model: PreTrainedModel, config: AnyAdapter) -> None:
     """Refuse names without a match, and modules that PEFT cannot adapt.
 
     PEFT requires only a single match among all names, so a misspelt name would pass.
@@ -113,30 +149,41 @@ def check_modules(model: PreTrainedModel, config: LoraConfig) -> None:
         allowed = f"a model whose classifier PEFT trains, named {' or '.join(SEQ_CLS_HEAD_NAMES)}"
         raise UserError(fault("model.path", type(model).__name__, allowed))
     for name in config.modules_to_save or []:
-        if not _matches(name, modules):
-            raise UserError(fault("lora.modules_to_save", name, f"of {_adaptable_modules(model)}"))
-    built = peft_config(config, model)
-    if config.target_modules != ALL_LINEAR:
+        if not matches(name, modules):
+            key = f"{name_of(config)}.modules_to_save"
+            raise UserError(fault(key, name, f"of {_adaptable_modules(model)}"))
+    if not isinstance(config, LoraConfig):
+        _check_names(model, config)
+        return
+    built = lora_config(config, model)
+    if config.target_modules != ALL_LINEAR or config.target_parameters:
         _check_targets(model, config, built)
+    _check_patterns(model, config)
     _check_initialisation(model, config, built)
 
 
-def check_quantised(model: PreTrainedModel, config: LoraConfig) -> None:
-    """Refuse an adapter that reads or trains weights of a quantised model.
-
-    Raises:
-        UserError: the initialisation reads them, or ``modules_to_save`` names some.
-    """
-    if str(config.init_lora_weights).lower() not in INDEPENDENT:
-        allowed = f"{', '.join(INDEPENDENT)} with a quantised base model"
-        raise UserError(fault("lora.init_lora_weights", config.init_lora_weights, allowed))
+def _check_patterns(model: PreTrainedModel, config: LoraConfig) -> None:
+    """Refuse patterns and layers that match nothing, which PEFT ignores."""
     names = [name for name, _ in model.named_modules()]
-    quantised = [name for name, _ in quantised_linears(model)]
-    for given in config.modules_to_save or []:
-        parts = tuple(f"{name}." for name in _matches(given, names))
-        if any(f"{name}.".startswith(parts) for name in quantised):
-            allowed = "modules that are not quantised; an adapter trains the others"
-            raise UserError(fault("lora.modules_to_save", given, allowed))
+    for key in ("rank_pattern", "alpha_pattern"):
+        for pattern in getattr(config, key):
+            if not any(re.match(rf"(.*\.)?({pattern})$", name) for name in names):
+                allowed = f"names or patterns of {_adaptable_modules(model)}"
+                raise UserError(fault(f"lora.{key}", pattern, allowed))
+    layers = model.config.get_text_config().num_hidden_layers
+    for layer in config.layers_to_transform or []:
+        if layer >= layers:
+            raise UserError(fault("lora.layers_to_transform", layer, f"0 to {layers - 1}"))
+
+
+def _check_names(model: PreTrainedModel, config: AnyAdapter) -> None:
+    """Refuse names of target modules that the model lacks; PEFT tells which kinds it can adapt."""
+    modules = [name for name, _ in model.named_modules()]
+    for name in config.target_modules if isinstance(config.target_modules, list) else ():
+        if not matches(name, modules):
+            kinds = sorted({known.rpartition(".")[2] for known in modules} - {""})
+            allowed = f"{ALL_LINEAR}, or of {', '.join(kind for kind in kinds if kind[0] > '9')}"
+            raise UserError(fault(f"{name_of(config)}.target_modules", name, allowed))
 
 
 def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraConfig) -> None:
@@ -146,12 +193,12 @@ def _check_targets(model: PreTrainedModel, config: LoraConfig, built: peft.LoraC
         key, given, allowed = limit
         raise UserError(fault(key, given, f"{allowed}, as {TARGETS} names experts"))
     for name in sorted(built.target_parameters or []):
-        if not _matches(name, parameters):
+        if not matches(name, parameters):
             raise UserError(
                 fault(TARGETS, name, f"{ALL_LINEAR}, or of {_adaptable_modules(model)}")
             )
     for name in built.target_modules or []:
-        found = [modules[candidate] for candidate in _matches(name, modules)]
+        found = [modules[candidate] for candidate in matches(name, modules)]
         fixed = sorted(
             {type(candidate).__name__ for candidate in found if not can_be_adapted(candidate)}
         )
@@ -170,17 +217,17 @@ def _check_initialisation(
     names = list(_linear(model))
     if config.target_modules != ALL_LINEAR:
         wanted = built.target_modules or []
-        names = [name for name in names if any(_matches(candidate, [name]) for candidate in wanted)]
-    if initialisation == "orthogonal" and config.r % 2:
-        raise UserError(
-            fault("lora.r", config.r, "an even number with init_lora_weights=orthogonal")
-        )
+        names = [name for name in names if any(matches(candidate, [name]) for candidate in wanted)]
+    odd = [rank for rank in (config.r, *config.rank_pattern.values()) if rank % 2]
+    if initialisation == "orthogonal" and odd:
+        allowed = "an even number with init_lora_weights=orthogonal"
+        raise UserError(fault("lora.r" if config.r % 2 else "lora.rank_pattern", odd[0], allowed))
     if initialisation == "olora" and any(isinstance(modules[name], Conv1D) for name in names):
         allowed = "another, as PEFT's OLoRA transposes Conv1D weights"
         raise UserError(fault("lora.init_lora_weights", initialisation, allowed))
     if initialisation.startswith("pissa_niter") and names:
         rank, narrowest = min((_rank(modules[name]), name) for name in names)
-        if config.r > rank:
+        if max(config.r, *config.rank_pattern.values(), 0) > rank:
             kind = narrowest.rpartition(".")[-1]
             allowed = (
                 f"{rank} at most with init_lora_weights={initialisation}, "
@@ -207,7 +254,7 @@ def can_be_adapted(module: nn.Module) -> bool:
     return True
 
 
-def warn_about_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
+def warn_about_frozen(model: peft.PeftModel, config: AnyAdapter) -> None:
     """Warn about linear layers and experts that all-linear does not adapt."""
     if config.target_modules != ALL_LINEAR:
         return
@@ -215,11 +262,17 @@ def warn_about_frozen(model: peft.PeftModel, config: LoraConfig) -> None:
     if not frozen:
         return
     kinds = ", ".join(sorted({LAYER.sub("", name) for name in frozen}))
-    limit = expert_limit(config)
+    limit = expert_limit(config) if isinstance(config, LoraConfig) else None
     remedy = f"; to adapt experts: {limit[0]}={limit[2]}" if limit else ""
     log.warning(
         "%s=%s leaves %s parameters frozen (%s)%s",
-        *(TARGETS, ALL_LINEAR, f"{sum(frozen.values()):,}", kinds, remedy),
+        *(
+            f"{name_of(config)}.target_modules",
+            ALL_LINEAR,
+            f"{sum(frozen.values()):,}",
+            kinds,
+            remedy,
+        ),
     )
 
 
@@ -232,7 +285,7 @@ def _unreached(model: peft.PeftModel) -> Iterator[tuple[str, int]]:
     ]
     inside = tuple(name for name, _ in adapters)
     for name in _linear(base):
-        if not name.startswith(inside):
+        if not f"{name}.".startswith(inside):  # some adapters are linear layers themselves
             yield name, base.get_submodule(name).weight.numel()
     reached = {
         (id(module.get_base_layer()), parameter)
@@ -259,7 +312,7 @@ def is_classifier(model: nn.Module) -> bool:
     return type(model).__name__.endswith("ForSequenceClassification")
 
 
-def _keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
+def keep_tied(model: PreTrainedModel, modules_to_save: list[str]) -> bool:
     """Return whether a fully trained embedding stays tied to the output weights."""
     output, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if output is None or output.weight is not embedding.weight:
@@ -284,7 +337,7 @@ def _adaptable_modules(model: nn.Module) -> str:
     return ", ".join(kinds + ([f"{', '.join(experts)} (experts)"] if experts else []))
 
 
-def _matches(name: str, names: Iterable[str]) -> list[str]:
+def matches(name: str, names: Iterable[str]) -> list[str]:
     """Return the names that equal ``name`` or end with it as a dotted component, as in PEFT."""
     return [known for known in names if known == name or known.endswith(f".{name}")]
 
