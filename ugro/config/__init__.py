@@ -10,9 +10,21 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ugro.config import adapters
 from ugro.config.adapters import ADAPTERS, Adapter, AdapterConfig, AnyAdapter, name_of
+from ugro.config.data import (
+    DATA_SETS,
+    RUNNING_TEXT,
+    BadRecords,
+    ColumnsConfig,
+    DataConfig,
+    Packing,
+    Source,
+    TooLong,
+)
 from ugro.config.eval_sets import set_values
 from ugro.config.keys import keys_of, no_such_key, unknown_keys
+from ugro.config.lora import Bias, LoraConfig
 from ugro.config.metrics import AnyMetric, LmEvalConfig, MetricConfig, On, first_values, value_names
+from ugro.config.model import ModelConfig, RandomLlamaConfig
 from ugro.config.monitoring import MonitoringConfig, PrometheusConfig
 from ugro.config.quantization import QuantizationConfig, QuantizationMethod
 from ugro.config.study import (
@@ -36,24 +48,7 @@ from ugro.config.study import (
 )
 from ugro.config.task import TASK_METRICS, TaskConfig, TaskName
 from ugro.config.tracking import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
-from ugro.config.trial import (
-    DATA_SETS,
-    RUNNING_TEXT,
-    BadRecords,
-    Bias,
-    ColumnsConfig,
-    DataConfig,
-    Dtype,
-    LatencyConfig,
-    LoraConfig,
-    LRScheduler,
-    ModelConfig,
-    Packing,
-    RandomLlamaConfig,
-    Source,
-    TooLong,
-    TrainingConfig,
-)
+from ugro.config.training import Dtype, LatencyConfig, LRScheduler, TrainingConfig
 from ugro.errors import UserError, fault
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ugro.config.trial import LoraConfig
+from ugro.config.lora import LoraConfig
 
 Adapter = Enum(
     "Adapter",

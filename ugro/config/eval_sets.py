@@ -3,11 +3,11 @@
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
+from ugro.config.data import DataConfig
 from ugro.config.metrics import NAME, is_reserved
 from ugro.config.mixture import KEYS, Member, member_of
 from ugro.config.study import Direction
 from ugro.config.task import TASK_METRICS, TaskName
-from ugro.config.trial import DataConfig
 from ugro.errors import fault
 
 OWN_KEYS = tuple(key for key in KEYS if not key.startswith(("train_", "test_")))

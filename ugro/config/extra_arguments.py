@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from ugro.config.keys import ALIKE, NEAREST
+from ugro.config.training import TrainingConfig
 from ugro.config.transformers_source import training_arguments
-from ugro.config.trial import TrainingConfig
 from ugro.errors import fault
 
 KEY = "training.extra"

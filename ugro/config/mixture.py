@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ugro.config.trial import ColumnsConfig, DataConfig, Source
+from ugro.config.data import ColumnsConfig, DataConfig, Source
 from ugro.errors import UserError, fault
 
 # What a set may differ in; all else, such as the row length, is that of the mixture.

@@ -6,7 +6,8 @@ from enum import Enum
 from importlib.util import find_spec
 
 from ugro.config.adapters import Adapter
-from ugro.config.trial import Dtype, LoraConfig
+from ugro.config.lora import LoraConfig
+from ugro.config.training import Dtype
 from ugro.errors import fault
 
 # Methods whose models transformers 5.23 trains: it refuses torchao's int4 and does not load HQQ.

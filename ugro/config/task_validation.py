@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping
 
+from ugro.config.data import RUNNING_TEXT, DataConfig, Packing
 from ugro.config.eval_sets import eval_sets
 from ugro.config.metrics import AnyMetric, LmEvalConfig, On, value_names
 from ugro.config.mixture import Member, members
 from ugro.config.task import TASK_METRICS, TaskConfig, TaskName
-from ugro.config.trial import RUNNING_TEXT, DataConfig, Packing
 from ugro.errors import UserError, fault
 
 # Columns that data.columns may name, and templates may make

@@ -7,8 +7,8 @@ from ugro.config.bounds import above_zero, at_least, share
 from ugro.config.extra_arguments import extra_faults
 from ugro.config.keys import ALIKE, NEAREST
 from ugro.config.task import TaskName
+from ugro.config.training import LRScheduler, TrainingConfig
 from ugro.config.transformers_source import optimizers, schedule_arguments
-from ugro.config.trial import LRScheduler, TrainingConfig
 from ugro.errors import fault
 
 # Optimizers that do not resume with transformers 5.23, by the start of the name: they keep state
