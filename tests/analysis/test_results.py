@@ -218,6 +218,8 @@ def test_the_best_experiment_is_the_whole_configuration_less_its_study(
         "seed",
         "cache_dir",
         "model",
+        "quantization",
+        "adapter",
         "lora",
         "data",
         "training",

@@ -61,7 +61,8 @@ def written(tmp_path: Path, _ray: None) -> Iterator[Written]:
             overrides.append(f"hydra.sweep.dir={folder}")
             config = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
             executor = executor_for(config, loader, nothing)
-            space = parse(config.hydra.sweeper.params, [*overrides[:2], *EXTRA])
+            sweeper = config.hydra.sweeper
+            space = parse(sweeper.params, [*overrides[:2], *EXTRA], sweeper.conditions)
             composer = Composer(space, config, loader)
             constraints = constraints_of(ConstraintsConfig([]), lambda key: True)
             draws = random_sampler(FeasibleSpace(space, composer, constraints), seed=0)

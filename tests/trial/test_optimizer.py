@@ -54,6 +54,11 @@ LEFT_OUT = {
     "grokadamw": "its state is not in state_dict",
 }
 TRAINED = [one.value for one in OptimizerNames if one.value not in LEFT_OUT]
+COMPILED = {"adamw_torch_4bit", "adamw_torch_8bit"}  # for each shape, in half a minute
+EACH = [
+    pytest.param(name, marks=pytest.mark.long if name in COMPILED else (), id=name)
+    for name in TRAINED
+]
 OTHER_DEVICES = {"adamw_torch_xla", "adamw_torch_npu_fused", "adamw_anyprecision"}
 # Matrices of 4096 elements and more, which 8-bit optimizers quantise
 LARGE = ("lora.r=64", "training.max_steps=3", "training.eval_steps=3")
@@ -80,7 +85,7 @@ def test_what_is_left_out_is_refused_or_needs_another_device() -> None:
     assert refused == set(LEFT_OUT) - OTHER_DEVICES
 
 
-@pytest.mark.parametrize("optimizer", TRAINED)
+@pytest.mark.parametrize("optimizer", EACH)
 def test_an_optimizer_trains_three_steps_and_keeps_the_estimated_state(
     optimizer: str, run: Run, settings: Settings
 ) -> None:
@@ -122,7 +127,14 @@ def test_the_state_of_a_large_matrix_is_estimated_from_some_of_its_rows(
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["adafactor", "sgd", "adamw_8bit", "adamw_torch_8bit", "schedule_free_adamw"]
+    "optimizer",
+    [
+        "adafactor",
+        "sgd",
+        "adamw_8bit",
+        pytest.param("adamw_torch_8bit", marks=pytest.mark.long),
+        "schedule_free_adamw",
+    ],
 )
 def test_a_trial_with_another_optimizer_resumes_bit_for_bit(
     optimizer: str, run: Run, settings: Settings, tmp_path: Path

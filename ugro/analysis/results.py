@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
 from ugro.analysis.tables import Tables
+from ugro.config import ADAPTERS
 from ugro.paths import BEST, CONFIG, TABLE, UPSTREAM_RESULTS, trial_folder, write_atomically
 from ugro.shell import override
 from ugro.study.study import Study
@@ -115,7 +116,8 @@ def _is_number(text: str) -> bool:
 def experiment(best: FrozenTrial, trial_config: Path, why: str = "") -> str:
     """Return the best trial's configuration, without study settings, as a Hydra experiment."""
     config: Any = OmegaConf.load(trial_config)
-    for name in OF_STUDY:
+    not_chosen = [name for name in ADAPTERS if config.get(name, "absent") is None]
+    for name in (*OF_STUDY, *not_chosen):
         config.pop(name, None)
     pasted = best_overrides(best)
     head = (
