@@ -10,16 +10,13 @@ indices such as 0-9, whose references are kept in benchmarks/results/choosing.
 
 import argparse
 import math
-import os
-from concurrent.futures import ProcessPoolExecutor
-from itertools import product
 from statistics import mean
 
 from ugro.events.events import TrialAsked
 
 from .budget import HORIZON_HOURS, Budget, Seeds
+from .chosen_runs import add_runs, measured
 from .curves import Problem, plain, result
-from .headline import PUBLISHED, Kept, quiet, runs_of
 from .markdown import markdown_table
 from .methods import SLOTS
 from .reference import Reference, landscape_of, problem_of
@@ -32,15 +29,10 @@ Regrets = tuple[float, float, float]  # of the lowest value, confirmed, truly be
 
 def main(runs: range, problems: list[str]) -> None:
     """Run all searches and print a table with a row per problem."""
-    references = Kept(PUBLISHED / "choosing/runs").references()
-    every = list(product(problems, runs))
-    of = [references[problem, landscape_of(problem, index)] for problem, index in every]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
-        found = dict(zip(every, pool.map(regrets, *zip(*every, strict=True), of), strict=True))
-    rows = []
-    for problem in problems:
-        columns = zip(*(found[problem, index] for index in runs), strict=True)
-        rows.append([problem, *(f"{mean(column):.3f}" for column in columns)])
+    rows = [
+        [problem, *(f"{mean(column):.3f}" for column in zip(*found, strict=True))]
+        for problem, found in measured(regrets, problems, runs).items()
+    ]
     print(markdown_table(["", "lowest value", "confirmed", "best of the three"], rows))
 
 
@@ -67,8 +59,5 @@ def _mean_value(problem: Problem, parameters: dict[str, float | str], seeds: See
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("runs", type=runs_of)
-    parser.add_argument("--problems", nargs="+", default=PROBLEMS)
-    given = parser.parse_args()
+    given = add_runs(argparse.ArgumentParser(), PROBLEMS).parse_args()
     main(given.runs, given.problems)

@@ -17,8 +17,9 @@ from ugro.schedulers.freeze_thaw.forecast import Forecast
 from ugro.schedulers.freeze_thaw.freeze_thaw import FreezeThaw
 
 from .budget import HORIZON_HOURS, Budget, Seeds
+from .chosen_runs import add_runs
 from .curves import plain
-from .headline import quiet, runs_of
+from .headline import quiet
 from .markdown import markdown_table
 from .methods import SLOTS
 from .reference import landscape_of, problem_of
@@ -78,8 +79,5 @@ def _predictions() -> Iterator[dict[Key, Prediction]]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("runs", type=runs_of)
-    parser.add_argument("--problems", nargs="+", default=PROBLEMS)
-    given = parser.parse_args()
+    given = add_runs(argparse.ArgumentParser(), PROBLEMS).parse_args()
     main(given.runs, given.problems)

@@ -8,17 +8,14 @@ with multivariate TPE, starts as many trials as it can in the hours of the defau
 """
 
 import argparse
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
-from itertools import product
 from operator import attrgetter
 from statistics import mean, median
 
 from .budget import Budget, Seeds
-from .headline import PUBLISHED, Kept, quiet, runs_of
+from .chosen_runs import add_runs, measured
 from .markdown import markdown_table
 from .reference import Reference, landscape_of, problem_of
 from .simulate import simulate
@@ -45,18 +42,12 @@ class Result:
 
 def main(trials: int, slots: int, runs: range, problems: list[str]) -> None:
     """Run all studies and print a table with a row per problem."""
-    references = Kept(PUBLISHED / "choosing/runs").references()
-    every = list(product(problems, runs))
-    of = [references[problem, landscape_of(problem, index)] for problem, index in every]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=quiet) as pool:
-        work = partial(compare, trials, slots)
-        found = dict(zip(every, pool.map(work, *zip(*every, strict=True), of), strict=True))
-    rows = []
-    for problem in problems:
-        studies = zip(*(found[problem, index] for index in runs), strict=True)
-        rows.append([problem, *map(_medians, studies)])
+    found = measured(partial(compare, trials, slots), problems, runs)
+    rows = [
+        [problem, *map(_medians, zip(*studies, strict=True))] for problem, studies in found.items()
+    ]
     print(markdown_table(["", "default", "`scheduler=none`", "ASHA, TPE"], rows))
-    results = list(found.values())
+    results = [each for studies in found.values() for each in studies]
     for name, at in (("`scheduler=none`", 1), ("ASHA, TPE", 2)):
         share = mean(each[0].regret <= each[at].regret for each in results)
         print(
@@ -91,7 +82,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("trials", type=int)
     parser.add_argument("slots", type=int)
-    parser.add_argument("runs", type=runs_of)
-    parser.add_argument("--problems", nargs="+", default=PROBLEMS)
-    given = parser.parse_args()
+    given = add_runs(parser, PROBLEMS).parse_args()
     main(given.trials, given.slots, given.runs, given.problems)
