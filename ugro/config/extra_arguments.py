@@ -1,10 +1,9 @@
 """Validate ``training.extra``: fields of transformers' ``TrainingArguments`` without an own key."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
-from ugro.config.keys import ALIKE, NEAREST
+from ugro.config.keys import nearest
 from ugro.config.training import TrainingConfig
 from ugro.config.transformers_source import training_arguments
 from ugro.errors import fault
@@ -93,7 +92,7 @@ def extra_faults(extra: Mapping[str, object]) -> Iterator[str]:
     for name, value in extra.items():
         if name not in known:
             allowed = [each for each in known if _refusal(each) is None]
-            alike = difflib.get_close_matches(name, allowed, NEAREST, ALIKE) or allowed
+            alike = nearest(name, allowed) or allowed
             yield fault(KEY, name, f"fields of TrainingArguments: {', '.join(alike)}")
         elif refusal := _refusal(name):
             yield fault(KEY, name, refusal)

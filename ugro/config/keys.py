@@ -44,10 +44,14 @@ def no_such_key(key: str, known: Iterable[str]) -> str:
     if key in (known := list(known)):
         return f"{key}: no key of the chosen option of {key.partition('.')[0]}"
     own = [one for one in known if one.partition(".")[0] == key.partition(".")[0]]
-    matches = (difflib.get_close_matches(key, keys, NEAREST, ALIKE) for keys in (own, known))
-    alike = next(filter(None, matches), [])
+    alike = nearest(key, own) or nearest(key, known)
     hint = f"nearest: {', '.join(alike)}" if alike else "python train.py --cfg job prints them all"
     return f"{key}: no key of the schema, {hint}"
+
+
+def nearest(given: str, known: Iterable[str]) -> list[str]:
+    """Return the known names that are most like a given one."""
+    return difflib.get_close_matches(given, list(known), NEAREST, ALIKE)
 
 
 def keys_of(schema: type, more: Iterable[type] = (), of_more: str = "") -> tuple[str, ...]:

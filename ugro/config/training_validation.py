@@ -1,11 +1,10 @@
 """Validate how the adapter is trained, in transformers' terms."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from ugro.config.bounds import above_zero, at_least, share
 from ugro.config.extra_arguments import extra_faults
-from ugro.config.keys import ALIKE, NEAREST
+from ugro.config.keys import nearest
 from ugro.config.task import TaskName
 from ugro.config.training import LRScheduler, TrainingConfig
 from ugro.config.transformers_source import optimizers, schedule_arguments
@@ -70,7 +69,7 @@ def _optimizer(given: str) -> Iterator[str]:
         allowed = "one whose state is part of checkpoints, as trials are resumed"
         yield fault("training.optim", given, allowed)
     elif given not in known:
-        alike = difflib.get_close_matches(given, known, NEAREST, ALIKE)
+        alike = nearest(given, known)
         allowed = f"nearest: {', '.join(alike)}" if alike else ", ".join(known)
         yield fault("training.optim", given, allowed)
 
