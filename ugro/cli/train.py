@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ugro.config import ADAPTERS, Adapter, register_schema, typed
+from ugro.config.adapter_validation import adapter_of_key, without_effect
 from ugro.config.keys import REMOVED, no_such_key
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
@@ -80,9 +81,9 @@ def refuse_keys_of_other_adapters(arguments: Sequence[str]) -> None:
         values["adapter"] = Adapter.lora.name
     chosen = [name for name in ADAPTERS if re.search(rf"\b{name}\b", values.get("adapter", name))]
     lines = [
-        fault(key, value, f"adapter={of}, as it has no effect with adapter={','.join(chosen)}")
+        without_effect(key, value, chosen)
         for key, value in values.items()
-        if (of := key.lstrip("+~").partition(".")[0]) in ADAPTERS and of not in chosen
+        if adapter_of_key(key) not in (None, *chosen)
     ]
     if lines:
         sys.exit("\n".join(f"error: {line}" for line in lines))

@@ -1,10 +1,10 @@
 """Validate the keys of the chosen adapter."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
-from ugro.config import Config, LoraConfig
+from ugro.config import ADAPTERS, Config, LoraConfig
 from ugro.config.adapters import AdaLoraConfig, AdapterConfig, GraloraConfig, HraConfig
 from ugro.config.bounds import above_zero, at_least, share
 from ugro.errors import fault
@@ -110,3 +110,17 @@ def _of_one(config: AdapterConfig) -> Iterator[str]:
             yield fault("hra.r", r, "an even number")
         case GraloraConfig(r=r, k=k) if k >= 1 and r % k:
             yield fault("gralora.r", r, f"a multiple of gralora.k={k}")
+
+
+def adapter_of_key(key: str) -> str | None:
+    """Return the adapter that a key belongs to, as written in an override; None: to none."""
+    section = key.lstrip("+~").partition(".")[0]
+    return section if section in ADAPTERS else None
+
+
+def without_effect(key: str, given: object, adapters: Sequence[str]) -> str:
+    """Say that a key belongs to none of the adapters that trials have."""
+    allowed = (
+        f"adapter={adapter_of_key(key)}, as it has no effect with adapter={','.join(adapters)}"
+    )
+    return fault(key, given, allowed)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ugro.config import ADAPTERS, typed
+from ugro.config import typed
+from ugro.config.adapter_validation import adapter_of_key, without_effect
 from ugro.config.validation import validate
 from ugro.errors import UserError, fault
 from ugro.space.composition import has, without_hydra
@@ -62,12 +63,11 @@ def _adapter_faults(space: SearchSpace, configured: str) -> Iterator[str]:
     searched = space.distributions.get(ADAPTER)
     adapters = [configured] if searched is None else list(map(str, extreme_values(searched)))
     for key in space.distributions:
-        of = key.lstrip("+").partition(".")[0]
-        if of not in ADAPTERS:
+        of = adapter_of_key(key)
+        if of is None:
             continue
         if of not in adapters:
-            allowed = f"adapter={of}, as it has no effect with adapter={','.join(adapters)}"
-            yield fault(key, "a sweep", allowed)
+            yield without_effect(key, "a sweep", adapters)
         elif len(adapters) > 1 and key not in space.conditions:
             allowed = f"with the condition hydra.sweeper.conditions.{key}: {ADAPTER} == '{of}'"
             yield fault(key, "a sweep", allowed)
