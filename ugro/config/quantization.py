@@ -57,6 +57,24 @@ def adapters_of(library: str) -> tuple[str, ...]:
     return ADAPTERS_OF.get(library, ("lora",))
 
 
+def adapter_faults_on(
+    library: str | None, which: str, adapter: str, lora: LoraConfig | None
+) -> Iterator[str]:
+    """Yield why an adapter does not train on a quantised base model, a line each.
+
+    Args:
+        library: what quantised it, if that is known
+        which: the base model, in words that follow what is allowed
+        adapter: the chosen adapter
+        lora: the keys of LoRA, if it is chosen
+    """
+    if library is not None and adapter not in (known := adapters_of(library)):
+        yield fault("adapter", adapter, f"{', '.join(known)} {which}")
+    if lora is not None and str(lora.init_lora_weights).lower() not in INDEPENDENT:
+        allowed = f"{', '.join(INDEPENDENT)} {which}"
+        yield fault("lora.init_lora_weights", lora.init_lora_weights, allowed)
+
+
 def quantization_faults(
     quantization: QuantizationConfig, adapter: Adapter, lora: LoraConfig
 ) -> Iterator[str]:
@@ -77,14 +95,9 @@ def quantization_faults(
         if quantization.compute_dtype is not Dtype.auto:
             given = quantization.compute_dtype.name
             yield fault("quantization.compute_dtype", given, f"auto with {method.name}")
-    if adapter.name not in (known := adapters_of(PACKAGES[method][0])):
-        allowed = f"{', '.join(known)} with quantization.method={method.name}"
-        yield fault("adapter", adapter.name, allowed)
-    if adapter is not Adapter.lora:
-        return
-    if str(lora.init_lora_weights).lower() not in INDEPENDENT:
-        allowed = f"{', '.join(INDEPENDENT)} with quantization.method={method.name}"
-        yield fault("lora.init_lora_weights", lora.init_lora_weights, allowed)
-    if lora.use_dora and method is QuantizationMethod.bnb_int8:
+    chosen = lora if adapter is Adapter.lora else None
+    which = f"with quantization.method={method.name}"
+    yield from adapter_faults_on(PACKAGES[method][0], which, adapter.name, chosen)
+    if chosen and chosen.use_dora and method is QuantizationMethod.bnb_int8:
         # PEFT 0.21 drops the scales of weights on a CPU while it computes DoRA's magnitudes.
         yield fault("lora.use_dora", True, "false with quantization.method=bnb_int8")

@@ -134,7 +134,7 @@ def load(
     where = where or device()
     tokenizer = load_tokenizer(config, cache_dir)
     kind, options = model_class(labels)
-    of_checkpoint = _check_quantised(config, quantization, cache_dir, where)
+    of_checkpoint = _checkpoint_options(config, quantization, cache_dir, where)
     quantised = loading_options(quantization, dtype, where) | of_checkpoint
     if config.random_llama is not None:
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
@@ -158,7 +158,7 @@ def load(
     return BaseModel(model if is_quantised(model) else model.to(where), tokenizer, labels)
 
 
-def _check_quantised(
+def _checkpoint_options(
     config: ModelConfig, quantization: QuantizationConfig, cache_dir: Path, where: torch.device
 ) -> dict[str, Any]:
     """Return the arguments of ``from_pretrained`` for a checkpoint that is quantised already.

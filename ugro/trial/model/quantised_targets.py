@@ -3,7 +3,7 @@
 from transformers import PreTrainedModel
 
 from ugro.config import AnyAdapter, LoraConfig, name_of
-from ugro.config.quantization import INDEPENDENT, adapters_of
+from ugro.config.quantization import adapter_faults_on
 from ugro.errors import UserError, fault
 from ugro.trial.model.quantization import method_of_checkpoint
 from ugro.trial.model.target_modules import matches
@@ -18,12 +18,10 @@ def check_quantised(model: PreTrainedModel, config: AnyAdapter) -> None:
             weights, or ``modules_to_save`` names some.
     """
     adapter, method = name_of(config), method_of_checkpoint(model.config)
-    if method is not None and adapter not in (known := adapters_of(method)):
-        allowed = f"{', '.join(known)} with a base model quantised by {method}"
-        raise UserError(fault("adapter", adapter, allowed))
-    if isinstance(config, LoraConfig) and str(config.init_lora_weights).lower() not in INDEPENDENT:
-        allowed = f"{', '.join(INDEPENDENT)} with a quantised base model"
-        raise UserError(fault("lora.init_lora_weights", config.init_lora_weights, allowed))
+    which = f"with a base model quantised by {method}" if method else "with a quantised base model"
+    lora = config if isinstance(config, LoraConfig) else None
+    if refused := list(adapter_faults_on(method, which, adapter, lora)):
+        raise UserError("\n".join(refused))
     names = [name for name, _ in model.named_modules()]
     quantised = [name for name, _ in quantised_linears(model)]
     for given in config.modules_to_save or []:
