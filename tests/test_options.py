@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from ugro.analysis.results import OF_STUDY, experiment
 from ugro.cli.rerun import configuration_of
 from ugro.config import typed
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 
 from .conftest import ROOT

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import Config, Direction, MetricConfig, ObjectiveConfig, On
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 
 from ..task_files import write_tasks
@@ -130,7 +130,7 @@ def test_wrong_tasks_are_named(
 def test_tasks_need_a_package(
     settings: Callable[..., Config], tasks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ugro.config.metric_validation.find_spec", lambda _: None)
+    monkeypatch.setattr("ugro.config.validation.metrics.find_spec", lambda _: None)
     with pytest.raises(UserError) as raised:
         validate(settings(TINY, *tasks))
     assert str(raised.value) == (

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ugro.config import Config
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 from ugro.space.comparability import check_comparable
 from ugro.trial.checkpoints import hash_training

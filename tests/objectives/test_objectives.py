@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ugro.config import Direction, Mode, ObjectiveConfig, ObjectivesConfig
-from ugro.config.objective_validation import objective_faults
+from ugro.config.validation.objectives import objective_faults
 from ugro.errors import UserError
 from ugro.objectives.objectives import Objectives, objectives_of
 

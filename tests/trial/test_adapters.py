@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from ugro.config import ADAPTERS, Config, adapter_of
 from ugro.config.quantization import adapters_of
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 from ugro.events.channel import TrialInterruptedError
 from ugro.events.trial_report import TrialResult

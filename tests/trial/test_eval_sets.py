@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ugro.config import Config
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 from ugro.events.channel import channel
 from ugro.trial.setup import set_up

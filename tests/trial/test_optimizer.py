@@ -11,7 +11,7 @@ from transformers import get_scheduler
 from transformers.training_args import OptimizerNames
 
 from ugro.config import Config, LRScheduler
-from ugro.config.training_validation import IN_BACKWARD, NOT_RESUMED
+from ugro.config.validation.training import IN_BACKWARD, NOT_RESUMED
 from ugro.errors import UserError
 from ugro.events.channel import TrialInterruptedError
 from ugro.trial.memory_estimate import estimate_memory

@@ -11,7 +11,7 @@ from rich.text import Text
 from ugro.cli.train import refuse_removed_keys
 from ugro.config import Config, register_schema, typed
 from ugro.config.training_length import row_length
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError, fault
 from ugro.formatting import counted, printable
 from ugro.paths import configuration_folder

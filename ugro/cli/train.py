@@ -11,9 +11,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ugro.config import ADAPTERS, Adapter, register_schema, typed
-from ugro.config.adapter_validation import adapter_of_key, without_effect
 from ugro.config.keys import REMOVED, no_such_key
-from ugro.config.validation import validate
+from ugro.config.validation.adapters import adapter_of_key, without_effect
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError, fault
 from ugro.events.channel import channel
 from ugro.events.trial_report import TrialResult

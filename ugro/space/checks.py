@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 
 from ugro.config import typed
-from ugro.config.adapter_validation import adapter_of_key, without_effect
-from ugro.config.validation import validate
+from ugro.config.validation.adapters import adapter_of_key, without_effect
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError, fault
 from ugro.space.composition import has, without_hydra
 from ugro.space.feasible import FeasibleSpace

@@ -8,7 +8,7 @@ import pytest
 
 from tests.trial.made import data_config
 from ugro.config import Config, DataConfig
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 from ugro.trial.data.documents import Document, Skipped
 from ugro.trial.data.preparation import prepare

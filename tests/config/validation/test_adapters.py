@@ -7,10 +7,10 @@ import pytest
 from omegaconf import MISSING, OmegaConf
 
 from ugro.config import ADAPTERS, Adapter, Config
-from ugro.config.validation import validate
+from ugro.config.validation.validation import validate
 from ugro.errors import UserError
 
-from ..conftest import ROOT
+from ...conftest import ROOT
 
 Settings = Callable[..., Config]
 HALF = "adalora.warmup_ratio=0.5 adalora.final_ratio=0.5"

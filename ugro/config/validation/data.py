@@ -4,10 +4,10 @@ import string
 from collections.abc import Iterator
 
 from ugro.config import DATA_SETS, RUNNING_TEXT, Config, DataConfig, Source
-from ugro.config.bounds import at_least, share
 from ugro.config.eval_sets import eval_sets, name_faults
 from ugro.config.metrics import value_names
 from ugro.config.mixture import in_set, members, of_mixture
+from ugro.config.validation.bounds import at_least, share
 from ugro.errors import UserError, fault
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from ugro.config.bounds import above_zero, at_least, share
-from ugro.config.extra_arguments import extra_faults
 from ugro.config.keys import nearest
 from ugro.config.task import TaskName
 from ugro.config.training import LRScheduler, TrainingConfig
-from ugro.config.transformers_source import optimizers, schedule_arguments
+from ugro.config.validation.bounds import above_zero, at_least, share
+from ugro.config.validation.extra_arguments import extra_faults
+from ugro.config.validation.transformers_source import optimizers, schedule_arguments
 from ugro.errors import fault
 
 # Optimizers that do not resume with transformers 5.23, by the start of the name: they keep state

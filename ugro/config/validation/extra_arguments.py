@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from ugro.config.keys import nearest
 from ugro.config.training import TrainingConfig
-from ugro.config.transformers_source import training_arguments
+from ugro.config.validation.transformers_source import training_arguments
 from ugro.errors import fault
 
 KEY = "training.extra"

@@ -8,7 +8,11 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from ugro.config import LRScheduler
-from ugro.config.transformers_source import OF_GET_SCHEDULER, optimizers, schedule_arguments
+from ugro.config.validation.transformers_source import (
+    OF_GET_SCHEDULER,
+    optimizers,
+    schedule_arguments,
+)
 
 FOLLOW_EVALUATIONS = {"reduce_lr_on_plateau", "greedy"}
 

@@ -11,14 +11,14 @@ from ugro.config import (
     StoppersConfig,
     StudyConfig,
 )
-from ugro.config.adapter_validation import adapter_faults
-from ugro.config.bounds import above_zero, at_least
-from ugro.config.data_validation import data_faults
-from ugro.config.metric_validation import metric_faults
-from ugro.config.objective_validation import objective_faults
 from ugro.config.quantization import quantization_faults
-from ugro.config.task_validation import task_faults
-from ugro.config.training_validation import training_faults
+from ugro.config.validation.adapters import adapter_faults
+from ugro.config.validation.bounds import above_zero, at_least
+from ugro.config.validation.data import data_faults
+from ugro.config.validation.metrics import metric_faults
+from ugro.config.validation.objectives import objective_faults
+from ugro.config.validation.task import task_faults
+from ugro.config.validation.training import training_faults
 from ugro.config.values import configured_values, known_values
 from ugro.errors import UserError, fault
 from ugro.events.trial_report import MEASURED, REPORTED

@@ -7,10 +7,10 @@ import inspect
 import pytest
 from transformers import TrainingArguments
 
-from ugro.config.extra_arguments import KEYS, extra_faults
 from ugro.config.keys import keys_of
 from ugro.config.training import TrainingConfig
-from ugro.config.transformers_source import training_arguments
+from ugro.config.validation.extra_arguments import KEYS, extra_faults
+from ugro.config.validation.transformers_source import training_arguments
 from ugro.trial import training_arguments as of_trial
 
 FIELDS = {one.name: one for one in dataclasses.fields(TrainingArguments)}

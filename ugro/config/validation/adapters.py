@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from ugro.config import ADAPTERS, Config, LoraConfig
 from ugro.config.adapters import AdaLoraConfig, AdapterConfig, GraloraConfig, HraConfig
-from ugro.config.bounds import above_zero, at_least, share
+from ugro.config.validation.bounds import above_zero, at_least, share
 from ugro.errors import fault
 
 INITIALISATIONS = ("gaussian", "orthogonal", "olora", "pissa", "eva")

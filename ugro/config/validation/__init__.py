@@ -1,0 +1,1 @@
+"""Find impossible values of a configuration, and say all of them together."""
