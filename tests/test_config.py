@@ -16,6 +16,13 @@ def test_the_debug_recipe_is_small(composed: Callable[..., DictConfig]) -> None:
     assert config.training.max_steps == 4
 
 
+def test_upstreams_sweeper_and_launcher_compose(composed: Callable[..., DictConfig]) -> None:
+    upstream = ("hydra/sweeper=optuna", "hydra/sweeper/sampler=tpe", "hydra/launcher=ray")
+    config = composed(*upstream, "search_space=lora", "study.name=test", with_hydra=True)
+    assert config.hydra.sweeper._target_.startswith("hydra_plugins.hydra_optuna_sweeper.")
+    assert "lora.r" in config.hydra.sweeper.params
+
+
 def test_a_local_group_is_optional_and_has_the_last_word(
     tmp_path: Path, composed: Callable[..., DictConfig]
 ) -> None:
