@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ugro.config import ADAPTERS, Adapter, register_schema, typed
+from ugro.config import ADAPTERS, Adapter, Parallel, register_schema, typed
 from ugro.config.keys import REMOVED, no_such_key
 from ugro.config.validation.adapters import adapter_of_key, without_effect
 from ugro.config.validation.validation import validate
@@ -35,7 +35,12 @@ def train(config: DictConfig) -> TrialResult:
         else:
             from ugro.trial.trial import run_trial as run
 
-        return run(settings, Path(HydraConfig.get().runtime.output_dir), channel())
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if settings.training.parallel is not Parallel.none:
+            from ugro.trial.parallel.processes import in_processes
+
+            return in_processes(run, settings, folder, channel())
+        return run(settings, folder, channel())
     except UserError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise  # the sweeper reports it

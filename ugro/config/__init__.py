@@ -40,7 +40,7 @@ from ugro.config.study import (
 )
 from ugro.config.task import TaskConfig, TaskName
 from ugro.config.tracking import MlflowConfig, TrackingConfig, WandbConfig, WandbMode
-from ugro.config.training import Dtype, LatencyConfig, LRScheduler, TrainingConfig
+from ugro.config.training import Dtype, LatencyConfig, LRScheduler, Parallel, TrainingConfig
 
 __all__ = [
     "ADAPTERS",
@@ -76,6 +76,7 @@ __all__ = [
     "ObjectivesConfig",
     "On",
     "Packing",
+    "Parallel",
     "PrometheusConfig",
     "QuantizationConfig",
     "QuantizationMethod",

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import MISSING
 
 Dtype = Enum("Dtype", ["auto", "fp32", "fp16", "bf16"])
+Parallel = Enum("Parallel", ["none", "ddp", "fsdp"])
 # transformers.SchedulerType without reduce_lr_on_plateau and greedy, which follow the evaluations:
 # weights would depend on training.eval_steps.
 LRScheduler = Enum(
@@ -98,6 +99,15 @@ class TrainingConfig:
 
     gradient_checkpointing: bool = MISSING
     """Recompute activations in the backward pass: less memory, a third slower."""
+
+    parallel: Parallel = Parallel.none
+    """Processes of a trial, each with its own GPU of the same machine, share the rows of a step:
+    none (one process), ddp (each holds the base model) or fsdp (each holds a part of it,
+    https://arxiv.org/abs/2304.11277)."""
+
+    processes: int | None = None
+    """Number of processes with parallel=ddp or fsdp; null: one for each GPU of the trial, that is
+    hydra.launcher.ray.remote.num_gpus in a sweep."""
 
     extra: dict[str, Any] = field(default_factory=dict)
     """Further arguments of transformers' TrainingArguments, by name: {optim_args: momentum=0.9}."""

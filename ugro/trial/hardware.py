@@ -86,21 +86,28 @@ def _best_precision(device_type: str) -> torch.dtype:
 
 
 def use_allotted_threads() -> None:
-    """Set torch's thread count to ``OMP_NUM_THREADS``.
+    """Set torch's thread count to the allotted one.
 
-    torch reads the variable only at import, but Ray sets it per task, and a warm worker may be
-    reused with another value. OpenMP allows a list with a value per nesting level; the first is
-    used. An invalid value is logged, and all CPUs are used.
+    torch reads ``OMP_NUM_THREADS`` only at import, but Ray sets it per task, and a warm worker may
+    be reused with another value.
+    """
+    torch.set_num_threads(allotted_threads())
+
+
+def allotted_threads() -> int:
+    """Return the number of threads by ``OMP_NUM_THREADS``, else the number of CPUs.
+
+    OpenMP allows a list with a value per nesting level; the first is used. An invalid value is
+    logged, and all CPUs are used.
     """
     allotted = os.environ.get("OMP_NUM_THREADS", "").strip()
     first = allotted.partition(",")[0].strip()
     if first.isdecimal() and int(first) > 0:
-        torch.set_num_threads(int(first))
-        return
+        return int(first)
     if allotted:
         allowed = f"1 or more; all {cpus()} CPUs are used"
         log.warning(fault("OMP_NUM_THREADS", allotted, allowed))
-    torch.set_num_threads(cpus())
+    return cpus()
 
 
 def reset_peak_memory() -> None:

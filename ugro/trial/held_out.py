@@ -20,6 +20,7 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.metrics.metrics import Measured
 from ugro.trial.model.base_models import evict_base_model
+from ugro.trial.parallel import group
 from ugro.trial.setup import metrics_of, set_up
 from ugro.trial.tasks.evaluation import Evaluation
 from ugro.trial.tasks.task import task_of
@@ -55,7 +56,8 @@ def measure_test(config: Config, folder: Path, channel: Channel) -> TrialResult:
     untrained = task.evaluate(base.model, part, size)
     base_measured = own.compute(base.model, untrained, number=0, last=True)
     try:
-        model = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)
+        adapter = group.from_first(lambda: folder / ADAPTER)
+        model = peft.PeftModel.from_pretrained(base.model, adapter)
         trained = task.evaluate(model, part, size)
         measured = own.compute(model, trained, number=0, last=True)
     finally:

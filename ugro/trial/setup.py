@@ -4,7 +4,7 @@ from pathlib import Path
 
 from transformers import logging as transformers_logging
 
-from ugro.config import Config, TaskName
+from ugro.config import Config, Parallel, TaskName
 from ugro.config.metrics import of_tasks
 from ugro.config.training_length import longest_row
 from ugro.trial import hardware
@@ -41,13 +41,14 @@ def set_up(config: Config) -> tuple[BaseModel, Data]:
     cache_dir = Path(config.cache_dir).expanduser()
     most = config.training.max_tokens
     longest = longest_row(config.data)
+    sharded = config.training.parallel is Parallel.fsdp
     if config.task.name is TaskName.classification:  # the model's outputs depend on the data
         tokenizer = base_tokenizer(config.model, cache_dir)
         data = prepare(config.data, tokenizer, cache_dir, (), config.task, most)
-        base = base_model(config.model, dtype, cache_dir, data.labels, config.quantization)
+        base = base_model(config.model, dtype, cache_dir, data.labels, config.quantization, sharded)
         check_fits(base.model.config, longest)
     else:
-        base = base_model(config.model, dtype, cache_dir, (), config.quantization)
+        base = base_model(config.model, dtype, cache_dir, (), config.quantization, sharded)
         check_fits(base.model.config, longest)
         data = prepare(config.data, base.tokenizer, cache_dir, base.stop_ids, config.task, most)
     check_vocabulary(base.model, data.largest_token, base.tokenizer)

@@ -23,6 +23,7 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.config import Config, Keep, adapter_of
+from ugro.config.parallel import batch_share
 from ugro.events.channel import Channel
 from ugro.retries import is_disk_trouble, retrying
 from ugro.trial.adaptive_ranks import rank_penalty, ranks_callbacks
@@ -33,6 +34,7 @@ from ugro.trial.data.rows import Rows, Schedule, collate
 from ugro.trial.evaluator import Evaluator
 from ugro.trial.hardware import on_one_device, peak_memory_mb
 from ugro.trial.lora_plus import lora_plus_optimizer, loraplus_ratio
+from ugro.trial.parallel import group
 from ugro.trial.torch_errors import translated
 from ugro.trial.training_arguments import OBJECTIVE, arguments
 
@@ -89,7 +91,7 @@ def train(
         model: model with a new adapter
         data: training and evaluation data
         plan: order of the training rows
-        rows: the training rows in this order
+        rows: the training rows in this order, those of all processes
         evaluator: evaluates the checkpoints; its base model is reported at step 0
         config: configuration of the trial
         training_hash: hash of the training, from :func:`hash_training`
@@ -101,6 +103,7 @@ def train(
         FloatingPointError: no evaluation gave a finite loss.
         TrialInterruptedError: the channel interrupted or paused the training, which can be resumed.
     """
+    group.copy_of_first(folder)
     begin_at = latest(folder, training_hash)
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
@@ -110,10 +113,11 @@ def train(
     callbacks: list[TrainerCallback] = [reporter, *ranks, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(PatienceCallback(config.training.early_stopping_patience))
+    share = batch_share(config.training, group.size())
     trainer = ExampleTrainer(
         model=model,
         args=on_one_device(arguments(config, folder, plan.steps, next(model.parameters()).dtype)),
-        train_dataset=rows,
+        train_dataset=rows.select(plan.own_order(share, group.rank())),
         eval_dataset=Rows(data.evaluation),
         data_collator=partial(collate, pad=model.config.pad_token_id),
         callbacks=callbacks,
@@ -231,13 +235,22 @@ class ExampleTrainer(Trainer):
     ) -> Tensor:
         """Return this forward pass's share of the step's mean loss and of AdaLoRA's penalty."""
         assert num_items_in_batch is not None
-        penalty = rank_penalty(self.model) / self.args.gradient_accumulation_steps
+        passes = self.args.gradient_accumulation_steps * group.size()
+        penalty = rank_penalty(self.model) / passes
         loss: Tensor = self.evaluator.task.loss(model, inputs) / num_items_in_batch + penalty
         return loss
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
-        """Count the targets of a full step."""
-        return torch.tensor(sum(map(self.evaluator.task.count, batch_samples)), device=device)
+        """Count the targets of a full step, in all processes."""
+        count = sum(map(self.evaluator.task.count, batch_samples))
+        return group.summed(torch.tensor(count, device=device))
+
+    def training_step(self, *arguments: Any, **options: Any) -> Tensor:
+        """Compute gradients and loss of a forward pass; after the last, those of all processes."""
+        loss = group.summed(super().training_step(*arguments, **options))
+        if group.size() > 1 and self.accelerator.sync_gradients:
+            group.sum_gradients(self.model.parameters())
+        return loss
 
     def _save_checkpoint(self, *arguments: Any) -> None:
         """Save a checkpoint as transformers does; wait while the disk is full."""

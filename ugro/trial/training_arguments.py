@@ -7,9 +7,11 @@ import torch
 from transformers import TrainingArguments
 
 from ugro.config import Config
+from ugro.config.parallel import batch_share
 from ugro.errors import UserError, fault
 from ugro.retries import one_line
 from ugro.trial.hardware import device
+from ugro.trial.parallel import group
 
 OBJECTIVE = "eval_objective"  # minimised: selects the best checkpoint
 
@@ -29,6 +31,7 @@ def arguments(
         UserError: transformers refuses a value of ``training.extra``.
     """
     training = config.training
+    share = batch_share(training, group.size())
     of_trial = partial(
         TrainingArguments,
         output_dir=str(checkpoints),
@@ -43,9 +46,9 @@ def arguments(
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
         neftune_noise_alpha=training.neftune_noise_alpha,
-        per_device_train_batch_size=training.batch_size,
+        per_device_train_batch_size=share.batch_size,
         per_device_eval_batch_size=training.eval_batch_size,
-        gradient_accumulation_steps=training.gradient_accumulation_steps,
+        gradient_accumulation_steps=share.gradient_accumulation_steps,
         activation_checkpointing=training.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         max_steps=steps,

@@ -11,6 +11,7 @@ from ugro.config import (
     StoppersConfig,
     StudyConfig,
 )
+from ugro.config.parallel import parallel_faults
 from ugro.config.quantization import quantization_faults
 from ugro.config.validation.adapters import adapter_faults
 from ugro.config.validation.bounds import above_zero, at_least
@@ -41,6 +42,7 @@ def validate(config: Config) -> None:
         *adapter_faults(config),
         *quantization_faults(config.quantization, config.adapter, config.lora),
         *training_faults(config.training, task),
+        *parallel_faults(config),
         *data_faults(config),
         *_model(config),
         *_study(config.study),

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from ugro.config import Config, Packing
+from ugro.config.parallel import BatchShare
 from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
 from ugro.trial.loss import IGNORED
@@ -60,6 +61,14 @@ class Rows(Dataset[Row]):
         self._part = part
         self._targets = targets
         self._order = np.arange(len(part.layout)) if order is None else order
+
+    def select(self, order: Numbers) -> "Rows":
+        """Return rows of the same part in another order.
+
+        Args:
+            order: row indices of the part, [items]
+        """
+        return Rows(self._part, order, self._targets)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -132,6 +141,19 @@ class Schedule:
     def steps(self) -> int:
         """Number of optimizer steps."""
         return len(self.tokens) - 1
+
+    def own_order(self, share: BatchShare, rank: int) -> Numbers:
+        """Return the row indices of a process, [its items].
+
+        Args:
+            share: its share of a step
+            rank: its number
+        """
+        passes, rows = share.gradient_accumulation_steps, share.batch_size
+        shape = self.steps, passes, share.passes, rows, share.rows
+        of_pass, of_row = divmod(rank, share.rows)
+        own: Numbers = self.order.reshape(shape)[:, :, of_pass, :, of_row].flatten()
+        return own
 
 
 def schedule(config: Config, part: Part) -> Schedule:

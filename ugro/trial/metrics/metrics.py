@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.texts import Prompt
 from ugro.trial.generation.answers import Answerer, Answers, Prompts
 from ugro.trial.metrics.lm_eval_tasks import LmEvalTasks
+from ugro.trial.parallel import group
 from ugro.trial.tasks.evaluation import Evaluation
 
 STDERR = "_stderr"  # suffix of a value's standard error over documents
@@ -116,7 +118,9 @@ class Metrics:
                 rows = list(answers[name])
                 examples = [self._generation_example(row, answers[name][row]) for row in rows]
             documents = [self._prompts.document(row) for row in rows]
-            returned = call(name, metric.function, examples, metric.timeout_seconds)
+            returned = group.from_first(
+                partial(call, name, metric.function, examples, metric.timeout_seconds)
+            )
             for value, given in _named(name, metric, returned).items():
                 values |= _summary(value, given, documents, f"metrics.{name}")
                 if isinstance(given, list):

@@ -35,6 +35,7 @@ from ugro.trial.model.quantization import (
     on_device,
     release_file,
 )
+from ugro.trial.parallel.sharding import shard
 from ugro.trial.tasks.evaluation import Evaluation
 
 NOT_QUANTISED = QuantizationConfig()
@@ -76,8 +77,17 @@ def base_model(
     cache_dir: Path,
     labels: tuple[str, ...] = (),
     quantization: QuantizationConfig = NOT_QUANTISED,
+    sharded: bool = False,
 ) -> BaseModel:
     """Return the base model, cached if the previous trial used the same.
+
+    Args:
+        config: which model
+        dtype: dtype of its weights
+        cache_dir: cache of de-quantised models
+        labels: of a classifier, in the order of its outputs; none: a language model
+        quantization: quantisation of its linear layers
+        sharded: share out its weights among the trial's processes
 
     Raises:
         UserError: the model does not exist or is not accessible, or lacks the configured attention
@@ -86,10 +96,13 @@ def base_model(
     key = repr(config), dtype, labels, repr(quantization)
     if key not in _cache:
         _cache.clear()  # free memory before loading: two models may not fit
-        base = load(config, dtype, cache_dir, labels=labels, quantization=quantization)
+        where = torch.device("cpu") if sharded else device()
+        base = load(config, dtype, cache_dir, where, labels, quantization)
         set_attention(base.model, config.attn_implementation)
         if config.liger_kernel:
             use_liger_kernels(base.model)
+        if sharded:
+            shard(base.model)
         _cache[key] = base
     return _cache[key]
 

@@ -13,6 +13,7 @@ from ugro.trial.data.packing import Numbers
 from ugro.trial.data.rows import Rows, collate
 from ugro.trial.inference import inference
 from ugro.trial.loss import IGNORED
+from ugro.trial.parallel import group
 from ugro.trial.tasks.evaluation import Evaluation, batches
 
 
@@ -55,15 +56,18 @@ class Classification:
         from sklearn.metrics import f1_score  # takes half a second to import
 
         rows, expected = Rows(part), classes(part, self._labels)
-        losses, chosen = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
+        evaluated = np.zeros(len(rows), dtype=bool)
+        losses, chosen = np.zeros((2, len(rows)))
         pad = model.config.pad_token_id  # type: ignore[union-attr]
         with inference(model) as device:
             for some in batches(part, np.arange(len(rows)), batch_size):
                 batch = collate([rows[row] for row in some], pad=pad)  # type: ignore[arg-type]
                 logits = _logits(model, batch["input_ids"].to(device), batch["labels"].to(device))
                 log_probabilities = logits.cpu().double().log_softmax(-1).numpy()
+                evaluated[some] = True
                 losses[some] = -log_probabilities[np.arange(len(some)), expected[some]]
                 chosen[some] = log_probabilities.argmax(-1)
+        losses, chosen = group.merged(evaluated, losses, chosen)
         correct = (chosen == expected).astype(np.int64)
         others = {
             "accuracy": float(correct.mean()),

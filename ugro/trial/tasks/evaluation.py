@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ugro.trial.data.layout import Part
 from ugro.trial.data.packing import Numbers
+from ugro.trial.parallel import group
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Evaluation:
 
 
 def batches(part: Part, rows: Numbers, size: int) -> list[list[int]]:
-    """Return these rows in batches of similar length, the longest first."""
+    """Return this process's share of the rows, in batches of similar length, the longest first."""
     order = rows[np.argsort(-part.layout.lengths[rows], kind="stable")]
-    return [order[start : start + size].tolist() for start in range(0, len(order), size)]
+    return group.share(
+        [order[start : start + size].tolist() for start in range(0, len(order), size)]
+    )

@@ -13,6 +13,7 @@ from ugro.trial.data.rows import Rows, collate
 from ugro.trial.data.tokenization import CONTENT
 from ugro.trial.inference import inference
 from ugro.trial.loss import IGNORED, summed_loss, token_scores
+from ugro.trial.parallel import group
 from ugro.trial.tasks.evaluation import Evaluation, batches
 
 
@@ -59,9 +60,8 @@ def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
         in bits, per UTF-8 byte; excludes chat markup and end tokens. Comparable across tokenizers.
     """
     rows = Rows(part)
-    losses, tokens = np.zeros(len(rows)), np.zeros(len(rows), dtype=np.int64)
-    correct = np.zeros(len(rows), dtype=np.int64)
-    content, content_bytes = 0.0, 0
+    evaluated = np.zeros(len(rows), dtype=bool)
+    losses, tokens, correct, content, content_bytes = np.zeros((5, len(rows)))
     with inference(model) as device:
         for chosen in batches(part, np.arange(len(rows)), batch_size):
             batch = collate([rows[index] for index in chosen], pad=0)
@@ -72,14 +72,19 @@ def evaluate(model: nn.Module, part: Part, batch_size: int) -> Evaluation:
                 kinds, sizes = _targets(part, index)
                 of_row, found = found[: len(kinds)], found[len(kinds) :]
                 hits, matches = matches[: len(kinds)], matches[len(kinds) :]
+                evaluated[index] = True
                 losses[index], tokens[index] = of_row.sum(), len(kinds)
                 correct[index] = np.count_nonzero(hits)
-                content += of_row[kinds == CONTENT].sum()
-                content_bytes += int(sizes.sum())
-    bits_per_byte = float(content / math.log(2) / content_bytes) if content_bytes else math.nan
-    found_perplexity = perplexity(float(losses.sum() / tokens.sum()))
-    others = {"perplexity": found_perplexity, "bits_per_byte": bits_per_byte}
-    return Evaluation(losses, tokens, correct, others)
+                content[index] = of_row[kinds == CONTENT].sum()
+                content_bytes[index] = sizes.sum()
+    values = group.merged(evaluated, losses, tokens, correct, content, content_bytes)
+    losses, tokens, correct, content, content_bytes = values
+    size = content_bytes.sum()
+    others = {
+        "perplexity": perplexity(float(losses.sum() / tokens.sum())),
+        "bits_per_byte": float(content.sum() / math.log(2) / size) if size else math.nan,
+    }
+    return Evaluation(losses, tokens.astype(np.int64), correct.astype(np.int64), others)
 
 
 def perplexity(loss: float) -> float:

@@ -19,6 +19,7 @@ from ugro.trial.data.rows import Batch, Rows, collate
 from ugro.trial.inference import inference
 from ugro.trial.loss import IGNORED, token_losses, token_losses_with_gradients
 from ugro.trial.model.base_models import BaseModel
+from ugro.trial.parallel import group
 from ugro.trial.tasks.evaluation import Evaluation, batches
 
 UNKNOWN = np.inf  # a log-probability that is not computed yet
@@ -103,13 +104,17 @@ def _fill(
 ) -> None:
     """Write the log-probability of each text of the chosen rows, nats, into ``known``."""
     rows = Rows(part)
+    evaluated = np.zeros(len(known), dtype=bool)
+    found = np.zeros(len(known))
     with inference(model) as device:
         for some in batches(part, chosen, batch_size):
             batch = collate([rows[row] for row in some], pad=0)
             losses = token_losses(model, **_on(device, batch)).cpu().double()
-            found = -_sums(losses, batch["labels"], batch["position_ids"]).numpy()
-            pieces = [np.arange(len(known))[part.layout.pieces(row)] for row in some]
-            known[np.concatenate(pieces)] = found
+            pieces = np.concatenate([np.arange(len(known))[part.layout.pieces(r)] for r in some])
+            found[pieces] = -_sums(losses, batch["labels"], batch["position_ids"]).numpy()
+            evaluated[pieces] = True
+    is_known, values = group.merged(evaluated, evaluated, found)
+    known[is_known > 0] = values[is_known > 0]
 
 
 def _on(device: torch.device, batch: Batch) -> dict[str, Tensor]:

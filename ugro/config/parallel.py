@@ -1,0 +1,73 @@
+"""How the processes of a trial share the rows of a step, and impossible values of that."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ugro.config.adapters import Adapter
+from ugro.config.schema import Config
+from ugro.config.training import Parallel, TrainingConfig
+from ugro.errors import UserError, fault
+
+
+@dataclass(frozen=True)
+class BatchShare:
+    """A process's share of the rows of a step.
+
+    Attributes:
+        passes: processes among which the forward passes are shared out
+        rows: processes among which the rows of a forward pass are shared out
+        batch_size: rows of the process per forward pass
+        gradient_accumulation_steps: forward passes of the process per step
+    """
+
+    passes: int
+    rows: int
+    batch_size: int
+    gradient_accumulation_steps: int
+
+
+def batch_share(training: TrainingConfig, processes: int) -> BatchShare:
+    """Share out a step's forward passes among processes, and their rows where those are too few.
+
+    Raises:
+        UserError: the processes would get different numbers of rows.
+    """
+    passes = math.gcd(processes, training.gradient_accumulation_steps)
+    rows = processes // passes
+    if training.batch_size % rows:
+        allowed = (
+            f"a multiple of {rows}, or other gradient_accumulation_steps, as {processes} processes "
+            "share the rows of a step"
+        )
+        raise UserError(fault("training.batch_size", training.batch_size, allowed))
+    return BatchShare(
+        passes,
+        rows,
+        training.batch_size // rows,
+        training.gradient_accumulation_steps // passes,
+    )
+
+
+def parallel_faults(config: Config) -> Iterator[str]:
+    """Yield impossible values, a line each."""
+    training = config.training
+    if training.parallel is Parallel.none:
+        if training.processes is not None:
+            yield fault("training.processes", training.processes, "null with parallel=none")
+        return
+    if training.processes is not None and training.processes < 1:
+        yield fault("training.processes", training.processes, "1 or more")
+    elif training.processes is not None:
+        try:
+            batch_share(training, training.processes)
+        except UserError as error:
+            yield str(error)
+    if training.parallel is Parallel.ddp:
+        return
+    if not config.quantization.is_none:
+        allowed = f"ddp with quantization={config.quantization.method.name}: its weights are whole"
+        yield fault("training.parallel", "fsdp", allowed)
+    if config.adapter is Adapter.lora and str(config.lora.init_lora_weights).lower() == "olora":
+        # PEFT 0.21 does not subtract the start from sharded weights.
+        yield fault("lora.init_lora_weights", "olora", "another, or training.parallel=ddp")

@@ -1,0 +1,1 @@
+"""Train one trial in several processes, each with its own GPU."""
