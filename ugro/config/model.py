@@ -57,6 +57,11 @@ class ModelConfig:
     """Attention in trials, by its name in transformers: eager, sdpa, flash_attention_2,
     flex_attention, ...; null: transformers' choice, sdpa where the model has it."""
 
+    device_map: str | None = None
+    """Spread the layers over the GPUs of the trial, which then compute in turn, for a model that
+    does not fit one: auto, balanced, balanced_low_0 or sequential, as in transformers; null: one
+    GPU."""
+
     liger_kernel: bool = False
     """Use Liger's kernels for norms, MLPs and rotary embeddings, on a GPU."""
 

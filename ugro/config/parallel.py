@@ -9,6 +9,8 @@ from ugro.config.schema import Config
 from ugro.config.training import Parallel, TrainingConfig
 from ugro.errors import UserError, fault
 
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # of transformers
+
 
 @dataclass(frozen=True)
 class BatchShare:
@@ -51,11 +53,17 @@ def batch_share(training: TrainingConfig, processes: int) -> BatchShare:
 
 def parallel_faults(config: Config) -> Iterator[str]:
     """Yield impossible values, a line each."""
-    training = config.training
+    training, spread = config.training, config.model.device_map
+    if spread is not None and spread not in DEVICE_MAPS:
+        yield fault("model.device_map", spread, f"{', '.join(DEVICE_MAPS)} or null")
+    if spread is not None and config.model.random_llama is not None:
+        yield fault("model.device_map", spread, "null, as a random Llama is not loaded")
     if training.parallel is Parallel.none:
         if training.processes is not None:
             yield fault("training.processes", training.processes, "null with parallel=none")
         return
+    if spread is not None:
+        yield fault("model.device_map", spread, "null with training.parallel, or the reverse")
     if training.processes is not None and training.processes < 1:
         yield fault("training.processes", training.processes, "1 or more")
     elif training.processes is not None:
@@ -63,10 +71,13 @@ def parallel_faults(config: Config) -> Iterator[str]:
             batch_share(training, training.processes)
         except UserError as error:
             yield str(error)
-    if training.parallel is Parallel.ddp:
-        return
+    if training.parallel is Parallel.fsdp:
+        yield from _sharding_faults(config)
+
+
+def _sharding_faults(config: Config) -> Iterator[str]:
     if not config.quantization.is_none:
-        allowed = f"ddp with quantization={config.quantization.method.name}: its weights are whole"
+        allowed = f"ddp with quantization.method={config.quantization.method.name}"
         yield fault("training.parallel", "fsdp", allowed)
     if config.adapter is Adapter.lora and str(config.lora.init_lora_weights).lower() == "olora":
         # PEFT 0.21 does not subtract the start from sharded weights.

@@ -34,8 +34,8 @@ NEW = {
         "extra",
     ),
 }
-# A trial continues in another number of processes, with the same values up to rounding.
-PROCESSES = ("parallel", "processes")
+# A trial continues on other GPUs with the same values, up to rounding.
+WHERE = (("training", "parallel"), ("training", "processes"), ("model", "device_map"))
 
 
 def hash_training(config: Config, data: Mapping[str, str]) -> str:
@@ -48,8 +48,8 @@ def hash_training(config: Config, data: Mapping[str, str]) -> str:
         data: fingerprints of training and evaluation data
     """
     settings, defaults = asdict(config), asdict(Config())
-    for name in PROCESSES:
-        del settings["training"][name]
+    for group, name in WHERE:
+        del settings[group][name]
     for group, names in NEW.items():
         for name in names:
             if settings[group][name] == defaults[group][name]:

@@ -11,11 +11,26 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 from transformers import GenerationConfig
 
-from ugro.config import LatencyConfig
+from ugro.config import Config, LatencyConfig, Parallel
+from ugro.errors import UserError, fault
+from ugro.objectives.constraints import names
 from ugro.trial.data.layout import Part
 from ugro.trial.data.rows import Rows
 from ugro.trial.inference import inference
 from ugro.trial.model.quantization import is_quantised
+
+
+def measures_latency(config: Config) -> bool:
+    """Return whether an objective or a constraint of the trial uses its latency.
+
+    Raises:
+        UserError: the model is sharded: adapters are merged into whole weights.
+    """
+    if "latency_ms" not in {*config.objectives.metrics, *names(config.constraints)}:
+        return False
+    if config.training.parallel is Parallel.fsdp:
+        raise UserError(fault("training.parallel", "fsdp", "ddp or none with latency_ms"))
+    return True
 
 
 def latency_ms(model: PeftModel, part: Part, config: LatencyConfig) -> float:

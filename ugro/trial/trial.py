@@ -14,7 +14,6 @@ from ugro.config.task import OF_OTHERS
 from ugro.events.channel import Answer, Channel
 from ugro.events.trial_report import Report, TrialResult
 from ugro.formatting import data_lines
-from ugro.objectives.constraints import names
 from ugro.objectives.objectives import objectives_of
 from ugro.paths import ADAPTER, CHECKPOINTS, METRICS, PROVENANCE, write_atomically
 from ugro.provenance import provenance
@@ -25,7 +24,7 @@ from ugro.trial.checkpoints import hash_training, keep_only
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import Rows, schedule
 from ugro.trial.evaluator import Evaluator
-from ugro.trial.latency import latency_ms
+from ugro.trial.latency import latency_ms, measures_latency
 from ugro.trial.model.adapter import adapted, save_adapter
 from ugro.trial.model.attention_check import check_example_isolation
 from ugro.trial.model.base_models import BaseModel
@@ -62,6 +61,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
     began = time.perf_counter()
     hardware.reset_peak_memory()
     check_optimizer(config)
+    timed = measures_latency(config)
     base, data = set_up(config)
     for line in data_lines(data.summary()):
         log.info("%s", line)
@@ -105,7 +105,7 @@ def run_trial(config: Config, folder: Path, channel: Channel) -> TrialResult:
         if config.metrics:
             metrics["metrics_seconds"] = result.metrics_seconds
         metrics["test_tokens"] = data.test.summary.trained if data.test else 0
-        if "latency_ms" in {*config.objectives.metrics, *names(config.constraints)}:
+        if timed:
             metrics["latency_ms"] = latency_ms(model, data.evaluation, config.latency)
         if config.study.keep_checkpoints is Keep.none:
             keep_only(checkpoints, set())

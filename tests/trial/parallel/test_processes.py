@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from ugro.config import ADAPTERS, Config
 from ugro.errors import UserError
@@ -18,6 +19,8 @@ from ugro.events.channel import Answer, TrialInterruptedError, channel
 from ugro.events.trial_report import Report
 from ugro.executors.executor import WorkerLostError
 from ugro.trial.held_out import measure_test
+from ugro.trial.model.base_models import evict_base_model
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 from ugro.trial.parallel.processes import in_processes
 from ugro.trial.trial import run_trial
 
@@ -27,6 +30,7 @@ from ..test_continuing import WEIGHTS, Told, without_times
 from .conftest import Parallel
 
 CLOSE = 1e-5
+GPUS = torch.cuda.device_count()
 THREE = ("training.max_steps=3", "training.eval_steps=3", "training.learning_rate=0.01")
 LONGER = ("training.max_steps=8", "training.learning_rate=0.01", "lora.dropout=0")
 SAME = ("eval_loss", "eval_bits_per_byte", "train_loss", "tokens_seen", "learning_rate")
@@ -194,6 +198,11 @@ def test_processes_that_cannot_share_a_step_are_refused(
         in_two("ddp", *overrides)
 
 
+def test_a_sharded_model_has_no_latency(in_two: Parallel) -> None:
+    with pytest.raises(UserError, match="'fsdp' given, allowed: ddp or none"):
+        in_two("fsdp", "objectives=loss_latency")
+
+
 @pytest.mark.long
 def test_a_metric_is_called_once_and_a_sharded_model_generates(
     run: Run, in_two: Parallel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -262,3 +271,43 @@ def test_the_processes_end_with_the_one_that_started_them(
     while any(Path(f"/proc/{pid}").exists() for pid in started):
         assert time.monotonic() < until
         time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
+    """A random Llama as a folder."""
+    folder = tmp_path_factory.mktemp("model")
+    shape = settings("model=tiny").model.random_llama
+    assert shape is not None
+    tokenizer = byte_tokenizer()
+    tokenizer.save_pretrained(folder)
+    random_llama(shape, tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        "cpu",
+        pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(GPUS < 2, reason="GPUs")]),
+    ],
+)
+def test_a_model_spread_over_devices_trains_the_same(
+    devices: str, run: Run, model_folder: Path
+) -> None:
+    model = ("model=local", f"model.path={model_folder}")
+    _, folder = run(*LONGER, *model)
+    evict_base_model()
+    _, other = run(*LONGER, *model, "model.device_map=balanced")
+    check_same(folder, other)
+    evict_base_model()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(GPUS < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_gpus_train_what_one_trains(parallel: str, run: Run, in_two: Parallel) -> None:
+    one, folder = run(*LONGER)
+    two, other = in_two(parallel, *LONGER, "training.processes=null")
+    check_same(folder, other)
+    assert two.values == pytest.approx(one.values, abs=CLOSE)

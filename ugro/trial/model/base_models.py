@@ -149,6 +149,7 @@ def load(
     kind, options = model_class(labels)
     of_checkpoint = _checkpoint_options(config, quantization, cache_dir, where)
     quantised = loading_options(quantization, dtype, where) | of_checkpoint
+    spread = {} if config.device_map is None else {"device_map": config.device_map}
     if config.random_llama is not None:
         assert isinstance(tokenizer, PreTrainedTokenizerFast)
         model = random_llama.random_llama(config.random_llama, tokenizer, **options)
@@ -161,14 +162,15 @@ def load(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a classifier's head is new, and the same for all trials
             new_head = {"ignore_mismatched_sizes": True} if labels else {}
-            options |= {"dtype": dtype, **new_head, **quantised}
+            options |= {"dtype": dtype, **new_head, **quantised, **spread}
             model = _pretrained(kind, config, cache_dir, **options)
     if is_quantised(model):
         keep_layout(model)
         release_file(model)
     set_pad_token(model.config, tokenizer.pad_token_id)
     model.requires_grad_(False)
-    return BaseModel(model if is_quantised(model) else model.to(where), tokenizer, labels)
+    is_placed = bool(spread) or is_quantised(model)
+    return BaseModel(model if is_placed else model.to(where), tokenizer, labels)
 
 
 def _checkpoint_options(
