@@ -161,7 +161,7 @@ def test_a_paused_trial_continues_in_two_processes_bit_for_bit(
     with pytest.raises(TrialInterruptedError, match="saved after step 4"):
         in_two("fsdp", *LONGER, dropout, folder=tmp_path, to=Told(pause_at=4))
     with pytest.raises(TrialInterruptedError, match="saved after step 5"):
-        in_two("fsdp", *LONGER, dropout, folder=tmp_path, to=Told(interrupt_after=2))
+        in_two("fsdp", *LONGER, dropout, folder=tmp_path, to=Told(interrupt_after=1))
     result, _ = in_two("fsdp", *LONGER, dropout, folder=tmp_path)
     assert result.values == expected.values
     assert (tmp_path / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()

@@ -195,15 +195,12 @@ def _fail(
                 errors.append(message)
             elif isinstance(message, logging.LogRecord):
                 _log(message)
-    if lost:
-        raise WorkerLostError(f"process {lost.rank} of the trial {_ending(lost.popen.wait())}")
-    raise min(errors, key=lambda one: one.at).error
-
-
-def _ending(code: int) -> str:
+    if not lost:
+        raise min(errors, key=lambda one: one.at).error
+    code, which = lost.popen.wait(), f"process {lost.rank} of the trial"
     if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+        raise WorkerLostError(f"{which} was ended by {signal.Signals(-code).name}")
+    raise RuntimeError(f"{which} ended with exit code {code}; it wrote the reason to stderr")
 
 
 def _log(record: logging.LogRecord) -> None:
