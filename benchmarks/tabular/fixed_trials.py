@@ -65,8 +65,7 @@ def compare(
         trace = simulate(problem, overrides, slots, budget, seeds)
         best = [loss for _, _, loss in trace.best()]
         regret = reference.regret(best[-1]) if best else NO_TRIAL
-        hours = min(budget.hours, max(trial.progress[-1][0] for trial in trace.trials))
-        return Result(regret, hours, trace.tokens / reference.full_tokens)
+        return Result(regret, trace.hours, trace.tokens / reference.full_tokens)
 
     default = study((), Budget(trials))
     in_its_hours = Budget(hours=default.hours)

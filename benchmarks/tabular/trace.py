@@ -88,8 +88,12 @@ class Trace:
 
     @property
     def hours(self) -> float:
-        """Hours in total."""
-        return min(self.horizon, max((trial.ended for trial in self.trials), default=0.0))
+        """Hours in total: until the last trial ended, or trained last if it stayed paused."""
+        last = (
+            trial.ended if math.isfinite(trial.ended) else trial.progress[-1][0]
+            for trial in self.trials
+        )
+        return min(self.horizon, max(last, default=0.0))
 
     @property
     def tokens(self) -> float:

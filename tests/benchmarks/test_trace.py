@@ -32,6 +32,12 @@ def test_nothing_counts_after_the_horizon() -> None:
     assert trace.tokens == 100 + 50 + 100 + 40
 
 
+def test_a_search_ends_although_a_trial_stays_paused() -> None:
+    left = TrialTrace(4, [(0.0, 0), (2.5, 50)], math.inf, None, 3.0, [(2.5, math.inf)])
+    assert Trace(2, trials=[COMPLETE, left]).hours == 2.5
+    assert Trace(2, 1.5, [COMPLETE, left]).hours == 1.5
+
+
 def test_slots_are_idle_between_trials() -> None:
     first, second = (
         TrialTrace(number, [(began, 0)], began + 1, None, 0.0)
