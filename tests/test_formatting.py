@@ -1,6 +1,6 @@
 import pytest
 
-from ugro.formatting import counted, data_lines, duration, large, listed, number, share
+from ugro.formatting import counted, data_lines, duration, gap, large, listed, number, share
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,22 @@ from ugro.formatting import counted, data_lines, duration, large, listed, number
 )
 def test_a_number_has_four_digits(value: object, expected: str) -> None:
     assert number(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "beside", "expected"),
+    [
+        (0.0064, 3.3, "0.0064"),
+        (8.162e-05, 3.3147, "under 0.0003"),
+        (0.0, 3.3, "0"),
+        (1e-6, -0.02, "under 2e-06"),
+        (2e-5, 0.02, "2e-05"),
+    ],
+)
+def test_a_difference_far_below_the_values_is_a_bound(
+    value: float, beside: float, expected: str
+) -> None:
+    assert gap(value, beside) == expected
 
 
 @pytest.mark.parametrize(

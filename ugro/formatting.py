@@ -20,6 +20,17 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
+def gap(value: float, beside: float) -> str:
+    """Format a difference; one far below the values that differ as a bound: under 0.0003.
+
+    Args:
+        value: the difference
+        beside: one of the values
+    """
+    least = 1e-4 * abs(beside)
+    return f"under {least:.1g}" if 0 < value < least else number(value)
+
+
 def share(value: float) -> str:
     """Format a share as a percentage; a small positive share is not rounded to 0%."""
     if 0 < abs(value) < 0.001:

@@ -25,13 +25,13 @@ def test_stopped_ones_are_marked_where_they_were_stopped() -> None:
         Kind.INFEASIBLE: {4: (200.0, 3.5)},
         Kind.RUNNING: {5: (100.0, 4.2)},
     }
-    assert data.note == "A ring is where a trial was stopped."
+    assert data.note == "A ring is where a trial was stopped or paused."
 
 
 def test_the_drawing_has_a_trace_per_group_and_one_for_the_line_under_the_pointer() -> None:
     traces = draw(prepare(view(mixed()))).figure.data
     assert [trace.name for trace in traces if trace.mode != "markers"] == [
-        "stopped early", "infeasible", "running", "baseline", "best", None,
+        "stopped or paused", "infeasible", "running", "baseline", "best", None,
     ]  # fmt: skip
     assert traces[-1].meta == "highlight"
     (best,) = [trace for trace in traces if trace.name == "best"]
@@ -39,7 +39,7 @@ def test_the_drawing_has_a_trace_per_group_and_one_for_the_line_under_the_pointe
 
 
 def test_the_finding_counts_who_was_stopped() -> None:
-    assert prepare(view(mixed())).finding == "1 of 6 trials stopped early"
+    assert prepare(view(mixed())).finding == "1 of 6 trials stopped or paused"
 
 
 def reports(*rows: tuple[int, int, int]) -> pandas.DataFrame:

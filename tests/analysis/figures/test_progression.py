@@ -41,7 +41,7 @@ def test_a_baseline_that_is_the_best_is_marked_once() -> None:
 def test_the_drawing_has_the_data() -> None:
     traces = {trace.name: trace for trace in draw(prepare(view(mixed()))).figure.data}
     assert (list(traces["best so far"].x), list(traces["best so far"].y)) == ([0, 2, 5], [4, 3, 3])
-    assert list(traces["stopped early"].customdata) == [1]
+    assert list(traces["stopped or paused"].customdata) == [1]
     assert list(traces["failed, no value"].x) == [3]
 
 

@@ -38,7 +38,7 @@ def test_panels_are_laid_out_in_one_figure_with_one_legend() -> None:
                       "<b>training.learning_rate (importance 20%)</b>"]  # fmt: skip
     explained = [trace.name for trace in figure.data if trace.showlegend]
     assert sorted(explained) == sorted(set(explained))
-    assert {"best", "baseline", "complete", "stopped early"} <= set(explained)
+    assert {"best", "baseline", "complete", "stopped or paused"} <= set(explained)
 
 
 def test_without_kaleido_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from ugro.analysis.generations import Paired, paired
 from ugro.analysis.importance.points import points_of
 from ugro.analysis.importance.surrogate import surrogate
 from ugro.analysis.tables import Tables
-from ugro.formatting import counted, number
+from ugro.formatting import counted, gap, number
 from ugro.study.study import Study
 
 NEAR = 0.01  # relative difference from the best value
@@ -153,7 +153,7 @@ def _sentences(found: Certainty, ranked: Sequence[FrozenTrial], tables: Tables) 
     near = f"{found.near:,} {others.format(lie)}" if found.near else f"none {others.format('lies')}"
     of_all = f"; {near}" if len(ranked) > 2 else ""
     yield (
-        f"The second, trial {found.second}, is {number(found.gap)} behind in "
+        f"The second, trial {found.second}, is {gap(found.gap, ranked[0].values[0])} behind in "
         f"{tables.objectives[0]}{of_all}."
     )
     if found.paired is not None:

@@ -85,7 +85,7 @@ def prepare(view: StudyView) -> Curves:
         ends=ends,
         note=joined(
             f"Curves of {len(part.trials):,} of {counted(len(view.trials), 'trial')}." * sampled,
-            "A ring is where a trial was stopped." * (Kind.STOPPED in ends),
+            "A ring is where a trial was stopped or paused." * (Kind.STOPPED in ends),
         ),
     )
 
@@ -111,7 +111,7 @@ def _finding(view: StudyView) -> str:
     stopped = len(view.of(Kind.STOPPED))
     if not stopped:
         return labels.headline(view)
-    of_all = f"{stopped:,} of {counted(len(view.trials), 'trial')} stopped early"
+    of_all = f"{stopped:,} of {counted(len(view.trials), 'trial')} stopped or paused"
     reports = view.tables.reports
     if not rungs(reports) or "stop" not in reports:
         return of_all

@@ -26,7 +26,7 @@ class Kind(Enum):
     """The ways in which trials are marked; the value is the entry in legends."""
 
     COMPLETE = "complete"
-    STOPPED = "stopped early"
+    STOPPED = "stopped or paused"
     INFEASIBLE = "infeasible"
     FAILED = "failed"
     RUNNING = "running"

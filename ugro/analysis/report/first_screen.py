@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ugro.analysis.confirmation.certainty import Certainty
 from ugro.analysis.confirmation.confirmation import Confirmation
 from ugro.analysis.confirmation.verdicts import with_spread
 from ugro.analysis.findings import answers
 from ugro.analysis.findings.cost import Cost
 from ugro.analysis.findings.findings import Findings
 from ugro.events.gain import gain_over
-from ugro.formatting import counted, duration, large, number, share
+from ugro.formatting import counted, duration, gap, large, number, share
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def first_screen(findings: Findings, confirmation: Confirmation | None) -> First
 
     return FirstScreen(
         best=card(answers.BEST, _best(findings)),
-        sure=card(answers.SURE, _sure(findings.certainty, confirmation)),
+        sure=card(answers.SURE, _sure(findings, confirmation)),
         gain=card(answers.GAIN, _gain(findings)),
         mattered=card(answers.MATTERED, iter(())),
         cost=card(answers.COST, _cost(findings.cost)),
@@ -72,18 +71,20 @@ def _best(findings: Findings) -> Iterator[KeyNumber]:
         yield KeyNumber(number(value), name)
 
 
-def _sure(certainty: Certainty, confirmation: Confirmation | None) -> Iterator[KeyNumber]:
+def _sure(findings: Findings, confirmation: Confirmation | None) -> Iterator[KeyNumber]:
     if confirmation is not None and confirmation.candidates:
         best = confirmation.candidates[0]
         seeds = sum(map(math.isfinite, best.values))
         if seeds:
             yield KeyNumber(with_spread(best), f"{best.named}, with {counted(seeds, 'other seed')}")
             return
+    certainty = findings.certainty
     if certainty.within_noise is not None:
         what = "other trial" if certainty.within_noise == 1 else "other trials"
         yield KeyNumber(f"{certainty.within_noise:,}", f"{what} may be as good")
-    if certainty.gap is not None:
-        yield KeyNumber(number(certainty.gap), f"ahead of the second, trial {certainty.second}")
+    if certainty.gap is not None and findings.best is not None:
+        ahead = gap(certainty.gap, findings.best.values[0])
+        yield KeyNumber(ahead, f"ahead of the second, trial {certainty.second}")
 
 
 def _gain(findings: Findings) -> Iterator[KeyNumber]:

@@ -83,7 +83,7 @@ def against_baseline(view: StudyView) -> str:
 
 
 def kinds(view: StudyView) -> str:
-    """Count trials by kind: ``7 complete, 53 stopped early``."""
+    """Count trials by kind: ``7 complete, 53 stopped or paused``."""
     counts = [(len(view.of(kind)), kind.value) for kind in Kind]
     return ", ".join(f"{many:,} {word}" for many, word in counts if many)
 
