@@ -26,12 +26,13 @@ def test_where_all_came_to_their_end_final_values_are_compared() -> None:
     assert found.of == "eval_loss of the 2 complete trials"
 
 
-def test_where_many_were_stopped_values_at_equal_tokens_are_compared() -> None:
+@pytest.mark.parametrize("how", [Outcome.RUNG, Outcome.PAUSED])
+def test_where_many_were_stopped_values_at_equal_tokens_are_compared(how: Outcome) -> None:
     study = in_memory(objectives=["eval_loss"])
     trial(study, Outcome.COMPLETE, {0: 4.0, 150: 3.0, 300: 2.0}, 2.0)
     for loss in (3.4, 3.5, 3.6):
-        trial(study, Outcome.RUNG, {0: 4.0, 200: loss})
-    trial(study, Outcome.RUNG, {0: 4.0, 100: 3.9})  # one in five is left out
+        trial(study, how, {0: 4.0, 200: loss})
+    trial(study, how, {0: 4.0, 100: 3.9})  # one in five is left out
     found = comparable(tables_of(study))
     # The first has 3.0 at 150 tokens and 2.0 at 300: at 200, two thirds of the way are to go.
     assert found.values.to_dict() == pytest.approx({0: 3 - 1 / 3, 1: 3.4, 2: 3.5, 3: 3.6})

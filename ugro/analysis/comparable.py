@@ -9,8 +9,9 @@ import pandas
 from ugro.analysis.tables import Tables
 from ugro.events.outcome import Outcome
 
-# Outcomes caused by a bad objective value; other outcomes say nothing about it.
-STOPPED_AS_WORSE = (Outcome.RUNG.value, Outcome.DIVERGED.value)
+# Outcomes caused by a bad objective value; other outcomes say nothing about it. A paused trial
+# waits as long as others promise more.
+STOPPED_AS_WORSE = (Outcome.RUNG.value, Outcome.DIVERGED.value, Outcome.PAUSED.value)
 MIN_SHARE = 0.8  # minimum share of trials that a comparison covers
 
 
