@@ -9,13 +9,15 @@ from torch.profiler import ProfilerActivity, profile
 from tests.conftest import QUICK
 from ugro.config import Config
 from ugro.errors import UserError
+from ugro.events.channel import channel
 from ugro.trial import hardware
 from ugro.trial.loss import summed_loss, token_losses
 from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.model import chunked_head
 from ugro.trial.model.adapter import adapted
-from ugro.trial.model.base_models import load
+from ugro.trial.model.base_models import evict_base_model, load
 from ugro.trial.model.chunked_head import chunk_bytes
+from ugro.trial.trial import run_trial
 
 from .small_models import saved_model
 
@@ -162,3 +164,30 @@ def test_logits_are_counted_by_the_chunk(
     assert one_chunk >= 3 * 4 * 258 * 8 * 32  # logits, probabilities and as much again
     monkeypatch.setattr(chunked_head, "CHUNK_BYTES", 0)  # a token each
     assert estimate_memory(config).activations < 0.5 * one_chunk
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("checkpointed", ["false", "true"])
+@pytest.mark.parametrize("method", ["none", "bnb_nf4"])
+def test_the_measured_peak_of_a_gpu_is_about_the_estimate(
+    method: str, checkpointed: str, settings: Settings, tmp_path: Path
+) -> None:
+    """A random Llama of the shape of Llama 3.2 1B, on rows of 512 bytes."""
+    if method != "none":
+        pytest.importorskip("bitsandbytes")
+    shape = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16}
+    heads = {"num_attention_heads": 32, "num_key_value_heads": 8}
+    quick = [one for one in QUICK if not one.startswith(("data.block_size", "training.dtype"))]
+    config = settings(
+        *quick,
+        *(f"model.random_llama.{name}={value}" for name, value in {**shape, **heads}.items()),
+        *("data.block_size=512", "training.dtype=bf16", f"quantization={method}"),
+        f"training.gradient_checkpointing={checkpointed}",
+    )
+    measured = run_trial(config, tmp_path, channel()).metrics["peak_memory_mb"]
+    evict_base_model()
+    estimate = estimate_memory(config)
+    estimated = (estimate.memory - estimate.process) / hardware.MIB
+    print(f"{method}, checkpointed {checkpointed}: {measured:.0f} MiB, estimated {estimated:.0f}")
+    assert 0.9 * measured < estimated < 1.3 * measured
