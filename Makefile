@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c # a benchmark that fails before a pipe fails
-.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-idle test-faults coverage docs lint audit format bench bench-full bench-quick clean
+.PHONY: help setup sweep plan check analyze mlflow dashboard backup test test-long test-gpu test-idle test-faults coverage docs lint audit format bench bench-full bench-quick clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -51,6 +51,9 @@ test: setup  ## run the quick tests
 
 test-long: setup  ## run the longer tests: whole sweeps, the real model
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long
+
+test-gpu: setup  ## run the tests that need a CUDA device, e.g. the measured memory beside the estimate
+	$(BIN)/python -m pytest -m gpu -s
 
 test-idle: setup  ## run the tests that need an idle machine: simulated and real sweeps decide alike
 	$(BIN)/python -m pytest -m idle

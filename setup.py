@@ -15,5 +15,6 @@ setup(
         "": ["*.yaml"],
         "ugro": ["py.typed"],
         "ugro.analysis.report": ["*.css", "*.j2", "*.js"],
+        "ugro.trial.model": ["architectures/*.json"],
     },
 )

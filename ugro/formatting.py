@@ -81,6 +81,11 @@ def binary_size(size: float) -> str:
     return f"{size / GIB:,.2f} GiB" if size >= GIB / 100 else f"{size / MIB:,.2f} MiB"
 
 
+def decimal_size(size: float) -> str:
+    """Format a number of bytes as the memory of GPUs is named: 11.2 GB, of 10^9 bytes."""
+    return f"{size / 1e9:,.1f} GB"
+
+
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
     """Describe a trial's data: a line per part, one of the formats, then a line per note.
 

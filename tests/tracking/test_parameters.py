@@ -45,6 +45,25 @@ def test_only_the_chosen_adapters_keys_are_shown() -> None:
     assert "lora.r" not in of_a_searched_one
 
 
+def test_a_quantisation_is_shown_if_there_is_one() -> None:
+    given = {"method": "bnb_nf4", "double_quantization": True, "compute_dtype": "auto"}
+
+    def shown(section: dict[str, Any], own: dict[str, Any]) -> dict[str, str]:
+        found = parameters_of({**CONFIGURATION, "quantization": section}, own)
+        return {key: found[key] for key in found if key.startswith("quantization")}
+
+    assert shown(given, {}) == {
+        "quantization.method": "bnb_nf4",
+        "quantization.double_quantization": "true",
+        "quantization.compute_dtype": "auto",
+    }
+    none = {**given, "method": "none"}
+    assert shown(none, {}) == {}
+    assert shown(none, {"quantization": "bnb_int8"}) == {"quantization": "bnb_int8"}
+    assert shown(none, {"quantization.method": "bnb_int8"})["quantization.method"] == "bnb_int8"
+    assert is_shown("quantization=bnb_nf4")
+
+
 def test_a_chosen_group_is_shown_by_its_name() -> None:
     found = parameters_of(CONFIGURATION, {"model": "smollm2_135m"})
     assert {key: found[key] for key in found if key.startswith("model")} == {

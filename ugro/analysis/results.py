@@ -17,7 +17,7 @@ from ugro.shell import override
 from ugro.study.study import Study
 from ugro.study.trial_record import group, metrics, recorded_outcome, searched_by, source
 
-OF_STUDY = ("study", "scheduler", "tracking", "monitoring")
+OF_STUDY = ("study", "scheduler", "tracking", "monitoring", "estimate")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # prefixes that spreadsheets evaluate
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ugro.config import ADAPTERS, Adapter, Parallel, register_schema, typed
 from ugro.config.keys import REMOVED, no_such_key
@@ -33,6 +33,8 @@ def train(config: DictConfig) -> TrialResult:
         elif settings.study.measure_test:
             from ugro.trial.held_out import measure_test as run
         else:
+            if HydraConfig.get().mode is not RunMode.MULTIRUN:
+                check_gpu(HydraConfig.get().launcher)
             from ugro.trial.trial import run_trial as run
 
         folder = Path(HydraConfig.get().runtime.output_dir)
@@ -45,6 +47,25 @@ def train(config: DictConfig) -> TrialResult:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             raise  # the sweeper reports it
         sys.exit(f"error: {error}")
+
+
+def check_gpu(launcher: DictConfig) -> None:
+    """Refuse a single trial that asks for a GPU where there is none; Ray refuses it in a sweep.
+
+    Args:
+        launcher: configuration of the launcher
+
+    Raises:
+        UserError: torch finds no GPU.
+    """
+    key = "ray.remote.num_gpus"
+    asked = OmegaConf.select(launcher, key)
+    if asked:
+        from ugro.trial.hardware import device
+
+        if device().type == "cpu":
+            allowed = "null here, as torch finds no GPU"
+            raise UserError(fault(f"hydra.launcher.{key}", asked, allowed))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from ugro.config.data import (
     Source,
     TooLong,
 )
+from ugro.config.estimate import EstimateConfig
 from ugro.config.lora import Bias, LoraConfig
 from ugro.config.metrics import LmEvalConfig, MetricConfig, On
 from ugro.config.model import ModelConfig, RandomLlamaConfig
@@ -60,6 +61,7 @@ __all__ = [
     "DataConfig",
     "Direction",
     "Dtype",
+    "EstimateConfig",
     "FreezeThawConfig",
     "Keep",
     "LRScheduler",

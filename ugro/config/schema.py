@@ -10,6 +10,7 @@ from ugro.config.adapters import Adapter, AnyAdapter
 from ugro.config.data import (
     DataConfig,
 )
+from ugro.config.estimate import EstimateConfig
 from ugro.config.lora import LoraConfig
 from ugro.config.model import ModelConfig
 from ugro.config.monitoring import MonitoringConfig
@@ -142,6 +143,9 @@ class Config:
 
     monitoring: MonitoringConfig = field(default_factory=MonitoringConfig)
     """The monitoring."""
+
+    estimate: EstimateConfig = field(default_factory=EstimateConfig)
+    """The hardware that a preflight estimates for."""
 
 
 def adapter_of(config: Config) -> AnyAdapter:

@@ -18,7 +18,7 @@ MAX_COMBINATIONS = 256  # larger spaces are checked at each key's choices and bo
 # Keys that are evaluated once per study: a sweep over them would use the first value in all trials.
 OF_THE_STUDY = (
     r"[+~]*(hydra|study|scheduler|objectives|constraints|stoppers"
-    r"|tracking|monitoring|search_space|experiment)\b"
+    r"|tracking|monitoring|estimate|search_space|experiment)\b"
 )
 
 

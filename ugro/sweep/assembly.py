@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.plugins.launcher import Launcher
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from optuna.trial import FrozenTrial
@@ -41,6 +43,17 @@ def executor_of(launcher: Launcher) -> Executor:
 
         return RayExecutor(launcher)
     return InProcessExecutor(launcher)
+
+
+def estimating_executor(launcher: Any) -> Executor:  # every Hydra launcher has these attributes
+    """Create the executor of estimates: in this process, without the launcher's resources."""
+    local = BasicLauncher()
+    local.setup(
+        hydra_context=launcher.hydra_context,
+        task_function=launcher.task_function,
+        config=launcher.config,
+    )
+    return InProcessExecutor(local)
 
 
 def observers_of(folder: Path, config: Config) -> list[Observer]:

@@ -20,6 +20,7 @@ from ugro.shell import this_command
 from ugro.study.recorder import Recorder
 from ugro.study.storage import check_url, is_shared
 from ugro.sweep.assembly import (
+    estimating_executor,
     executor_of,
     limits_of,
     observers_of,
@@ -66,7 +67,9 @@ def run_sweep(
         StudyFailed: too many trials failed; finished trials are kept.
     """
     if config.study.preflight:
-        preflight(config, loader, lambda: executor_of(launcher), arguments)
+        estimates = config.estimate.gpu_memory_gb is not None
+        create = estimating_executor if estimates else executor_of
+        preflight(config, loader, lambda: create(launcher), arguments)
         return
     plan = plan_of(config, loader, arguments)
     if plan.config.study.dry_run:

@@ -11,6 +11,7 @@ from ugro.config import ADAPTERS, register_resolvers
 # Settings of the study, the machine and logins are omitted.
 SHOWN = (
     "model",
+    "quantization",
     "adapter",
     *ADAPTERS,
     "data",
@@ -40,6 +41,8 @@ def parameters_of(configuration: Mapping[str, Any], own: Mapping[str, Any]) -> d
     for key, value in own.items():
         OmegaConf.update(config, key, value)
     without = {*ADAPTERS} - {config.get("adapter", "lora")}
+    if _unquantised(config.get("quantization")):
+        without.add("quantization")
     return {
         key: as_text(value)
         for part in SHOWN
@@ -47,6 +50,11 @@ def parameters_of(configuration: Mapping[str, Any], own: Mapping[str, Any]) -> d
         for key, value in _leaves(part, config, part)
         if value not in (None, "", [], {})
     }
+
+
+def _unquantised(section: object) -> bool:
+    """Return whether the base model is not quantised; a chosen group is a name."""
+    return isinstance(section, DictConfig) and section.method == "none"
 
 
 def as_text(value: object) -> str:

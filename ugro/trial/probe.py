@@ -12,7 +12,7 @@ from ugro.trial import hardware
 from ugro.trial.data.preparation import Data
 from ugro.trial.data.rows import schedule
 from ugro.trial.example import first_example
-from ugro.trial.memory_estimate import estimate_memory
+from ugro.trial.memory_estimate import GB, estimate_memory
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
@@ -29,13 +29,13 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
         The estimate and, after a step, measured metrics, the data summary and, as ``example``, the
         first training example with its trained text marked.
     """
-    what = asdict(estimate := estimate_memory(config))
+    what, card = asdict(estimate := estimate_memory(config)), config.estimate.gpu_memory_gb
     known = {
         **{name: float(value) for name, value in what.items()},
         "memory": float(estimate.memory),
         "states": float(estimate.states),
-        "total_memory": float(hardware.total_memory()),
-        "on_gpu": float(hardware.device().type != "cpu"),
+        "total_memory": float(hardware.total_memory() if card is None else card * GB),
+        "on_gpu": float(card is not None or hardware.device().type != "cpu"),
         "cpus": float(hardware.cpus()),
     }
     if channel.report(Report(0, 1, 0, 1, 0.0, known, time.time())) is Answer.STOP:

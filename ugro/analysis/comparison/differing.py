@@ -8,7 +8,7 @@ from ugro.space.search_space import described
 
 # Settings without effect on the trials' values.
 STUDY_SETTINGS = ("study.name", "study.dir", "study.artifacts", "study.analysis", "study.confirm",
-         "tracking", "monitoring", "cache_dir")  # fmt: skip
+         "tracking", "monitoring", "estimate", "cache_dir")  # fmt: skip
 # Values are comparable only if these settings agree.
 TASK_SETTINGS = ("model.", "data.", "objectives.")
 PROVENANCE_KEYS = ("git_commit", "torch", "transformers", "peft", "processor", "cpus")

@@ -56,6 +56,7 @@ def validate(config: Config) -> None:
             known_values(REPORTED, task, own),
         ),
         *_latency(config.latency),
+        *_estimate(config),
     ]
     if faults:
         raise UserError("\n".join(faults))
@@ -117,3 +118,10 @@ def _latency(latency: LatencyConfig) -> Iterator[str]:
     for name in ("prompt_tokens", "new_tokens", "batch_size", "repeats"):
         yield from at_least(f"latency.{name}", getattr(latency, name), 1)
     yield from at_least("latency.warmup", latency.warmup, 0)
+
+
+def _estimate(config: Config) -> Iterator[str]:
+    key, given = "estimate.gpu_memory_gb", config.estimate.gpu_memory_gb
+    yield from above_zero(key, given)
+    if given is not None and not config.study.preflight:
+        yield fault(key, given, "null, or with -m study.preflight=true (make check)")

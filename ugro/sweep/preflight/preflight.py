@@ -24,10 +24,12 @@ from ugro.study.storage import check_reachable, check_url
 from ugro.sweep.dry_run import LENGTHS, expected_share
 from ugro.sweep.plan import Plan, plan_of
 from ugro.sweep.preflight.checklist import Checklist
+from ugro.sweep.preflight.memory import concurrent, fits_gpu, fits_machine, sharing_memory
 from ugro.sweep.preflight.worst_case import WorstCaseProbe, candidates
 from ugro.tracking.trackers import check as check_tracking
 from ugro.tracking.trackers import contact
 
+NOT_HERE = "estimate.gpu_memory_gb stands for a GPU that need not be in this machine"
 SHOWN = 300  # characters of an example at its start and at its end
 
 
@@ -130,6 +132,8 @@ def _check_trials(
         )
         if not plan.config.quantization.is_none:
             sizes += f", quantised with {plan.config.quantization.method.name}"
+        if estimate["from_copy"]:
+            sizes += ", architecture from the repository"
         which = shown or "the configuration as it is"
         return f"{sizes}, in the largest of {len(estimates)}: {which}"
 
@@ -138,61 +142,28 @@ def _check_trials(
             checks.skip(name, "until the model can be created")
         return
     executor, probe = started[0]
-    concurrent = _concurrent(plan, executor)
-    sharing = _sharing(plan, concurrent, estimate)
+    parallel = concurrent(plan.trial, executor)
+    sharing = sharing_memory(plan.trial, parallel, estimate)
+    gpu_memory_gb = plan.config.estimate.gpu_memory_gb
+    if gpu_memory_gb is not None:
+        checks.check("memory", lambda: fits_gpu(estimate, sharing, gpu_memory_gb))
+        checks.skip("time", f"as no step is taken: {NOT_HERE}")
+        checks.skip("data", "until a step is taken")
+        checks.skip("disk", "on the machine of that GPU")
+        return
     steps: list[TrialResult] = []
 
     def time() -> str:
         steps.append(probe.run_step(worst))
-        return _time(plan, steps[0].metrics, concurrent, sharing)
+        return _time(plan, steps[0].metrics, parallel, sharing)
 
-    if not checks.check("memory", lambda: _memory(estimate, sharing)):
+    if not checks.check("memory", lambda: fits_machine(estimate, sharing)):
         checks.skip("time", "until a trial fits into memory: no step was taken")
     elif checks.check("time", time):
         checks.check("data", lambda: _data(steps[0]))
     if not steps:
         checks.skip("data", "until a step was taken")
     checks.check("disk", lambda: disk(plan, estimate["adapter"], estimate["optimizer"], folder))
-
-
-def _concurrent(plan: Plan, executor: Executor) -> int:
-    """Return the number of trials that run concurrently."""
-    n_jobs = plan.trial.hydra.sweeper.n_jobs
-    return int(executor.count() if n_jobs == "auto" else min(n_jobs, executor.count()))
-
-
-def _sharing(plan: Plan, concurrent: int, estimate: Mapping[str, float]) -> int:
-    """Return the number of trials that share the memory of a device or machine."""
-    ray = plan.trial.hydra.launcher.get("ray", {})
-    remote = ray.get("remote", {})
-    if estimate["on_gpu"]:
-        return max(1, int(1 / remote.num_gpus)) if remote and remote.num_gpus else 1
-    if not remote or ray.init.get("address") == "local":
-        return concurrent
-    return max(1, min(concurrent, int(estimate["cpus"] / (remote.num_cpus or 1))))
-
-
-def _memory(estimate: Mapping[str, float], sharing: int) -> str:
-    parts = ", ".join(
-        f"{name} {binary_size(estimate[key])}"
-        for name, key in (
-            ("weights", "weights"),
-            ("gradients and optimizer", "states"),
-            ("activations", "activations"),
-            ("the process", "process"),
-        )
-    )
-    where = "the GPU" if estimate["on_gpu"] else "the machine"
-    needs = f"about {binary_size(estimate['memory'])} a trial ({parts})"
-    total = binary_size(estimate["total_memory"])
-    has = f"{where} has {total} for {counted(sharing, 'trial')} at once"
-    if estimate["memory"] * sharing > estimate["total_memory"]:
-        fewer = "fewer at once (hydra.sweeper.n_jobs), " if sharing > 1 else ""
-        raise UserError(
-            f"{needs}; {has}: {fewer}a smaller training.batch_size or data.block_size,"
-            " training.gradient_checkpointing=true or a smaller model"
-        )
-    return f"{needs}; {has}"
 
 
 def _time(plan: Plan, measured: Mapping[str, float], concurrent: int, sharing: int) -> str:

@@ -28,6 +28,7 @@ from ugro.trial.model.gguf_files import dequantised_copy
 from ugro.trial.model.kernels import set_attention, use_liger_kernels
 from ugro.trial.model.quantization import (
     check_checkpoint,
+    check_kernels,
     is_quantised,
     keep_layout,
     loading_options,
@@ -184,7 +185,8 @@ def _checkpoint_options(
     if config.gguf_file is not None or config.random_llama is not None:
         return {}
     own = _pretrained(AutoConfig, config, cache_dir)
-    check_checkpoint(str(config.path), own, quantization, where)
+    check_checkpoint(str(config.path), own, quantization)
+    check_kernels(str(config.path), own, where)
     return {} if method_of_checkpoint(own) is None else on_device(where)
 
 

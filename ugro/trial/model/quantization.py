@@ -130,20 +130,16 @@ def settings_of_checkpoint(config: PreTrainedConfig) -> Mapping[str, Any] | None
     return found.to_dict() if isinstance(found, QuantizationConfigMixin) else found
 
 
-def check_checkpoint(
-    path: str, config: PreTrainedConfig, quantization: QuantizationConfig, where: torch.device
-) -> None:
-    """Refuse a quantised checkpoint that cannot be trained here.
+def check_checkpoint(path: str, config: PreTrainedConfig, quantization: QuantizationConfig) -> None:
+    """Refuse a quantised checkpoint that cannot be trained.
 
     Args:
         path: hub id or folder
         config: configuration of the checkpoint
         quantization: quantisation that is asked for
-        where: device of the model
 
     Raises:
-        UserError: another quantisation is asked for, the method cannot be trained, or its kernels
-            are missing.
+        UserError: another quantisation is asked for, or the method cannot be trained.
     """
     method = method_of_checkpoint(config)
     if method is None:
@@ -154,6 +150,22 @@ def check_checkpoint(
     if method not in CHECKPOINTS:
         allowed = f"weights that are not quantised, or quantised with {', '.join(CHECKPOINTS)}"
         raise UserError(fault("model.path", f"{path} ({method})", allowed))
+
+
+def check_kernels(path: str, config: PreTrainedConfig, where: torch.device) -> None:
+    """Refuse a quantised checkpoint that this machine cannot train.
+
+    Args:
+        path: hub id or folder
+        config: configuration of the checkpoint, which :func:`check_checkpoint` accepts
+        where: device of the model
+
+    Raises:
+        UserError: the kernels of its method are missing.
+    """
+    method = method_of_checkpoint(config)
+    if method is None:
+        return
     if missing := [name for name in CHECKPOINTS[method] if find_spec(name) is None]:
         needs = f"{' and '.join(missing)}: pip install {' '.join(missing)}"
         raise UserError(f"model.path: {path} is quantised with {method}, which needs {needs}")
