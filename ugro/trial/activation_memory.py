@@ -19,10 +19,12 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ugro.config import Config, TaskName
+from ugro.config.parallel import batch_share
 from ugro.config.training_length import row_length, row_tokens
 from ugro.trial.hardware import device
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
 from ugro.trial.model.target_modules import expert_parameters
+from ugro.trial.parallel import group
 
 COUNTED = "counted"  # implementation of attention and experts registered beside transformers' own
 
@@ -98,7 +100,7 @@ def _training_peak(model: peft.PeftModel, config: Config, all_layers: bool) -> i
         config: configuration of the trial
         all_layers: whether each layer is trained, although its adapter is disabled
     """
-    training = config.training
+    training, share = config.training, batch_share(config.training, group.size())
     if training.gradient_checkpointing or all_layers:
         model.enable_input_require_grads()
     if training.gradient_checkpointing:
@@ -107,10 +109,10 @@ def _training_peak(model: peft.PeftModel, config: Config, all_layers: bool) -> i
     for module in model.modules():
         if isinstance(module, VBLoRALayer):
             module.training = False  # in training it reads values
-    peak, tokens, memory = 0, training.batch_size * row_tokens(config), PeakMemory()
+    peak, tokens, memory = 0, share.batch_size * row_tokens(config), PeakMemory()
     with memory:
-        for _ in range(min(2, training.gradient_accumulation_steps)):
-            output = _run(model, config, training.batch_size, row_tokens(config))
+        for _ in range(min(2, share.gradient_accumulation_steps)):
+            output = _run(model, config, share.batch_size, row_tokens(config))
             # The head runs before the backward pass, and leaves the gradient of its input.
             at_head = (
                 _head_bytes(model, config, tokens) + output.nbytes + _trained_head_bytes(model)

@@ -112,20 +112,21 @@ def allotted_threads() -> int:
 
 def reset_peak_memory() -> None:
     """Start a new measurement of :func:`peak_memory_mb`."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    for gpu in range(torch.cuda.device_count()):
+        torch.cuda.reset_peak_memory_stats(gpu)
     clear_refs = Path("/proc/self/clear_refs")
     if os.access(clear_refs, os.W_OK):
         clear_refs.write_text("5")  # resets VmHWM, see proc(5)
 
 
 def peak_memory_mb() -> float:
-    """Return the peak memory since the reset in MiB: of the GPU if present, else of the process.
+    """Return the peak memory since the reset in MiB: of all GPUs, or without one of the process.
 
     Outside Linux, where the kernel cannot reset it, the peak of the process's lifetime is returned.
     """
     if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / MIB
+        gpus = range(torch.cuda.device_count())
+        return sum(torch.cuda.max_memory_allocated(gpu) for gpu in gpus) / MIB
     if device().type == "mps":  # its memory pool does not shrink
         return torch.mps.driver_allocated_memory() / MIB
     status = Path("/proc/self/status")
@@ -137,10 +138,15 @@ def peak_memory_mb() -> float:
     return lifetime / (MIB if sys.platform == "darwin" else 1024)
 
 
-def total_memory() -> int:
-    """Return the total memory in bytes: of the GPU if present, else of the machine or container."""
+def total_memory(spread: bool = False) -> int:
+    """Return the total memory in bytes: of the GPU if present, else of the machine or container.
+
+    Args:
+        spread: count all GPUs of this process
+    """
     if torch.cuda.is_available():
-        return int(torch.cuda.mem_get_info()[1])
+        gpus = range(torch.cuda.device_count() if spread else 1)
+        return sum(int(torch.cuda.mem_get_info(gpu)[1]) for gpu in gpus)
     if device().type == "mps":
         return int(torch.mps.recommended_max_memory())
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -7,7 +7,14 @@ import torch
 from torch.fx.experimental import _config as fx_config
 from transformers import PreTrainedModel
 
-from ugro.config import Config, ModelConfig, QuantizationMethod, TaskName, adapter_of
+from ugro.config import (
+    Config,
+    ModelConfig,
+    Parallel,
+    QuantizationMethod,
+    TaskName,
+    adapter_of,
+)
 from ugro.config.training_length import longest_row
 from ugro.errors import UserError
 from ugro.trial import hardware
@@ -26,6 +33,8 @@ from ugro.trial.model.quantization import DTYPES, check_checkpoint, check_kernel
 from ugro.trial.model.target_modules import check_modules, warn_about_frozen
 from ugro.trial.model.weight_storage import WeightStorage, quantised_linears, storage_of
 from ugro.trial.optimizer import check_optimizer, optimizer_bytes
+from ugro.trial.parallel import group
+from ugro.trial.parallel.sharding import bytes_elsewhere
 
 GB = 10**9
 CONTEXT_BYTES = GB // 2  # what CUDA and its libraries take of a GPU before anything is allocated
@@ -34,7 +43,7 @@ SOME_LABELS = ("0", "1")  # of a classifier whose data are not read: their numbe
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Memory of a single trial in bytes, unless stated otherwise."""
+    """Memory of a trial in bytes, unless stated otherwise; of several processes, that of one."""
 
     parameters: int  # number of parameters, including the adapter
     trainable: int  # number of trainable parameters
@@ -83,6 +92,8 @@ def _estimated(config: Config) -> MemoryEstimate:
     if storage is not None:
         check_quantised(base, adapter)
     quantised = _quantised(base, config, storage)
+    sharded = config.training.parallel is Parallel.fsdp
+    elsewhere = bytes_elsewhere(base, group.size()) if sharded else 0
     model = add_adapter(base, adapter, on_meta=True)
     warn_about_frozen(model, adapter)
     with trained_in_float32(model):
@@ -90,7 +101,7 @@ def _estimated(config: Config) -> MemoryEstimate:
         return MemoryEstimate(
             parameters=sum(tensor.numel() for tensor in model.parameters()),
             trainable=sum(tensor.numel() for tensor in trained),
-            weights=sum(tensor.nbytes for tensor in model.parameters()) - quantised.saved,
+            weights=sum(one.nbytes for one in model.parameters()) - quantised.saved - elsewhere,
             adapter=sum(tensor.nbytes for tensor in trained),
             optimizer=optimizer_bytes(config, trained),
             activations=activation_bytes(model, config) + quantised.computed,

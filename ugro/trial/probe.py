@@ -30,11 +30,12 @@ def probe(config: Config, folder: Path, channel: Channel) -> TrialResult:
         first training example with its trained text marked.
     """
     what, card = asdict(estimate := estimate_memory(config)), config.estimate.gpu_memory_gb
+    here = hardware.total_memory(spread=config.model.device_map is not None)
     known = {
         **{name: float(value) for name, value in what.items()},
         "memory": float(estimate.memory),
         "states": float(estimate.states),
-        "total_memory": float(hardware.total_memory() if card is None else card * GB),
+        "total_memory": float(here if card is None else card * GB),
         "on_gpu": float(card is not None or hardware.device().type != "cpu"),
         "cpus": float(hardware.cpus()),
     }

@@ -33,6 +33,20 @@ def shard(model: PreTrainedModel) -> None:
     model._is_fsdp_managed_module = True
 
 
+def bytes_elsewhere(model: PreTrainedModel, processes: int) -> int:
+    """Return the bytes of weights that a process leaves to the others, the layer in use excepted.
+
+    Args:
+        model: model that is not sharded yet
+        processes: number of processes
+
+    Raises:
+        UserError: the model's layers are unknown.
+    """
+    sizes = [sum(tensor.nbytes for tensor in layer.parameters()) for layer in _layers(model)]
+    return max(0, sum(sizes) - sum(sizes) // processes - max(sizes))
+
+
 def _layers(model: PreTrainedModel) -> list[nn.Module]:
     """Return the modules that transformers never splits among devices.
 
