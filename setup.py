@@ -7,6 +7,7 @@ GROUPS = find_namespace_packages("conf", exclude=["local"])  # local: a user's o
 setup(
     packages=[
         *find_packages(include=["ugro", "ugro.*"]),
+        "ugro.trial.model.architectures",  # files alone
         "ugro.conf",
         *(f"ugro.conf.{group}" for group in GROUPS),
     ],
@@ -15,6 +16,6 @@ setup(
         "": ["*.yaml"],
         "ugro": ["py.typed"],
         "ugro.analysis.report": ["*.css", "*.j2", "*.js"],
-        "ugro.trial.model": ["architectures/*.json"],
+        "ugro.trial.model.architectures": ["*.json"],
     },
 )

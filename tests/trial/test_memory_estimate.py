@@ -166,6 +166,18 @@ def test_logits_are_counted_by_the_chunk(
     assert estimate_memory(config).activations < 0.5 * one_chunk
 
 
+def test_an_estimate_for_a_gpu_does_not_depend_on_this_machine(settings: Settings) -> None:
+    """On a CPU a trial cannot be fp16, and auto is fp32."""
+    quick = [one for one in QUICK if not one.startswith("training.dtype")]
+    auto, fp16, fp32 = (
+        estimate_memory(settings(*quick, "estimate.gpu_memory_gb=16", f"training.dtype={dtype}"))
+        for dtype in ("auto", "fp16", "fp32")
+    )
+    assert auto == fp16
+    assert auto.process == 0.5e9
+    assert auto.weights - auto.adapter == (fp32.weights - fp32.adapter) / 2
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("checkpointed", ["false", "true"])

@@ -106,8 +106,10 @@ def default(key: Key, conf: Path) -> str:
         return _code(top.get(group, chosen if group == ADAPTER else {}))
     if (conf / group).is_dir():
         found = _options(conf / group)
-    else:  # keys of an adapter, in its option
-        found = {group: _options(conf / ADAPTER)[group][group]}
+    elif group in (of_adapters := _options(conf / ADAPTER)):  # keys of an adapter, in its option
+        found = {group: of_adapters[group][group]}
+    else:  # a section without options
+        return key.fallback
     options = sorted(found.items(), key=lambda one: (one[0] != chosen, one[0]))
     values: dict[str, list[str]] = {}
     for option, node in options:
