@@ -25,7 +25,7 @@ from ugro.trial.hardware import device
 from ugro.trial.metrics.metrics import Measured
 from ugro.trial.model import random_llama
 from ugro.trial.model.gguf_files import dequantised_copy
-from ugro.trial.model.kernels import set_attention, use_liger_kernels
+from ugro.trial.model.kernels import set_kernels
 from ugro.trial.model.quantization import (
     check_checkpoint,
     is_quantised,
@@ -87,9 +87,7 @@ def base_model(
     if key not in _cache:
         _cache.clear()  # free memory before loading: two models may not fit
         base = load(config, dtype, cache_dir, labels=labels, quantization=quantization)
-        set_attention(base.model, config.attn_implementation)
-        if config.liger_kernel:
-            use_liger_kernels(base.model)
+        set_kernels(base.model, config)
         _cache[key] = base
     return _cache[key]
 
