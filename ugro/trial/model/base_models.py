@@ -1,5 +1,7 @@
 """Load a base model and its tokenizer, cached per process, and check them against the data."""
 
+import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from ugro.trial.model.quantization import (
 )
 from ugro.trial.tasks.evaluation import Evaluation
 
+log = logging.getLogger(__name__)
 NOT_QUANTISED = QuantizationConfig()
 
 
@@ -86,8 +89,10 @@ def base_model(
     key = repr(config), dtype, labels, repr(quantization)
     if key not in _cache:
         _cache.clear()  # free memory before loading: two models may not fit
+        began = time.perf_counter()
         base = load(config, dtype, cache_dir, labels=labels, quantization=quantization)
         set_kernels(base.model, config)
+        log.info("base model loaded in %.1f s", time.perf_counter() - began)
         _cache[key] = base
     return _cache[key]
 
