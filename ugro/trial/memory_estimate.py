@@ -23,11 +23,11 @@ from ugro.trial.model import random_llama
 from ugro.trial.model.adapter import add_adapter, trained_in_float32
 from ugro.trial.model.architecture import architecture, copy_in_use
 from ugro.trial.model.base_models import (
-    check_fits,
     model_class,
     no_such_model,
     set_pad_token,
 )
+from ugro.trial.model.limits import check_fits
 from ugro.trial.model.quantised_targets import check_quantised
 from ugro.trial.model.quantization import DTYPES, check_checkpoint, check_kernels, compute_dtype
 from ugro.trial.model.target_modules import check_modules, warn_about_frozen

@@ -17,10 +17,8 @@ from ugro.trial.model.base_models import (
     BaseModel,
     base_model,
     base_tokenizer,
-    check_fits,
-    check_vocabulary,
-    positions,
 )
+from ugro.trial.model.limits import check_fits, check_vocabulary, positions
 
 
 def silence_transformers() -> None:

