@@ -59,6 +59,13 @@ def test_products_and_gradients_are_those_in_double_precision(name: str, frozen:
         torch.testing.assert_close(other.double(), one, rtol=1e-5, atol=1e-5)
 
 
+def test_a_printed_model_looks_as_before() -> None:
+    model = nn.Sequential(nn.Linear(3, 2))
+    before = str(model)
+    use_onednn(model)
+    assert str(model) == before
+
+
 def test_other_dtypes_are_left_to_torch() -> None:
     _, layer = pair()
     assert layer.bfloat16()(torch.randn(3, 48).bfloat16()).dtype is torch.bfloat16

@@ -33,6 +33,9 @@ class OneDnnLinear(nn.Linear):
         return output if self.bias is None else output + self.bias
 
 
+OneDnnLinear.__name__ = nn.Linear.__name__  # as users know it, in printed models and messages
+
+
 class _Product(torch.autograd.Function):
     """Product of inputs, [..., in], and a frozen weight, [out, in]."""
 
