@@ -49,7 +49,7 @@ def check_same(one: Path, two: Path) -> None:
     ("parallel", "overrides"),
     [
         ("ddp", ()),
-        ("fsdp", ("training.gradient_accumulation_steps=2",)),
+        pytest.param("fsdp", ("training.gradient_accumulation_steps=2",), marks=pytest.mark.long),
         pytest.param(
             "ddp", ("data.packing=none", "data.max_eval_examples=3"), marks=pytest.mark.long
         ),
@@ -133,7 +133,9 @@ def processes_of(parent: int) -> list[int]:
     return sorted(map(int, found.stdout.split()))
 
 
-@pytest.mark.parametrize(("parallel", "rank"), [("fsdp", 1), ("ddp", 0)])
+@pytest.mark.parametrize(
+    ("parallel", "rank"), [("fsdp", 1), pytest.param("ddp", 0, marks=pytest.mark.long)]
+)
 def test_a_killed_process_loses_nothing_and_one_process_goes_on(
     parallel: str,
     rank: int,
