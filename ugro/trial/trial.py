@@ -30,6 +30,7 @@ from ugro.trial.model.attention_check import check_example_isolation
 from ugro.trial.model.base_models import BaseModel
 from ugro.trial.model.quantization import described
 from ugro.trial.optimizer import check_optimizer
+from ugro.trial.parallel import group
 from ugro.trial.setup import set_up
 from ugro.trial.tasks.task import task_of
 from ugro.trial.training import TrainingResult, train
@@ -175,6 +176,7 @@ def _provenance(config: Config, base: BaseModel, data: Data) -> dict[str, str]:
         "data": json.dumps(data.summary()),
         "dtype": str(weights.dtype).removeprefix("torch."),
         "threads": str(hardware.threads()),
+        "processes": str(group.size()) if group.size() > 1 else None,
     }
     return {**provenance(), **{name: value for name, value in known.items() if value}}
 

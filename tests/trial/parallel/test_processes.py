@@ -65,6 +65,7 @@ def test_two_processes_train_what_one_trains(
     two, other = in_two(parallel, *LONGER, *overrides)
     check_same(folder, other)
     assert two.values == pytest.approx(one.values, abs=CLOSE)
+    assert two.provenance["processes"] == "2"
     named = {path.relative_to(folder) for path in folder.rglob("*")}
     assert {path.relative_to(other) for path in other.rglob("*")} == named
 
