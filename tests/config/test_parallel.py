@@ -62,6 +62,10 @@ def test_the_processes_share_each_step_evenly_or_not_at_all(
         (("model=smollm2_135m", "model.device_map=all"), "model.device_map: 'all' given, allowed"),
         (("model=tiny", "model.device_map=auto"), "model.device_map: 'auto' given, allowed: null"),
         (
+            ("model=smollm2_135m", "model.device_map=auto", "adapter=adalora"),
+            "model.device_map: 'auto' given, allowed: null with adapter=adalora",
+        ),
+        (
             ("model=smollm2_135m", "model.device_map=auto", "training.parallel=ddp"),
             "model.device_map: 'auto' given, allowed: null with training.parallel",
         ),

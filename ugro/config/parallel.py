@@ -58,6 +58,8 @@ def parallel_faults(config: Config) -> Iterator[str]:
         yield fault("model.device_map", spread, f"{', '.join(DEVICE_MAPS)} or null")
     if spread is not None and config.model.random_llama is not None:
         yield fault("model.device_map", spread, "null, as a random Llama is not loaded")
+    if spread is not None and config.adapter is Adapter.adalora:
+        yield fault("model.device_map", spread, "null with adapter=adalora, which compares layers")
     if training.parallel is Parallel.none:
         if training.processes is not None:
             yield fault("training.processes", training.processes, "null with parallel=none")

@@ -19,6 +19,7 @@ from ugro.trial.data.layout import Part
 from ugro.trial.data.preparation import Data
 from ugro.trial.metrics.metrics import Measured, Metrics
 from ugro.trial.model.base_models import BaseModel
+from ugro.trial.parallel import group
 from ugro.trial.setup import metrics_of
 from ugro.trial.tasks.evaluation import Evaluation
 from ugro.trial.tasks.task import Task
@@ -91,7 +92,8 @@ class Evaluator:
         self._measured = [measured for _, measured in found]
         self.seconds += time.perf_counter() - began
         metrics = self._values(found)
-        return {**metrics, OBJECTIVE: self._objective(metrics)}
+        found_by_all = {**metrics, OBJECTIVE: self._objective(metrics)}
+        return group.from_first(lambda: found_by_all)  # what the processes decide by
 
     def _on(
         self, model: nn.Module, one: "_Set", number: int, last: bool

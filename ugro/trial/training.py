@@ -2,10 +2,12 @@
 
 import logging
 import math
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import peft
@@ -40,6 +42,7 @@ from ugro.trial.training_arguments import OBJECTIVE, arguments
 
 log = logging.getLogger(__name__)
 
+RNG_STATE, RNG_STATE_OF = "rng_state.pth", "rng_state_{}.pth"  # transformers' names
 # What is logged with the metrics of an evaluation.
 BESIDES = (
     OBJECTIVE,
@@ -104,7 +107,9 @@ def train(
         TrialInterruptedError: the channel interrupted or paused the training, which can be resumed.
     """
     group.copy_of_first(folder)
-    begin_at = latest(folder, training_hash)
+    found = latest(folder, training_hash)
+    name = group.from_first(lambda: found.name if found else None)
+    begin_at = folder / name if name else None
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = CheckpointCallback(folder, training_hash, keep, reporter.must_leave, changed)
@@ -251,6 +256,23 @@ class ExampleTrainer(Trainer):
         if group.size() > 1 and self.accelerator.sync_gradients:
             group.sum_gradients(self.model.parameters())
         return loss
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Save the random state of each process, as transformers names them."""
+        super()._save_rng_state(output_dir)
+        own = Path(output_dir, RNG_STATE).read_bytes()
+        for rank, state in enumerate(group.gathered(own)[1:], 1):
+            Path(output_dir, RNG_STATE_OF.format(rank)).write_bytes(state)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Load the random state of this process, or that of the first if it had no such process."""
+        own = Path(checkpoint or "", RNG_STATE_OF.format(group.rank()))
+        if checkpoint is None or not own.exists():
+            super()._load_rng_state(checkpoint)
+            return
+        with TemporaryDirectory() as made:
+            shutil.copy(own, Path(made, RNG_STATE))
+            super()._load_rng_state(made)
 
     def _save_checkpoint(self, *arguments: Any) -> None:
         """Save a checkpoint as transformers does; wait while the disk is full."""

@@ -64,7 +64,7 @@ def arguments(
         use_cpu=device().type == "cpu",
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
-        seed=config.seed,
+        seed=config.seed + group.rank(),  # dropout differs between processes
         data_seed=config.seed,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),

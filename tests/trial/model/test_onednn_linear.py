@@ -108,3 +108,14 @@ def test_an_adapter_gets_the_same_loss_and_gradients(kind: str) -> None:
     assert len(onednn) > 10
     for name, value in torch_only.items():
         torch.testing.assert_close(onednn[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_an_adapter_adds_to_the_output_in_place() -> None:  # as AdaLoRA does
+    _, layer = pair()
+    rows = torch.randn(4, 7, 48)
+    added = torch.ones(20, requires_grad=True)
+    output = layer(rows)
+    output += added
+    output.sum().backward()
+    assert added.grad is not None
+    assert added.grad.tolist() == [28.0] * 20

@@ -1,48 +1,24 @@
-"""A trial in two processes equals the same trial in one, and resumes when a process is lost."""
+"""A trial in two processes equals the same trial in one."""
 
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from ugro.config import ADAPTERS, Config
 from ugro.errors import UserError
-from ugro.events.channel import Answer, TrialInterruptedError, channel
-from ugro.events.trial_report import Report
-from ugro.executors.executor import WorkerLostError
+from ugro.events.channel import channel
 from ugro.trial.held_out import measure_test
-from ugro.trial.model.base_models import evict_base_model
-from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 from ugro.trial.parallel.processes import in_processes
-from ugro.trial.trial import run_trial
 
 from ...conftest import QUICK
-from ..conftest import Run, reports
-from ..test_continuing import WEIGHTS, Told, without_times
-from .conftest import Parallel
+from ..conftest import Run
+from .conftest import CLOSE, LONGER, Parallel, check_same
+from .functions import evaluated_row_by_row, weights_held
 
-CLOSE = 1e-5
-GPUS = torch.cuda.device_count()
 THREE = ("training.max_steps=3", "training.eval_steps=3", "training.learning_rate=0.01")
-LONGER = ("training.max_steps=8", "training.learning_rate=0.01", "lora.dropout=0")
-SAME = ("eval_loss", "eval_bits_per_byte", "train_loss", "tokens_seen", "learning_rate")
-
-
-def check_same(one: Path, two: Path) -> None:
-    """Check that the reports of two trials agree."""
-    assert [line["step"] for line in reports(two)] == [line["step"] for line in reports(one)]
-    for a, b in zip(reports(one), reports(two), strict=True):
-        assert a["tokens_seen"] == b["tokens_seen"]
-        for name in SAME:
-            assert b.get(name) == pytest.approx(a.get(name), abs=CLOSE), name
 
 
 @pytest.mark.parametrize(
@@ -67,7 +43,28 @@ def test_two_processes_train_what_one_trains(
     assert two.values == pytest.approx(one.values, abs=CLOSE)
     assert two.provenance["processes"] == "2"
     named = {path.relative_to(folder) for path in folder.rglob("*")}
-    assert {path.relative_to(other) for path in other.rglob("*")} == named
+    states = {path.relative_to(other) for path in other.rglob("rng_state_1.pth")}
+    assert {path.relative_to(other) for path in other.rglob("*")} == named | states
+
+
+def test_a_process_gives_back_the_layers_of_others_after_they_have_computed(
+    in_two: Parallel,
+) -> None:
+    result, _ = in_two("fsdp", function=weights_held)
+    held = result.metrics
+    assert held["before"] == held["after"] == held["all"] / 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rows", [5, 6, 8])
+def test_models_without_chunked_logits_evaluate_any_number_of_rows(
+    rows: int, in_two: Parallel, settings: Callable[..., Config], tmp_path: Path
+) -> None:
+    some = (f"data.max_eval_examples={rows}", "training.eval_batch_size=4")
+    one = evaluated_row_by_row(settings(*QUICK, *some), tmp_path, channel())
+    two, _ = in_two("fsdp", *some, function=evaluated_row_by_row)
+    assert two.metrics == one.metrics == {"rows": rows}
+    assert two.values == pytest.approx(one.values, abs=CLOSE)
 
 
 @pytest.mark.long
@@ -103,76 +100,6 @@ def test_other_tasks_share_their_rows_too(
     assert two.values == pytest.approx(one.values, abs=CLOSE)
 
 
-class KillsAt:
-    """A channel that kills a process of the trial at a step.
-
-    Args:
-        step: at which
-        rank: of the process
-    """
-
-    def __init__(self, step: int, rank: int) -> None:
-        self._step = step
-        self._rank = rank
-
-    def report(self, report: Report) -> Answer:
-        if report.step == self._step:
-            os.kill(processes_of(os.getpid())[self._rank], signal.SIGKILL)
-        return Answer.CONTINUE
-
-    def interrupted(self) -> bool:
-        return False
-
-
-def processes_of(parent: int) -> list[int]:
-    """Return the processes of a trial, in the order of their start."""
-    found = subprocess.run(
-        ["pgrep", "--parent", str(parent), "--full", "ugro.trial.parallel.rank"],
-        capture_output=True,
-        text=True,
-    )
-    return sorted(map(int, found.stdout.split()))
-
-
-@pytest.mark.parametrize(
-    ("parallel", "rank"), [("fsdp", 1), pytest.param("ddp", 0, marks=pytest.mark.long)]
-)
-def test_a_killed_process_loses_nothing_and_one_process_goes_on(
-    parallel: str,
-    rank: int,
-    run: Run,
-    in_two: Parallel,
-    tmp_path: Path,
-    settings: Callable[..., Config],
-) -> None:
-    expected, folder = run(*LONGER)
-    with pytest.raises(WorkerLostError, match=f"process {rank} of the trial was ended by SIGKILL"):
-        in_two(parallel, *LONGER, folder=tmp_path, to=KillsAt(6, rank))
-    assert not processes_of(os.getpid())
-    result = run_trial(settings(*QUICK, *LONGER), tmp_path, again := Told())
-    assert [report.step for report in again.reports] == [6, 8]  # not from zero
-    assert result.values == pytest.approx(expected.values, abs=CLOSE)
-    check_same(folder, tmp_path)
-
-
-@pytest.mark.long
-def test_a_paused_trial_continues_in_two_processes_bit_for_bit(
-    in_two: Parallel, tmp_path: Path
-) -> None:
-    dropout = "lora.dropout=0.1"
-    expected, folder = in_two("fsdp", *LONGER, dropout)
-    with pytest.raises(TrialInterruptedError, match="saved after step 4"):
-        in_two("fsdp", *LONGER, dropout, folder=tmp_path, to=Told(pause_at=4))
-    with pytest.raises(TrialInterruptedError, match="saved after step 5"):
-        in_two("fsdp", *LONGER, dropout, folder=tmp_path, to=Told(interrupt_after=1))
-    result, _ = in_two("fsdp", *LONGER, dropout, folder=tmp_path)
-    assert result.values == expected.values
-    assert (tmp_path / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes()
-    lines = [without_times(one) for one in reports(tmp_path) if one["step"] != 6]
-    # The logged training loss begins anew at step 5.
-    assert lines == [without_times(one) for one in reports(folder) if one["step"] != 6]
-
-
 def test_errors_and_logs_arrive_as_from_one_process(
     in_two: Parallel, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -187,7 +114,7 @@ def test_errors_and_logs_arrive_as_from_one_process(
 @pytest.mark.parametrize(
     ("overrides", "line"),
     [
-        (("training.processes=null",), "training.processes: None given, allowed: a number"),
+        (("training.processes=null",), "training.processes: None given, allowed: a number where"),
         (
             ("training.processes=8",),
             "training.batch_size: 4 given, allowed: a multiple of 8, or other gradient_acc",
@@ -244,73 +171,3 @@ def test_the_test_part_is_measured_by_all(
     parallel = ("training.parallel=fsdp", "training.processes=2")
     two = in_processes(measure_test, settings(*QUICK, *THREE, *parallel), folder, channel())
     assert two.metrics == pytest.approx(one.metrics, abs=CLOSE)
-
-
-@pytest.fixture
-def trial_command(tmp_path: Path, cache_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A trial in two processes by train.py."""
-    train = Path(__file__).parents[3] / "train.py"
-    long = [name for name in QUICK if "max_steps" not in name]
-    command = [sys.executable, str(train), *long, "training.max_steps=100000"]
-    command += ["training.eval_steps=2", "training.parallel=ddp", "training.processes=2"]
-    command += [f"cache_dir={cache_dir}", f"hydra.run.dir={tmp_path}/trial"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
-        yield process
-        process.kill()
-
-
-@pytest.mark.long
-def test_the_processes_end_with_the_one_that_started_them(
-    trial_command: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
-    while not (tmp_path / "trial" / "metrics.jsonl").exists():
-        assert trial_command.poll() is None
-        time.sleep(0.2)
-    started = processes_of(trial_command.pid)
-    assert len(started) == 2
-    trial_command.kill()
-    trial_command.wait()
-    until = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in started):
-        assert time.monotonic() < until
-        time.sleep(0.2)
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
-    """A random Llama as a folder."""
-    folder = tmp_path_factory.mktemp("model")
-    shape = settings("model=tiny").model.random_llama
-    assert shape is not None
-    tokenizer = byte_tokenizer()
-    tokenizer.save_pretrained(folder)
-    random_llama(shape, tokenizer).save_pretrained(folder)
-    return folder
-
-
-@pytest.mark.parametrize(
-    "devices",
-    [
-        "cpu",
-        pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(GPUS < 2, reason="GPUs")]),
-    ],
-)
-def test_a_model_spread_over_devices_trains_the_same(
-    devices: str, run: Run, model_folder: Path
-) -> None:
-    model = ("model=local", f"model.path={model_folder}")
-    _, folder = run(*LONGER, *model)
-    evict_base_model()
-    _, other = run(*LONGER, *model, "model.device_map=balanced")
-    check_same(folder, other)
-    evict_base_model()
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(GPUS < 2, reason="needs two GPUs")
-@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
-def test_two_gpus_train_what_one_trains(parallel: str, run: Run, in_two: Parallel) -> None:
-    one, folder = run(*LONGER)
-    two, other = in_two(parallel, *LONGER, "training.processes=null")
-    check_same(folder, other)
-    assert two.values == pytest.approx(one.values, abs=CLOSE)

@@ -26,6 +26,7 @@ from ugro.trial.model.peft_config import peft_config
 from ugro.trial.model.quantised_targets import check_quantised
 from ugro.trial.model.quantization import is_quantised
 from ugro.trial.model.target_modules import check_modules, is_eva, rank_of, warn_about_frozen
+from ugro.trial.parallel import group
 from ugro.trial.parallel.sharding import check_trained
 
 # Initialisations that subtract the adapter's start from the base weights.
@@ -83,6 +84,7 @@ def _injected(base: BaseModel, config: AnyAdapter, rows: Rows | None) -> Iterato
         initialize_by_data(model, config, rows)
     warn_about_frozen(model, config)
     check_trained(model)
+    group.copy_from_first(model.parameters())
     if rewrites_base(config):
         _initial_states[model] = _state(model)
     with trained_in_float32(model):

@@ -174,8 +174,22 @@ def load(
         release_file(model)
     set_pad_token(model.config, tokenizer.pad_token_id)
     model.requires_grad_(False)
+    if spread:
+        _check_devices(model)
     is_placed = bool(spread) or is_quantised(model)
     return BaseModel(model if is_placed else model.to(where), tokenizer, labels)
+
+
+def _check_devices(model: PreTrainedModel) -> None:
+    """Refuse a model whose layers do not all fit the GPUs.
+
+    Raises:
+        UserError: some are in host memory or on disk.
+    """
+    outside = [n for n, where in model.hf_device_map.items() if str(where) in ("cpu", "disk")]
+    if outside and device().type != "cpu":
+        allowed = f"more GPUs or quantization=bnb_nf4: {outside[0]} and {len(outside) - 1} others"
+        raise UserError(fault("model.device_map", "these GPUs", f"{allowed} do not fit them"))
 
 
 def _checkpoint_options(

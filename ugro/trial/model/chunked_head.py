@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from ugro.trial.parallel import group
+
 log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 64 * 2**20  # of float32 logits
@@ -77,7 +79,8 @@ def supports_chunks(model: nn.Module, input_ids: Tensor) -> bool:
     """Return whether chunked logits equal the model's own; cached per base model."""
     base = _base(model)
     if base not in _chunkable:
-        _chunkable[base] = _chunks_match(model, input_ids[:2, :4])
+        matches = _chunks_match(model, input_ids[:2, :4])
+        _chunkable[base] = group.from_first(lambda: matches)  # processes differ in their input
         if not _chunkable[base]:
             log.info("%s: its logits are computed row by row", type(base).__name__)
     return _chunkable[base]

@@ -40,7 +40,9 @@ def initialize_by_data(model: peft.PeftModel, config: LoraConfig, rows: Rows) ->
     batches: DataLoader[Row] = DataLoader(
         rows, size, collate_fn=partial(collate, pad=pad), drop_last=True
     )
-    initialize_lora_eva_weights(model, batches, forward_fn=_forward, show_progress_bar=False)
+    # All processes of a trial read the same rows.
+    options = {"show_progress_bar": False, "gather_distributed_inputs": False}
+    initialize_lora_eva_weights(model, batches, forward_fn=_forward, **options)
 
 
 def _rows_with(needed: int, rows: Rows) -> int | None:

@@ -29,7 +29,10 @@ class OneDnnLinear(nn.Linear):
         """Return the outputs, [..., out], of inputs, [..., in]."""
         if self.weight.requires_grad or not _is_supported(input, self.weight):
             return super().forward(input)
-        output: Tensor = _Product.apply(input, self.weight)  # type: ignore[no-untyped-call]
+        # oneDNN returns a view of other inputs, which AdaLoRA could not add to in place.
+        rows = input.reshape(-1, self.in_features)
+        product: Tensor = _Product.apply(rows, self.weight)  # type: ignore[no-untyped-call]
+        output = product.view(*input.shape[:-1], self.out_features)
         return output if self.bias is None else output + self.bias
 
 
@@ -37,7 +40,7 @@ OneDnnLinear.__name__ = nn.Linear.__name__  # as users know it, in printed model
 
 
 class _Product(torch.autograd.Function):
-    """Product of inputs, [..., in], and a frozen weight, [out, in]."""
+    """Product of inputs, [rows, in], and a frozen weight, [out, in]."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor) -> Tensor:

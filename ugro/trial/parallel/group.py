@@ -1,11 +1,11 @@
 """What the processes of a trial exchange; a trial in a single process exchanges nothing.
 
 All processes run the same trial in lockstep: they share out rows and put together what they
-computed, so that each decides the same at every point. Values are exchanged in host memory.
+computed, so that each decides the same at every point.
 """
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 T = TypeVar("T")
 TIMEOUT = timedelta(days=1)  # a metric of the first process may take long; who waits is not lost
@@ -53,13 +53,29 @@ def from_first(compute: Callable[[], T]) -> T:
 
 
 def summed(value: Tensor) -> Tensor:
-    """Return the sum of the processes' values, on the device of the value."""
+    """Replace a value by the sum of the processes' values; return it."""
     if size() > 1:
         distributed.all_reduce(value)
     return value
 
 
-def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+def copy_from_first(parameters: Iterable[nn.Parameter]) -> None:
+    """Overwrite the trained parameters with those of the first process."""
+    if size() > 1:
+        for parameter in parameters:
+            if parameter.requires_grad:
+                distributed.broadcast(parameter.data, src=0)
+
+
+def gathered(value: T) -> list[T]:
+    """Return the values of all processes, in their order."""
+    values: list[Any] = [value] * size()
+    if size() > 1:
+        distributed.all_gather_object(values, value)
+    return values
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace the gradients by their sums over the processes, in a single exchange.
 
     A parameter without gradient in this process may have one in another.
@@ -76,10 +92,10 @@ def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         parameter.grad = part.view_as(gradient)
 
 
-def share(batches: list[T]) -> list[T]:
-    """Return this process's batches, as many as every other's; the last may occur in several."""
-    rounds = -(-len(batches) // size())
-    return [batches[min(turn * size() + rank(), len(batches) - 1)] for turn in range(rounds)]
+def share(rows: Sequence[T]) -> list[T]:
+    """Return this process's rows, as many as every other's; the last may occur in several."""
+    own = list(rows[rank() :: size()])
+    return own if len(own) == -(-len(rows) // size()) else [*own, rows[-1]]
 
 
 def merged(computed: NDArray[np.bool_], *arrays: NDArray[Any]) -> list[NDArray[np.float64]]:
@@ -101,4 +117,9 @@ def copy_of_first(folder: Path) -> None:
     source = from_first(lambda: folder)
     if source != folder and source.is_dir():
         shutil.copytree(source, folder)
-    summed(torch.zeros(1))  # the first process goes on when all have copied
+    wait_for_all()
+
+
+def wait_for_all() -> None:
+    """Go on when all processes have come here."""
+    summed(torch.zeros(1))

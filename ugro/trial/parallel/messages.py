@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ugro.config import Config
 from ugro.events.channel import Channel
-from ugro.events.trial_report import Report, TrialResult
+from ugro.events.trial_report import TrialResult
 
 Run = Callable[[Config, Path, Channel], TrialResult]  # a function of a module, such as run_trial
 
@@ -60,6 +60,3 @@ class Raised:
 
     error: BaseException
     at: float
-
-
-Message = Report | IsInterrupted | Alive | Returned | Raised

@@ -20,15 +20,26 @@ import torch
 from ugro.config import Config
 from ugro.config.parallel import batch_share
 from ugro.errors import UserError, fault
-from ugro.events.channel import Channel
+from ugro.events.channel import Channel, TrialInterruptedError
 from ugro.events.trial_report import Report, TrialResult
 from ugro.executors.executor import WorkerLostError
+from ugro.executors.watchdog import SHUTDOWN_SECONDS
 from ugro.metrics.source import search_path
 from ugro.trial import hardware
 from ugro.trial.parallel.messages import Alive, Assignment, IsInterrupted, Raised, Returned, Run
 
 SETTLE_SECONDS = 5.0  # within which the others notice that a process has failed
+OF_ALL = (TrialInterruptedError, FloatingPointError)  # what all processes raise, each by itself
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+# Variables of a launcher such as torchrun, by which accelerate would join processes by itself.
+OF_LAUNCHERS = (
+    "RANK",
+    "WORLD_SIZE",
+    "LOCAL_RANK",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 
 
 def in_processes(run: Run, config: Config, folder: Path, channel: Channel) -> TrialResult:
@@ -62,11 +73,15 @@ def _size(config: Config) -> int:
     Raises:
         UserError: it is neither given nor follows from the GPUs, or it does not divide the rows.
     """
-    gpus = torch.cuda.device_count()
-    size = config.training.processes or gpus
+    training, gpus, kind = config.training, torch.cuda.device_count(), hardware.device().type
+    if kind not in ("cpu", "cuda"):
+        raise UserError(fault("training.parallel", training.parallel.name, f"none on {kind}"))
+    size = training.processes or gpus
     if not size or 0 < gpus < size:
-        allowed = f"{gpus} at most, the GPUs of this task" if gpus else "a number, without GPUs"
-        raise UserError(fault("training.processes", config.training.processes, allowed))
+        allowed = f"{gpus} at most, the GPUs of this trial (hydra.launcher.ray.remote.num_gpus)"
+        if not gpus:
+            allowed = "a number where a trial has no GPUs (hydra.launcher.ray.remote.num_gpus)"
+        raise UserError(fault("training.processes", training.processes, allowed))
     batch_share(config.training, size)
     return size
 
@@ -121,7 +136,7 @@ def _start(rank: int, size: int) -> _Process:
         pass_fds=inherited,
         stdin=subprocess.DEVNULL,
         env={
-            **os.environ,
+            **{name: os.environ[name] for name in os.environ if name not in OF_LAUNCHERS},
             **_gpu(rank),
             "OMP_NUM_THREADS": str(threads),
             "PYTHONPATH": os.pathsep.join(search_path()),
@@ -175,12 +190,14 @@ def _ready(processes: Sequence[_Process], seconds: float | None) -> list[_Proces
 def _fail(
     processes: Sequence[_Process], raised: Raised | None = None, lost: _Process | None = None
 ) -> NoReturn:
-    """Raise the cause of a failure: a process that was lost, else the first error.
+    """Raise the cause of a failure: a process that was killed, else the first error.
 
-    The others fail as a consequence, since their exchanges are broken.
+    The others fail as a consequence, since their exchanges are broken. Where all fail by
+    themselves, the first may still copy its files to ``study.artifacts``.
     """
     errors = [raised] if raised else []
-    until = time.monotonic() + SETTLE_SECONDS
+    by_itself = raised is not None and isinstance(raised.error, OF_ALL)
+    until = time.monotonic() + (SHUTDOWN_SECONDS if by_itself else SETTLE_SECONDS)
     waiting = [process for process in processes if process is not lost]
     while not lost and waiting and (left := until - time.monotonic()) > 0:
         for process in _ready(waiting, left):
@@ -188,7 +205,7 @@ def _fail(
                 message = process.connection.recv()
             except (EOFError, OSError):
                 waiting.remove(process)
-                if process.popen.wait() < 0:  # ended by a signal
+                if process.popen.wait() == -signal.SIGKILL:
                     lost = process
                 continue
             if isinstance(message, Raised):

@@ -6,6 +6,7 @@ The descriptors are those of the connection to the process that started it, and 
 import logging
 import os
 import pickle
+import shutil
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from ugro.events.channel import Answer, TrialInterruptedError
@@ -84,9 +86,10 @@ class ForwardingHandler(QueueHandler):
 
 def main(connection: Connection, lifeline: Connection) -> None:
     """Run the assignment that the connection sends."""
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     parent = Parent(connection)
     assignment: Assignment = connection.recv()
+    temporary = assignment.rendezvous.parent
+    threading.Thread(target=_end_with, args=(lifeline, temporary), daemon=True).start()
     silence_transformers()
     logging.root.setLevel(logging.INFO)
     if assignment.rank == 0:
@@ -121,11 +124,12 @@ def _sendable(error: BaseException) -> BaseException:
     return error
 
 
-def _end_with(lifeline: Connection) -> None:
-    """End this process when the one that started it is gone."""
+def _end_with(lifeline: Connection, temporary: Path) -> None:
+    """End this process when the one that started it is gone; delete its temporary folder."""
     try:
         lifeline.recv()
     finally:
+        shutil.rmtree(temporary, ignore_errors=True)
         os._exit(1)
 
 

@@ -14,6 +14,8 @@ from transformers import PreTrainedModel
 from ugro.errors import UserError, fault
 from ugro.trial.hardware import device
 
+COPIES = 2  # of a layer in use: as it is exchanged, and as it computes
+
 
 def shard(model: PreTrainedModel) -> None:
     """Share out the frozen weights of the layers, and move the model to the device.
@@ -27,14 +29,14 @@ def shard(model: PreTrainedModel) -> None:
     """
     mesh = init_device_mesh(device().type, (distributed.get_world_size(),))
     for layer in _layers(model):
-        fully_shard(layer, mesh=mesh)
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True)  # not its default without root
     model.to(device())
     # transformers then lets all processes generate until each has ended.
     model._is_fsdp_managed_module = True
 
 
 def bytes_elsewhere(model: PreTrainedModel, processes: int) -> int:
-    """Return the bytes of weights that a process leaves to the others, the layer in use excepted.
+    """Return the bytes of weights that a process leaves to the others, less those of gathering.
 
     Args:
         model: model that is not sharded yet
@@ -44,17 +46,19 @@ def bytes_elsewhere(model: PreTrainedModel, processes: int) -> int:
         UserError: the model's layers are unknown.
     """
     sizes = [sum(tensor.nbytes for tensor in layer.parameters()) for layer in _layers(model)]
-    return max(0, sum(sizes) - sum(sizes) // processes - max(sizes))
+    return max(0, sum(sizes) - sum(sizes) // processes - COPIES * max(sizes))
 
 
 def _layers(model: PreTrainedModel) -> list[nn.Module]:
-    """Return the modules that transformers never splits among devices.
+    """Return the outermost modules that transformers never splits among devices.
 
     Raises:
         UserError: the model names none.
     """
     names = model._no_split_modules or ()
-    found = [module for module in model.modules() if type(module).__name__ in names]
+    every = [module for module in model.modules() if type(module).__name__ in names]
+    inner = {below for module in every for below in module.modules() if below is not module}
+    found = [module for module in every if module not in inner]
     if not found:
         allowed = f"ddp, as {type(model).__name__} does not name its layers"
         raise UserError(fault("training.parallel", "fsdp", allowed))

@@ -43,6 +43,6 @@ class Evaluation:
 def batches(part: Part, rows: Numbers, size: int) -> list[list[int]]:
     """Return this process's share of the rows, in batches of similar length, the longest first."""
     order = rows[np.argsort(-part.layout.lengths[rows], kind="stable")]
-    return group.share(
-        [order[start : start + size].tolist() for start in range(0, len(order), size)]
-    )
+    at_once = size * group.size()  # as many rows in each process: a model may run them one by one
+    starts = range(0, len(order), at_once)
+    return [group.share(order[start : start + at_once].tolist()) for start in starts]
