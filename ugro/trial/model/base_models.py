@@ -186,7 +186,8 @@ def _check_devices(model: PreTrainedModel) -> None:
     Raises:
         UserError: some are in host memory or on disk.
     """
-    outside = [n for n, where in model.hf_device_map.items() if str(where) in ("cpu", "disk")]
+    placed = getattr(model, "hf_device_map", {})  # a model on one device has none
+    outside = [name for name, where in placed.items() if str(where) in ("cpu", "disk")]
     if outside and device().type != "cpu":
         allowed = f"more GPUs or quantization=bnb_nf4: {outside[0]} and {len(outside) - 1} others"
         raise UserError(fault("model.device_map", "these GPUs", f"{allowed} do not fit them"))
