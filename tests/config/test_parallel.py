@@ -56,8 +56,16 @@ def test_the_processes_share_each_step_evenly_or_not_at_all(
             "training.parallel: 'fsdp' given, allowed: ddp with quantization.method=torchao_int8",
         ),
         (
-            ("training.parallel=fsdp", "lora.init_lora_weights=olora"),
-            "lora.init_lora_weights: 'olora' given, allowed: another",
+            ("training.parallel=fsdp", "lora.init_lora_weights=pissa"),
+            "lora.init_lora_weights: 'pissa' given, allowed: true, false, gaussian, ortho",
+        ),
+        (
+            ("training.parallel=fsdp", "lora.use_dora=true"),
+            "lora.use_dora: True given, allowed: false with training.parallel=fsdp",
+        ),
+        (
+            ("training.parallel=fsdp", "adapter=delora"),
+            "adapter: 'delora' given, allowed: another with training.parallel=fsdp",
         ),
         (("model=smollm2_135m", "model.device_map=all"), "model.device_map: 'all' given, allowed"),
         (("model=tiny", "model.device_map=auto"), "model.device_map: 'auto' given, allowed: null"),

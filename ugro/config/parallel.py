@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ugro.config.adapters import Adapter
+from ugro.config.quantization import INDEPENDENT
 from ugro.config.schema import Config
 from ugro.config.training import Parallel, TrainingConfig
 from ugro.errors import UserError, fault
 
+OF_SHARDED = (*INDEPENDENT, "orthogonal", "eva")  # initialisations on sharded weights
+WHOLE_WEIGHTS = ("delora", "ln_tuning")  # adapters that start from weights, or train them
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # of transformers
 
 
@@ -81,6 +84,11 @@ def _sharding_faults(config: Config) -> Iterator[str]:
     if not config.quantization.is_none:
         allowed = f"ddp with quantization.method={config.quantization.method.name}"
         yield fault("training.parallel", "fsdp", allowed)
-    if config.adapter is Adapter.lora and str(config.lora.init_lora_weights).lower() == "olora":
-        # PEFT 0.21 does not subtract the start from sharded weights.
-        yield fault("lora.init_lora_weights", "olora", "another, or training.parallel=ddp")
+    whole = "with training.parallel=fsdp, as it reads whole weights of the base model"
+    if config.adapter.name in WHOLE_WEIGHTS:
+        yield fault("adapter", config.adapter.name, f"another {whole}")
+    if config.adapter is Adapter.lora and config.lora.use_dora:
+        yield fault("lora.use_dora", True, f"false {whole}")
+    start = config.lora.init_lora_weights
+    if config.adapter is Adapter.lora and str(start).lower() not in OF_SHARDED:
+        yield fault("lora.init_lora_weights", start, f"{', '.join(OF_SHARDED)} {whole}")

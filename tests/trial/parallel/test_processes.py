@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ugro.config import ADAPTERS, Config
+from ugro.config.parallel import WHOLE_WEIGHTS
 from ugro.errors import UserError
 from ugro.events.channel import channel
 from ugro.trial.held_out import measure_test
@@ -67,13 +68,22 @@ def test_models_without_chunked_logits_evaluate_any_number_of_rows(
     assert two.values == pytest.approx(one.values, abs=CLOSE)
 
 
+SHARDED = [f"adapter={name}" for name in ADAPTERS if name not in ("lora", *WHOLE_WEIGHTS)]
+SHARDED += [f"lora.init_lora_weights={start}" for start in ("gaussian", "orthogonal", "eva")]
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("adapter", [name for name in ADAPTERS if name != "lora"])
-def test_any_adapter_trains_on_a_sharded_base(adapter: str, run: Run, in_two: Parallel) -> None:
-    one, folder = run(f"adapter={adapter}", *THREE)
-    two, other = in_two("fsdp", f"adapter={adapter}", *THREE)
+@pytest.mark.parametrize("override", [*SHARDED, "lora.modules_to_save=[lm_head]"])
+def test_any_adapter_trains_on_a_sharded_base(override: str, run: Run, in_two: Parallel) -> None:
+    one, folder = run(override, *THREE)
+    two, other = in_two("fsdp", override, *THREE)
     check_same(folder, other)
     assert two.values == pytest.approx(one.values, abs=CLOSE)
+
+
+def test_sharded_weights_are_not_trained(in_two: Parallel) -> None:
+    with pytest.raises(UserError, match=r"'fsdp' given, allowed: ddp, as the adapter trains"):
+        in_two("fsdp", "lora.modules_to_save=[q_proj]", "lora.target_modules=[v_proj]")
 
 
 @pytest.mark.long
