@@ -65,7 +65,7 @@ def find_study(given: Mapping[str, str]) -> StudyLocation:
     """
     name, storage = given.get("study.name"), given.get("storage")
     if storage:
-        _check_exists(storage)
+        check_exists(storage)
         name = name or _only(storage)
     folder = study_folder(given.get("study.dir"), name)
     name = name or folder.name
@@ -100,7 +100,7 @@ def _in(folder: Path) -> str:
     return f"sqlite:///{folder / DATABASE}"
 
 
-def _check_exists(url: str) -> None:
+def check_exists(url: str) -> None:
     """Refuse a database that does not exist: reading would create it."""
     database = file_of(url)
     if database is not None and not database.exists():

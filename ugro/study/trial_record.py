@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
 
@@ -43,6 +43,12 @@ def recorded_outcome(trial: FrozenTrial) -> Outcome | None:
     reason = trial.user_attrs.get(REASON)
     known = isinstance(reason, str) and reason in _OUTCOMES
     return Outcome(reason) if known else None
+
+
+def withdrawn() -> FrozenTrial:
+    """Return a trial that takes a number which must not be used again."""
+    attributes = {REASON: Outcome.WITHDRAWN.value}
+    return create_trial(state=TrialState.FAIL, user_attrs=attributes)
 
 
 def last_value(trial: FrozenTrial) -> tuple[float] | None:
