@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.config import known_keys
 from ugro.events.outcome import Outcome
-from ugro.study.trial_record import GROUP, REASON, searched_by, state_of
+from ugro.study.trial_record import GROUP, REASON, containing, searched_by, state_of
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def ended_trial(
         values=list(measured.values) if state is TrialState.COMPLETE else None,
         params=dict(parameters),
         distributions={
-            name: _containing(distributions[name], value) for name, value in parameters.items()
+            name: containing(distributions[name], value) for name, value in parameters.items()
         },
         user_attrs={
             **attributes,
@@ -106,15 +106,6 @@ def ended_trial(
     now = trial.datetime_complete
     trial.datetime_start, trial.datetime_complete = began or ended or now, ended or began or now
     return trial
-
-
-def _containing(over: BaseDistribution, value: Any) -> BaseDistribution:
-    """Widen a range to a value: Optuna stores enqueued values outside, but does not add them."""
-    if not isinstance(over, FloatDistribution | IntDistribution):
-        return over
-    if over._contains(over.to_internal_repr(value)):
-        return over
-    return type(over)(min(over.low, value), max(over.high, value), log=over.log)
 
 
 def counted(reasons: Iterable[str]) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Read a study of another program that uses Optuna."""
 
+import logging
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from ugro.events.outcome import Outcome
 from ugro.study.backup import backup
 from ugro.study.importing.foreign_study import ForeignStudy, Measured, counted, ended_trial
 from ugro.study.importing.renamed_keys import check_renaming, renamed
-from ugro.study.storage import file_of
+from ugro.study.storage import file_of, redacted_url
 from ugro.study.study import Study, silence_optuna
 from ugro.study.trial_record import (
     GROUP,
@@ -56,13 +58,26 @@ def snapshot(url: str, folder: Path) -> str:
         return url
     silence_optuna()
     copy = f"sqlite:///{folder / database.name}"
-    backup(database, folder / database.name, "")
-    storage = RDBStorage(copy, skip_compatibility_check=True)
+    try:
+        backup(database, folder / database.name, "")
+    except UserError as error:
+        allowed = f"a database of Optuna ({error.__cause__ or error})"
+        raise UserError(fault("storage", redacted_url(url), allowed)) from error
+    _upgrade(copy)
+    return copy
+
+
+def _upgrade(url: str) -> None:
+    """Upgrade a database to this Optuna's schema; one of a later Optuna is left as it is."""
+    storage = RDBStorage(url, skip_compatibility_check=True)
     current = storage.get_current_version()
     if current != storage.get_head_version() and current in storage.get_all_versions():
-        storage.upgrade()
+        logging.disable(logging.INFO)  # a line per step
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the classes of earlier distributions
+            storage.upgrade()
+        logging.disable(logging.NOTSET)
     storage.engine.dispose()
-    return copy
 
 
 def foreign_study(
@@ -108,6 +123,7 @@ def _imported(
     outcome = _outcome(trial)
     has_values = trial.state is TrialState.COMPLETE and trial.values is not None
     values = dict(zip(objectives, trial.values, strict=True)) if has_values else {}
+    last = (last_value(trial) or ()) if len(objectives) == 1 else ()
     error = trial.user_attrs.get("error")
     others = {
         name: value
@@ -120,7 +136,7 @@ def _imported(
         renamed(trial.distributions, keys),
         Measured(
             outcome,
-            trial.values if outcome.has_value else last_value(trial) or (),
+            trial.values if outcome.has_value else last,
             {**dict(_numbers(trial)), **values},
             trial.intermediate_values,
             error if isinstance(error, str) else "",

@@ -25,8 +25,8 @@ def check_renaming(names: Collection[str], keys: Mapping[str, str]) -> None:
     for name in names:
         new = keys.get(name, name)
         if new in source:
-            allowed = f"a key for each parameter; {source[new]} and {name} would both be {new}"
-            raise UserError(fault("keys", f"{name}: {new}", allowed))
+            allowed = f"a key that one parameter has; {source[new]} and {name} would have it"
+            raise UserError(fault("keys", new, allowed))
         source[new] = name
 
 

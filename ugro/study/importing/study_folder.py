@@ -10,7 +10,14 @@ from pathlib import Path
 
 from ugro.errors import UserError, fault
 from ugro.events.event_log import as_line
-from ugro.events.events import Event, StudyFinished, StudyStarted, TrialAsked, TrialFinished
+from ugro.events.events import (
+    IMPORTED_FROM,
+    Event,
+    StudyFinished,
+    StudyStarted,
+    TrialAsked,
+    TrialFinished,
+)
 from ugro.events.outcome import Outcome
 from ugro.paths import DATABASE, EVENTS, IDENTITY
 from ugro.study.backup import backup
@@ -75,7 +82,7 @@ def _events(foreign: ForeignStudy, name: str, own: str, folder: Path) -> Iterato
         len(foreign.trials),
         foreign.objectives,
         foreign.directions,
-        provenance={"imported_from": foreign.origin},
+        provenance={IMPORTED_FROM: foreign.origin},
         id=own,
         time=began,
     )
