@@ -97,6 +97,7 @@ def is_storable(study: Study) -> bool:
     return True
 
 
+@pytest.mark.long
 @settings(
     max_examples=12,
     phases=[Phase.explicit, Phase.generate],  # each example writes databases: shrinking takes long

@@ -104,7 +104,7 @@ def _searched(
         name
         for name in found
         if name not in objectives
-        and (name in keys or is_key(name) or (not mixed and _differs(runs, name)))
+        and (name in keys or (is_key(name) if mixed else _differs(runs, name)))
     ]
     if not searched:
         allowed = f"{{NAME: KEY}} for the searched ones of {', '.join(found)}"

@@ -1,0 +1,113 @@
+import re
+from pathlib import Path
+
+import optuna
+import pytest
+
+from tests.study.importing.conftest import optimize
+from ugro.cli.audit import main as audit
+from ugro.cli.import_study import main
+from ugro.errors import UserError
+
+RUNS = """\
+Name,State,Created,Runtime,lr,rank,eval/loss
+a,finished,2026-03-01T10:20:30.000Z,120,0.001,16,2.5
+b,running,2026-03-01T11:20:30.000Z,12,0.01,8,2.75
+c,finished,2026-03-01T12:20:30.000Z,120,0.01,8,2.75
+"""
+RATE = "keys={lr: training.learning_rate}"
+
+
+@pytest.fixture(autouse=True)
+def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs.csv").write_text(RUNS)
+    return optimize(tmp_path / "theirs.db")
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(UserError) as error:
+        main(arguments)
+    assert not Path("multirun").exists()
+    return str(error.value)
+
+
+def test_what_was_imported_left_out_and_kept_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["storage=sqlite:///theirs.db", "as=mine", RATE])
+    assert capsys.readouterr().out.splitlines() == [
+        "Imported 8 trials, study theirs of sqlite:///theirs.db: "
+        "6 complete, 1 failed, 1 stopped at rung",
+        "Left out: 1 running, 1 waiting",
+        "1 of 3 parameters have no key of UGRO and keep their names: kind; "
+        "with a key: keys={kind: KEY}",
+        "Analyze it: ugro analyze study.name=mine",
+        "Begin a sweep with its best trials: 'study.warm_start=[mine]'",
+    ]
+    audit(["study.name=mine"])
+    assert "Log and study agree: 8 trials, 18 events." in capsys.readouterr().out
+
+
+def test_the_name_is_theirs_unless_one_is_given() -> None:
+    main(["storage=sqlite:///theirs.db"])
+    assert Path("multirun/theirs/study.db").exists()
+    keys = "keys={lr: training.learning_rate, rank: lora.r}"
+    main(["wandb=runs.csv", "objective={eval/loss: eval_loss}", "direction=minimize", keys])
+    assert Path("multirun/runs/study.db").exists()
+
+
+def test_an_import_that_is_repeated_is_refused() -> None:
+    main(["storage=sqlite:///theirs.db", "as=mine"])
+    before = Path("multirun/mine/events.jsonl").read_bytes()
+    with pytest.raises(UserError, match=r"^as: 'mine' given, allowed: a new name: multirun/mine e"):
+        main(["storage=sqlite:///theirs.db", "as=mine"])
+    assert Path("multirun/mine/events.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("", "storage or wandb: one of them says where the trials are"),
+        ("storage=sqlite:///theirs.db wandb=runs.csv", "storage or wandb: one of them says"),
+        ("storage=sqlite:///no.db", "storage: 'sqlite:///no.db' given, allowed: a database that"),
+        ("storage=journal:///no.log", "storage: 'journal:///no.log' given, allowed: a database t"),
+        (
+            "storage=sqlite:///theirs.db study.name=other",
+            "study.name: 'other' given, allowed: a study that the storage holds: theirs",
+        ),
+        (
+            "storage=sqlite:///theirs.db as=../mine",
+            "as: '../mine' given, allowed: a name for the new study: as=NAME, of letters, ",
+        ),
+        ("storage=sqlite:///theirs.db keys=3", "keys: '3' given, allowed: {NAME: KEY, ...}"),
+        (
+            "storage=sqlite:///theirs.db keys={rate:lora.r}",
+            "keys: 'rate' given, allowed: a parameter: kind, lora.r, lr",
+        ),
+        (
+            "storage=sqlite:///theirs.db keys={lr:lora.r}",
+            "keys: 'lora.r' given, allowed: a key that one parameter has; lr and lora.r",
+        ),
+        (
+            "storage=sqlite:///theirs.db direction=minimize",
+            "direction: 'minimize' given, allowed: nothing; it belongs to wandb=PATH",
+        ),
+        (
+            "wandb=runs.csv study.name=mine",
+            "study.name: 'mine' given, allowed: nothing; it belongs to storage=URL",
+        ),
+        (
+            "wandb=runs.csv objective=loss direction=minimize",
+            "objective: 'loss' given, allowed: a number of the runs: lr, rank, eval/loss",
+        ),
+        (
+            "wandb=runs.csv objective=eval/loss direction=down",
+            "direction: 'down' given, allowed: minimize, maximize",
+        ),
+        (
+            "wandb=runs.csv objective=eval/loss direction=minimize",
+            "keys: {} given, allowed: {NAME: KEY} for the searched ones of lr, rank, eval/loss",
+        ),
+    ],
+)
+def test_mistakes_are_a_line_and_make_nothing(arguments: str, line: str) -> None:
+    assert re.match(re.escape(line), refusal(*arguments.split()))
