@@ -4,10 +4,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.study.importing.conftest import optimize
+from tests.study.importing.conftest import downgrade, optimize
 from ugro.cli.audit import main as audit
 from ugro.cli.import_study import main
+from ugro.cli.study_lookup import find_study
 from ugro.errors import UserError
+from ugro.study.study import read
 
 RUNS = """\
 Name,State,Created,Runtime,lr,rank,eval/loss
@@ -111,3 +113,23 @@ def test_an_import_that_is_repeated_is_refused() -> None:
 )
 def test_mistakes_are_a_line_and_make_nothing(arguments: str, line: str) -> None:
     assert re.match(re.escape(line), refusal(*arguments.split()))
+
+
+def test_a_journal_is_imported_as_a_database_is(theirs: optuna.Study) -> None:
+    backend = optuna.storages.journal.JournalFileBackend("theirs.log")
+    journal = optuna.storages.JournalStorage(backend)
+    optuna.copy_study(from_study_name="theirs", from_storage=theirs._storage, to_storage=journal)
+    main(["storage=journal:///theirs.log", "as=journal"])
+    main(["storage=sqlite:///theirs.db", "as=database"])
+    found = [read(name, f"sqlite:///multirun/{name}/study.db") for name in ("journal", "database")]
+    one, other = ([(each.params, each.values) for each in study.trials()] for study in found)
+    assert one == other
+    assert len(one) == 8
+
+
+def test_a_database_of_an_earlier_optuna_is_told_elsewhere_and_imported() -> None:
+    downgrade(Path("theirs.db"))
+    with pytest.raises(UserError, match=r"^storage: .* allowed: one that this Optuna reads \("):
+        find_study({"storage": "sqlite:///theirs.db"})
+    main(["storage=sqlite:///theirs.db", "as=mine"])
+    assert len(read("mine", "sqlite:///multirun/mine/study.db").trials()) == 8
