@@ -4,12 +4,17 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.stores import Postgresql, postgresql
 from tests.study.importing.conftest import downgrade, optimize
+from ugro.analysis.report.how_run import how_run
+from ugro.analysis.tables import tables_of
 from ugro.cli.audit import main as audit
 from ugro.cli.import_study import main
 from ugro.cli.study_lookup import find_study
 from ugro.errors import UserError
 from ugro.study.study import read
+
+__all__ = ["postgresql"]
 
 RUNS = """\
 Name,State,Created,Runtime,lr,rank,eval/loss
@@ -55,6 +60,15 @@ def test_the_name_is_theirs_unless_one_is_given() -> None:
     keys = "keys={lr: training.learning_rate, rank: lora.r}"
     main(["wandb=runs.csv", "objective={eval/loss: eval_loss}", "direction=minimize", keys])
     assert Path("multirun/runs/study.db").exists()
+
+
+def test_the_report_names_the_origin_and_no_driver() -> None:
+    main(["storage=sqlite:///theirs.db", "as=mine"])
+    where = find_study({"study.name": "mine"})
+    facts = dict(how_run(tables_of(where.study(), where.folder)).facts)
+    assert facts["imported_from"] == "study theirs of sqlite:///theirs.db"
+    assert "trials run" in facts
+    assert "driver" not in facts
 
 
 def test_an_import_that_is_repeated_is_refused() -> None:
@@ -133,3 +147,15 @@ def test_a_database_of_an_earlier_optuna_is_told_elsewhere_and_imported() -> Non
         find_study({"storage": "sqlite:///theirs.db"})
     main(["storage=sqlite:///theirs.db", "as=mine"])
     assert len(read("mine", "sqlite:///multirun/mine/study.db").trials()) == 8
+
+
+@pytest.mark.long
+def test_a_study_of_a_server_is_imported(theirs: optuna.Study, postgresql: Postgresql) -> None:
+    optuna.copy_study(
+        from_study_name="theirs", from_storage=theirs._storage, to_storage=postgresql.url
+    )
+    main([f"storage={postgresql.url}", "as=mine"])
+    study = read("mine", "sqlite:///multirun/mine/study.db")
+    assert [trial.params for trial in study.trials()] == [
+        trial.params for trial in theirs.trials if trial.state.is_finished()
+    ]
