@@ -196,3 +196,14 @@ def test_a_quantisation_defines_a_study_and_none_leaves_the_definition_as_it_was
     }
     searched = definition(planned("quantization=none,bnb_nf4"))
     assert [key for key in searched if key.startswith("quantization")] == ["quantization"]
+
+
+@pytest.mark.parametrize("allowed", ["false", "true"])
+def test_an_imported_study_is_not_continued(existing: Study, allowed: str) -> None:
+    existing.mark_imported("study theirs")
+    with pytest.raises(UserError) as error:
+        check_same(existing, planned(f"study.allow_change={allowed}"))
+    assert str(error.value) == (
+        "study.name: 's' given, allowed: another name, and study.warm_start=[s]: "
+        "another program ran its trials"
+    )

@@ -166,6 +166,37 @@ def test_a_missing_earlier_study_is_reported(study: StudyConfig, feasible: Feasi
         plan(study, feasible(*SPACE))
 
 
+def test_of_an_imported_study_only_the_searched_keys_are_used(
+    study: StudyConfig, feasible: Feasible, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = {"lora.r": IntDistribution(4, 32), "kind": CategoricalDistribution(("a", "b"))}
+    theirs = create_or_continue("old", f"sqlite:///{tmp_path}/old/study.db", ["x"], ["maximize"])
+    for r, value in ((8, 2.0), (12, 9.0), (16, 3.0)):
+        ended(theirs, over, Outcome.COMPLETE, value, given={"lora.r": r})
+    study.baseline, study.warm_start = False, ["old"]
+    with pytest.raises(UserError, match=r"^study\.warm_start: old: kind: no key of the schema"):
+        plan(study, feasible(*SPACE))
+    theirs.mark_imported("study theirs")
+    found = plan(study, feasible(*SPACE))
+    assert [one.parameters for one in found] == [{"lora.r": 16}, {"lora.r": 8}]
+    assert "study.warm_start: old: no keys and not used: kind" in caplog.text
+
+
+def test_an_imported_study_without_a_searched_key_is_refused(
+    study: StudyConfig, feasible: Feasible, tmp_path: Path
+) -> None:
+    theirs = create_or_continue("old", f"sqlite:///{tmp_path}/old/study.db", ["x"], ["minimize"])
+    ended(theirs, {"lr": FloatDistribution(0.1, 1.0)}, Outcome.COMPLETE, 2.0)
+    theirs.mark_imported("study theirs")
+    study.warm_start = ["old"]
+    with pytest.raises(UserError) as error:
+        plan(study, feasible(*SPACE))
+    assert str(error.value) == (
+        "study.warm_start: 'old' given, allowed: a study of searched keys; this one has lr: "
+        "import it with keys={lr: KEY}"
+    )
+
+
 # Values and distributions
 
 

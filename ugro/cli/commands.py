@@ -68,6 +68,24 @@ COMMANDS: Mapping[str, Command] = {
             Key("to", "FOLDER", "output folder; by default multirun/comparison-A-B"),
         ),
     ),
+    "import": Command(
+        "make a study of another program's trials: Optuna's or W&B's",
+        (
+            Key("storage", "URL", "the Optuna storage with the trials"),
+            Key("study.name", "NAME", "the study in it; by default its only one"),
+            Key("wandb", "PATH", "a CSV file of W&B runs, or a folder of their folders"),
+            Key("objective", "[A,B]", "names of the objectives; {theirs: ours} renames W&B's"),
+            Key(
+                "direction",
+                "[A,B]",
+                "minimize or maximize, for each objective of W&B's runs",
+                ("minimize", "maximize"),
+            ),
+            Key("keys", "{NAME: KEY}", "keys of parameters: {lr: training.learning_rate}"),
+            Key("as", "NAME", "name of the new study; by default that of the study or file"),
+        ),
+        module="import_study",
+    ),
     "figures": Command(
         "write a study's figures as PNG or SVG files",
         (

@@ -11,7 +11,7 @@ from ugro.errors import UserError, fault
 from ugro.paths import DATABASE
 from ugro.retries import one_line
 from ugro.shell import command
-from ugro.study.storage import file_of, redacted_url
+from ugro.study.storage import JOURNAL, file_of, redacted_url
 from ugro.study.study import Study, names, read, read_renamed
 
 MAX_LISTED = 10  # names of studies in a message
@@ -37,9 +37,8 @@ class StudyLocation:
         except KeyError as error:
             allowed = f"a study that the storage holds: {_listed(names(self.storage))}"
             raise UserError(fault("study.name", self.name, allowed)) from error
-        except RuntimeError as error:  # written by an incompatible Optuna
-            allowed = f"one that this Optuna reads ({one_line(error)})"
-            raise UserError(fault("storage", redacted_url(self.storage), allowed)) from error
+        except RuntimeError as error:
+            raise UserError(_incompatible(self.storage, error)) from error
 
     def trial(self, given: str | None) -> FrozenTrial:
         """Return the trial of a command's ``trial`` key.
@@ -65,7 +64,7 @@ def find_study(given: Mapping[str, str]) -> StudyLocation:
     """
     name, storage = given.get("study.name"), given.get("storage")
     if storage:
-        _check_exists(storage)
+        check_exists(storage)
         name = name or _only(storage)
     folder = study_folder(given.get("study.dir"), name)
     name = name or folder.name
@@ -100,19 +99,29 @@ def _in(folder: Path) -> str:
     return f"sqlite:///{folder / DATABASE}"
 
 
-def _check_exists(url: str) -> None:
+def check_exists(url: str) -> None:
     """Refuse a database that does not exist: reading would create it."""
-    database = file_of(url)
+    journal = url.removeprefix(JOURNAL)
+    database = file_of(url) if journal == url else Path(journal)
     if database is not None and not database.exists():
         raise UserError(fault("storage", redacted_url(url), "a database that exists"))
 
 
 def _only(url: str) -> str:
     """Return the name of a storage's only study."""
-    held = names(url)
+    try:
+        held = names(url)
+    except RuntimeError as error:
+        raise UserError(_incompatible(url, error)) from error
     if len(held) != 1:
         raise UserError(fault("study.name", None, f"a study of the storage: {_listed(held)}"))
     return held[0]
+
+
+def _incompatible(url: str, error: RuntimeError) -> str:
+    """Return the error for a storage that an incompatible Optuna wrote."""
+    allowed = f"one that this Optuna reads ({one_line(error)})"
+    return fault("storage", redacted_url(url), allowed)
 
 
 def _listed(held: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from ugro.events.outcome import Outcome
 from ugro.events.trial_report import Report
 
 log = logging.getLogger(__name__)
+IMPORTED_FROM = "imported_from"  # in the provenance of a study whose trials another program ran
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,9 @@ def _differences(study: Study, log: Mapping[int, LoggedTrial]) -> Iterator[Diffe
             yield Difference(f"{name} is in the study and not in the log", not_in_log=True)
             continue
         yield from _compare_parameters(name, trial, log[trial.number])
-        for resource, value in trial.intermediate_values.items():
+        # The log of an imported study has no reports: another program made them, at unknown times.
+        reported = {} if study.imported_from else trial.intermediate_values
+        for resource, value in reported.items():
             yield from _compare_report(
                 f"{name} at {resource} tokens", study, resource, value, log[trial.number]
             )

@@ -30,7 +30,7 @@ from ugro.events.trial_report import Report
 from ugro.objectives.objectives import Objectives, objectives_of
 from ugro.space.comparability import data_by_search
 from ugro.study.study import Study
-from ugro.study.trial_record import GROUP, REASON, last_value, state_of
+from ugro.study.trial_record import GROUP, REASON, last_value, state_of, withdrawn
 
 
 @dataclass
@@ -137,7 +137,7 @@ def catch_up(study: Study, replayed: Replay) -> int:
     objectives = _objectives(replayed)
     for number in missing:
         logged = replayed.trials.get(number)
-        study.record.add_trial(_withdrawn() if logged is None else _trial(logged, objectives))
+        study.record.add_trial(withdrawn() if logged is None else _trial(logged, objectives))
     return sum(number in replayed.trials for number in missing)
 
 
@@ -194,11 +194,6 @@ def _trial(logged: ReplayedTrial, objectives: Objectives | None) -> FrozenTrial:
     if ended and state.is_finished():
         trial.datetime_complete = datetime.fromtimestamp(ended["time"])
     return trial
-
-
-def _withdrawn() -> FrozenTrial:
-    attributes = {REASON: Outcome.WITHDRAWN.value}
-    return create_trial(state=TrialState.FAIL, user_attrs=attributes)
 
 
 def space_as_json(space: Mapping[str, BaseDistribution]) -> dict[str, str]:

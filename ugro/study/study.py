@@ -32,6 +32,7 @@ from ugro.study.trial_record import (
 DEFINITION = "definition"  # attribute of the study
 TEST = "test of group"  # of the study, followed by the group's number: metrics on the test part
 ID = "id"  # of the study and its folder
+IMPORTED = "imported from"  # of a study whose trials another program ran
 DATA = "data of group"  # of the study, followed by the group's number: fingerprints
 MAX_TRACEBACK = 2000  # last characters of a traceback; some databases limit the size
 
@@ -147,6 +148,15 @@ class Study:
     def identify(self, own: str) -> None:
         """Record the id."""
         self.record.set_user_attr(ID, own)
+
+    @property
+    def imported_from(self) -> str:
+        """Where the trials were imported from; empty unless another program ran them."""
+        return str(self.record.user_attrs.get(IMPORTED, ""))
+
+    def mark_imported(self, origin: str) -> None:
+        """Record that the trials were imported, and from where."""
+        self.record.set_user_attr(IMPORTED, origin)
 
     def begin_group(self) -> None:
         """Start a new group of trials."""

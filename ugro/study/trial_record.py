@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ugro.events.outcome import Outcome
 
@@ -43,6 +44,12 @@ def recorded_outcome(trial: FrozenTrial) -> Outcome | None:
     reason = trial.user_attrs.get(REASON)
     known = isinstance(reason, str) and reason in _OUTCOMES
     return Outcome(reason) if known else None
+
+
+def withdrawn() -> FrozenTrial:
+    """Return a trial that takes a number which must not be used again."""
+    attributes = {REASON: Outcome.WITHDRAWN.value}
+    return create_trial(state=TrialState.FAIL, user_attrs=attributes)
 
 
 def last_value(trial: FrozenTrial) -> tuple[float] | None:
@@ -84,6 +91,15 @@ def group(trial: FrozenTrial) -> int:
 def source(trial: FrozenTrial) -> str:
     """Return the source of a trial's parameters; empty for trials of other programs."""
     return str(trial.user_attrs.get("source", ""))
+
+
+def containing(over: BaseDistribution, value: Any) -> BaseDistribution:
+    """Widen a range to a value: an enqueued value of another program may be outside of it."""
+    if not isinstance(over, FloatDistribution | IntDistribution):
+        return over
+    if over._contains(over.to_internal_repr(value)):
+        return over
+    return type(over)(min(over.low, value), max(over.high, value), log=over.log)
 
 
 def searched_by(trials: Iterable[FrozenTrial]) -> dict[str, BaseDistribution]:

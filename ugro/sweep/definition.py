@@ -116,8 +116,12 @@ def check_same(study: Study, plan: Plan) -> None:
     An allowed change that makes values incomparable starts a new group of trials.
 
     Raises:
-        UserError: all changed keys, one per line.
+        UserError: all changed keys, one per line; or the study was imported.
     """
+    if study.imported_from:
+        name = study.record.study_name
+        allowed = f"another name, and study.warm_start=[{name}]: another program ran its trials"
+        raise UserError(fault("study.name", name, allowed))
     now, before = definition(plan), study.definition()
     _check_immutable(study, plan)
     changed = changes(study, plan)

@@ -19,7 +19,7 @@ from ugro.paths import DATABASE
 from ugro.space.composition import has, lookup, parsed
 from ugro.space.feasible import FeasibleSpace, identity
 from ugro.space.search_space import described
-from ugro.study.study import read_renamed
+from ugro.study.study import Study, read_renamed
 
 log = logging.getLogger(__name__)
 OUTSIDE = object()  # marks a value that a distribution does not contain
@@ -100,14 +100,11 @@ def _best_of(name: str, study: StudyConfig, feasible: FeasibleSpace) -> Iterator
         allowed = f"a study's name or folder; there is no {database}"
         raise UserError(fault("study.warm_start", name, allowed))
     try:
-        trials = read_renamed(folder.name, f"sqlite:///{database}").ranked()
+        earlier = read_renamed(folder.name, f"sqlite:///{database}")
     except KeyError as error:
         raise UserError(fault("study.warm_start", name, "a folder of its study's name")) from error
-    config = feasible.composer.compose({})
-    for trial in trials[: study.warm_start_trials]:
-        unknown = [key for key in trial.params if key not in searched and not has(config, key)]
-        if unknown:
-            raise UserError(f"study.warm_start: {name}: {no_key(unknown[0])}")
+    _check_keys(name, earlier, feasible)
+    for trial in earlier.ranked()[: study.warm_start_trials]:
         shared = {
             key: member(searched[key], value)
             for key, value in trial.params.items()
@@ -116,6 +113,32 @@ def _best_of(name: str, study: StudyConfig, feasible: FeasibleSpace) -> Iterator
         members = {key: value for key, value in shared.items() if value is not OUTSIDE}
         if members and not (set(members) == set(searched) and feasible.broken(members)):
             yield Planned(members, "warm_start")
+
+
+def _check_keys(name: str, earlier: Study, feasible: FeasibleSpace) -> None:
+    """Refuse an earlier study whose keys the configuration lacks.
+
+    Names of another program need not be keys; an imported study that has none of the searched keys
+    is refused.
+
+    Raises:
+        UserError: a key is unknown, or an imported study has no searched key.
+    """
+    config, keys = feasible.composer.compose({}), earlier.searched()
+    unknown = [key for key in keys if key not in feasible.space.distributions]
+    unknown = [key for key in unknown if not has(config, key)]
+    if not earlier.imported_from:
+        if unknown:
+            raise UserError(f"study.warm_start: {name}: {no_key(unknown[0])}")
+        return
+    if keys and not set(keys) & set(feasible.space.distributions):
+        allowed = (
+            f"a study of searched keys; this one has {', '.join(keys)}: "
+            f"import it with keys={{{next(iter(keys))}: KEY}}"
+        )
+        raise UserError(fault("study.warm_start", name, allowed))
+    if unknown:
+        log.warning("study.warm_start: %s: no keys and not used: %s", name, ", ".join(unknown))
 
 
 def member(over: BaseDistribution, value: Any) -> Any:

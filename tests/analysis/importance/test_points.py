@@ -75,3 +75,15 @@ def test_bounds_that_changed_in_a_study_are_taken_together() -> None:
     more = CategoricalDistribution((8, 128))
     assert union_of([R, more]) == CategoricalDistribution((16, 8, 64, 128))
     assert union_of([R, RATE]) == RATE  # a key that was something else before
+
+
+def test_an_enqueued_value_outside_of_its_range_widens_the_axis() -> None:
+    import optuna
+
+    record = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    record.enqueue_trial({"x": 3.0})  # which Optuna warns of, and runs
+    record.enqueue_trial({"x": 0.0})
+    record.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=3)
+    points = points_of(record.trials)
+    assert points.axes[0].over == FloatDistribution(0.0, 3.0)
+    assert list(points.at[:2, 0]) == [1.0, 0.0]

@@ -17,6 +17,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from ugro.space.scale import position
+from ugro.study.trial_record import containing
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _axes(trials: Sequence[FrozenTrial]) -> Iterator[Axis]:
     seen: dict[str, dict[BaseDistribution, None]] = {}
     for trial in trials:
         for key, over in trial.distributions.items():
-            seen.setdefault(key, {})[over] = None
+            seen.setdefault(key, {})[containing(over, trial.params[key])] = None
     return (Axis(key, union_of(list(overs))) for key, overs in seen.items())
 
 

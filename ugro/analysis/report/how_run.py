@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ugro.analysis.tables import Tables
+from ugro.events.events import IMPORTED_FROM
 from ugro.formatting import counted, data_lines, duration
 from ugro.redaction import redacted
 from ugro.shell import train_command
@@ -57,7 +58,11 @@ def _facts(tables: Tables) -> Iterator[tuple[str, str]]:
         yield "git commit", f"{commit}{_state(changed)}"
     for session in tables.sessions.itertuples():
         lasted = duration(session.ended - session.began)
-        yield "driver", f"{session.by or 'unknown'}, from {utc(session.began)}, {lasted}"
+        when = f"from {utc(session.began)}, {lasted}"
+        if IMPORTED_FROM in given:  # the process that imported the trials did not run them
+            yield "trials run", when
+        else:
+            yield "driver", f"{session.by or 'unknown'}, {when}"
     if len(tables.slots):
         yield "slots", ", then ".join(_changes(tables.slots["slots"]))
     if tables.model:

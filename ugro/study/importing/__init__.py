@@ -1,0 +1,1 @@
+"""Import of other programs' trials as a study: read, rename, write."""
