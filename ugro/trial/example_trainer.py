@@ -1,7 +1,7 @@
 """transformers' Trainer with the order, losses and evaluations of a trial."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,6 +36,7 @@ class ExampleTrainer(Trainer):
     reporter: ReportCallback
     evaluator: Evaluator
     loraplus_lr_ratio: float | None
+    _states_of_others: Sequence[bytes] = ()  # random states of the processes after the first
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """Create the optimizer of the arguments, with LoRA+'s learning rates where asked for."""
@@ -85,9 +86,15 @@ class ExampleTrainer(Trainer):
     def _save_rng_state(self, output_dir: str) -> None:
         """Save the random state of each process, as transformers names them."""
         super()._save_rng_state(output_dir)
-        own = Path(output_dir, RNG_STATE).read_bytes()
-        for rank, state in enumerate(group.gathered(own)[1:], 1):
+        for rank, state in enumerate(self._states_of_others, 1):
             Path(output_dir, RNG_STATE_OF.format(rank)).write_bytes(state)
+
+    def _gather_rng_states(self) -> None:
+        """Exchange the random states of the processes."""
+        with TemporaryDirectory() as made:
+            super()._save_rng_state(made)
+            own = Path(made, RNG_STATE).read_bytes()
+        self._states_of_others = group.gathered(own)[1:]
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         """Load the random state of this process, or that of the first if it had no such process."""
@@ -101,6 +108,8 @@ class ExampleTrainer(Trainer):
 
     def _save_checkpoint(self, *arguments: Any) -> None:
         """Save a checkpoint as transformers does; wait while the disk is full."""
+        if group.size() > 1:  # before the save, which a single process may repeat
+            self._gather_rng_states()
 
         def save() -> None:
             with translated():

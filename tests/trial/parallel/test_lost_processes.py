@@ -21,7 +21,7 @@ from ...conftest import QUICK
 from ..conftest import Run, reports
 from ..test_continuing import WEIGHTS, Told, without_times
 from .conftest import CLOSE, LONGER, Parallel, check_same
-from .functions import slow_to_leave
+from .functions import on_a_disk_that_is_full_once, slow_to_leave
 
 
 class KillsAt:
@@ -97,6 +97,17 @@ def test_a_paused_trial_continues_in_two_processes_bit_for_bit(
     lines = [without_times(one) for one in reports(tmp_path) if one["step"] != 6]
     # The logged training loss begins anew at step 5.
     assert lines == [without_times(one) for one in reports(folder) if one["step"] != 6]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_the_others_wait_for_the_first_while_its_disk_is_full(
+    in_two: Parallel, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected, _ = in_two("ddp", *LONGER)
+    result, _ = in_two("ddp", *LONGER, function=on_a_disk_that_is_full_once)
+    assert "The checkpoint cannot be written" in caplog.text
+    assert result.values == expected.values
 
 
 @pytest.mark.long
