@@ -13,13 +13,15 @@ from transformers import (
     MixtralConfig,
     MixtralForCausalLM,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2MoeConfig,
     Qwen2MoeForCausalLM,
 )
 
-from ugro.trial.model.random_llama import byte_tokenizer
+from ugro.config import RandomLlamaConfig
+from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 
 VOCABULARY = len(byte_tokenizer())
 POSITIONS = 64
@@ -85,4 +87,21 @@ def saved_model(kind: str, folder: Path) -> Path:
     """Return a folder with a model and a tokenizer."""
     small_model(kind).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def saved_tiny(
+    shape: RandomLlamaConfig | None, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None
+) -> Path:
+    """Return a folder with a random Llama, as ``model=tiny`` has, and a tokenizer.
+
+    Args:
+        shape: of the model
+        folder: for the files
+        tokenizer: a byte tokenizer by default
+    """
+    assert shape is not None
+    tokenizer = tokenizer or byte_tokenizer()
+    tokenizer.save_pretrained(folder)
+    random_llama(shape, tokenizer).save_pretrained(folder)
     return folder

@@ -25,11 +25,12 @@ from ugro.trial.export.weights import export_merged
 from ugro.trial.memory_estimate import estimate_memory
 from ugro.trial.model import base_models
 from ugro.trial.model.adapter import adapted
-from ugro.trial.model.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.trial import run_trial
 
 from ..conftest import QUICK
 from .conftest import Run
+from .small_models import saved_tiny
 from .test_continuing import LONGER, Told
 
 pytest.importorskip("bitsandbytes")
@@ -57,12 +58,6 @@ STEPS = (
 def _no_base_model_of_another_test() -> Iterator[None]:
     yield
     base_models.evict_base_model()
-
-
-def saved_tiny(config: Config, folder: Path) -> Path:
-    assert config.model.random_llama is not None
-    random_llama(config.model.random_llama, byte_tokenizer()).save_pretrained(folder)
-    return folder
 
 
 def plain_base(folder: Path, method: str) -> PreTrainedModel:
@@ -131,7 +126,7 @@ def test_a_trial_gives_the_losses_of_plain_transformers_peft_and_bitsandbytes(
     config = settings(*QUICK, *STEPS, f"quantization={method}")
     result = run_trial(config, tmp_path, channel())
     data = data_of(config)
-    plain = plain_base(saved_tiny(config, tmp_path / "base"), method)
+    plain = plain_base(saved_tiny(config.model.random_llama, tmp_path / "base"), method)
     before = plain_eval_loss(plain, data)
     assert result.metrics["base_eval_loss"] == pytest.approx(before, abs=1e-5)
     after = plain_eval_loss(plain_training(plain, config, data), data)
@@ -153,7 +148,7 @@ def test_a_saved_adapter_gives_the_trials_loss_on_a_base_that_bitsandbytes_quant
 ) -> None:
     config = settings(*QUICK, *STEPS, f"quantization={method}", *asked)
     result = run_trial(config, tmp_path, channel())
-    plain = plain_base(saved_tiny(config, tmp_path / "base"), method)
+    plain = plain_base(saved_tiny(config.model.random_llama, tmp_path / "base"), method)
     loaded = peft.PeftModel.from_pretrained(plain, tmp_path / "adapter")
     found = plain_eval_loss(loaded, data_of(config))
     assert result.metrics["eval_loss"] == pytest.approx(found, abs=1e-5)

@@ -15,12 +15,13 @@ from ugro.config import Config
 from ugro.events.channel import channel
 from ugro.trial.data.preparation import prepare
 from ugro.trial.data.rows import Rows, schedule
-from ugro.trial.model.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.model.target_modules import lora_config
 from ugro.trial.trial import run_trial
 
 from .conftest import reports
 from .reference_trainers import arguments_of, in_order, losses
+from .small_models import saved_tiny
 
 trl = pytest.importorskip("trl")
 
@@ -49,9 +50,6 @@ def chats(count: int) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
     """A random Llama with a byte tokenizer and TRL's own ChatML training template."""
-    folder = tmp_path_factory.mktemp("model")
-    shape = settings("model=tiny").model.random_llama
-    assert shape is not None
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     tokenizer.chat_template = (
@@ -61,9 +59,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..
         "{% else %}{{ message.content }}<|im_end|>\n{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
-    tokenizer.save_pretrained(folder)
-    random_llama(shape, tokenizer).save_pretrained(folder)
-    return folder
+    shape, folder = settings("model=tiny").model.random_llama, tmp_path_factory.mktemp("model")
+    return saved_tiny(shape, folder, tokenizer)
 
 
 def trial_losses(config: Config, folder: Path) -> list[float]:

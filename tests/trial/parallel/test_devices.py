@@ -8,9 +8,9 @@ import torch
 
 from ugro.config import Config
 from ugro.trial.model.base_models import evict_base_model
-from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 
 from ..conftest import Run
+from ..small_models import saved_tiny
 from .conftest import CLOSE, LONGER, Parallel, check_same
 
 GPUS = torch.cuda.device_count()
@@ -19,13 +19,7 @@ GPUS = torch.cuda.device_count()
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
     """A random Llama as a folder."""
-    folder = tmp_path_factory.mktemp("model")
-    shape = settings("model=tiny").model.random_llama
-    assert shape is not None
-    tokenizer = byte_tokenizer()
-    tokenizer.save_pretrained(folder)
-    random_llama(shape, tokenizer).save_pretrained(folder)
-    return folder
+    return saved_tiny(settings("model=tiny").model.random_llama, tmp_path_factory.mktemp("model"))
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,13 @@ from ugro.events.channel import channel
 from ugro.trial.data.rows import schedule
 from ugro.trial.held_out import measure_test
 from ugro.trial.model.base_models import evict_base_model, load
-from ugro.trial.model.random_llama import byte_tokenizer, random_llama
 from ugro.trial.model.target_modules import lora_config
 from ugro.trial.setup import set_up
 from ugro.trial.trial import run_trial
 
 from ..conftest import reports
 from ..reference_trainers import arguments_of, in_order, losses
+from ..small_models import saved_tiny
 
 STEPS = 6
 LABELS = ("negative", "neutral", "positive")
@@ -49,13 +49,7 @@ def reviews(count: int) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    shape = settings("model=tiny").model.random_llama
-    assert shape is not None
-    tokenizer = byte_tokenizer()
-    tokenizer.save_pretrained(folder)
-    random_llama(shape, tokenizer).save_pretrained(folder)
-    return folder
+    return saved_tiny(settings("model=tiny").model.random_llama, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

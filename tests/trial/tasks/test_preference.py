@@ -18,7 +18,7 @@ from ugro.events.channel import channel
 from ugro.trial.data.rows import schedule
 from ugro.trial.held_out import measure_test
 from ugro.trial.model.base_models import evict_base_model
-from ugro.trial.model.random_llama import byte_tokenizer, random_llama
+from ugro.trial.model.random_llama import byte_tokenizer
 from ugro.trial.model.target_modules import lora_config
 from ugro.trial.setup import set_up
 from ugro.trial.tasks import preference
@@ -27,6 +27,7 @@ from ugro.trial.trial import run_trial
 
 from .. import conftest
 from ..reference_trainers import arguments_of, in_order, losses
+from ..small_models import saved_tiny
 
 trl = pytest.importorskip("trl")
 
@@ -59,17 +60,13 @@ def conversations(count: int) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., Config]) -> Path:
     """A random Llama whose chat template writes nothing after an answer's end token."""
-    folder = tmp_path_factory.mktemp("model")
-    shape = settings("model=tiny").model.random_llama
-    assert shape is not None
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = (
         "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}"
         "{% if add_generation_prompt %}<assistant>{% endif %}"
     )
-    tokenizer.save_pretrained(folder)
-    random_llama(shape, tokenizer).save_pretrained(folder)
-    return folder
+    shape, folder = settings("model=tiny").model.random_llama, tmp_path_factory.mktemp("model")
+    return saved_tiny(shape, folder, tokenizer)
 
 
 @pytest.fixture
