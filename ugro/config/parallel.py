@@ -69,9 +69,7 @@ def parallel_faults(config: Config) -> Iterator[str]:
         return
     if spread is not None:
         yield fault("model.device_map", spread, "null with training.parallel, or the reverse")
-    if training.processes is not None and training.processes < 1:
-        yield fault("training.processes", training.processes, "1 or more")
-    elif training.processes is not None:
+    if training.processes is not None and training.processes >= 1:
         try:
             batch_share(training, training.processes)
         except UserError as error:

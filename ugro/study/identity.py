@@ -116,7 +116,7 @@ def _rebuild(name: str, url: str, folder: Path, replayed: Replay) -> None:
         raise UserError(fault("study.name", name, allowed))
     log.warning("%s is missing: the record is rebuilt from %s", folder / DATABASE, EVENTS)
     study = create_or_continue(name, url, started["objectives"], started["directions"])
-    study.identify(_id_of(folder) or _new_id())
+    study.identify(_id_of(folder) or new_id())
     catch_up(study, replayed)
     restore(study, replayed)
 
@@ -146,9 +146,9 @@ def _check_id(study: Study, folder: Path, holds_trials: bool) -> None:
     is_new = not record_id and not study.every()
     if holds_trials and folder_id != record_id and not (half_done or is_new):
         raise UserError(_foreign_trials(name, folder))
-    now = {"id": record_id or folder_id or _new_id(), "name": name}
+    now = {"id": record_id or folder_id or new_id(), "name": name}
     if written != now:
-        write_atomically(folder / IDENTITY, json.dumps(now))
+        write_identity(folder, **now)
     if now["id"] != record_id:
         study.identify(now["id"])
 
@@ -201,5 +201,11 @@ def _read_identity(folder: Path) -> dict[str, Any]:
     return dict(content) if isinstance(content, dict) else {}
 
 
-def _new_id() -> str:
+def write_identity(folder: Path, id: str, name: str) -> None:
+    """Write a study's id and name into its folder."""
+    write_atomically(folder / IDENTITY, json.dumps({"id": id, "name": name}))
+
+
+def new_id() -> str:
+    """Return a random id."""
     return secrets.token_hex(BYTES)

@@ -19,7 +19,6 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from ugro.config import Config, TaskName
-from ugro.config.parallel import batch_share
 from ugro.config.training_length import row_length, row_tokens
 from ugro.trial.hardware import device
 from ugro.trial.model.chunked_head import backbone_output, chunk_bytes
@@ -100,7 +99,7 @@ def _training_peak(model: peft.PeftModel, config: Config, all_layers: bool) -> i
         config: configuration of the trial
         all_layers: whether each layer is trained, although its adapter is disabled
     """
-    training, share = config.training, batch_share(config.training, group.size())
+    training, share = config.training, group.own_share(config.training)
     if training.gradient_checkpointing or all_layers:
         model.enable_input_require_grads()
     if training.gradient_checkpointing:

@@ -98,13 +98,13 @@ def _estimated(config: Config) -> MemoryEstimate:
     warn_about_frozen(model, adapter)
     with trained_in_float32(model):
         trained = [tensor for tensor in model.parameters() if tensor.requires_grad]
-        # Processes exchange all gradients at once.
-        exchanged = sum(tensor.nbytes for tensor in trained) if group.size() > 1 else 0
+        adapter_bytes = sum(tensor.nbytes for tensor in trained)
+        exchanged = adapter_bytes if group.size() > 1 else 0  # all gradients at once
         return MemoryEstimate(
             parameters=sum(tensor.numel() for tensor in model.parameters()),
             trainable=sum(tensor.numel() for tensor in trained),
             weights=sum(one.nbytes for one in model.parameters()) - quantised.saved - elsewhere,
-            adapter=sum(tensor.nbytes for tensor in trained),
+            adapter=adapter_bytes,
             optimizer=optimizer_bytes(config, trained),
             activations=activation_bytes(model, config) + quantised.computed + exchanged,
             process=CONTEXT_BYTES if imagined else hardware.memory_in_use(),

@@ -16,7 +16,6 @@ from transformers import (
 from transformers.trainer import TRAINER_STATE_NAME
 
 from ugro.config import Config, Keep, adapter_of
-from ugro.config.parallel import batch_share
 from ugro.events.channel import Channel
 from ugro.trial.adaptive_ranks import ranks_callbacks
 from ugro.trial.callbacks import CheckpointCallback, PatienceCallback, ReportCallback
@@ -96,9 +95,8 @@ def train(
         TrialInterruptedError: the channel interrupted or paused the training, which can be resumed.
     """
     group.copy_of_first(folder)
-    found = latest(folder, training_hash)
-    name = group.from_first(lambda: found.name if found else None)
-    begin_at = folder / name if name else None
+    found = group.from_first(lambda: latest(folder, training_hash))
+    begin_at = folder / found.name if found else None
     reporter = ReportCallback(channel, evaluator.base_metrics, plan.tokens, data.fingerprints())
     keep = config.study.keep_checkpoints
     keeper = CheckpointCallback(folder, training_hash, keep, reporter.must_leave, changed)
@@ -107,7 +105,7 @@ def train(
     callbacks: list[TrainerCallback] = [reporter, *ranks, keeper]
     if config.training.early_stopping_patience is not None:
         callbacks.append(PatienceCallback(config.training.early_stopping_patience))
-    share = batch_share(config.training, group.size())
+    share = group.own_share(config.training)
     trainer = ExampleTrainer(
         model=model,
         args=on_one_device(arguments(config, folder, plan.steps, next(model.parameters()).dtype)),

@@ -7,7 +7,6 @@ import torch
 from transformers import TrainingArguments
 
 from ugro.config import Config
-from ugro.config.parallel import batch_share
 from ugro.errors import UserError, fault
 from ugro.retries import one_line
 from ugro.trial.hardware import device
@@ -31,7 +30,7 @@ def arguments(
         UserError: transformers refuses a value of ``training.extra``.
     """
     training = config.training
-    share = batch_share(training, group.size())
+    share = group.own_share(training)
     of_trial = partial(
         TrainingArguments,
         output_dir=str(checkpoints),

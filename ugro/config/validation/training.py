@@ -33,6 +33,7 @@ def training_faults(training: TrainingConfig, task: TaskName) -> Iterator[str]:
         "max_steps",
         "max_tokens",
         "early_stopping_patience",
+        "processes",
     ):
         yield from at_least(f"training.{name}", getattr(training, name), 1)
     for name in ("learning_rate", "max_grad_norm", "epochs", "eval_steps", "adam_epsilon"):

@@ -1,6 +1,6 @@
 """A study of another program whose trials are imported."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -106,11 +106,3 @@ def ended_trial(
     now = trial.datetime_complete
     trial.datetime_start, trial.datetime_complete = began or ended or now, ended or began or now
     return trial
-
-
-def counted(reasons: Iterable[str]) -> dict[str, int]:
-    """Count equal reasons, in order of first appearance."""
-    found: dict[str, int] = {}
-    for reason in reasons:
-        found[reason] = found.get(reason, 0) + 1
-    return found

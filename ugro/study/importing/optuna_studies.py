@@ -3,6 +3,7 @@
 import logging
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from ugro.errors import UserError, fault
 from ugro.events.outcome import Outcome
 from ugro.study.backup import backup
-from ugro.study.importing.foreign_study import ForeignStudy, Measured, counted, ended_trial
+from ugro.study.importing.foreign_study import ForeignStudy, Measured, ended_trial
 from ugro.study.importing.renamed_keys import check_renaming, renamed
 from ugro.study.storage import file_of, redacted_url
 from ugro.study.study import Study, silence_optuna
@@ -109,7 +110,7 @@ def foreign_study(
         named,
         study.directions,
         {number: _imported(trial, study, named, keys) for number, trial in ended.items()},
-        counted(
+        Counter(
             trial.state.name.lower() if not trial.state.is_finished() else "of an earlier group"
             for trial in trials
             if trial.number not in ended and recorded_outcome(trial) is not Outcome.WITHDRAWN

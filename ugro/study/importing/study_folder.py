@@ -1,8 +1,6 @@
 """Write imported trials as a study's folder: its record, its id and its event log."""
 
-import json
 import os
-import secrets
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,13 +17,12 @@ from ugro.events.events import (
     TrialFinished,
 )
 from ugro.events.outcome import Outcome
-from ugro.paths import DATABASE, EVENTS, IDENTITY
+from ugro.paths import DATABASE, EVENTS
 from ugro.study.backup import backup
+from ugro.study.identity import new_id, write_identity
 from ugro.study.importing.foreign_study import ForeignStudy
 from ugro.study.study import create_or_continue
 from ugro.study.trial_record import metrics, recorded_outcome, source, withdrawn
-
-BYTES = 8  # of an id
 
 
 def write_study(foreign: ForeignStudy, name: str, folder: Path) -> None:
@@ -49,10 +46,10 @@ def write_study(foreign: ForeignStudy, name: str, folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as draft:
             ready = Path(draft) / "ready"
             ready.mkdir()
-            own = secrets.token_hex(BYTES)
+            own = new_id()
             _record(foreign, name, own, Path(draft) / DATABASE)
             backup(Path(draft) / DATABASE, ready / DATABASE, name)
-            (ready / IDENTITY).write_text(json.dumps({"id": own, "name": name}), encoding="utf-8")
+            write_identity(ready, own, name)
             lines = (f"{as_line(event)}\n" for event in _events(foreign, name, own, folder))
             (ready / EVENTS).write_text("".join(lines), encoding="utf-8")
             os.rename(ready, folder)  # refuses a folder that another import has just made

@@ -126,11 +126,12 @@ def _run_in(folder: Path) -> Run | None:
         if isinstance(one, dict) and "value" in one
     }
     seconds = number(summary.get("_runtime"))
-    began, ended = local(str(_json(files / METADATA).get("startedAt", ""))), None
-    if (stamp := number(summary.get("_timestamp"))) is not None:
-        ended = stamp - (seconds or 0.0)
-    if began is None and ended is not None:
-        began = datetime.fromtimestamp(ended)
+    began, stamp = (
+        local(str(_json(files / METADATA).get("startedAt", ""))),
+        summary.get("_timestamp"),
+    )
+    if began is None and (ended := number(stamp)) is not None:
+        began = datetime.fromtimestamp(ended - (seconds or 0.0))
     state = FINISHED if summary else "crashed"
     return Run(folder.name, state, flat(values), flat(summary), began=began, seconds=seconds)
 

@@ -5,6 +5,7 @@ between runs are taken as searched, over the range of the values that occur.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,6 @@ from ugro.shell import literal
 from ugro.study.importing.foreign_study import (
     ForeignStudy,
     Measured,
-    counted,
     ended_trial,
     is_key,
 )
@@ -68,7 +68,7 @@ def study_of(
         tuple(objectives.values()),
         tuple(directions),
         dict(enumerate(trials)),
-        counted(run.state for run in runs if run not in ended),
+        Counter(run.state for run in runs if run not in ended),
     )
 
 

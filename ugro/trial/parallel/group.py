@@ -15,6 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
+from ugro.config import TrainingConfig
+from ugro.config.parallel import BatchShare, batch_share
+
 T = TypeVar("T")
 TIMEOUT = timedelta(days=1)  # a metric of the first process may take long; who waits is not lost
 
@@ -41,6 +44,15 @@ def size() -> int:
 def rank() -> int:
     """Return the number of this process; the first writes the trial's files."""
     return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def own_share(training: TrainingConfig) -> BatchShare:
+    """Return a process's share of the rows of a step.
+
+    Raises:
+        UserError: the processes would get different numbers of rows.
+    """
+    return batch_share(training, size())
 
 
 def from_first(compute: Callable[[], T]) -> T:

@@ -109,9 +109,10 @@ def _started(
 ) -> Iterator[Sequence[_Process]]:
     """Yield the started processes; end them on exit."""
     processes: list[_Process] = []
+    threads = max(1, hardware.allotted_threads() // size)
     try:
         for rank in range(size):
-            processes.append(_start(rank, size))
+            processes.append(_start(rank, threads))
             own, settings = folder, config
             if rank:
                 own = temporary / str(rank)
@@ -126,11 +127,10 @@ def _started(
             process.kill()
 
 
-def _start(rank: int, size: int) -> _Process:
+def _start(rank: int, threads: int) -> _Process:
     connection, others = Pipe()
     lifeline, other_end = Pipe()
     inherited = others.fileno(), other_end.fileno()
-    threads = max(1, hardware.allotted_threads() // size)
     popen = subprocess.Popen(
         [sys.executable, "-m", "ugro.trial.parallel.rank", *map(str, inherited)],
         pass_fds=inherited,
